@@ -1,0 +1,77 @@
+"""classify: image paths -> predictions, batch by batch."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from malaria.images import UnreadableImageError, read_image
+
+BATCH_SIZE = 32
+# Batches that are read while the network works on the one before.
+READ_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one picture.
+
+    probability: of `label`; probabilities: of every label, in order. error: why the picture could
+    not be read, and then the others are None.
+    """
+
+    path: Path
+    label: str | None = None
+    probability: float | None = None
+    probabilities: tuple[float, ...] | None = None
+    error: str | None = None
+
+
+def classify(paths, classifier, *, batch_size=BATCH_SIZE):
+    """Yield a Prediction for each path, in order; a picture that cannot be read is one too.
+
+    Reading overlaps with the network's work; a few batches at a time are held in memory.
+    """
+    paths = iter(paths)
+    waiting = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        while True:
+            while len(waiting) <= READ_AHEAD and (batch := list(islice(paths, batch_size))):
+                waiting.append([(path, threads.submit(_read, path, classifier)) for path in batch])
+            if not waiting:
+                return
+            yield from _predict(
+                [(path, job.result()) for path, job in waiting.popleft()], classifier
+            )
+
+
+def _read(path, classifier):
+    """The picture, or the reason why it is none."""
+    try:
+        return read_image(path, classifier.passport.pixels)
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _predict(batch, classifier):
+    """The Predictions of [(path, picture or reason), ...]."""
+    images = [picture for _, picture in batch if not isinstance(picture, str)]
+    answers = iter(_answers(images, classifier) if images else ())
+    for path, picture in batch:
+        if isinstance(picture, str):
+            yield Prediction(path, error=picture)
+        else:
+            label, probabilities = next(answers)
+            probability = probabilities[classifier.passport.labels.index(label)]
+            yield Prediction(path, label, probability, probabilities)
+
+
+def _answers(images, classifier):
+    """(label, probabilities) of each picture."""
+    probabilities = classifier.predict(np.stack(images))
+    labels = classifier.decide(probabilities)
+    return [(label, tuple(row)) for label, row in zip(labels, probabilities.tolist(), strict=True)]

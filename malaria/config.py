@@ -1,0 +1,117 @@
+"""config: every setting of a training, its default, and what it may be."""
+
+import hashlib
+import json
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+# The names of model.MODELS, which cannot be asked here: it takes seconds to import TensorFlow.
+NETWORKS = ("vgg",)
+# What may differ between a run and its resumption without changing the weights.
+NOT_IN_IDENTITY = {"cache", "devices", "output_models", "plot_training_data", "tensorboard"}
+
+
+def _no_flag(value):
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _folder_name(label):
+    """A label is a folder below train_images, never a way out of it."""
+    if label.strip() in ("", ".", "..") or set(label) & set("/\\\0"):
+        raise ValueError("expected the name of a folder in train_images")
+    return label
+
+
+def _unlike(labels):
+    if len(set(labels)) < len(labels):
+        raise ValueError("expected labels that differ")
+    return labels
+
+
+def _pattern(text):
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return text
+
+
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
+# PyYAML reads 1e-4 as text, so text that is a number counts as one.
+Number = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Augmentation(BaseModel):
+    """Random changes to training images; what is not named is off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    flips: Flag = False
+    quarter_turns: Flag = False
+    rotation: Annotated[Number, Field(ge=0, le=180)] = 0.0
+    shear: Share = 0.0
+    zoom: Share = 0.0
+    brightness: Share = 0.0
+    stain: Share = 0.0
+
+
+class Config(BaseModel):
+    """The settings, whose meaning and unit stand in config.yaml, with their defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train_images: Text = "cell_images/"
+    labels: Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)] = (
+        "Parasitized",
+        "Uninfected",
+    )
+    positive_label: Label | None = None
+    train_size: Annotated[int, Field(strict=True, ge=2)] | None = None
+    split_by: Literal["patient", "image"] = "patient"
+    patient_pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = r"^C(\d+)"
+    test_size: Annotated[Number, Field(gt=0, lt=1)] = 0.3
+    random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
+
+    model: Literal[NETWORKS] = "vgg"
+    image_size: tuple[Side, Side] = (141, 141)
+
+    epochs: Count = 5
+    batch_size: Count = 32
+    steps_per_epoch: Count | None = None
+    validation_steps: Count | None = None
+    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: Share = 0.3
+    early_stopping: Count | None = None
+    augmentation: Augmentation = Augmentation(flips=True, quarter_turns=True)
+
+    cache: Literal["memory", "disk", "none"] = "memory"
+    devices: Literal["auto", "cpu", "all"] = "auto"
+    mixed_precision: Flag = False
+    deterministic: Flag = False
+
+    output_models: Text = "models/"
+    plot_training_data: Flag = True
+    tensorboard: Flag = False
+
+    @property
+    def positive(self):
+        """The label whose share found is the sensitivity."""
+        if self.positive_label is not None:
+            return self.positive_label
+        return "Parasitized" if "Parasitized" in self.labels else self.labels[-1]
+
+    @property
+    def identity(self):
+        """Twelve hexadecimal digits, the same for settings that lead to the same weights."""
+        settings = self.model_dump(mode="json", exclude=NOT_IN_IDENTITY)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

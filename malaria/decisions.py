@@ -1,0 +1,24 @@
+"""decisions: from what a network puts out to probabilities and labels (no TensorFlow)."""
+
+import numpy as np
+
+
+def label_probabilities(outputs):
+    """A network's outputs as (n, number of labels), each row adding up to 1, in label order.
+
+    One column is the sigmoid of two labels, the probability of the second; more are a softmax.
+    """
+    if outputs.shape[1] == 1:
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    return outputs
+
+
+def decide(probabilities, *, positive, threshold):
+    """The label of each row of (n, number of labels), as (n,) integers.
+
+    Of two labels the positive one, if its probability is at least `threshold`, else the other;
+    of more the likeliest. positive: its place among the labels.
+    """
+    if probabilities.shape[1] > 2:
+        return probabilities.argmax(axis=1)
+    return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)

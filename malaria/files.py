@@ -1,0 +1,59 @@
+"""files: write a file whole or not at all."""
+
+import csv
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from malaria.errors import UserError
+
+# A cell of a spreadsheet that begins with one of these is computed, not shown.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@contextmanager
+def whole_file(path):
+    """Give a temporary path beside `path`; when the block ends well it takes the place of `path`.
+
+    Otherwise it is removed and `path` is as before. Raises UserError if it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path):
+    """Bring the file to the disk, so that a power cut after the rename finds it whole."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path, text):
+    """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def write_csv(path, header, rows):
+    """Write a table as CSV, whole or not at all; no text in it becomes a formula."""
+    with (
+        whole_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows([[safe_cell(value) for value in row] for row in rows])
+
+
+def safe_cell(value):
+    """`value`, with an apostrophe before text that a spreadsheet would take for a formula."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+    return f"'{value}" if is_formula else value

@@ -1,0 +1,116 @@
+"""finish: evaluate the best weights; save the pair and the figures that lie beside it."""
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from malaria import outcome
+from malaria.backend import keras, tf
+from malaria.decisions import label_probabilities
+from malaria.metrics import Evaluation, evaluate
+from malaria.model import build_model
+from malaria.passport import Pair
+from malaria.pipeline import validation_batches
+from malaria.storage import save_pair
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: the saved pair, the folder of figures named like it, and how good it is.
+
+    text: the figures for people.
+    """
+
+    pair: Pair
+    folder: Path
+    evaluation: Evaluation
+    text: str
+
+
+def finish(config, data, progress):
+    """Evaluate the best weights on all validation images; save the pair and its figures."""
+    keras.config.set_dtype_policy("float32")
+    model = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
+    model.set_weights(progress.best_weights)
+    batches = validation_batches(data.pixels, data.validation, batch_size=config.batch_size)
+    probabilities = label_probabilities(model.predict(batches, verbose=0))
+    labels = data.labels[data.validation]
+    evaluation = evaluate(
+        labels, probabilities, names=config.labels, positive=config.positive, threshold=THRESHOLD
+    )
+    text = outcome.describe_evaluation(evaluation, config.labels)
+    name = name_model(evaluation)
+    folder = Path(config.output_models) / name
+    _write_figures(config, data, folder, progress.history, evaluation, text, labels, probabilities)
+    pair = save_pair(
+        model, config.output_models, name, passport_entries(config, data, progress, evaluation)
+    )
+    return Outcome(pair, folder, evaluation, text)
+
+
+def name_model(evaluation):
+    """model_<UTC time, ISO 8601 basic>_<validation accuracy>_<validation loss>."""
+    now = datetime.now(timezone.utc)
+    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
+    return f"model_{time}_{evaluation.accuracy:.4f}_{evaluation.loss:.4f}"
+
+
+def _write_figures(config, data, folder, history, evaluation, text, labels, probabilities):
+    known = {"names": config.labels, "labels": labels, "probabilities": probabilities}
+    outcome.write_tables(
+        folder,
+        history=history,
+        text=text,
+        samples=data.samples(data.validation),
+        **known,
+    )
+    if not config.plot_training_data:
+        return
+    outcome.write_curves(
+        folder, history=history, evaluation=evaluation, positive=config.positive, **known
+    )
+    seed = config.random_state
+    outcome.write_augmentation(
+        folder / "augmentation.png", data.pixels, data.training, config.augmentation, seed=seed
+    )
+    outcome.write_predictions(
+        folder / "predictions.png", data.pixels, data.validation, seed=seed, **known
+    )
+
+
+def passport_entries(config, data, progress, evaluation):
+    """What the saved pair says of itself under the key `malaria`."""
+    pixel_format = asdict(data.pixels.pixel_format)
+    size = pixel_format.pop("size")
+    return {
+        "format": 1,
+        "labels": list(config.labels),
+        "positive_label": config.positive,
+        "image_size": list(size),
+        "pixels": pixel_format,
+        "threshold": THRESHOLD,
+        "validation": asdict(evaluation),
+        "split": {
+            "by": config.split_by,
+            "test_size": config.test_size,
+            "random_state": config.random_state,
+            "training_images": len(data.training),
+            "validation_images": len(data.validation),
+            "validation_patients": sorted(
+                {sample.patient for sample in data.samples(data.validation)} - {None}
+            ),
+        },
+        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
+        "config": config.model_dump(mode="json"),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }

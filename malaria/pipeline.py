@@ -1,0 +1,178 @@
+"""pipeline: samples -> batches of tensors; augmentation for training only."""
+
+import numpy as np
+
+from malaria.backend import tf
+
+# Batches made ahead while the device computes.
+PREFETCH = 2
+
+
+def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augmentation):
+    """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
+
+    images: (n, height, width, 3), float32, 0..1, augmented; labels: as `encode_labels` says. The
+    same seed and epoch give the same batches, whatever ran before: a resumed run continues exactly.
+    steps: None for one whole pass, else that many full batches, going on through the samples
+    where the epoch before ended.
+    """
+    order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
+
+    def prepare(images, labels, number):
+        return augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number])), labels
+
+    return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
+
+
+def validation_batches(pixels, indices, *, batch_size, steps=None):
+    """Batches of (images, labels) as in training, but un-augmented and always in the same order.
+
+    steps: None for all of `indices`, else so many batches of a fixed random choice of them.
+    """
+    if steps is not None:
+        indices = np.random.RandomState(0).permutation(indices)[: steps * batch_size]
+
+    def prepare(images, labels, _):
+        return to_float(images), labels
+
+    return _raw_batches(pixels, indices, batch_size).map(prepare).prefetch(PREFETCH)
+
+
+def _raw_batches(pixels, order, batch_size):
+    """Batches (uint8 images, labels, number of the batch) of the samples in this order."""
+    labels = np.array([sample.label for sample in pixels.samples])
+    encoded = encode_labels(labels, label_count=len(np.unique(labels)))
+    height, width = pixels.pixel_format.size
+
+    def batches():
+        for number, start in enumerate(range(0, len(order), batch_size)):
+            batch = order[start : start + batch_size]
+            yield pixels.read(batch), encoded[batch], number
+
+    signature = (
+        tf.TensorSpec((None, height, width, 3), tf.uint8),
+        tf.TensorSpec((None, *encoded.shape[1:]), encoded.dtype),
+        tf.TensorSpec((), tf.int32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    length = -(-len(order) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
+
+
+def _options():
+    options = tf.data.Options()
+    # Each element is a whole batch already: MirroredStrategy divides it, files need no sharding.
+    policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.experimental_distribute.auto_shard_policy = policy
+    return options
+
+
+def encode_labels(labels, *, label_count):
+    """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
+
+
+def epoch_order(indices, *, batch_size, steps, epoch, seed):
+    """The samples of one epoch in the order they are shown.
+
+    Passes follow one another without end, each shuffled anew; with `steps` an epoch is a stretch
+    of them and may begin in the middle of a pass.
+    """
+    count = len(indices)
+    size = count if steps is None else steps * batch_size
+    positions = np.arange(epoch * size, (epoch + 1) * size)
+    passes = range(positions[0] // count, positions[-1] // count + 1)
+    shuffled = {number: _shuffle(indices, seed, number) for number in passes}
+    return np.concatenate(
+        [
+            order[positions[positions // count == number] % count]
+            for number, order in shuffled.items()
+        ]
+    )
+
+
+def _shuffle(indices, seed, number):
+    return np.random.RandomState([seed, number]).permutation(indices)
+
+
+def seed_of(seed, epoch):
+    """One 31-bit number of (seed, epoch), so that no two epochs are augmented alike."""
+    return int(np.random.RandomState([seed, epoch]).randint(2**31))
+
+
+def to_float(images):
+    """uint8 grey levels -> float32, 0..1, as classifying does by the passport's scale."""
+    return tf.cast(images, tf.float32) / 255
+
+
+def augment(images, augmentation, *, seed):
+    """Change a batch at random: (n, height, width, 3) uint8 -> the same shape, float32, 0..1.
+
+    augmentation: has flips and quarter_turns (flags), rotation (degrees), shear, zoom, brightness
+    and stain (shares), each the most in either direction. seed: two integers, which fix the result.
+    """
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
+    images = flip_and_turn(to_float(images), augmentation, seeds[0])
+    if augmentation.rotation or augmentation.shear or augmentation.zoom:
+        images = warp(images, augmentation, seeds[1])
+    if augmentation.brightness or augmentation.stain:
+        images = tint(images, augmentation, seeds[2])
+    return images
+
+
+def flip_and_turn(images, augmentation, seed):
+    """Mirror and turn by quarters, without touching a pixel's value."""
+    coins = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed) < 0.5
+    if augmentation.flips:
+        images = tf.where(coins[0], tf.reverse(images, [2]), images)
+    if augmentation.quarter_turns:
+        # A half turn, then a quarter turn: together each of the four with the same chance.
+        images = tf.where(coins[1], tf.reverse(images, [1, 2]), images)
+        quarter = tf.reverse(tf.transpose(images, (0, 2, 1, 3)), [1])
+        images = tf.where(coins[2], quarter, images)
+    elif augmentation.flips:
+        images = tf.where(coins[1], tf.reverse(images, [1]), images)
+    return images
+
+
+def warp(images, augmentation, seed):
+    """Rotate, shear and zoom about the centre in one bilinear step; what comes in is black."""
+    shape = tf.shape(images)
+    limits = tf.constant(
+        [augmentation.rotation * np.pi / 180, augmentation.shear, augmentation.zoom]
+    )
+    angle, shear, zoom = tf.unstack(_either_way(limits[:, None], (3, shape[0]), seed))
+    cosine, sine = tf.cos(angle) / (1 + zoom), tf.sin(angle) / (1 + zoom)
+    # Rows (a, b) and (c, d) of the map from output to input; the shear moves x by a share of y.
+    a, b, c, d = cosine, cosine * shear - sine, sine, sine * shear + cosine
+    x, y = _centre(shape[2]), _centre(shape[1])
+    zero = tf.zeros_like(a)
+    transforms = [a, b, x - a * x - b * y, c, d, y - c * x - d * y, zero, zero]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(transforms, axis=1),
+        output_shape=shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def _centre(side):
+    return (tf.cast(side, tf.float32) - 1) / 2
+
+
+def tint(images, augmentation, seed):
+    """Multiply all channels by one factor (brightness) and each by its own (stain).
+
+    Black stays black: the surround of a cell tells nothing of its stain.
+    """
+    limits = tf.constant([augmentation.brightness] + [augmentation.stain] * 3)
+    factors = 1 + _either_way(limits, (tf.shape(images)[0], 4), seed)
+    return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)
+
+
+def _either_way(limits, shape, seed):
+    """Uniform numbers between -limits and limits."""
+    return limits * tf.random.stateless_uniform(shape, seed, -1.0, 1.0)

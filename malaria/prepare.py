@@ -1,0 +1,64 @@
+"""prepare: the images that a config names, read once and split into two sides."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from malaria import dataset
+from malaria.errors import printable
+from malaria.images import PixelFormat
+from malaria.pixels import Pixels, load_pixels
+
+# So many unreadable files are named; the rest are counted.
+NAMED = 10
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from and is judged by. training and validation: indices into pixels."""
+
+    pixels: Pixels
+    labels: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray
+    unreadable: dict
+
+    def samples(self, indices):
+        """The samples of these indices."""
+        return [self.pixels.samples[index] for index in indices]
+
+
+def load_data(config):
+    """Scan, choose, read and split the images that `config` names. Raises UserError."""
+    samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)
+    samples = dataset.choose_samples(samples, config.train_size, seed=config.random_state)
+    pixels, unreadable = load_pixels(
+        samples,
+        PixelFormat(config.image_size),
+        cache=config.cache,
+        folder=Path(config.output_models) / "cache",
+    )
+    training, validation = dataset.split_samples(
+        pixels.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
+    )
+    labels = np.array([sample.label for sample in pixels.samples])
+    return Data(pixels, labels, training, validation, unreadable)
+
+
+def describe_data(config, data):
+    """Lines that say what lies on each side of the split, and what could not be read."""
+    for name, indices in (("training", data.training), ("validation", data.validation)):
+        counts = dataset.count_samples(data.samples(indices), config.labels)
+        patients = len({sample.patient for sample in data.samples(indices)} - {None})
+        parts = ", ".join(f"{printable(label)} {images}" for label, (images, _) in counts.items())
+        yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
+    if data.unreadable:
+        yield f"left out: {len(data.unreadable)} unreadable images"
+    for path, reason in list(data.unreadable.items())[:NAMED]:
+        yield f"  {printable(path)}: {printable(reason)}"
+
+
+def steps_in_epoch(config, data):
+    """How many training steps one epoch has."""
+    return config.steps_per_epoch or -(-len(data.training) // config.batch_size)

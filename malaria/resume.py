@@ -1,0 +1,111 @@
+"""resume: the state of an unfinished training, kept on disk after each epoch."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from malaria.backend import keras
+from malaria.errors import UserError
+from malaria.files import whole_file
+
+
+@dataclass
+class Progress:
+    """How far a training has come. epoch: how many are done; best_*: by validation loss."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    history: list = field(default_factory=list)
+    best_weights: list | None = None
+
+    def add(self, row, weights):
+        """Count one more epoch, whose figures are `row`, and keep its weights if it is the best."""
+        self.epoch = row["epoch"]
+        self.history.append(row)
+        if row["val_loss"] < self.best_loss:
+            self.best_loss, self.best_epoch = row["val_loss"], row["epoch"]
+            self.best_weights = weights
+
+    def should_stop(self, patience):
+        """Whether the validation loss has not fallen for `patience` epochs (None: go on)."""
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
+
+class ResumePoint:
+    """The state of one run below `folder`; runs with other settings or data have their own.
+
+    identity: as Config.identity; samples: what is trained on. Both must be the same to go on.
+    """
+
+    def __init__(self, folder, identity, samples):
+        self.path = Path(folder) / "resume" / identity / "state.npz"
+        self.samples = digest_samples(samples)
+
+    def check_absent(self):
+        """Raise UserError if an earlier run was interrupted, whose state would be lost."""
+        if self.path.exists():
+            raise UserError(
+                "a training with these settings was interrupted: go on with --resume, or delete "
+                f"{self.path.parent} to begin anew"
+            )
+
+    def save(self, progress, model):
+        """Write everything that the next epoch depends on, whole or not at all."""
+        entries = asdict(progress)
+        best = entries.pop("best_weights") or []
+        arrays = dict(_number("state", [_to_numpy(value) for value in _state(model)]))
+        arrays |= _number("best", best)
+        text = json.dumps({"progress": entries, "samples": self.samples})
+        with whole_file(self.path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, description=np.array(text), **arrays)
+
+    def load(self, model):
+        """Set the model as it was saved; return its Progress. Raises UserError if it cannot."""
+        if not self.path.exists():
+            raise UserError(self._describe_absence())
+        with np.load(self.path, allow_pickle=False) as arrays:
+            description = json.loads(str(arrays["description"]))
+            if description["samples"] != self.samples:
+                raise UserError(
+                    f"the images have changed since {self.path} was written: expected the same "
+                    "files to go on with; delete that folder to begin anew"
+                )
+            for number, variable in enumerate(_state(model)):
+                variable.assign(arrays[f"state{number:04}"])
+            best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
+        return Progress(**description["progress"], best_weights=best or None)
+
+    def _describe_absence(self):
+        others = sorted(path.parent.name for path in self.path.parent.parent.glob("*/state.npz"))
+        found = f"found others, of other settings: {', '.join(others)}" if others else "found none"
+        return f"nothing to resume: expected {self.path}; {found}; start without --resume"
+
+    def remove(self):
+        """Forget the state; also the folder around it, if no other run is kept there."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+        if self.path.parent.parent.is_dir() and not any(self.path.parent.parent.iterdir()):
+            self.path.parent.parent.rmdir()
+
+
+def digest_samples(samples):
+    """A SHA-256 of the paths and labels, in order."""
+    lines = "\n".join(f"{sample.label} {sample.path}" for sample in samples)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _state(model):
+    """Weights, the seeds of the dropout layers, and the optimizer's variables, in a fixed order."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _to_numpy(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _number(prefix, arrays):
+    return {f"{prefix}{number:04}": array for number, array in enumerate(arrays)}

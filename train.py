@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Train a network on a folder of labelled pictures, as config.yaml says, and save it."""
+
+import argparse
+import sys
+
+from malaria.dataset import find_problems
+from malaria.errors import run_script
+from malaria.settings import read_config
+
+EXAMPLES = """examples:
+  python train.py --config=config.yaml
+  python train.py --config=config.yaml --check
+  python train.py --config=configs/original.yaml --set epochs=3 --set augmentation.rotation=10
+  python train.py --config=config.yaml --resume        after Ctrl-C or a crash
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--config", default="config.yaml", help="settings, YAML (default: %(default)s)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
+    add("--check", action="store_true", help="say what would be trained; train nothing")
+    add("--resume", action="store_true", help="go on with an interrupted run of these settings")
+    add("--debug", action="store_true", help="show where an error came from")
+    return parser.parse_args(arguments)
+
+
+def main(arguments):
+    options = parse(arguments)
+    config = read_config(options.config, options.set, find_problems=problems_of_data)
+    # TensorFlow takes seconds to import; a mistake in the settings is told without it.
+    if options.check:
+        from malaria.check import check
+
+        for line in check(config):
+            print(line, flush=True)
+        return
+    from malaria.training import train
+
+    outcome = train(config, resume=options.resume)
+    print(outcome.text, f"\nmodel: {outcome.pair.weights}\nfigures: {outcome.folder}/", sep="\n")
+
+
+def problems_of_data(config):
+    return find_problems(config.train_images, config.labels, config.train_size)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
