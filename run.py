@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Classify one picture, or all pictures of a folder, with a trained model."""
 
-import argparse
 import sys
+from argparse import ArgumentTypeError
 from itertools import islice
 from pathlib import Path
 
 from malaria.classify import classify
-from malaria.errors import UserError, printable, run_script
+from malaria.command import Parser, add_debug, run_script
+from malaria.errors import UserError, printable
 from malaria.images import find_images
 from malaria.inference import load_classifier
+from malaria.passport import MAX_SIDE
 from malaria.report import Summary, format_prediction
 
 EXAMPLES = """examples:
@@ -22,12 +24,11 @@ On stderr the summary. Exit status: 0 done, 1 something could not be done, 2 wro
 """
 # As many pictures fit a grid that a person can still look at.
 PLOTTED = 64
+DEFAULT_PLOT = "predictions.png"
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=EXAMPLES)
     add = parser.add_argument
     add("--model", required=True, help="a .h5, its .json, or a folder: its newest pair")
     add("--image", required=True, help="a picture, or a folder, searched with its sub-folders")
@@ -35,38 +36,47 @@ def parse(arguments):
     add("--resize", type=size, metavar="H,W", help="height and width, for a historic model")
     add("--labels", type=names, metavar="A,B", help="names of the labels, for a historic model")
     add("--count_only", action="store_true", help="print only how many pictures have each label")
-    plot_help = f"save a grid of the first {PLOTTED} pictures (default name: predictions.png)"
-    add("--plot", type=picture, nargs="?", const="predictions.png", metavar="PNG", help=plot_help)
-    add("--debug", action="store_true", help="show where an error came from")
+    plot_help = f"save a grid of the first {PLOTTED} pictures (default name: {DEFAULT_PLOT})"
+    add("--plot", type=picture, nargs="?", const=DEFAULT_PLOT, metavar="PNG", help=plot_help)
+    add_debug(parser)
     return parser.parse_args(arguments)
 
 
 def interval(text):
-    first, last = (int(part) for part in text.split(","))
+    first, last = two_numbers(text, "two numbers A,B")
     if not 0 <= first < last:
-        raise ValueError
+        raise ArgumentTypeError(f"expected A,B with 0 <= A < B; received {text}")
     return first, last
 
 
 def size(text):
-    height, width = (int(part) for part in text.split(","))
-    if not (0 < height <= 4096 and 0 < width <= 4096):
-        raise ValueError
+    height, width = two_numbers(text, "height,width in pixels")
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise ArgumentTypeError(f"expected height,width from 1 to {MAX_SIDE}; received {text}")
     return height, width
 
 
+def two_numbers(text, expected):
+    try:
+        first, last = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"expected {expected}; received {text}") from None
+    return first, last
+
+
 def names(text):
-    labels = tuple(part.strip() for part in text.split(","))
-    if len(set(labels)) < max(2, len(labels)) or "" in labels:
-        raise ValueError
+    labels = [part.strip() for part in text.split(",")]
+    if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:
+        raise ArgumentTypeError(f"expected two or more unlike names, A,B; received {text}")
     return labels
 
 
 def picture(text):
-    if text.lower() in ("true", "false"):  # what the first original took here
-        return "predictions.png" if text.lower() == "true" else None
+    # The first original took a word here, and any word meant yes.
+    if text.lower() in ("true", "false"):
+        return DEFAULT_PLOT if text.lower() == "true" else None
     if Path(text).suffix != ".png":
-        raise ValueError
+        raise ArgumentTypeError(f"expected a name ending in .png; received {text}")
     return text
 
 

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Train a network on a folder of labelled pictures, as config.yaml says, and save it."""
 
-import argparse
 import sys
 
+from malaria.command import Parser, add_debug, run_script
 from malaria.dataset import find_problems
-from malaria.errors import run_script
 from malaria.settings import read_config
 
 EXAMPLES = """examples:
@@ -17,15 +16,13 @@ EXAMPLES = """examples:
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=EXAMPLES)
     add = parser.add_argument
     add("--config", default="config.yaml", help="settings, YAML (default: %(default)s)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
     add("--check", action="store_true", help="say what would be trained; train nothing")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    add("--debug", action="store_true", help="show where an error came from")
+    add_debug(parser)
     return parser.parse_args(arguments)
 
 

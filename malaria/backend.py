@@ -37,4 +37,7 @@ with _stderr_kept_back():
     import keras
     import tensorflow as tf
 
+# What it warns of, retracing above all, is not for the user to mend.
+tf.get_logger().setLevel("ERROR")
+
 __all__ = ["keras", "tf"]

@@ -85,14 +85,16 @@ class Config(BaseModel):
     image_size: tuple[Side, Side] = (141, 141)
 
     epochs: Count = 5
-    batch_size: Count = 32
+    batch_size: Count = 16
     steps_per_epoch: Count | None = None
     validation_steps: Count | None = None
-    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 1e-3
+    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 5e-4
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: Share = 0.3
     early_stopping: Count | None = None
-    augmentation: Augmentation = Augmentation(flips=True, quarter_turns=True)
+    augmentation: Augmentation = Augmentation(
+        flips=True, quarter_turns=True, brightness=0.1, stain=0.05
+    )
 
     cache: Literal["memory", "disk", "none"] = "memory"
     devices: Literal["auto", "cpu", "all"] = "auto"

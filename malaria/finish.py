@@ -11,7 +11,6 @@ from malaria import outcome
 from malaria.backend import keras, tf
 from malaria.decisions import label_probabilities
 from malaria.metrics import Evaluation, evaluate
-from malaria.model import build_model
 from malaria.passport import Pair
 from malaria.pipeline import validation_batches
 from malaria.storage import save_pair
@@ -32,11 +31,8 @@ class Outcome:
     text: str
 
 
-def finish(config, data, progress):
-    """Evaluate the best weights on all validation images; save the pair and its figures."""
-    keras.config.set_dtype_policy("float32")
-    model = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
-    model.set_weights(progress.best_weights)
+def finish(config, data, model, progress):
+    """Evaluate the model on all validation images; save the pair and its figures: the Outcome."""
     batches = validation_batches(data.pixels, data.validation, batch_size=config.batch_size)
     probabilities = label_probabilities(model.predict(batches, verbose=0))
     labels = data.labels[data.validation]

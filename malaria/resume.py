@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,40 +37,38 @@ class Progress:
 
 
 class ResumePoint:
-    """The state of one run below `folder`; runs with other settings or data have their own.
+    """The state of one run below `folder`; runs of other settings have their own.
 
-    identity: as Config.identity; samples: what is trained on. Both must be the same to go on.
+    identity: as Config.identity. samples: what is trained on; a run only goes on with the same.
     """
 
-    def __init__(self, folder, identity, samples):
+    def __init__(self, folder, identity):
         self.path = Path(folder) / "resume" / identity / "state.npz"
-        self.samples = digest_samples(samples)
 
-    def check_absent(self):
-        """Raise UserError if an earlier run was interrupted, whose state would be lost."""
-        if self.path.exists():
+    def check(self, *, resume):
+        """Raise UserError if there is nothing to resume, or something that would be lost."""
+        if resume and not self.path.exists():
+            raise UserError(self._describe_absence())
+        if self.path.exists() and not resume:
             raise UserError(
                 "a training with these settings was interrupted: go on with --resume, or delete "
                 f"{self.path.parent} to begin anew"
             )
 
-    def save(self, progress, model):
+    def save(self, progress, model, samples):
         """Write everything that the next epoch depends on, whole or not at all."""
-        entries = asdict(progress)
-        best = entries.pop("best_weights") or []
-        arrays = dict(_number("state", [_to_numpy(value) for value in _state(model)]))
-        arrays |= _number("best", best)
-        text = json.dumps({"progress": entries, "samples": self.samples})
+        entries = asdict(replace(progress, best_weights=None))
+        arrays = _number("state", [_to_numpy(variable) for variable in _state(model)])
+        arrays |= _number("best", progress.best_weights or [])
+        text = json.dumps({"progress": entries, "samples": digest_samples(samples)})
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 
-    def load(self, model):
+    def load(self, model, samples):
         """Set the model as it was saved; return its Progress. Raises UserError if it cannot."""
-        if not self.path.exists():
-            raise UserError(self._describe_absence())
         with np.load(self.path, allow_pickle=False) as arrays:
             description = json.loads(str(arrays["description"]))
-            if description["samples"] != self.samples:
+            if description["samples"] != digest_samples(samples):
                 raise UserError(
                     f"the images have changed since {self.path} was written: expected the same "
                     "files to go on with; delete that folder to begin anew"
@@ -78,7 +76,7 @@ class ResumePoint:
             for number, variable in enumerate(_state(model)):
                 variable.assign(arrays[f"state{number:04}"])
             best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
-        return Progress(**description["progress"], best_weights=best or None)
+        return Progress(**description["progress"] | {"best_weights": best or None})
 
     def _describe_absence(self):
         others = sorted(path.parent.name for path in self.path.parent.parent.glob("*/state.npz"))

@@ -3,15 +3,15 @@
 They show that the program runs; what a network learns from them says nothing about patients.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from malaria.command import Parser, add_debug, run_script
 from malaria.drawing import draw_cell, draw_stain
-from malaria.errors import UsageError, UserError, printable, run_script
+from malaria.errors import UsageError, UserError, printable
 
 LABELS = ("Parasitized", "Uninfected")
 
@@ -51,17 +51,16 @@ def write_cell(folder, number, rng, stains, parasitized):
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m malaria.synthetic",
         description="Draw blood cells into DIR/Parasitized and DIR/Uninfected.",
         epilog="example: python -m malaria.synthetic --out synthetic --count 200",
-        allow_abbrev=False,
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
     parser.add_argument("--count", metavar="N", type=int, required=True, help="cells per label")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="default %(default)s")
     parser.add_argument("--patients", metavar="P", type=int, default=12, help="default %(default)s")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_debug(parser)
     options = parser.parse_args(arguments)
     paths = write_cells(options.out, options.count, seed=options.seed, patients=options.patients)
     patients = min(options.count, options.patients)

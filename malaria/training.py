@@ -39,40 +39,73 @@ def train(config, *, resume=False):
 
     resume: go on with the interrupted run of the same settings. Raises UserError.
     """
+    point = ResumePoint(config.output_models, config.identity)
+    point.check(resume=resume)
+    show = _open_board(config)
+    device = _set_up(config)
+    data = _load(config)
+    model = make_model(config, device, config.epochs * steps_in_epoch(config, data))
+    progress = _begin(point, model, data, resume=resume)
+
+    def after_epoch(progress):
+        point.save(progress, model, data.pixels.samples)
+        show(progress.history[-1])
+
+    try:
+        _run(config, data, model, progress, after_epoch)
+        finished = finish(config, data, _plain(config, device, model), progress)
+    except KeyboardInterrupt:
+        say(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
+        raise
+    point.remove()
+    return finished
+
+
+def _open_board(config):
+    if not config.tensorboard:
+        return lambda row: None
+    return open_board(Path(config.output_models) / "tensorboard" / config.identity)
+
+
+def _set_up(config):
+    """Seeds, device and precision, in this order; the device is told."""
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices)
     say(f"device: {device.name}")
     if note := set_precision(mixed=config.mixed_precision, has_gpu=device.has_gpu):
         say(note)
+    return device
+
+
+def _load(config):
     data = load_data(config)
     for line in describe_data(config, data):
         say(line)
-    point = ResumePoint(config.output_models, config.identity, data.pixels.samples)
-    model = make_model(config, device, config.epochs * steps_in_epoch(config, data))
-    progress = _begin(point, model, resume=resume)
-    try:
-        progress = _run(config, data, model, progress, point)
-    except KeyboardInterrupt:
-        say(f"stopped after {progress.epoch} whole epochs; the same command with --resume goes on")
-        raise
-    finished = finish(config, data, progress)
-    point.remove()
-    return finished
+    return data
 
 
-def _begin(point, model, *, resume):
+def _begin(point, model, data, *, resume):
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
     if resume:
-        progress = point.load(model)
+        progress = point.load(model, data.pixels.samples)
         say(f"going on after epoch {progress.epoch}")
         return progress
-    point.check_absent()
     progress = Progress()
-    point.save(progress, model)
+    point.save(progress, model, data.pixels.samples)
     return progress
 
 
-def _run(config, data, model, progress, point):
+def _plain(config, device, model):
+    """The same network in float32 on one device, as it is to be saved."""
+    if not device.has_gpu:
+        return model
+    set_precision(mixed=False, has_gpu=True)
+    plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _run(config, data, model, progress, after_epoch):
     def training(epoch):
         return training_batches(
             data.pixels,
@@ -84,29 +117,15 @@ def _run(config, data, model, progress, point):
             augmentation=config.augmentation,
         )
 
-    show = _open_board(config)
-
-    def after_epoch(progress):
-        point.save(progress, model)
-        show(progress.history[-1])
-
-    return run_epochs(
+    validation = validation_batches(
+        data.pixels, data.validation, batch_size=config.batch_size, steps=config.validation_steps
+    )
+    run_epochs(
         model,
         progress,
         epochs=config.epochs,
         patience=config.early_stopping,
         training=training,
-        validation=validation_batches(
-            data.pixels,
-            data.validation,
-            batch_size=config.batch_size,
-            steps=config.validation_steps,
-        ),
+        validation=validation,
         after_epoch=after_epoch,
     )
-
-
-def _open_board(config):
-    if not config.tensorboard:
-        return lambda row: None
-    return open_board(Path(config.output_models) / "tensorboard" / config.identity)

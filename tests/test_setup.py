@@ -1,0 +1,340 @@
+"""What setup.sh chooses, says and refuses, with a Python and a pip that only pretend."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+REQUIREMENTS = [f"requirements{kind}.txt" for kind in ("", "-common", "-dev", "-gpu")]
+TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "grep", "mkdir", "rm", "sed", "tail"]
+TOOLS += ["tee", "touch"]
+
+# Pretends to be Python: notes what it was asked for, makes a .venv of itself, installs nothing.
+# A setting is a file beside it, which its copy in a .venv looks for in the same place.
+FAKE_PYTHON = """#!/usr/bin/env bash
+settings="$SETTINGS"
+setting() { cat "$settings/$1" 2>/dev/null || echo "$2"; }
+case "$*" in
+"-c import platform"*) setting version 3.12.4 ;;
+"-c import ensurepip"*) exit "$(setting ensurepip 0)" ;;
+"-c import pip") exit "$(setting pip 0)" ;;
+"-m venv "*)
+    echo "$*" >>"$settings/calls"
+    [ "$(setting venv 0)" = 0 ] || { echo "Error: no space" >&2; exit 1; }
+    rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python
+    echo "VIRTUAL_ENV=$PWD/.venv" >.venv/bin/activate ;;
+"-m pip install"*)
+    echo "${@:2}" >>"$settings/calls"
+    setting pip_output "Successfully installed keras"
+    exit "$(setting pip_status 0)" ;;
+*)
+    echo "$*" >>"$settings/calls"
+    echo "output of $1 $2"
+    exit "$(setting "status_of_$2" 0)" ;;
+esac
+"""
+
+
+class Machine:
+    """A copy of setup.sh in a folder with a space in its name, and the programs it may find."""
+
+    def __init__(self, folder):
+        self.copy = folder / "my copy"
+        self.programs = folder / "programs"
+        self.settings = folder / "settings"
+        for made in (self.copy, self.programs, self.settings):
+            made.mkdir()
+        for name in ("setup.sh", *REQUIREMENTS):
+            shutil.copy(REPOSITORY / name, self.copy / name)
+        for name in TOOLS:
+            (self.programs / name).symlink_to(shutil.which(name))
+        self.add("python3", FAKE_PYTHON)
+
+    def add(self, program, script):
+        path = self.programs / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(script)
+        path.chmod(0o755)
+
+    def set(self, **settings):
+        for name, value in settings.items():
+            (self.settings / name).write_text(f"{value}\n")
+
+    def run(self, *arguments, **environment):
+        """Returns the exit status, stdout, and stderr as a list of lines."""
+        answer = subprocess.run(
+            ["bash", str(self.copy / "setup.sh"), *arguments],
+            cwd=self.programs,
+            env={"PATH": str(self.programs), "SETTINGS": str(self.settings), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return answer.returncode, answer.stdout, answer.stderr.splitlines()
+
+    def calls(self):
+        """What the fake Python was asked to do since the last time, without questions."""
+        calls = self.settings / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.write_text("")
+        return lines
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+MAKE_VENV = "-m venv --clear .venv"
+INSTALL = "pip install -r requirements.txt"
+
+
+def assert_failed(answer, *reasons):
+    """The only error is the last line, and it holds `reasons`."""
+    status, out, lines = answer
+    assert (status, out) == (1, "")
+    assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
+    for reason in reasons:
+        assert reason in lines[-1]
+
+
+def test_it_makes_a_venv_and_says_how_to_go_on(machine):
+    status, out, lines = machine.run()
+    assert (status, out) == (0, "")
+    assert machine.calls() == [MAKE_VENV, INSTALL]
+    folder = str(machine.copy).replace(" ", r"\ ")
+    assert lines == [
+        "making .venv with Python 3.12.4",
+        "using requirements.txt: there is no nvidia-smi, so no NVIDIA GPU",
+        "installing requirements.txt: some minutes the first time",
+        f"ready; go on with: cd {folder} && source .venv/bin/activate",
+    ]
+
+
+def test_the_second_run_installs_nothing(machine):
+    machine.run()
+    machine.calls()
+    status, _, lines = machine.run()
+    assert status == 0
+    assert machine.calls() == []
+    assert lines[-1].endswith("source .venv/bin/activate")
+
+
+def test_changed_requirements_are_installed_again(machine):
+    machine.run()
+    machine.calls()
+    with (machine.copy / "requirements-common.txt").open("a") as file:
+        file.write("tqdm\n")
+    assert machine.run()[0] == 0
+    assert machine.calls() == [INSTALL]
+
+
+def test_after_a_failed_installation_it_is_tried_again(machine):
+    machine.set(pip_status=1)
+    machine.run()
+    machine.set(pip_status=0)
+    machine.calls()
+    assert machine.run()[0] == 0
+    assert machine.calls() == [INSTALL]
+
+
+@pytest.mark.parametrize("damage", ["no python", "no pip", "moved", "empty"])
+def test_a_venv_that_does_not_work_is_made_again(machine, damage):
+    machine.run()
+    machine.calls()
+    if damage == "no python":
+        (machine.copy / ".venv/bin/python").unlink()
+    elif damage == "no pip":
+        machine.set(pip=1)
+    elif damage == "moved":
+        machine.copy = machine.copy.rename(machine.copy.with_name("elsewhere"))
+    else:
+        shutil.rmtree(machine.copy / ".venv/bin")
+    assert machine.run()[0] == 0
+    assert machine.calls() == [MAKE_VENV, INSTALL]
+
+
+def test_where_nvidia_smi_works_the_gpu_requirements_are_used(machine):
+    machine.add("nvidia-smi", "#!/usr/bin/env bash\nexit 0\n")
+    status, _, lines = machine.run()
+    assert status == 0
+    assert "using requirements-gpu.txt: nvidia-smi finds a GPU" in lines
+    assert machine.calls() == [MAKE_VENV, "pip install -r requirements-gpu.txt"]
+
+
+def test_where_nvidia_smi_fails_the_plain_requirements_are_used(machine):
+    machine.add("nvidia-smi", "#!/usr/bin/env bash\necho no driver >&2\nexit 9\n")
+    status, _, lines = machine.run()
+    assert status == 0
+    assert "using requirements.txt: nvidia-smi fails, so no GPU can be used" in lines
+    assert machine.calls() == [MAKE_VENV, INSTALL]
+
+
+@pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_an_active_environment_is_used(machine, tmp_path, variable):
+    machine.add("../active/bin/python", FAKE_PYTHON)
+    status, _, lines = machine.run(**{variable: str(tmp_path / "active")})
+    assert status == 0
+    assert lines[0] == f"using the active environment {tmp_path / 'active'}"
+    assert lines[-1].startswith("ready: the active environment has all")
+    assert machine.calls() == [INSTALL]
+    assert not (machine.copy / ".venv").exists()
+
+
+def test_the_base_environment_of_conda_is_left_alone(machine, tmp_path):
+    machine.add("../active/bin/python", FAKE_PYTHON)
+    answer = machine.run(CONDA_PREFIX=str(tmp_path / "active"), CONDA_DEFAULT_ENV="base")
+    assert answer[0] == 0
+    assert machine.calls() == [MAKE_VENV, INSTALL]
+
+
+def test_an_active_environment_without_a_fitting_python_is_refused(machine, tmp_path):
+    answer = machine.run(VIRTUAL_ENV=str(tmp_path / "gone"))
+    assert_failed(answer, f"expected Python 3.10 to 3.13 in {tmp_path}/gone, found none that runs")
+    machine.add("../active/bin/python", FAKE_PYTHON)
+    machine.set(version="3.9.2")
+    answer = machine.run(VIRTUAL_ENV=str(tmp_path / "active"))
+    assert_failed(answer, "found 3.9.2: deactivate this environment")
+    assert machine.calls() == []
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.14.0", "3.1.5", "2.7.18"])
+def test_a_python_that_is_not_supported_is_refused(machine, version):
+    machine.set(version=version)
+    reason = f"expected Python 3.10 to 3.13, found {version} (python3): install one of these"
+    assert_failed(machine.run(), reason, "set PYTHON")
+    assert not (machine.copy / ".venv").exists()
+
+
+def test_a_machine_without_python_is_told(machine):
+    (machine.programs / "python3").unlink()
+    assert_failed(machine.run(), "expected Python 3.10 to 3.13, found none that runs (python3)")
+
+
+def test_a_newer_python_is_found_beside_an_old_python3(machine):
+    machine.add("python3", "#!/usr/bin/env bash\necho 3.6.8\n")
+    machine.add("python3.11", FAKE_PYTHON)
+    machine.set(version="3.11.2")
+    status, _, lines = machine.run()
+    assert status == 0
+    assert lines[0] == "making .venv with Python 3.11.2"
+
+
+def test_the_python_asked_for_is_the_only_one_tried(machine):
+    answer = machine.run(PYTHON="/opt/no such/python")
+    assert_failed(answer, "found none that runs (/opt/no such/python)")
+
+
+def test_the_supported_versions_are_those_of_the_project():
+    required = re.search(
+        r'requires-python = ">=(3\.\d+),<3\.(\d+)"', (REPOSITORY / "pyproject.toml").read_text()
+    )
+    said = f'supported="{required[1]} to 3.{int(required[2]) - 1}"'
+    assert said in (REPOSITORY / "setup.sh").read_text(encoding="utf-8")
+
+
+def test_a_missing_venv_module_is_said_with_its_remedy(machine):
+    machine.set(ensurepip=1)
+    assert_failed(machine.run(), "venv and ensurepip", "3.12.4", "apt install python3-venv")
+    assert machine.calls() == []
+
+
+def test_a_venv_that_cannot_be_made_is_said(machine):
+    machine.set(venv=1)
+    assert_failed(machine.run(), "cannot make .venv with python3: Error: no space")
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("Collecting x\nERROR: No matching distribution found for x\n\n", "ERROR: No matching"),
+        ("Killed\n", "Killed"),
+        (
+            "Failed to establish a new connection: NewConnectionError\n"
+            "ERROR: No matching distribution found for keras",
+            "no network, or pip cannot reach its index",
+        ),
+    ],
+)
+def test_a_failed_installation_is_said_with_its_log(machine, output, reason):
+    machine.set(pip_status=1, pip_output=output)
+    log = machine.copy / ".venv/setup.log"
+    answer = machine.run()
+    assert_failed(answer, f"cannot install requirements.txt: {reason}", f"details are in {log}")
+    assert log.read_text() == output + "\n"
+
+
+@pytest.mark.parametrize("arguments", [["tset"], ["--help"], ["demo", "now"]])
+def test_an_unknown_word_is_wrong_use(machine, arguments):
+    status, out, lines = machine.run(*arguments)
+    assert (status, out) == (2, "")
+    assert lines == ["usage: bash setup.sh [demo | test [arguments for pytest]]"]
+    assert machine.calls() == []
+
+
+def test_the_tests_run_after_the_checks_and_get_the_arguments(machine):
+    status, out, _ = machine.run("test", "-k", "some name")
+    assert status == 0
+    assert machine.calls()[2:] == [
+        "pip install -r requirements-dev.txt",
+        "pip install --no-deps tf_keras>=2.21,<2.22",
+        "-m ruff check",
+        "-m ruff format --check",
+        "-m pytest -n auto --maxprocesses 2 --dist loadfile -k some name",
+    ]
+    assert out.endswith("output of -m pytest\n")
+    machine.run("test")
+    assert [call.split()[1] for call in machine.calls()] == ["ruff", "ruff", "pytest"]
+
+
+@pytest.mark.parametrize("failing", ["ruff", "pytest"])
+def test_a_failed_check_is_a_failed_test_run_but_the_tests_still_run(machine, failing):
+    machine.set(**{f"status_of_{failing}": 1})
+    status, out, _ = machine.run("test")
+    assert status == 1
+    assert out.endswith("output of -m pytest\n")
+
+
+def test_the_demo_trains_classifies_and_says_where_things_are(machine):
+    for _ in range(2):
+        status, out, lines = machine.run("demo")
+        assert status == 0
+        assert machine.calls()[-4:] == [
+            "-m malaria.synthetic --out demo/train --count 150 --seed 1 --patients 12",
+            "-m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4",
+            "train.py --config=configs/demo.yaml",
+            "run.py --model=demo/models --image=demo/cells",
+        ]
+    predictions = (machine.copy / "demo/predictions.tsv").read_text()
+    assert predictions == "output of run.py --model=demo/models\n"
+    assert out.endswith(predictions)
+    paths = [line.split()[0] for line in lines[-4:]]
+    assert paths == ["demo/train", "demo/models", "demo/cells", "demo/predictions.tsv"]
+
+
+def test_the_demo_begins_afresh(machine):
+    machine.run("demo")
+    (machine.copy / "demo/models").mkdir()
+    assert machine.run("demo")[0] == 0
+    assert not (machine.copy / "demo/models").exists()
+
+
+def test_the_demo_does_not_touch_a_folder_of_somebody_else(machine):
+    (machine.copy / "demo").mkdir()
+    (machine.copy / "demo/mine.txt").write_text("mine")
+    assert_failed(machine.run("demo"), "demo exists and was not made by setup.sh; move it away")
+    assert os.listdir(machine.copy / "demo") == ["mine.txt"]
+    assert machine.calls() == []
+
+
+def test_a_failing_step_of_the_demo_stops_it(machine):
+    machine.set(**{"status_of_malaria.synthetic": 1})
+    assert machine.run("demo")[0] == 1
+    assert machine.calls()[2:] == [
+        "-m malaria.synthetic --out demo/train --count 150 --seed 1 --patients 12"
+    ]
