@@ -195,7 +195,7 @@ run_demo() {
     fi
     set_up
     rm -rf demo && mkdir demo && touch "$marker"
-    "$python" -m malaria.synthetic --out demo/train --count 150 --seed 1 --patients 12
+    "$python" -m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12
     "$python" -m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4
     "$python" train.py --config=configs/demo.yaml
     "$python" run.py --model=demo/models --image=demo/cells | tee demo/predictions.tsv

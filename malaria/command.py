@@ -35,7 +35,9 @@ def run_script(main, arguments=None):
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return main(arguments) or 0
+        status = main(arguments) or 0
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -51,7 +53,11 @@ def run_script(main, arguments=None):
 
 
 def describe(error):
-    """One line for a UserError; for anything else its type too, and how to see more."""
+    """A UserError's own line or lines; for anything else one, with its type and how to see more.
+
+    Both are printable: they may quote a stranger's file.
+    """
     if isinstance(error, UserError):
-        return f"error: {error}"
-    return f"error: {type(error).__name__}: {error} (run again with --debug to see where)"
+        return "error: " + "\n".join(printable(line) for line in str(error).split("\n"))
+    text = printable(" ".join(str(error).split()))
+    return f"error: {type(error).__name__}: {text} (run again with --debug to see where)"

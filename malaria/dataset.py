@@ -118,7 +118,7 @@ def _split_by_patient(samples, labels, test_size, seed):
     """Of DRAWS random draws the one in which each label's share of cells is nearest test_size."""
     from sklearn.model_selection import GroupShuffleSplit
 
-    patients = _known_patients(samples)
+    patients = known_patients(samples)
     splitter = GroupShuffleSplit(DRAWS, test_size=test_size, random_state=seed)
     try:
         draws = list(splitter.split(labels, groups=patients))
@@ -128,7 +128,8 @@ def _split_by_patient(samples, labels, test_size, seed):
     return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
 
 
-def _known_patients(samples):
+def known_patients(samples):
+    """The patient of each sample. Raises UserError if one has none."""
     unknown = [sample for sample in samples if sample.patient is None]
     if unknown:
         raise UserError(

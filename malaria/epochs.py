@@ -60,7 +60,7 @@ def _run_epoch(model, epoch, epochs, batches, validation):
     """Train one epoch and validate; return its row of the history, after printing it."""
     started, rate = time.perf_counter(), current_learning_rate(model)
     bar = EpochBar(f"epoch {epoch + 1}/{epochs}", total=len(batches))
-    history = model.fit(batches, epochs=1, verbose=0, callbacks=[bar]).history
+    history = model.fit(batches, epochs=1, verbose=0, callbacks=[bar], shuffle=False).history
     seconds = time.perf_counter() - started
     checked = model.evaluate(validation, verbose=0, return_dict=True)
     row = {"epoch": epoch + 1}
@@ -75,7 +75,7 @@ def _run_epoch(model, epoch, epochs, batches, validation):
 
 def current_learning_rate(model):
     """The rate of the next step."""
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return float(keras.ops.convert_to_tensor(model.optimizer.learning_rate))
 
 
 def describe_row(row, epochs):

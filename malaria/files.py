@@ -2,13 +2,13 @@
 
 import csv
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from malaria.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @contextmanager
@@ -27,7 +27,8 @@ def whole_file(path):
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _flush(path):
@@ -49,8 +50,7 @@ def write_csv(path, header, rows):
         open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([[safe_cell(value) for value in row] for row in rows])
+        writer.writerows([safe_cell(value) for value in row] for row in (header, *rows))
 
 
 def safe_cell(value):

@@ -22,6 +22,9 @@ RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamplin
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
+# Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
+# each picture: in several threads at once that loses everybody's filters.
+warnings.filterwarnings("ignore", module="PIL")
 
 
 class UnreadableImageError(UserError):
@@ -74,13 +77,20 @@ def _list(folder):
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir():
+                if _is_folder(entry):
                     folders.append(entry.name)
                 elif is_image_name(entry.name):
                     files.append(entry.name)
     except OSError as error:
         raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
     return sorted(files), sorted(folders)
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: as a file it becomes one unreadable picture
+        return False
 
 
 def read_image(path, pixel_format):
@@ -109,12 +119,9 @@ def _open(path):
         # A pipe or a device with the name of a picture would be waited on for ever.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UnreadableImageError("not a regular file")
-        with warnings.catch_warnings():
-            # Odd metadata is no reason to distrust the pixels, nor to print anything.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                _check_pixels(image)
-                return _to_rgb(ImageOps.exif_transpose(image))
+        with Image.open(path, formats=FORMATS) as image:
+            _check_pixels(image)
+            return _to_rgb(ImageOps.exif_transpose(image))
     except UnreadableImageError:
         raise
     except Exception as error:
@@ -149,4 +156,6 @@ def _reason(error):
         return "no permission to read it"
     if type(error).__name__ == "UnidentifiedImageError":
         return "not a picture of a known kind"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
     return f"damaged: {error}".replace("\n", " ")

@@ -15,7 +15,10 @@ from malaria.decisions import decide
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well labels were predicted. sensitivity and specificity are None beyond two labels."""
+    """How well labels were predicted. sensitivity and specificity are None beyond two labels.
+
+    A figure that the labels leave undefined, since one of them is absent, is NaN.
+    """
 
     count: int
     accuracy: float
@@ -33,7 +36,8 @@ def evaluate(labels, probabilities, *, names, positive, threshold=0.5):
     confusion = confusion_matrix(labels, predicted, label_count=len(names))
     sensitivity, specificity = None, None
     if len(names) == 2:
-        recall = confusion.diagonal() / confusion.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            recall = confusion.diagonal() / confusion.sum(axis=1)
         sensitivity = float(recall[names.index(positive)])
         specificity = float(recall[1 - names.index(positive)])
     return Evaluation(
@@ -60,14 +64,17 @@ def cross_entropy(labels, probabilities):
 
 
 def area_under_roc(labels, probabilities):
-    """AUC for two labels; the mean over one label against the rest for more."""
-    if probabilities.shape[1] == 2:
-        return float(sklearn_metrics.roc_auc_score(labels, probabilities[:, 1]))
-    present = [label for label in range(probabilities.shape[1]) if np.any(labels == label)]
+    """AUC for two labels; the mean over one label against the rest for more.
+
+    A label that is absent, or alone, has no area and is left out; with none left it is NaN.
+    """
+    count = probabilities.shape[1]
     areas = [
-        sklearn_metrics.roc_auc_score(labels == label, probabilities[:, label]) for label in present
+        sklearn_metrics.roc_auc_score(labels == label, probabilities[:, label])
+        for label in ([1] if count == 2 else range(count))
+        if 0 < np.sum(labels == label) < len(labels)
     ]
-    return float(np.mean(areas))
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def roc_curve(labels, probabilities, label):

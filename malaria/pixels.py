@@ -127,16 +127,26 @@ def _digest(samples, pixel_format):
     """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
     digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
-        status = os.stat(sample.path)
-        entry = (os.path.realpath(sample.path), status.st_size, status.st_mtime_ns)
+        entry = (os.path.realpath(sample.path), *_state(sample.path))
         digest.update(repr(entry).encode())
     return digest.hexdigest()[:16]
+
+
+def _state(path):
+    """What changes when the file does; a file that cannot be asked is told as unreadable later."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return (error.strerror,)
+    return status.st_size, status.st_mtime_ns
 
 
 def _make_disk_array(target, samples, pixel_format, progress):
     """Fill a folder beside `target` and rename it, so that a half-made one is never used."""
     partial_folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        # A killed run may have left one, and numbers of processes come again.
+        shutil.rmtree(partial_folder, ignore_errors=True)
         partial_folder.mkdir(parents=True)
         stored = _reserve(partial_folder / "pixels.npy", len(samples), pixel_format)
         faults = _fill(stored, samples, pixel_format, progress)

@@ -1,9 +1,12 @@
 """plots: pictures from those numbers; every one goes to a file, none opens a window."""
 
+import warnings
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from malaria.errors import printable
 from malaria.files import whole_file
 from malaria.metrics import roc_curve
 
@@ -25,7 +28,9 @@ def save_figure(figure, path):
     """Write a figure as its ending says, .svg or .png, whole or not at all."""
     kind = path.suffix[1:]
     metadata = {"Date": None} if kind == "svg" else {}
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, warnings.catch_warnings():
+        # A letter that the font lacks: an .svg is shown in its reader's, a .png has a box.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight", dpi=110)
 
 
@@ -93,9 +98,10 @@ def plot_grid(path, images, titles, *, columns=8, colours=None):
         colours = colours or ["black"] * len(images)
         for axis, image, title, colour in zip(axes, images, titles, colours, strict=False):
             axis.imshow(image)
-            axis.set_title(title, color=colour)
+            axis.set_title(printable(title), color=colour)
         save_figure(figure, path)
 
 
 def _cut(name, length=24):
+    name = printable(name)
     return name if len(name) <= length else f"{name[: length - 3]}..."

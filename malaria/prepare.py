@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from malaria import dataset
-from malaria.errors import printable
+from malaria.errors import UserError, printable
 from malaria.images import PixelFormat
 from malaria.pixels import Pixels, load_pixels
 
@@ -33,17 +33,28 @@ def load_data(config):
     """Scan, choose, read and split the images that `config` names. Raises UserError."""
     samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)
     samples = dataset.choose_samples(samples, config.train_size, seed=config.random_state)
+    if config.split_by == "patient":
+        # Before the reading, which takes minutes.
+        dataset.known_patients(samples)
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size),
         cache=config.cache,
         folder=Path(config.output_models) / "cache",
     )
+    _check_labels(pixels.samples, config.labels)
     training, validation = dataset.split_samples(
         pixels.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )
     labels = np.array([sample.label for sample in pixels.samples])
     return Data(pixels, labels, training, validation, unreadable)
+
+
+def _check_labels(samples, labels):
+    present = {sample.label for sample in samples}
+    missing = [label for number, label in enumerate(labels) if number not in present]
+    if missing:
+        raise UserError(f"none of the images of {missing[0]} is readable")
 
 
 def describe_data(config, data):

@@ -102,7 +102,8 @@ def _state(model):
 
 
 def _to_numpy(variable):
-    return keras.ops.convert_to_numpy(variable)
+    # By way of a tensor: Keras converts a variable in a manner that numpy 2 warns of.
+    return keras.ops.convert_to_tensor(variable).numpy()
 
 
 def _number(prefix, arrays):

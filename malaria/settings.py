@@ -12,6 +12,17 @@ from malaria.errors import UsageError, printable
 MAX_CONFIG_BYTES = 1_000_000
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases, with which a short text could grow without end."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            line = event.start_mark.line + 1
+            raise yaml.YAMLError(f"an alias, *{event.anchor}, in line {line} is not taken here")
+        return super().compose_node(parent, index)
+
+
 def read_config(path, overrides=(), find_problems=None):
     """The Config in the YAML file `path`, changed by `overrides`, each "key=value".
 
@@ -34,19 +45,26 @@ def read_config(path, overrides=(), find_problems=None):
 def _read_yaml(path):
     """The values in the file, and {dotted key: where it stands}. Raises UsageError."""
     try:
-        text = path.read_bytes()[: MAX_CONFIG_BYTES + 1].decode("utf-8")
-        if len(text) > MAX_CONFIG_BYTES:
+        with open(path, "rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+        if len(content) > MAX_CONFIG_BYTES:
             raise UsageError(f"{path}: more than {MAX_CONFIG_BYTES:,} bytes, no config")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        text = content.decode("utf-8")
+        node = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise UsageError(f"cannot read the config {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        reason = printable(" ".join(str(error).split()))
-        raise UsageError(f"{path} is not YAML: {reason[:300]}") from None
+        raise UsageError(f"{path} is not YAML: {_reason(error)}") from None
     if not isinstance(values, dict | None):
         raise UsageError(f"{path}: expected lines of 'key: value', received {_short(values)}")
-    return values or {}, _origins(node, path)
+    return {str(key): value for key, value in (values or {}).items()}, _origins(node, path)
+
+
+def _reason(error):
+    """What PyYAML says, in one line and without its name for a text."""
+    text = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+    return printable(text[:300])
 
 
 def _origins(node, path, prefix=""):
@@ -69,8 +87,8 @@ def _override(values, origins, override):
     if not equals or not key:
         raise UsageError(f"--set {printable(override)}: expected key=value")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        value = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
         raise UsageError(f"--set {printable(override)}: the value is not YAML") from None
     group, dot, name = key.partition(".")
     if dot:
@@ -83,7 +101,7 @@ def _override(values, origins, override):
 def _validate(values):
     """A Config of the valid values, defaults for the others, and {dotted key: problem}."""
     try:
-        return Config(**{str(key): value for key, value in values.items()}), {}
+        return Config(**values), {}
     except ValidationError as error:
         faults = error.errors(include_url=False)
     problems = {}
@@ -99,6 +117,12 @@ def _explain(key, fault, values):
     if fault["type"] == "extra_forbidden":
         return _unknown(key)
     allowed = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if fault["type"] == "too_short":
+        allowed = f"expected at least {fault['ctx']['min_length']} items"
+    elif fault["type"] == "too_long":
+        allowed = f"expected at most {fault['ctx']['max_length']} items"
+    elif fault["type"] == "model_type":
+        allowed = "expected lines of 'key: value'"
     received = values.get(key, fault["input"])
     hint = ", put it in quotes" if isinstance(fault["input"], bool) and key == "labels" else ""
     return f"{allowed[0].lower()}{allowed[1:]}{hint}; received {_short(received)}"
@@ -128,9 +152,10 @@ def _contradictions(config, wrong):
 
 
 def _message(problems, origins, path):
+    order = [*origins, *problems]
     lines = [
-        f"{origins.get(key, path)}: {printable(key)}: {text}"
-        for key, text in sorted(problems.items(), key=lambda item: str(origins.get(item[0])))
+        f"{origins.get(key, path)}: {printable(key)}: {problems[key]}"
+        for key in sorted(problems, key=order.index)
     ]
     if len(lines) == 1:
         return lines[0]

@@ -305,7 +305,7 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
         status, out, lines = machine.run("demo")
         assert status == 0
         assert machine.calls()[-4:] == [
-            "-m malaria.synthetic --out demo/train --count 150 --seed 1 --patients 12",
+            "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12",
             "-m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4",
             "train.py --config=configs/demo.yaml",
             "run.py --model=demo/models --image=demo/cells",
@@ -336,5 +336,5 @@ def test_a_failing_step_of_the_demo_stops_it(machine):
     machine.set(**{"status_of_malaria.synthetic": 1})
     assert machine.run("demo")[0] == 1
     assert machine.calls()[2:] == [
-        "-m malaria.synthetic --out demo/train --count 150 --seed 1 --patients 12"
+        "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12"
     ]

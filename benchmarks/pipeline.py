@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""How much of the training rate the real pipeline leaves: against one constant batch, repeated.
+
+    python benchmarks/pipeline.py [--images FOLDER] [--steps N] [--set key=value ...]
+
+Prints images per second and their ratio, with and without augmentation, from one run: stretches of
+both kinds take turns, so that a machine that slows down slows both.
+Without --images it draws cells.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from malaria.backend import keras, tf
+from malaria.command import Parser, add_debug, run_script
+from malaria.config import Augmentation
+from malaria.devices import choose_device
+from malaria.pipeline import training_batches
+from malaria.prepare import load_data
+from malaria.settings import read_config
+from malaria.synthetic import write_cells
+from malaria.training import make_model
+
+ROUNDS = 5
+
+
+def main(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--images", help="folder with one sub-folder a label (default: drawn)")
+    parser.add_argument("--steps", type=int, default=20, help="of a stretch (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    add_debug(parser)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        images = options.images or folder
+        if not options.images:
+            write_cells(folder, 500, patients=12)
+        overrides = [f"train_images={images}", "output_models=" + folder, *options.set]
+        config = read_config(Path(__file__).parent.parent / "config.yaml", overrides)
+        measure(config, options.steps)
+
+
+def measure(config, steps):
+    device = choose_device(config.devices)
+    data = load_data(config)
+    model = make_model(config, device, total_steps=10**6)
+    print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
+    print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
+    print(f"{ROUNDS} rounds of {steps} steps; images/s: median")
+    for name, augmentation in (
+        ("as configured", config.augmentation),
+        ("everything on", everything_on()),
+        ("none", Augmentation()),
+    ):
+        real, constant = compare(model, config, data, augmentation, steps)
+        ratio = np.median(np.array(real) / np.array(constant))
+        print(
+            f"augmentation {name}: pipeline {np.median(real):.1f}, "
+            f"constant batch {np.median(constant):.1f}, ratio {ratio:.3f}",
+            flush=True,
+        )
+
+
+def everything_on():
+    return Augmentation(
+        flips=True,
+        quarter_turns=True,
+        rotation=45,
+        shear=0.033,
+        zoom=0.033,
+        brightness=0.1,
+        stain=0.05,
+    )
+
+
+def compare(model, config, data, augmentation, steps):
+    """Images per second with the pipeline and with one batch, a list of rounds each."""
+    stream = training_batches(
+        data.pixels,
+        data.training,
+        batch_size=config.batch_size,
+        steps=steps * (ROUNDS + 1),
+        epoch=0,
+        seed=0,
+        augmentation=augmentation,
+    )
+    [batch] = stream.take(1)
+    constant = tf.data.Dataset.from_tensors(batch).repeat()
+    real_iterator, constant_iterator = iter(stream), iter(constant)
+    time_steps(model, real_iterator, steps)
+    rates = [
+        (time_steps(model, real_iterator, steps), time_steps(model, constant_iterator, steps))
+        for _ in range(ROUNDS)
+    ]
+    return tuple([config.batch_size * rate for rate in side] for side in zip(*rates, strict=True))
+
+
+def time_steps(model, iterator, steps):
+    """Steps per second of Keras's own training function over this iterator."""
+    model.make_train_function()
+    started = time.perf_counter()
+    for _ in range(steps):
+        model.train_function(iterator)
+    return steps / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,23 @@
+"""What several test files share."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def write_cells(tmp_path):
+    """A function that writes noise as `count` pictures of each patient into folder/<label>."""
+    random = np.random.default_rng(1)
+
+    def write(folder="cells", labels=("Parasitized", "Uninfected"), patients=(1, 2), count=2):
+        for label in labels:
+            (tmp_path / folder / label).mkdir(parents=True)
+            for patient in patients:
+                for number in range(count):
+                    name = f"C{patient}P1thinF_IMG_cell_{number}.png"
+                    grey_levels = random.integers(256, size=(9, 7, 3), dtype=np.uint8)
+                    Image.fromarray(grey_levels).save(tmp_path / folder / label / name)
+        return tmp_path / folder
+
+    return write

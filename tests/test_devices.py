@@ -1,0 +1,136 @@
+"""Where training runs, and what is said of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from malaria import devices
+from malaria.backend import keras, tf
+from malaria.devices import choose_device, nvidia_smi_works, set_precision
+from malaria.model import build_model
+
+needs_no_gpu = pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="about machines without a GPU"
+)
+# One step on the same batch, on one device and on two copies of the network in step.
+TWO_DEVICES = """
+from malaria.backend import keras, tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+import numpy as np
+from malaria.config import Augmentation
+from malaria.dataset import Sample
+from malaria.devices import mirror
+from malaria.epochs import compile_model
+from malaria.images import PixelFormat
+from malaria.model import build_model
+from malaria.pipeline import training_batches, validation_batches
+from malaria.pixels import Pixels
+
+stored = np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3)).astype(np.uint8)
+samples = [Sample(None, number % 2, None) for number in range(40)]
+pixels = Pixels(samples, PixelFormat((48, 48)), stored, np.arange(40))
+for strategy in (tf.distribute.get_strategy(), mirror(["/CPU:0", "/CPU:1"])):
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = build_model("vgg", image_size=(48, 48), label_count=2)
+        # The two halves of a batch would each be dropped out in their own way.
+        model.get_layer("dropout").rate = 0
+        compile_model(
+            model,
+            learning_rate=1e-3,
+            schedule="constant",
+            warmup=0,
+            total_steps=9,
+            has_gpu=False,
+        )
+    batches = training_batches(
+        pixels,
+        np.arange(40),
+        batch_size=16,
+        steps=None,
+        epoch=0,
+        seed=1,
+        augmentation=Augmentation(flips=True),
+    )
+    first = model.fit(batches.take(1), verbose=0).history["loss"][0]
+    whole = model.fit(batches, verbose=0).history["loss"][0]
+    validation = validation_batches(pixels, np.arange(40), batch_size=16)
+    print(strategy.num_replicas_in_sync, first, whole, model.evaluate(validation, verbose=0)[0])
+"""
+
+
+def test_two_devices_give_the_first_steps_loss_of_one():
+    result = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=True
+    )
+    one, two = ([float(word) for word in line.split()] for line in result.stdout.splitlines())
+    assert (one[0], two[0]) == (1, 2)
+    assert two[1] == pytest.approx(one[1], abs=1e-6)
+    assert two[2:] == pytest.approx(one[2:], abs=1e-4)
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("devices", ["auto", "cpu", "all"])
+def test_without_a_gpu_the_cpu_is_named(devices):
+    device = choose_device(devices)
+    assert device.name.startswith(f"CPU, {os.cpu_count()} cores")
+    assert not device.has_gpu
+
+
+@needs_no_gpu
+def test_a_gpu_that_tensorflow_does_not_see_is_told_with_the_remedy(nvidia_smi):
+    nvidia_smi("echo 'GPU 0: Some Card (UUID: GPU-1)'")
+    assert "pip install -r requirements-gpu.txt" in choose_device("auto").name
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("script", ["exit 9", "echo No devices were found"])
+def test_a_driver_that_finds_no_gpu_is_no_reason_to_complain(nvidia_smi, script):
+    nvidia_smi(script)
+    assert not nvidia_smi_works()
+    assert "nvidia-smi" not in choose_device("auto").name
+
+
+def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
+    gpus = [tf.config.LogicalDevice(f"/device:GPU:{number}", "GPU") for number in range(2)]
+    monkeypatch.setattr(devices.tf.config, "list_logical_devices", lambda kind: gpus)
+    monkeypatch.setattr(devices, "_gpu_name", lambda: "Some Card")
+    monkeypatch.setattr(devices, "mirror", lambda names: names)
+    assert choose_device("all").strategy == ["/device:GPU:0", "/device:GPU:1"]
+    assert choose_device("auto").strategy.num_replicas_in_sync == 1
+    assert choose_device("auto").name == "GPU Some Card"
+
+
+def test_mixed_precision_on_a_cpu_is_declined_with_a_word():
+    assert "GPUs only" in set_precision(mixed=True, has_gpu=False)
+    assert keras.config.dtype_policy().name == "float32"
+    assert set_precision(mixed=False, has_gpu=False) == ""
+
+
+def test_mixed_precision_ends_in_float32_so_that_small_probabilities_survive():
+    try:
+        assert set_precision(mixed=True, has_gpu=True) == ""
+        model = build_model("vgg", image_size=(48, 48), label_count=2)
+        assert model.get_layer("dense1").compute_dtype == "float16"
+        assert model.get_layer("probability").compute_dtype == "float32"
+        assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+    finally:
+        set_precision(mixed=False, has_gpu=False)
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an nvidia-smi that runs the given shell script first on the PATH."""
+
+    def make(script):
+        path = tmp_path / "nvidia-smi"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{Path(tmp_path)}:{os.environ['PATH']}")
+
+    return make

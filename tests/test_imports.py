@@ -1,0 +1,73 @@
+"""Which file may load what: the order of the files, and what stays out of a quick start."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "malaria"
+# A file may import only files above it. README.md shows the same order.
+ORDER = [
+    *("errors", "command", "files", "config", "settings", "drawing", "synthetic", "archive"),
+    *("images", "decisions", "passport", "dataset", "pixels", "prepare", "backend", "pipeline"),
+    *("model", "keras2", "weights", "storage", "devices", "metrics", "plots", "outcome", "resume"),
+    *("epochs", "finish", "training", "check", "inference", "classify", "report"),
+]
+# The Keras engine brings TensorFlow with it, so it is loaded only when it is needed.
+LATE = {("inference", "storage")}
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2"}
+
+
+def imports_of(path, *, late):
+    """The names of our files that `path` imports; late: those inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    early = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (id(node) not in early) == late:
+            if node.module == "malaria":
+                yield from (alias.name for alias in node.names)
+            elif (node.module or "").startswith("malaria."):
+                yield node.module.removeprefix("malaria.")
+
+
+def test_every_file_has_its_place_in_the_order():
+    files = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert sorted(ORDER) == sorted(files)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_file_imports_only_files_above_it(name):
+    allowed = ORDER[: ORDER.index(name)]
+    for late in (False, True):
+        for imported in imports_of(PACKAGE / f"{name}.py", late=late):
+            assert imported in allowed
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_our_own_files_are_imported_late_only_where_it_is_agreed(name):
+    late = {(name, imported) for imported in imports_of(PACKAGE / f"{name}.py", late=True)}
+    assert late <= LATE
+
+
+@pytest.mark.parametrize("script", ["run.py", "train.py"])
+def test_a_script_starts_without_the_libraries_that_take_seconds(script):
+    loaded = loaded_by("--help", script=script)
+    assert loaded.isdisjoint(HEAVY)
+
+
+def loaded_by(*arguments, script):
+    """The top-level modules that running a script of ours loads."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{script!r}, *{arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(PACKAGE.parent / script)!r}, run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    print('\\nloaded', *{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": str(PACKAGE.parent)}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return set(result.stdout.splitlines()[-1].split()[1:])
