@@ -1,9 +1,8 @@
 """backend: TensorFlow and Keras, imported once, set up and without their chatter."""
 
 import os
-import sys
-import tempfile
-from contextlib import contextmanager
+
+from malaria.streams import stderr_kept_back
 
 # Without this allocator half of the kernel time of a training on a CPU goes into page faults.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
@@ -12,28 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-@contextmanager
-def _stderr_kept_back():
-    """Hold what is written to stderr, by C++ too, and show it only if the block fails.
-
-    TensorFlow greets with some ten lines that no log level turns off.
-    """
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(shown, kept.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
-
-
-with _stderr_kept_back():
+# TensorFlow greets with some ten lines that no log level turns off.
+with stderr_kept_back():
     import keras
     import tensorflow as tf
 

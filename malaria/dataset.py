@@ -110,8 +110,11 @@ def _split_by_image(samples, labels, test_size, seed):
     every = np.arange(len(samples))
     try:
         return train_test_split(every, test_size=test_size, random_state=seed, stratify=labels)
-    except ValueError as error:
-        raise UserError(f"cannot split {len(samples)} images: {error}") from None
+    except ValueError:
+        raise UserError(
+            f"cannot split {len(samples)} images with test_size {test_size}: "
+            "expected more images, or another test_size"
+        ) from None
 
 
 def _split_by_patient(samples, labels, test_size, seed):
@@ -122,9 +125,11 @@ def _split_by_patient(samples, labels, test_size, seed):
     splitter = GroupShuffleSplit(DRAWS, test_size=test_size, random_state=seed)
     try:
         draws = list(splitter.split(labels, groups=patients))
-    except ValueError as error:
-        count = len(set(patients))
-        raise UserError(f"cannot split {count} patients: {error}; or split_by: image") from None
+    except ValueError:
+        raise UserError(
+            f"cannot split {len(set(patients))} patients with test_size {test_size}: "
+            "expected more patients, another test_size, or split_by: image"
+        ) from None
     return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
 
 

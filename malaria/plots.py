@@ -79,7 +79,8 @@ def plot_roc(path, labels, probabilities, names, *, auc, positive):
         axes = figure.add_subplot()
         for label in shown:
             false, true = roc_curve(labels, probabilities, label)
-            axes.plot(false, true, label=_cut(names[label]))
+            # Without the space a name that begins with _ would be left out of the legend.
+            axes.plot(false, true, label=f" {_cut(names[label])}")
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"AUC {auc:.4f}")
         axes.set_aspect("equal")

@@ -1,9 +1,10 @@
-"""storage: save and load the .h5 + .json pair.
+"""storage: save and load the .h5 + .json pair, and export its .tflite.
 
 A pair may come from a stranger. What its .json asks for is checked before anything is built,
 measured before anything is allocated, and what its .h5 holds is checked before it is read.
 """
 
+import io
 import json
 import logging
 import math
@@ -11,13 +12,15 @@ import os
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from malaria import keras2
-from malaria.backend import keras
+from malaria.backend import keras, tf
 from malaria.errors import UserError
+from malaria.lite import digest_pair, write_sealed
 from malaria.passport import KEY, Pair, sha256_of
+from malaria.streams import stderr_kept_back
 from malaria.weights import load_weights, reason_of
 
 # XResNet34 has 138 layers.
@@ -35,14 +38,14 @@ _DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint", "build_config
 
 
 def save_pair(model, folder, name, passport_entries):
-    """Write folder/name.h5 and folder/name.json, whole or not at all; return their Pair.
+    """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
 
     The .json is the architecture as Keras writes it, with the `passport_entries` and the
     SHA-256 of the .h5 under one more key. Raises UserError if the name is taken, or if it
     cannot be written.
     """
     pair = Pair(*(Path(folder, name + suffix) for suffix in (".h5", ".json", ".tflite")))
-    for path in (pair.weights, pair.architecture):
+    for path in (pair.weights, pair.architecture, pair.tflite):
         if path.exists():
             raise UserError(f"{path} exists already: move it away or choose another name")
     try:
@@ -68,7 +71,9 @@ def _write(model, workshop, passport_entries):
     # How it was trained is in the passport; Keras would look for the loss when it loads this.
     content.pop("compile_config", None)
     content[KEY] = {**passport_entries, "weights_sha256": sha256_of(weights)}
-    text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
+    content = _without_nan(content)
+    write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(weights, content))
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     architecture.write_text(text + "\n", encoding="utf-8")
     _flush(weights)
     _flush(architecture)
@@ -80,13 +85,26 @@ def _flush(path):
         os.fsync(file.fileno())
 
 
+def to_tflite(model):
+    """The network in LiteRT's form, float32, as bytes; it takes any number of images at once."""
+    if any(layer.compute_dtype != "float32" for layer in model.layers):
+        plain = _build(json.loads(model.to_json()))
+        plain.set_weights(model.get_weights())
+        model = plain
+    with stderr_kept_back(), _silence(), redirect_stdout(io.StringIO()):
+        return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
 def _move(workshop, pair):
-    """Give both halves their names, the .json last: a .h5 alone is no model."""
-    os.replace(workshop / "pair.h5", pair.weights)
+    """Give all parts their names, the .json last: without it the others are no model."""
+    moved = []
     try:
-        os.replace(workshop / "pair.json", pair.architecture)
+        for path in (pair.weights, pair.tflite, pair.architecture):
+            os.replace(workshop / f"pair{path.suffix}", path)
+            moved.append(path)
     except BaseException:
-        pair.weights.unlink()
+        for path in moved:
+            path.unlink()
         raise
 
 

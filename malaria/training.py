@@ -98,6 +98,8 @@ def _begin(point, model, data, *, resume):
 def _plain(config, device, model):
     """The same network in float32 on one device, as it is to be saved."""
     if not device.has_gpu:
+        # Forget the optimizer, which takes twice the memory of the weights.
+        model.compile()
         return model
     set_precision(mixed=False, has_gpu=True)
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))

@@ -160,7 +160,11 @@ def test_names_without_a_patient_are_told_in_one_line():
     ("by", "samples", "message"),
     [
         ("patient", [sample for sample in SAMPLES if sample.patient == "1"], "cannot split 1 pat"),
-        ("image", SAMPLES[:1] + SAMPLES[-2:], "cannot split 3 images: "),
+        (
+            "image",
+            SAMPLES[:1] + SAMPLES[-2:],
+            "cannot split 3 images with test_size 0.3: expected more images",
+        ),
         (
             "patient",
             draw_samples(lambda patient, label: 1 if label or patient == 1 else 0),

@@ -17,8 +17,7 @@ LABELS = np.array([0, 0, 1, 1])
 PROBABILITIES = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]])
 HISTORY = [{"epoch": epoch, "accuracy": 0.5, "val_accuracy": 0.25 * epoch} for epoch in range(1, 4)]
 PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.uint8)
-ODD_NAMES = ["$x^$", "$", r"\frac{", "<script>alert(1)</script>", "&amp;", "x" * 200, "寄生",
-             "a\x07\nb", "\u202eb", ""]  # fmt: skip
+ODD_NAMES = ["$x^$", r"\frac{$", "<script>alert(1)</script>", "x" * 200, "寄生", "a\x07\nb", "_b"]
 
 
 def draw_all(folder, kind="svg", name="Parasitized"):
@@ -45,7 +44,10 @@ def test_a_name_of_any_sort_is_drawn_as_text_and_never_interpreted(tmp_path, nam
     for path in draw_all(tmp_path, name=name):
         assert len(elements(path, "svg")) == 1
         assert not elements(path, "script")
-    for path in draw_all(tmp_path, "png", name):
+
+
+def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
+    for path in draw_all(tmp_path, "png", "x" * 200):
         with Image.open(path) as image:
             image.load()
             assert image.format == "PNG"
@@ -54,20 +56,23 @@ def test_a_name_of_any_sort_is_drawn_as_text_and_never_interpreted(tmp_path, nam
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("$x^$", "$x^$"), ("<b>&amp;", "<b>&amp;"), ("a\x1bb", "a\\x1bb"), ("x" * 200, "x" * 21 + "...")],
-)  # fmt: skip
+    [
+        ("$x^$", "$x^$"),
+        ("_b", "_b"),
+        ("<b>&amp;", "<b>&amp;"),
+        ("a\x1bb", "a\\x1bb"),
+        ("x" * 200, "x" * 21 + "..."),
+    ],
+)
 def test_a_name_is_shown_as_it_is_but_printable_and_cut(tmp_path, name, shown):
     _, confusion, roc, _ = draw_all(tmp_path, name=name)
     assert texts(confusion).count(shown) == 2
     assert texts(roc).count(shown) == 1
 
 
-@pytest.mark.parametrize("number", range(4), ids=["history", "confusion", "roc", "grid"])
-def test_the_same_numbers_give_the_same_bytes(tmp_path, number):
-    for folder in ("first", "again"):
-        draw_all(tmp_path / folder)
-    first, again = (draw_all(tmp_path / folder)[number] for folder in ("first", "again"))
-    assert first.read_bytes() == again.read_bytes()
+def test_the_same_numbers_give_the_same_bytes(tmp_path):
+    for first, again in zip(draw_all(tmp_path / "a"), draw_all(tmp_path / "b"), strict=True):
+        assert first.read_bytes() == again.read_bytes()
 
 
 def test_the_matrix_shows_counts_and_shares_of_each_row(tmp_path):

@@ -81,6 +81,7 @@ def test_an_empty_config_is_the_defaults(read, text):
         ("learning_rate: true", "learning_rate: expected a number; received True"),
         ("learning_rate: .nan", "learning_rate: expected a finite number; received nan"),
         ("learning_rate: .inf", "learning_rate: expected a finite number; received inf"),
+        ("learning_rate: 11", "learning_rate: expected less than or equal to 10; received 11"),
         ("test_size: 1", "test_size: expected less than 1; received 1"),
         ("test_size: 0", "test_size: expected greater than 0; received 0"),
         ("deterministic: 1", "deterministic: expected a valid boolean; received 1"),

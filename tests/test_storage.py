@@ -109,6 +109,7 @@ def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capf
     assert sorted(os.listdir(tmp_path / "new" / "folder")) == [
         "model_1.0_0.5.h5",
         "model_1.0_0.5.json",
+        "model_1.0_0.5.tflite",
     ]
     assert capfd.readouterr() == ("", "")
     assert caplog.messages == []

@@ -1,0 +1,112 @@
+"""lite: a network as a .tflite, sealed to its pair, and run by LiteRT (no TensorFlow)."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from malaria.errors import UserError
+from malaria.files import whole_file
+from malaria.passport import KEY, sha256_of
+from malaria.streams import stderr_kept_back
+
+# A .tflite ends in this mark, the digest of its pair and the digest of what stands before.
+# LiteRT passes over what follows its own data.
+MARK = b"malaria1"
+SEAL_BYTES = len(MARK) + 2 * 32
+
+
+def digest_pair(weights, architecture):
+    """What a .tflite is sealed with: 32 bytes, of the .h5 and of the network in the .json.
+
+    weights: path of the .h5; architecture: the content of the .json, whose passport does not count.
+    """
+    network = {key: value for key, value in architecture.items() if key != KEY}
+    text = json.dumps(network, sort_keys=True) + sha256_of(weights)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def write_sealed(path, content, digest):
+    """Write the bytes of a .tflite, sealed, whole or not at all. Raises UserError."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content + MARK + digest + hashlib.sha256(content).digest())
+
+
+def find_sealed(pair, digest):
+    """The path of a whole .tflite of exactly this pair, beside it or in the cache, or None."""
+    for path in (pair.tflite, cache_path(digest)):
+        if path.is_file() and _is_sealed(path, digest):
+            return path
+    return None
+
+
+def _is_sealed(path, digest):
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
+    return seal == MARK + digest + hashlib.sha256(body).digest()
+
+
+def cache_path(digest):
+    """Where the .tflite of a pair in a read-only folder is kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "malaria" / f"{digest.hex()}.tflite"
+
+
+def keep_sealed(pair, content, digest):
+    """Write the .tflite beside its pair, or in the cache if that cannot be; return its path."""
+    try:
+        # What lies there was not sealed to this pair, or find_sealed would have found it.
+        write_sealed(pair.tflite, content, digest)
+    except UserError:
+        write_sealed(cache_path(digest), content, digest)
+        return cache_path(digest)
+    return pair.tflite
+
+
+def is_available():
+    """Whether LiteRT can be imported here; there is none for some platforms."""
+    try:
+        import ai_edge_litert.interpreter  # noqa: F401  a fifth of a second, only when needed
+    except ImportError:
+        return False
+    return True
+
+
+class LiteNetwork:
+    """A .tflite as a function: (n, height, width, 3) float32 -> its outputs, (n, k) float32.
+
+    Fewer images than the largest batch so far are filled up to it: to change the size of a batch
+    costs more than to compute some images in vain.
+    """
+
+    def __init__(self, path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        with stderr_kept_back():
+            self.interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+        self.batch = 0
+        [entry] = self.interpreter.get_input_details()
+        [exit_] = self.interpreter.get_output_details()
+        self.input, self.output = entry["index"], exit_["index"]
+        self.output_count = int(exit_["shape_signature"][-1])
+
+    def __call__(self, images):
+        if len(images) > self.batch:
+            self._resize(images.shape)
+        missing = self.batch - len(images)
+        if missing:
+            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)])
+        self.interpreter.set_tensor(self.input, images)
+        self.interpreter.invoke()
+        return self.interpreter.get_tensor(self.output)[: self.batch - missing]
+
+    def _resize(self, shape):
+        self.batch = shape[0]
+        self.interpreter.resize_tensor_input(self.input, shape)
+        with stderr_kept_back():
+            self.interpreter.allocate_tensors()
