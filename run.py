@@ -2,103 +2,58 @@
 """Classify one picture, or all pictures of a folder, with a trained model."""
 
 import sys
-from argparse import ArgumentTypeError
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
+from tqdm import tqdm
+
 from malaria.classify import classify
-from malaria.command import Parser, add_debug, run_script
+from malaria.command import run_script
+from malaria.comparison import compare_models
+from malaria.dataset import make_grouper
 from malaria.errors import UserError, printable
 from malaria.images import find_images
 from malaria.inference import load_classifier
-from malaria.passport import MAX_SIDE
-from malaria.report import Summary, format_prediction
+from malaria.journal import Journal
+from malaria.options import parse
+from malaria.report import Summary
+from malaria.results import Explanations, Grid, Report, Rows, Truth, say
 
-EXAMPLES = """examples:
-  python run.py --model=models/ --image=cell.png
-  python run.py --model=models/ --image=cells/ > predictions.tsv
-  python run.py --model=models/ --image=cells/ --slice=0,100 --plot=grid.png
-
-On stdout one line for each picture, tab-separated: path, label, probability of that label.
-On stderr the summary. Exit status: 0 done, 1 something could not be done, 2 wrong use.
-"""
-# As many pictures fit a grid that a person can still look at.
-PLOTTED = 64
-DEFAULT_PLOT = "predictions.png"
-
-
-def parse(arguments):
-    parser = Parser(description=__doc__, epilog=EXAMPLES)
-    add = parser.add_argument
-    add("--model", required=True, help="a .h5, its .json, or a folder: its newest pair")
-    add("--image", required=True, help="a picture, or a folder, searched with its sub-folders")
-    add("--slice", type=interval, metavar="A,B", help="only the pictures A to B-1 of a folder")
-    add("--resize", type=size, metavar="H,W", help="height and width, for a historic model")
-    add("--labels", type=names, metavar="A,B", help="names of the labels, for a historic model")
-    add("--count_only", action="store_true", help="print only how many pictures have each label")
-    plot_help = f"save a grid of the first {PLOTTED} pictures (default name: {DEFAULT_PLOT})"
-    add("--plot", type=picture, nargs="?", const=DEFAULT_PLOT, metavar="PNG", help=plot_help)
-    add_debug(parser)
-    return parser.parse_args(arguments)
-
-
-def interval(text):
-    first, last = two_numbers(text, "two numbers A,B")
-    if not 0 <= first < last:
-        raise ArgumentTypeError(f"expected A,B with 0 <= A < B; received {text}")
-    return first, last
-
-
-def size(text):
-    height, width = two_numbers(text, "height,width in pixels")
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
-        raise ArgumentTypeError(f"expected height,width from 1 to {MAX_SIDE}; received {text}")
-    return height, width
-
-
-def two_numbers(text, expected):
-    try:
-        first, last = (int(part) for part in text.split(","))
-    except ValueError:
-        raise ArgumentTypeError(f"expected {expected}; received {text}") from None
-    return first, last
-
-
-def names(text):
-    labels = [part.strip() for part in text.split(",")]
-    if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:
-        raise ArgumentTypeError(f"expected two or more unlike names, A,B; received {text}")
-    return labels
-
-
-def picture(text):
-    # The first original took a word here, and any word meant yes.
-    if text.lower() in ("true", "false"):
-        return DEFAULT_PLOT if text.lower() == "true" else None
-    if Path(text).suffix != ".png":
-        raise ArgumentTypeError(f"expected a name ending in .png; received {text}")
-    return text
+# From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
+MANY = 2000
 
 
 def main(arguments):
     options = parse(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")
-    paths = list_paths(Path(options.image), options.slice)
-    classifier = load_classifier(options.model, labels=options.labels, size=options.resize)
-    summary, plotted = Summary(classifier.passport.labels), []
-    for prediction in classify(paths, classifier):
-        summary.add(prediction)
-        if not options.count_only:
-            print(format_prediction(prediction))
-        if options.plot and prediction.error is None and len(plotted) < PLOTTED:
-            plotted.append(prediction)
-    if summary.total == 0:
-        raise UserError(f"--slice: there are fewer than {options.slice[0] + 1} pictures")
-    if options.count_only:
-        print(summary.format_counts())
-    print(summary.describe(), file=sys.stderr)
-    if plotted:
-        save_grid(options.plot, plotted, classifier)
+    image = Path(options.image)
+    if len(options.model) > 1:
+        return compare_models(options, lambda: list_paths(image, options.slice))
+    first = list(islice(list_paths(image, options.slice), MANY))
+    classifier = load_classifier(
+        options.model[0],
+        engine=options.engine,
+        many=len(first) == MANY,
+        labels=options.labels,
+        size=options.resize,
+    ).deciding(threshold=options.threshold, review=options.review)
+    summary = Summary(classifier.answers, classifier.passport.positive_label)
+    journal = open_journal(options, classifier)
+    results, explanations = choose_results(options, image, classifier)
+    group_of = make_grouper(options.group_by)
+    try:
+        predictions = predict(list_paths(image, options.slice), classifier, journal, summary)
+        if explanations:
+            predictions = explanations.explain(predictions)
+        for prediction in predictions:
+            group = group_of(prediction.path)
+            summary.add(prediction, group)
+            for result in results:
+                result.add(prediction, group)
+    finally:
+        if journal:
+            journal.close()
+    finish(options, summary, results, journal, classifier)
     return 1 if summary.unreadable else 0
 
 
@@ -111,19 +66,70 @@ def list_paths(image, interval):
     if next(find_images(image), None) is None:
         kinds = ".png, .jpg, .jpeg, .bmp, .tif, .tiff or .webp"
         raise UserError(f"--image: no pictures in {printable(image)}: expected {kinds}")
-    return islice(find_images(image), *(interval or (None,)))
+    paths = islice(find_images(image), *(interval or (None,)))
+    first = next(paths, None)
+    if first is None:
+        raise UserError(f"--slice: there are fewer than {interval[0] + 1} pictures")
+    return chain([first], paths)
 
 
-def save_grid(path, predictions, classifier):
-    from malaria.images import read_image
-    from malaria.plots import plot_grid  # matplotlib takes a second to import
+def open_journal(options, classifier):
+    if options.output is None:
+        return None
+    return Journal(
+        options.output,
+        labels=classifier.passport.labels,
+        model=classifier.identity,
+        resume=options.resume,
+    )
 
-    images = [read_image(shown.path, classifier.passport.pixels) for shown in predictions]
-    if classifier.passport.pixels.colour == "BGR":
-        images = [image[:, :, ::-1] for image in images]
-    titles = [f"{printable(shown.label)} {shown.probability:.3f}" for shown in predictions]
-    plot_grid(Path(path), images, titles)
-    print(f"saved {printable(path)}", file=sys.stderr)
+
+def choose_results(options, image, classifier):
+    """(what is to be made of the predictions, the Explanations or None)."""
+    explanations = options.explain and Explanations(Path(options.explain), image, classifier)
+    truth = Truth(classifier, image, options.metrics) if options.evaluate else None
+    wanted = [
+        None if options.count_only else Rows(classifier),
+        options.plot and Grid(options.plot),
+        truth,
+        options.report and Report(options.report, classifier, truth, explanations),
+    ]
+    return [result for result in wanted if result], explanations
+
+
+def predict(paths, classifier, journal, summary):
+    """Yield the predictions of an interrupted run, if it is resumed, then the new ones."""
+    done = set()
+    for prediction in journal.earlier() if journal else ():
+        done.add(str(prediction.path))
+        yield prediction
+    if done:
+        paths = (path for path in paths if str(path) not in done)
+    summary.start()
+    for prediction in classify(tqdm(paths, unit=" images", disable=no_bar()), classifier):
+        if journal:
+            journal.add(prediction)
+        yield prediction
+
+
+def no_bar():
+    """What tqdm's `disable` wants: rows on the same terminal would break the bar."""
+    return True if sys.stdout.isatty() else None
+
+
+def finish(options, summary, results, journal, classifier):
+    for result in results:
+        result.finish()
+    if options.count_only:
+        print(summary.format_counts(), flush=True)
+    say(summary.describe())
+    if journal:
+        journal.finish()
+        say(f"saved {printable(options.output)}")
+    if classifier.afterwards:
+        say(
+            f"saved {printable(classifier.afterwards())}; the next start takes a quarter of a second"
+        )
 
 
 if __name__ == "__main__":

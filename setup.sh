@@ -179,12 +179,22 @@ run_tests() {
 }
 
 install_for_tests() {
+    install_browser
     if is_installed requirements-dev.txt; then return; fi
     say "installing requirements-dev.txt"
     pip_install -r requirements-dev.txt
     # An independent reader of our models. Its dependencies would replace tensorflow-cpu.
     pip_install --no-deps 'tf_keras>=2.21,<2.22'
     mark_installed requirements-dev.txt
+}
+
+# For the tests of the report; where it cannot be had they are skipped and say so.
+install_browser() {
+    if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return; fi
+    say "installing Debian's chromium and chromium-driver"
+    { apt-get -q update && apt-get -qy install chromium chromium-driver; } >"$environment/browser.log" 2>&1 ||
+        say "no browser could be installed, so its tests are skipped; see $environment/browser.log"
 }
 
 run_demo() {

@@ -20,8 +20,8 @@ READ_AHEAD = 2
 class Prediction:
     """What the network says of one picture.
 
-    probability: of `label`; probabilities: of every label, in order. error: why the picture could
-    not be read, and then the others are None.
+    probability: of `label`, or of the positive label for one in doubt; probabilities: of every
+    label, in order. error: why the picture could not be read, and then the others are None.
     """
 
     path: Path
@@ -66,8 +66,14 @@ def _predict(batch, classifier):
             yield Prediction(path, error=picture)
         else:
             label, probabilities = next(answers)
-            probability = probabilities[classifier.passport.labels.index(label)]
+            probability = probabilities[_place(label, classifier.passport)]
             yield Prediction(path, label, probability, probabilities)
+
+
+def _place(label, passport):
+    """The place of a label, or of the positive one for a label that is none of the model's."""
+    known = label if label in passport.labels else passport.positive_label
+    return passport.labels.index(known)
 
 
 def _answers(images, classifier):

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from malaria.dataset import PATIENT_PATTERN
+from malaria.thresholds import parse_rule
+
 # The names of model.MODELS, which cannot be asked here: it takes seconds to import TensorFlow.
 NETWORKS = ("vgg",)
 # What may differ between a run and its resumption without changing the weights.
@@ -77,7 +80,9 @@ class Config(BaseModel):
     positive_label: Label | None = None
     train_size: Annotated[int, Field(strict=True, ge=2)] | None = None
     split_by: Literal["patient", "image"] = "patient"
-    patient_pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = r"^C(\d+)"
+    patient_pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = (
+        PATIENT_PATTERN
+    )
     test_size: Annotated[Number, Field(gt=0, lt=1)] = 0.3
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
 
@@ -95,6 +100,8 @@ class Config(BaseModel):
     augmentation: Augmentation = Augmentation(
         flips=True, quarter_turns=True, brightness=0.1, stain=0.05
     )
+
+    threshold: Annotated[float | str, BeforeValidator(parse_rule)] = 0.5
 
     cache: Literal["memory", "disk", "none"] = "memory"
     devices: Literal["auto", "cpu", "all"] = "auto"

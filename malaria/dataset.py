@@ -11,6 +11,8 @@ import numpy as np
 from malaria.errors import UserError
 from malaria.images import find_images
 
+# Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
+PATIENT_PATTERN = r"^C(\d+)"
 # So many ways to draw the validation patients are compared for the balance of their labels.
 DRAWS = 100
 
@@ -69,6 +71,20 @@ def find_patient(name, pattern):
     if match is None:
         return None
     return match.group(1) if pattern.groups else match.group()
+
+
+def make_grouper(group_by):
+    """A function from a picture's path to its group, a text, or None.
+
+    group_by: "patient" (as in the NLM's file names), "folder" (the one it lies in), or a compiled
+    regular expression, searched in the path: its first group, or the whole match.
+    """
+    if group_by == "folder":
+        return lambda path: path.parent.name
+    if group_by == "patient":
+        patient = re.compile(PATIENT_PATTERN)
+        return lambda path: find_patient(path.name, patient)
+    return lambda path: find_patient(str(path), group_by)
 
 
 def choose_samples(samples, per_label, *, seed):

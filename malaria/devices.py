@@ -1,11 +1,10 @@
 """devices: which CPU or GPUs a training runs on, and a line that says so."""
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 
 from malaria.backend import keras, tf
+from malaria.nvidia import nvidia_smi_works
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,6 @@ def _why_no_gpu():
         f"; nvidia-smi finds a GPU but TensorFlow sees none {built}: "
         "pip install -r requirements-gpu.txt, and compare the driver with what it needs"
     )
-
-
-def nvidia_smi_works():
-    """Whether nvidia-smi is there and lists at least one GPU."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listing.returncode == 0 and "GPU" in listing.stdout
 
 
 def set_precision(*, mixed, has_gpu):

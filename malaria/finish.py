@@ -14,8 +14,7 @@ from malaria.metrics import Evaluation, evaluate
 from malaria.passport import Pair
 from malaria.pipeline import validation_batches
 from malaria.storage import save_pair
-
-THRESHOLD = 0.5
+from malaria.thresholds import choose_threshold
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,21 @@ def finish(config, data, model, progress):
     batches = validation_batches(data.pixels, data.validation, batch_size=config.batch_size)
     probabilities = label_probabilities(model.predict(batches, verbose=0))
     labels = data.labels[data.validation]
-    evaluation = evaluate(
-        labels, probabilities, names=config.labels, positive=config.positive, threshold=THRESHOLD
+    threshold = choose_threshold(
+        labels,
+        probabilities,
+        positive=config.labels.index(config.positive),
+        rule=config.threshold,
     )
-    text = outcome.describe_evaluation(evaluation, config.labels)
+    evaluation = evaluate(
+        labels, probabilities, names=config.labels, positive=config.positive, threshold=threshold
+    )
+    text = outcome.describe_evaluation(evaluation, config.labels, threshold)
     name = name_model(evaluation)
     folder = Path(config.output_models) / name
     _write_figures(config, data, folder, progress.history, evaluation, text, labels, probabilities)
-    pair = save_pair(
-        model, config.output_models, name, passport_entries(config, data, progress, evaluation)
-    )
+    entries = passport_entries(config, data, progress, evaluation) | {"threshold": threshold}
+    pair = save_pair(model, config.output_models, name, entries)
     return Outcome(pair, folder, evaluation, text)
 
 
@@ -89,7 +93,6 @@ def passport_entries(config, data, progress, evaluation):
         "positive_label": config.positive,
         "image_size": list(size),
         "pixels": pixel_format,
-        "threshold": THRESHOLD,
         "validation": asdict(evaluation),
         "split": {
             "by": config.split_by,

@@ -100,7 +100,7 @@ def read_image(path, pixel_format):
     16-bit grey keeps its upper 8 bits; a photograph's EXIF orientation is applied; of several
     frames the first counts. Raises UnreadableImageError with the reason.
     """
-    image = _open(path)
+    image = open_image(path)
     height, width = pixel_format.size
     if image.size != (width, height):
         image = image.resize((width, height), RESAMPLINGS[pixel_format.resampling])
@@ -110,11 +110,11 @@ def read_image(path, pixel_format):
 
 def check_image(path):
     """Decode a picture and forget it. Raises UnreadableImageError with the reason."""
-    _open(path)
+    open_image(path)
 
 
-def _open(path):
-    """The decoded picture, mode RGB, in its own size."""
+def open_image(path):
+    """The decoded picture, mode RGB, in its own size. Raises UnreadableImageError."""
     try:
         # A pipe or a device with the name of a picture would be waited on for ever.
         if not stat.S_ISREG(os.stat(path).st_mode):

@@ -1,12 +1,28 @@
 """inference: a classifier from a saved pair."""
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from malaria import lite
 from malaria.decisions import decide, label_probabilities
-from malaria.errors import UsageError, printable
-from malaria.passport import Passport, find_pair, network_size, read_architecture, read_passport
+from malaria.errors import UsageError, UserError, printable
+from malaria.nvidia import nvidia_smi_works
+from malaria.passport import (
+    Pair,
+    Passport,
+    find_pair,
+    network_size,
+    read_architecture,
+    read_passport,
+    sha256_of,
+)
+
+# What a cell in doubt is called in place of a label.
+REVIEW = "review"
 
 
 @dataclass(frozen=True)
@@ -14,10 +30,48 @@ class Classifier:
     """A network with all that is needed to feed it and to read it.
 
     network: (n, height, width, 3) float32 -> its outputs, (n, 1) or (n, number of labels).
+    afterwards: None, or what makes the next start quicker: called once the results are told, it
+    returns the path it wrote. review: see `deciding`.
     """
 
     passport: Passport
-    network: object
+    network: Callable
+    pair: Pair | None = None
+    afterwards: Callable | None = None
+    review: tuple[float, float] | None = None
+
+    @property
+    def name(self):
+        """The model's, as its files are named."""
+        return self.pair.weights.stem
+
+    @property
+    def answers(self):
+        """Every label that `decide` may give."""
+        return (*self.passport.labels, REVIEW) if self.review else self.passport.labels
+
+    @property
+    def identity(self):
+        """Hexadecimal digits, the same for classifiers that answer alike."""
+        text = repr((_sha256(self.pair, self.passport), self.passport.labels, self.review))
+        pixels = repr((self.passport.threshold, self.passport.pixels))
+        return hashlib.sha256((text + pixels).encode()).hexdigest()
+
+    def deciding(self, *, threshold=None, review=None):
+        """The same Classifier with another threshold, or with doubtful cells labelled "review".
+
+        review: (low, high), on the probability of the positive label. Raises UsageError beyond two
+        labels.
+        """
+        if (threshold, review) != (None, None) and len(self.passport.labels) > 2:
+            raise UsageError("--threshold and --review are for two labels; this model has more")
+        threshold = self.passport.threshold if threshold is None else threshold
+        passport = replace(self.passport, threshold=threshold)
+        return replace(self, passport=passport, review=review)
+
+    def load_keras(self):
+        """The network in Keras, for what needs its gradients."""
+        return _load_keras(self.pair, read_architecture(self.pair))
 
     def predict(self, images):
         """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8."""
@@ -25,25 +79,71 @@ class Classifier:
         return label_probabilities(self.network(scaled))
 
     def decide(self, probabilities):
-        """The names of the predicted labels, a list, by the model's threshold."""
-        labels, positive = self.passport.labels, self.passport.positive_label
-        numbers = decide(
-            probabilities, positive=labels.index(positive), threshold=self.passport.threshold
-        )
-        return [labels[number] for number in numbers]
+        """The names of the labels, a list, by the threshold; REVIEW for those in doubt."""
+        labels = self.passport.labels
+        positive = labels.index(self.passport.positive_label)
+        numbers = decide(probabilities, positive=positive, threshold=self.passport.threshold)
+        low, high = self.review or (1.0, 0.0)
+        doubtful = (low < probabilities[:, positive]) & (probabilities[:, positive] < high)
+        return [
+            REVIEW if is_doubtful else labels[number]
+            for number, is_doubtful in zip(numbers, doubtful, strict=True)
+        ]
 
 
-def load_classifier(path, *, labels=None, size=None):
+def load_classifier(path, *, engine="auto", many=False, labels=None, size=None):
     """The Classifier saved at `path`: a .h5, its .json, or a folder, where the newest counts.
 
-    labels, size (height, width): in place of what a historic pair does not say. Raises UserError.
+    engine: "litert" answers in a quarter of a second; "keras" also knows GPUs, and takes seconds to
+    start; "auto" is Keras only where LiteRT cannot be, or for `many` images on a GPU. labels, size
+    (height, width): in place of what a historic pair does not say. Raises UserError.
     """
     pair = find_pair(path)
     architecture = read_architecture(pair)
     passport = read_passport(pair, architecture)
-    network, outputs = _load_keras(pair, architecture)
-    fixed = network_size(architecture)
-    return Classifier(_override(passport, outputs, fixed, labels, size), network)
+    digest = lite.digest_pair(_sha256(pair, passport), architecture)
+    network, outputs, afterwards = _load(pair, architecture, digest, engine, many)
+    passport = _override(passport, outputs, network_size(architecture), labels, size)
+    return Classifier(passport, network, pair, afterwards)
+
+
+def _sha256(pair, passport):
+    """Of the .h5; reading a passport has already computed it."""
+    return passport.details.get("weights_sha256") or sha256_of(pair.weights)
+
+
+def _load(pair, architecture, digest, engine, many):
+    """(network, number of its outputs, what to do afterwards or None)."""
+    has_lite = engine != "keras" and lite.is_available()
+    if engine == "litert" and not has_lite:
+        raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
+    sealed = lite.find_sealed(pair, digest) if has_lite else None
+    if sealed and not (engine == "auto" and many and nvidia_smi_works()):
+        return *_open_lite(sealed), None
+    model = _load_keras(pair, architecture)
+    keep = partial(_keep_lite, model, pair, digest) if has_lite and not sealed else None
+    if engine == "litert":
+        return *_open_lite(keep()), None
+    return model.predict_on_batch, model.output_shape[-1], keep
+
+
+def _open_lite(path):
+    network = lite.LiteNetwork(path)
+    return network, network.output_count
+
+
+def _load_keras(pair, architecture):
+    # Late, since it brings TensorFlow with it: seconds that the common path need not pay.
+    from malaria.storage import load_model
+
+    return load_model(pair, architecture)
+
+
+def _keep_lite(model, pair, digest):
+    """Make the .tflite for the next time; return its path."""
+    from malaria.storage import to_tflite
+
+    return lite.keep_sealed(pair, to_tflite(model), digest)
 
 
 def _override(passport, outputs, fixed, labels, size):
@@ -62,12 +162,3 @@ def _override(passport, outputs, fixed, labels, size):
     positive = labels[passport.labels.index(passport.positive_label)]
     pixels = replace(passport.pixels, size=tuple(size or passport.pixels.size))
     return replace(passport, labels=labels, positive_label=positive, pixels=pixels)
-
-
-def _load_keras(pair, architecture):
-    """The pair's network as a function, and how many outputs it has."""
-    # Late, since it brings TensorFlow with it: seconds that --help and a wrong path need not pay.
-    from malaria.storage import load_model
-
-    model = load_model(pair, architecture)
-    return (lambda images: model.predict_on_batch(images)), model.output_shape[-1]

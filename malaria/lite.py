@@ -9,7 +9,7 @@ import numpy as np
 
 from malaria.errors import UserError
 from malaria.files import whole_file
-from malaria.passport import KEY, sha256_of
+from malaria.passport import KEY
 from malaria.streams import stderr_kept_back
 
 # A .tflite ends in this mark, the digest of its pair and the digest of what stands before.
@@ -18,13 +18,13 @@ MARK = b"malaria1"
 SEAL_BYTES = len(MARK) + 2 * 32
 
 
-def digest_pair(weights, architecture):
+def digest_pair(weights_sha256, architecture):
     """What a .tflite is sealed with: 32 bytes, of the .h5 and of the network in the .json.
 
-    weights: path of the .h5; architecture: the content of the .json, whose passport does not count.
+    architecture: the content of the .json, whose passport does not count.
     """
     network = {key: value for key, value in architecture.items() if key != KEY}
-    text = json.dumps(network, sort_keys=True) + sha256_of(weights)
+    text = json.dumps(network, sort_keys=True) + weights_sha256
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -44,11 +44,15 @@ def find_sealed(pair, digest):
 
 def _is_sealed(path, digest):
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            body = hashlib.sha256()
+            left = path.stat().st_size - SEAL_BYTES
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                body.update(block)
+                left -= len(block)
+            return file.read() == MARK + digest + body.digest()
     except OSError:
         return False
-    body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
-    return seal == MARK + digest + hashlib.sha256(body).digest()
 
 
 def cache_path(digest):
@@ -58,9 +62,11 @@ def cache_path(digest):
 
 
 def keep_sealed(pair, content, digest):
-    """Write the .tflite beside its pair, or in the cache if that cannot be; return its path."""
+    """Write the .tflite beside its pair, or in the cache if that cannot be; return its path.
+
+    What may lie beside the pair was not sealed to it, or find_sealed would have found it.
+    """
     try:
-        # What lies there was not sealed to this pair, or find_sealed would have found it.
         write_sealed(pair.tflite, content, digest)
     except UserError:
         write_sealed(cache_path(digest), content, digest)

@@ -5,28 +5,24 @@ import numpy as np
 from malaria import plots
 from malaria.files import write_csv, write_text
 from malaria.pipeline import augment
+from malaria.tables import align
 
 
-def describe_evaluation(evaluation, names):
+def describe_evaluation(evaluation, names, threshold):
     """The figures of an Evaluation, the report and the matrix, as text for people."""
     figures = [f"accuracy {evaluation.accuracy:.4f}", f"loss {evaluation.loss:.4f}"]
     if evaluation.sensitivity is not None:
         figures.append(f"sensitivity {evaluation.sensitivity:.4f}")
         figures.append(f"specificity {evaluation.specificity:.4f}")
     figures.append(f"AUC {evaluation.auc:.4f}")
-    title = f"{evaluation.count} validation images: {', '.join(figures)}"
-    matrix = _describe_matrix(evaluation.confusion, names)
+    decided = f", threshold {threshold:.4f}" if evaluation.sensitivity is not None else ""
+    title = f"{evaluation.count} validation images{decided}: {', '.join(figures)}"
+    matrix = align([["true, predicted as", *names], *_matrix_rows(evaluation.confusion, names)])
     return f"{title}\n\n{evaluation.report}\n{matrix}"
 
 
-def _describe_matrix(confusion, names):
-    width = max(12, *(len(name) for name in names))
-    head = f"{'true, predicted as':>{width + 8}}" + "".join(f" {name:>{width}}" for name in names)
-    rows = [
-        f"{name:>{width + 8}}" + "".join(f" {count:>{width}}" for count in row)
-        for name, row in zip(names, confusion, strict=True)
-    ]
-    return "\n".join([head, *rows])
+def _matrix_rows(confusion, names):
+    return [[name, *row] for name, row in zip(names, confusion, strict=True)]
 
 
 def write_tables(folder, *, history, text, samples, names, labels, probabilities):

@@ -149,6 +149,8 @@ def _contradictions(config, wrong):
             "positive_label",
             f"expected one of {list(config.labels)}; received " + _short(config.positive_label),
         )
+    if isinstance(config.threshold, str) and len(config.labels) > 2 and "labels" not in wrong:
+        yield "threshold", f"a rule is for two labels; received {_short(config.threshold)}"
 
 
 def _message(problems, origins, path):

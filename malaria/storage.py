@@ -70,9 +70,10 @@ def _write(model, workshop, passport_entries):
     content = json.loads(model.to_json())
     # How it was trained is in the passport; Keras would look for the loss when it loads this.
     content.pop("compile_config", None)
-    content[KEY] = {**passport_entries, "weights_sha256": sha256_of(weights)}
+    digest = sha256_of(weights)
+    content[KEY] = {**passport_entries, "weights_sha256": digest}
     content = _without_nan(content)
-    write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(weights, content))
+    write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(digest, content))
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     architecture.write_text(text + "\n", encoding="utf-8")
     _flush(weights)

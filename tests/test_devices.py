@@ -9,8 +9,9 @@ import pytest
 
 from malaria import devices
 from malaria.backend import keras, tf
-from malaria.devices import choose_device, nvidia_smi_works, set_precision
+from malaria.devices import choose_device, set_precision
 from malaria.model import build_model
+from malaria.nvidia import nvidia_smi_works
 
 needs_no_gpu = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="about machines without a GPU"

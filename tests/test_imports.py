@@ -10,13 +10,30 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "malaria"
 # A file may import only files above it. README.md shows the same order.
 ORDER = [
-    *("errors", "command", "files", "config", "settings", "drawing", "synthetic", "archive"),
-    *("images", "decisions", "passport", "dataset", "pixels", "prepare", "backend", "pipeline"),
-    *("model", "keras2", "weights", "storage", "devices", "metrics", "plots", "outcome", "resume"),
-    *("epochs", "finish", "training", "check", "inference", "classify", "report"),
+    *("errors", "command", "files", "streams", "nvidia", "shares", "tables", "drawing"),
+    "synthetic",
+    *("archive", "images", "decisions", "thresholds", "passport", "dataset", "config", "settings"),
+    *("pixels", "prepare", "lite", "backend", "pipeline", "model", "keras2", "weights", "storage"),
+    *(
+        "devices",
+        "metrics",
+        "bootstrap",
+        "evaluation",
+        "findings",
+        "plots",
+        "outcome",
+        "resume",
+        "epochs",
+    ),
+    *("finish", "training", "check", "inference", "classify", "gradcam", "report", "page"),
+    *("journal", "results", "comparison", "options"),
 ]
-# The Keras engine brings TensorFlow with it, so it is loaded only when it is needed.
-LATE = {("inference", "storage")}
+# These bring libraries with them that take seconds, so they are loaded only when they are needed.
+LATE = {
+    ("inference", "storage"),
+    *(("comparison", late) for late in ("evaluation", "findings")),
+    *(("results", late) for late in ("evaluation", "findings", "gradcam", "page", "plots")),
+}
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2"}
 
 

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""How large the HTML report gets, and how soon a browser has it ready.
+
+    python benchmarks/report.py [--images FOLDER] [--count N] [--rounds R]
+
+Prints the file's size, the seconds that writing it takes (thumbnails included; classifying not),
+and, in headless Chromium, medians of some rounds, each in a new browser: until the page is drawn
+and answers, until a filter is done, until the order is changed. Without --images it draws 500
+cells and shows them again until there are N.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from malaria.classify import Prediction
+from malaria.command import Parser, add_debug, run_script
+from malaria.images import find_images
+from malaria.page import Page
+from malaria.synthetic import LABELS, write_cells
+from tests.test_page_browser import open_browser
+
+# The page's script runs before its load event; two frames later all that is visible is drawn.
+READY = """
+const done = arguments[0];
+const drawn = () => requestAnimationFrame(() => done(performance.now()));
+const ready = () => requestAnimationFrame(drawn);
+if (document.readyState === "complete") ready(); else addEventListener("load", ready);
+"""
+CHANGE = """
+const [name, value, done] = arguments, started = performance.now();
+const field = document.getElementById("choose").elements[name];
+field.value = value;
+field.dispatchEvent(new Event("input", { bubbles: true }));
+requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - started)));
+"""
+
+
+def main(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--images", help="folder of pictures (default: drawn)")
+    parser.add_argument("--count", type=int, default=5000, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    add_debug(parser)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.images:
+            write_cells(Path(folder) / "cells", 250)
+        images = find_images(options.images or Path(folder) / "cells")
+        report = Path(folder) / "report.html"
+        write_report(report, islice(cycle(images), options.count))
+        measure(report, options.rounds)
+
+
+def write_report(path, images):
+    """A report on these pictures, evaluated, with made-up probabilities and 30 patients."""
+    random = np.random.default_rng(0)
+    page = Page(path, labels=LABELS, positive_label=LABELS[0], threshold=0.5, model_name="model")
+    started = time.perf_counter()
+    for number, image in enumerate(images):
+        positive = float(random.beta(0.3, 0.3))
+        label = LABELS[0] if positive >= 0.5 else LABELS[1]
+        prediction = Prediction(image, label, max(positive, 1 - positive), (positive, 1 - positive))
+        page.add(prediction, group=f"C{number % 30}", truth=LABELS[number % 2])
+    page.write()
+    seconds = time.perf_counter() - started
+    print(
+        f"{len(page.rows)} pictures: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s to write"
+    )
+
+
+def measure(report, rounds):
+    """Print the medians of `rounds` openings, each with its range."""
+    results = [open_once(report, Path(report.parent, f"profile{n}")) for n in range(rounds)]
+    for what, seconds in zip(
+        ("ready", "filtered", "ordered"), zip(*results, strict=True), strict=True
+    ):
+        shown = f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+        print(f"{what}: {shown}, {rounds} rounds")
+
+
+def open_once(report, profile):
+    """Seconds until it is ready, then of a filter, then of another order."""
+    browser = open_browser(profile)
+    try:
+        browser.get(report.as_uri())
+        ready = browser.execute_async_script(READY)
+        filtered = browser.execute_async_script(CHANGE, "label", f"={LABELS[0]}")
+        ordered = browser.execute_async_script(CHANGE, "order", "low")
+    finally:
+        browser.quit()
+    return ready / 1000, filtered / 1000, ordered / 1000
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,49 @@
+"""comparison: several models on the same labelled pictures, side by side."""
+
+import sys
+from pathlib import Path
+
+from malaria.classify import classify
+from malaria.dataset import make_grouper
+from malaria.errors import UserError
+from malaria.inference import load_classifier
+from malaria.report import Summary
+from malaria.results import Truth, say, write_json
+
+
+def compare_models(options, list_paths):
+    """Evaluate every model of options.model; print one table and the differences to the first.
+
+    list_paths: gives the pictures anew for each model. Returns the exit status. Raises UserError.
+    """
+    from malaria import evaluation, findings  # scikit-learn and scipy take two seconds
+
+    assessments, rates, unreadable = {}, {}, 0
+    for path in options.model:
+        name, truth, summary = _classify_all(path, options, list_paths())
+        if name in assessments:
+            raise UserError(f"--model: {name} is named twice")
+        assessments[name] = truth.assess()
+        rates[name] = summary.images_per_second
+        unreadable = max(unreadable, summary.unreadable)
+    comparisons = evaluation.compare_with_first(assessments)
+    print(findings.describe_comparison(assessments, comparisons, rates))
+    content = {name: findings.to_json(one) for name, one in assessments.items()}
+    write_json(options.metrics, content)
+    return 1 if unreadable else 0
+
+
+def _classify_all(path, options, paths):
+    """(name of the model, the Truth filled with its answers, the Summary)."""
+    classifier = load_classifier(path, engine=options.engine).deciding(threshold=options.threshold)
+    say(f"classifying with {classifier.name}")
+    truth = Truth(classifier, Path(options.image), options.metrics)
+    summary = Summary(classifier.answers, classifier.passport.positive_label)
+    group_of = make_grouper(options.group_by)
+    summary.start()
+    for prediction in classify(paths, classifier):
+        group = group_of(prediction.path)
+        summary.add(prediction, group)
+        truth.add(prediction, group)
+    sys.stderr.flush()
+    return classifier.name, truth, summary

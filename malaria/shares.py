@@ -1,0 +1,23 @@
+"""shares: how sure a share of a count is."""
+
+from math import sqrt
+
+# Of the normal distribution 95 % lie within this many standard deviations.
+Z_95 = 1.959964
+
+
+def wilson(count, total):
+    """The 95 % score interval (low, high) of the share count / total; (0, 1) if total is 0.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22 (1927) 209-212. It takes the counted ones as independent;
+    cells of one patient are less so, and the truth is then less sure than the interval says.
+    """
+    if total == 0:
+        return 0.0, 1.0
+    share, spread = count / total, Z_95**2 / total
+    centre = share + spread / 2
+    half = sqrt(spread * (share * (1 - share) + spread / 4))
+    low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
+    # Exactly 0 and 1 at the ends, where rounding would leave 1e-17.
+    return (0.0 if count == 0 else low), (1.0 if count == total else high)
