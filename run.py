@@ -17,7 +17,7 @@ from malaria.inference import load_classifier
 from malaria.journal import Journal
 from malaria.options import parse
 from malaria.report import Summary
-from malaria.results import Explanations, Grid, Report, Rows, Truth, say
+from malaria.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start, say
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
@@ -38,8 +38,8 @@ def main(arguments):
         size=options.resize,
     ).deciding(threshold=options.threshold, review=options.review)
     summary = Summary(classifier.answers, classifier.passport.positive_label)
-    journal = open_journal(options, classifier)
     results, explanations = choose_results(options, image, classifier)
+    journal = open_journal(options, classifier)
     group_of = make_grouper(options.group_by)
     try:
         predictions = predict(list_paths(image, options.slice), classifier, journal, summary)
@@ -87,7 +87,9 @@ def open_journal(options, classifier):
 def choose_results(options, image, classifier):
     """(what is to be made of the predictions, the Explanations or None)."""
     explanations = options.explain and Explanations(Path(options.explain), image, classifier)
-    truth = Truth(classifier, image, options.metrics) if options.evaluate else None
+    truth = None
+    if options.evaluate:
+        truth = Truth(classifier, image, options.metrics, group_by=options.group_by)
     wanted = [
         None if options.count_only else Rows(classifier),
         options.plot and Grid(options.plot),
@@ -126,10 +128,7 @@ def finish(options, summary, results, journal, classifier):
     if journal:
         journal.finish()
         say(f"saved {printable(options.output)}")
-    if classifier.afterwards:
-        say(
-            f"saved {printable(classifier.afterwards())}; the next start takes a quarter of a second"
-        )
+    prepare_next_start(classifier)
 
 
 if __name__ == "__main__":

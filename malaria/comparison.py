@@ -1,14 +1,12 @@
 """comparison: several models on the same labelled pictures, side by side."""
 
-import sys
 from pathlib import Path
 
 from malaria.classify import classify
-from malaria.dataset import make_grouper
 from malaria.errors import UserError
 from malaria.inference import load_classifier
 from malaria.report import Summary
-from malaria.results import Truth, say, write_json
+from malaria.results import Truth, prepare_next_start, say, write_json
 
 
 def compare_models(options, list_paths):
@@ -35,15 +33,15 @@ def compare_models(options, list_paths):
 
 def _classify_all(path, options, paths):
     """(name of the model, the Truth filled with its answers, the Summary)."""
-    classifier = load_classifier(path, engine=options.engine).deciding(threshold=options.threshold)
+    classifier = load_classifier(
+        path, engine=options.engine, labels=options.labels, size=options.resize
+    ).deciding(threshold=options.threshold)
     say(f"classifying with {classifier.name}")
-    truth = Truth(classifier, Path(options.image), options.metrics)
+    truth = Truth(classifier, Path(options.image), options.metrics, group_by=options.group_by)
     summary = Summary(classifier.answers, classifier.passport.positive_label)
-    group_of = make_grouper(options.group_by)
     summary.start()
     for prediction in classify(paths, classifier):
-        group = group_of(prediction.path)
-        summary.add(prediction, group)
-        truth.add(prediction, group)
-    sys.stderr.flush()
+        summary.add(prediction)
+        truth.add(prediction, group=None)
+    prepare_next_start(classifier)
     return classifier.name, truth, summary

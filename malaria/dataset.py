@@ -13,6 +13,8 @@ from malaria.images import find_images
 
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
+# What make_grouper takes beside a regular expression.
+PATIENT, FOLDER = "patient", "folder"
 # So many ways to draw the validation patients are compared for the balance of their labels.
 DRAWS = 100
 
@@ -76,12 +78,12 @@ def find_patient(name, pattern):
 def make_grouper(group_by):
     """A function from a picture's path to its group, a text, or None.
 
-    group_by: "patient" (as in the NLM's file names), "folder" (the one it lies in), or a compiled
+    group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a compiled
     regular expression, searched in the path: its first group, or the whole match.
     """
-    if group_by == "folder":
+    if group_by == FOLDER:
         return lambda path: path.parent.name
-    if group_by == "patient":
+    if group_by == PATIENT:
         patient = re.compile(PATIENT_PATTERN)
         return lambda path: find_patient(path.name, patient)
     return lambda path: find_patient(str(path), group_by)

@@ -177,8 +177,7 @@ def overlay(picture, heat_map):
     picture: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1.
     """
     marks = np.linspace(0, 1, len(HEAT_COLOURS))
-    channels = [np.interp(heat_map, marks, values) for values in np.transpose(HEAT_COLOURS)]
-    colours = np.stack(channels, axis=-1)
+    colours = np.stack([np.interp(heat_map, marks, row) for row in np.transpose(HEAT_COLOURS)], -1)
     return (picture + OPACITY * heat_map[..., None] * (colours - picture)).round().astype(np.uint8)
 
 

@@ -159,6 +159,11 @@ def _override(passport, outputs, fixed, labels, size):
             f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
             f"received {size[0]},{size[1]}"
         )
+    if fixed not in (None, passport.pixels.size):
+        raise UserError(
+            f"the passport says images of {passport.pixels.size}, the network takes {fixed} "
+            "(height, width): copy both files again from where they were trained"
+        )
     positive = labels[passport.labels.index(passport.positive_label)]
     pixels = replace(passport.pixels, size=tuple(size or passport.pixels.size))
     return replace(passport, labels=labels, positive_label=positive, pixels=pixels)

@@ -36,10 +36,10 @@ def write_sealed(path, content, digest):
 
 def find_sealed(pair, digest):
     """The path of a whole .tflite of exactly this pair, beside it or in the cache, or None."""
-    for path in (pair.tflite, cache_path(digest)):
-        if path.is_file() and _is_sealed(path, digest):
-            return path
-    return None
+    if _is_sealed(pair.tflite, digest):
+        return pair.tflite
+    cached = cache_path(digest)
+    return cached if _is_sealed(cached, digest) else None
 
 
 def _is_sealed(path, digest):

@@ -5,6 +5,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 from malaria.command import Parser, add_debug
+from malaria.dataset import FOLDER, PATIENT
 from malaria.errors import UsageError
 from malaria.passport import MAX_SIDE
 
@@ -20,8 +21,6 @@ it is not a terminal. On stderr the summary. Exit status: 0 done, 1 something co
 """
 DEFAULT_PLOT = "predictions.png"
 OUTPUT_SUFFIXES = (".csv", ".json", ".jsonl")
-# Two words for --group_by beside a regular expression.
-PATIENT, FOLDER = "patient", "folder"
 
 
 def parse(arguments):
@@ -84,9 +83,9 @@ def check_together(options):
     """Raise UsageError for options that do not go together."""
     if len(options.model) > 1 and not options.evaluate:
         raise UsageError("--model: several models are compared with --evaluate; add it")
-    several = [name for name in ("output", "report", "explain", "plot") if getattr(options, name)]
-    if len(options.model) > 1 and several:
-        raise UsageError(f"--{several[0]} goes with one --model; received {len(options.model)}")
+    for name in ("output", "report", "explain", "plot", "count_only", "review"):
+        if len(options.model) > 1 and getattr(options, name):
+            raise UsageError(f"--{name} goes with one --model; received {len(options.model)}")
     if options.resume and not options.output:
         raise UsageError("--resume goes on with an interrupted --output; add --output FILE")
 

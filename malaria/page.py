@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from datetime import datetime, timezone
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,7 +63,7 @@ class Page:
             "truth": _text(truth),
             "error": _text(prediction.error),
             "image": None,
-            "overlay": overlay and data_uri(overlay),
+            "overlay": data_uri(overlay) if overlay else None,
         }
         row["positive"] = row["probabilities"][self.positive] if row["probabilities"] else None
         row["wrong"] = row["truth"] not in (None, row["label"]) and row["label"] in self.labels
@@ -167,12 +168,16 @@ def histogram(probabilities):
 
 
 def polyline(horizontal, vertical, side):
-    """Points of 0..1 as `x,y x,y ...` in a square of `side`, y upwards; equal neighbours once."""
+    """Points of 0..1 as `x,y x,y ...` in a square of `side`, y upwards.
+
+    Equal neighbours come once; a point that is no number, as of a label without cells, never.
+    """
     points = [
-        f"{x * side:.1f},{(1 - y) * side:.1f}" for x, y in zip(horizontal, vertical, strict=True)
+        f"{x * side:.1f},{(1 - y) * side:.1f}"
+        for x, y in zip(horizontal, vertical, strict=True)
+        if math.isfinite(x) and math.isfinite(y)
     ]
-    pairs = zip(points, [None, *points], strict=False)
-    return " ".join(point for point, before in pairs if point != before)
+    return " ".join(point for point, _ in groupby(points))
 
 
 def csp_hash(text):

@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 
 from malaria.errors import printable
+from malaria.inference import REVIEW
 from malaria.shares import wilson
 from malaria.tables import align
 
@@ -46,7 +47,7 @@ class Table:
         return line if prediction.error is None else f"{line}  {printable(prediction.error)}"
 
     def _paint(self, text, label):
-        colours = {self.positive: RED, "review": YELLOW, UNREADABLE: GREY}
+        colours = {self.positive: RED, REVIEW: YELLOW, UNREADABLE: GREY}
         code = colours.get(label) if self.colour else None
         return f"{code}{text}{PLAIN}" if code else text
 
@@ -107,7 +108,7 @@ class Summary:
             f"{self.total} {images}: {counts}; {self.unreadable} unreadable; "
             f"{self.images_per_second:.1f} images/s"
         )
-        share = f"share of {printable(self.positive)}: "
+        share = f"share of {printable(self.positive)} [95 % interval]: "
         share += _describe_share(self.counts, self.positive)
         return "\n".join([first, *([share] if self.counts.total() else []), *self._group_lines()])
 
@@ -117,7 +118,7 @@ class Summary:
             return []
         shown = sorted(self.groups, key=_natural)[:LISTED_GROUPS]
         rows = [self._group_row(group, self.groups[group]) for group in shown]
-        head = ["group", *self.counts, f"share of {self.positive}"]
+        head = ["group", *self.counts, f"share of {self.positive} [95 % interval]"]
         more = len(self.groups) - len(shown)
         return [align([head, *rows]), *([f"and {more} more groups"] if more else [])]
 
@@ -127,9 +128,12 @@ class Summary:
 
 
 def _describe_share(counts, positive):
-    total = sum(counts.values())
-    low, high = wilson(counts[positive], total)
-    return f"{counts[positive] / total:.1%} [{low:.1%}, {high:.1%}]"
+    """Among the cells that were decided on; those left for review are no evidence."""
+    decided = sum(count for name, count in counts.items() if name != REVIEW)
+    if decided == 0:
+        return "-"
+    low, high = wilson(counts[positive], decided)
+    return f"{counts[positive] / decided:.1%} [{low:.1%}, {high:.1%}]"
 
 
 def _natural(group):

@@ -4,12 +4,14 @@ Every class here has add(prediction, group) and finish(). The libraries behind t
 seconds to import, so each class imports what it needs when it is made.
 """
 
+import io
 import json
 import sys
 from itertools import islice
 
 import numpy as np
 
+from malaria.dataset import FOLDER, PATIENT, make_grouper
 from malaria.errors import UserError, printable
 from malaria.files import write_text
 from malaria.images import open_image, read_image
@@ -23,6 +25,16 @@ EXPLAINED_AT_ONCE = 16
 def say(line):
     """Tell what was done, on stderr; stdout is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def prepare_next_start(classifier):
+    """Write what makes the next start quick, if it is missing. Where it cannot be, say so."""
+    if classifier.afterwards is None:
+        return
+    try:
+        say(f"saved {printable(classifier.afterwards())}, with which the next start is quick")
+    except UserError as error:
+        say(f"the next start will not be quicker: {printable(error)}")
 
 
 class Rows:
@@ -66,13 +78,15 @@ class Grid:
 class Truth:
     """The true labels of the folder's sub-folders, and what the answers are worth."""
 
-    def __init__(self, classifier, folder, metrics_path):
+    def __init__(self, classifier, folder, metrics_path, *, group_by):
+        """group_by: as make_grouper takes it; folders are labels here, so they are no groups."""
         from malaria import evaluation, findings
 
         self.evaluation, self.findings = evaluation, findings
         self.classifier, self.folder = classifier, folder
         self.metrics_path, self.labels = metrics_path, classifier.passport.labels
         evaluation.check_sub_folders(folder, self.labels)
+        self.patient_of = make_grouper(PATIENT if group_by == FOLDER else group_by)
         self.paths, self.truths, self.rows, self.groups = [], [], [], []
         self.left_out = 0
 
@@ -89,7 +103,7 @@ class Truth:
         self.paths.append(str(prediction.path))
         self.truths.append(self.labels.index(truth))
         self.rows.append(prediction.probabilities)
-        self.groups.append(group)
+        self.groups.append(self.patient_of(prediction.path))
 
     def assess(self):
         """The Assessment of all that was added. Raises UserError if there was nothing."""
@@ -164,9 +178,13 @@ class Explanations:
         return self.gradcam.overlay_path(path, source=self.source, folder=self.folder)
 
     def made(self, path):
-        """The bytes of the overlay that was written for this picture, or None."""
+        """The overlay that was written for this picture as a JPEG, a fifth of its size, or None."""
         overlay = self.path_for(path)
-        return overlay.read_bytes() if overlay.is_file() else None
+        if not overlay.is_file():
+            return None
+        content = io.BytesIO()
+        open_image(overlay).save(content, "JPEG", quality=80)
+        return content.getvalue()
 
     def explain(self, predictions):
         """Yield the predictions again, each after its overlay has been written."""

@@ -39,13 +39,16 @@ EVALUATION = {
     ],
     "confusion": [[30, 10], [0, 0]],
     "roc": {"false": np.array([0, 0, 1.0]), "true": np.array([0, 0.9, 1.0])},
-    "reliability": [{"predicted": 0.1, "observed": 0.2, "count": 7}],
+    "reliability": [
+        {"predicted": 0.1, "observed": 0.2, "count": 7},
+        {"predicted": 0.9, "observed": None, "count": 0},
+    ],
     "report": "precision <b>",
 }
 
 
 class Reader(HTMLParser):
-    """What a page consists of: tags, attributes, and the text outside of scripts, with - for dashes."""
+    """What a page consists of: tags, attributes, and text outside of scripts, - for dashes."""
 
     def __init__(self, content):
         super().__init__()
@@ -220,8 +223,10 @@ def test_a_part_of_the_histogram_holds_its_lower_end(probability, place):
     assert histogram([probability, None]) == [int(number == place) for number in range(20)]
 
 
-def test_equal_neighbours_of_a_curve_are_drawn_once():
-    assert polyline([0, 0.0001, 0.5, 1], [0, 0, 1, 1], 10) == "0.0,10.0 5.0,0.0 10.0,0.0"
+def test_equal_neighbours_of_a_curve_are_drawn_once_and_what_is_no_number_never():
+    nan = float("nan")
+    assert polyline([0, 0.0001, 0.5, nan, 1], [0, 0, 1, 1, 1], 10) == "0.0,10.0 5.0,0.0 10.0,0.0"
+    assert polyline([0, 1], [nan, nan], 10) == ""
 
 
 @pytest.mark.parametrize("name", HOSTILE)

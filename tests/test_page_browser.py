@@ -29,6 +29,13 @@ pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
 )
 LABELS = ("Parasitized", "Uninfected")
+EVALUATION = {
+    "metrics": [{"name": "accuracy", "value": 0.5, "low": 0.2, "high": None}],
+    "confusion": [[2, 1], [2, 1]],
+    "roc": {"false": [0, float("nan"), 1], "true": [0, 0.5, 1]},
+    "reliability": [{"predicted": 0.5, "observed": 0.5, "count": 6}],
+    "report": "x" * 300,
+}
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 HOSTILE_END = "</script><script>alert(1)</script>.png"
 # (name, probability of Parasitized, patient, true label)
@@ -73,7 +80,7 @@ def report(tmp_path_factory):
         page.add(predict(folder / name, positive), group=group, truth=truth, overlay=overlay(name))
     page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
     page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file"), group="C3")
-    page.write()
+    page.write(evaluation=EVALUATION)
     return page.path
 
 
@@ -385,7 +392,7 @@ def test_paper_has_the_figures_and_the_chosen_pictures_but_no_controls(browser):
     set_screen(browser, media="print")
     assert [printed(browser, part) for part in ("form", "dialog", "details", ".hint")] == [0] * 4
     assert printed(browser, ".by-group tbody tr") == 5
-    assert printed(browser, "main svg[role=img]") == 1
+    assert printed(browser, "main svg[role=img]") == 3
     assert printed(browser, "#grid img") == 3
 
 
