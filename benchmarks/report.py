@@ -5,7 +5,8 @@
 
 Prints the file's size, the seconds that writing it takes (thumbnails included; classifying not),
 and, in headless Chromium, medians of some rounds, each in a new browser: until the page is drawn
-and answers, until a filter is done, until the order is changed. Without --images it draws 500
+and answers, until the last thumbnail is there too, until a filter is done, until the order is
+changed. Without --images it draws 500
 cells and shows them again until there are N.
 """
 
@@ -34,6 +35,12 @@ const drawn = () => requestAnimationFrame(() => done(performance.now()));
 const ready = () => requestAnimationFrame(drawn);
 if (document.readyState === "complete") ready(); else addEventListener("load", ready);
 """
+COMPLETE = """
+const [count, done] = arguments, grid = document.getElementById("grid");
+const look = () => requestAnimationFrame(
+    grid.childElementCount === count ? () => done(performance.now()) : look);
+look();
+"""
 CHANGE = """
 const [name, value, done] = arguments, started = performance.now();
 const field = document.getElementById("choose").elements[name];
@@ -56,7 +63,7 @@ def main(arguments):
         images = find_images(options.images or Path(folder) / "cells")
         report = Path(folder) / "report.html"
         write_report(report, islice(cycle(images), options.count))
-        measure(report, options.rounds)
+        measure(report, options)
 
 
 def write_report(path, images):
@@ -76,27 +83,29 @@ def write_report(path, images):
     )
 
 
-def measure(report, rounds):
-    """Print the medians of `rounds` openings, each with its range."""
-    results = [open_once(report, Path(report.parent, f"profile{n}")) for n in range(rounds)]
-    for what, seconds in zip(
-        ("ready", "filtered", "ordered"), zip(*results, strict=True), strict=True
-    ):
-        shown = f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-        print(f"{what}: {shown}, {rounds} rounds")
+def measure(report, options):
+    """Print the medians of some openings, each with its range."""
+    profiles = [report.with_name(f"profile{number}") for number in range(options.rounds)]
+    results = [open_once(report, profile, options.count) for profile in profiles]
+    for what in results[0]:
+        seconds = [result[what] / 1000 for result in results]
+        median = statistics.median(seconds)
+        print(f"{what}: {median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
 
 
-def open_once(report, profile):
-    """Seconds until it is ready, then of a filter, then of another order."""
+def open_once(report, profile, count):
+    """{what: milliseconds} of one opening in a new browser."""
     browser = open_browser(profile)
     try:
         browser.get(report.as_uri())
-        ready = browser.execute_async_script(READY)
-        filtered = browser.execute_async_script(CHANGE, "label", f"={LABELS[0]}")
-        ordered = browser.execute_async_script(CHANGE, "order", "low")
+        return {
+            "ready": browser.execute_async_script(READY),
+            "complete": browser.execute_async_script(COMPLETE, count),
+            "filtered": browser.execute_async_script(CHANGE, "label", f"={LABELS[0]}"),
+            "ordered": browser.execute_async_script(CHANGE, "order", "low"),
+        }
     finally:
         browser.quit()
-    return ready / 1000, filtered / 1000, ordered / 1000
 
 
 if __name__ == "__main__":

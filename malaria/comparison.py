@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from malaria.classify import classify
-from malaria.errors import UserError
+from malaria.errors import UserError, printable
 from malaria.inference import load_classifier
+from malaria.passport import find_pair
 from malaria.report import Summary
 from malaria.results import Truth, prepare_next_start, say, write_json
 
@@ -16,11 +17,10 @@ def compare_models(options, list_paths):
     """
     from malaria import evaluation, findings  # scikit-learn and scipy take two seconds
 
+    _check_names(options.model)
     assessments, rates, unreadable = {}, {}, 0
     for path in options.model:
         name, truth, summary = _classify_all(path, options, list_paths())
-        if name in assessments:
-            raise UserError(f"--model: {name} is named twice")
         assessments[name] = truth.assess()
         rates[name] = summary.images_per_second
         unreadable = max(unreadable, summary.unreadable)
@@ -31,12 +31,19 @@ def compare_models(options, list_paths):
     return 1 if unreadable else 0
 
 
+def _check_names(models):
+    names = [find_pair(path).weights.stem for path in models]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UserError(f"--model: {printable(twice[0])} is named twice; rename one of the pairs")
+
+
 def _classify_all(path, options, paths):
     """(name of the model, the Truth filled with its answers, the Summary)."""
     classifier = load_classifier(
         path, engine=options.engine, labels=options.labels, size=options.resize
     ).deciding(threshold=options.threshold)
-    say(f"classifying with {classifier.name}")
+    say(f"classifying with {printable(classifier.name)}")
     truth = Truth(classifier, Path(options.image), options.metrics, group_by=options.group_by)
     summary = Summary(classifier.answers, classifier.passport.positive_label)
     summary.start()

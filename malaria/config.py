@@ -11,7 +11,7 @@ from malaria.dataset import PATIENT_PATTERN
 from malaria.thresholds import parse_rule
 
 # The names of model.MODELS, which cannot be asked here: it takes seconds to import TensorFlow.
-NETWORKS = ("vgg",)
+NETWORKS = ("vgg", "compact")
 # What may differ between a run and its resumption without changing the weights.
 NOT_IN_IDENTITY = {"cache", "devices", "output_models", "plot_training_data", "tensorboard"}
 

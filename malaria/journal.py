@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 from malaria.classify import Prediction
@@ -27,12 +28,10 @@ class Journal:
             raise UserError(
                 f"{self.path} was interrupted: go on with --resume, or delete {self.partial}"
             )
-        try:
+        with _writing(self.partial):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until finish
-        except OSError as error:
-            raise UserError(f"cannot write {self.partial}: {error.strerror}") from None
 
     def _cut_torn_row(self):
         """Drop what an interruption left of the last row."""
@@ -50,16 +49,15 @@ class Journal:
     def add(self, prediction):
         """Append one row."""
         self.count += 1
-        try:
+        with _writing(self.partial):
             self.file.write(json.dumps(_to_row(prediction, self.labels)) + "\n")
             if self.count % FLUSH_EVERY == 0:
                 self.file.flush()
-        except OSError as error:
-            raise UserError(f"cannot write {self.partial}: {error.strerror}") from None
 
     def close(self):
         """Leave the rows for a later --resume."""
-        self.file.close()
+        with _writing(self.partial):
+            self.file.close()
 
     def finish(self):
         """Turn the rows into the file that was asked for, whole or not at all."""
@@ -72,6 +70,14 @@ class Journal:
         ):
             write[self.path.suffix.lower()](rows, file, self.labels)
         self.partial.unlink()
+
+
+@contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _to_row(prediction, labels):

@@ -44,6 +44,8 @@ def find_sealed(pair, digest):
 
 def _is_sealed(path, digest):
     try:
+        if not path.is_file():
+            return False
         with open(path, "rb") as file:
             body = hashlib.sha256()
             left = path.stat().st_size - SEAL_BYTES

@@ -69,15 +69,16 @@ class Summary:
         self.counts = Counter(dict.fromkeys(labels, 0))
         self.groups = defaultdict(Counter)
         self.unreadable = 0
-        self.new, self.started = 0, None
+        self.new, self.started, self.ended = 0, None, None
 
     def start(self):
         """From here on time counts for the images per second."""
-        self.started = time.perf_counter()
+        self.started = self.ended = time.perf_counter()
 
     def add(self, prediction, group=None):
         """Count one prediction, in its group too."""
-        self.new += self.started is not None
+        if self.started is not None:
+            self.new, self.ended = self.new + 1, time.perf_counter()
         if prediction.error is not None:
             self.unreadable += 1
             return
@@ -92,8 +93,8 @@ class Summary:
 
     @property
     def images_per_second(self):
-        """Of the pictures classified since start()."""
-        return self.new / max(time.perf_counter() - self.started, 1e-9)
+        """Of the pictures classified since start(); what is made of them later does not count."""
+        return self.new / max(self.ended - self.started, 1e-9)
 
     def format_counts(self):
         """One line a label, tab-separated: label, count; and the unreadable ones, if any."""

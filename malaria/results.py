@@ -85,6 +85,8 @@ class Truth:
         self.evaluation, self.findings = evaluation, findings
         self.classifier, self.folder = classifier, folder
         self.metrics_path, self.labels = metrics_path, classifier.passport.labels
+        if not folder.is_dir():
+            raise UserError(f"--evaluate: expected a folder, not the picture {printable(folder)}")
         evaluation.check_sub_folders(folder, self.labels)
         self.patient_of = make_grouper(PATIENT if group_by == FOLDER else group_by)
         self.paths, self.truths, self.rows, self.groups = [], [], [], []

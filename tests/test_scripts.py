@@ -1,10 +1,15 @@
 """The scripts, started as a user starts them, on a model really trained on drawn cells."""
 
+import csv
+import json
 import os
+import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +74,7 @@ def rows_of(result):
 def test_training_tells_the_figures_and_where_the_model_is(place):
     said = place.joinpath("train.out").read_text()
     assert re.search(
-        r"validation images: accuracy 0\.\d{4}, .*sensitivity .*specificity .*AUC", said
+        r"validation images, threshold 0\.5000: accuracy 0\.\d{4}, .*sensitivity .*AUC", said
     )
     path = re.search(r"^model: (.*)$", said, re.MULTILINE)[1]
     assert (place / path).is_file()
@@ -89,7 +94,10 @@ def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classifie
 def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
     _, result = classified
     assert result.returncode == 1
-    assert re.search(r"^25 images: Parasitized \d+ .*; 1 unreadable; .* images/s$", result.stderr)
+    first, share, *groups = result.stderr.splitlines()
+    assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
+    assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
+    assert [line.split()[0] for line in groups] == ["group", *"12345"]
 
 
 def test_odd_names_links_grey_and_16_bit_pictures_are_classified(classified):
@@ -154,16 +162,20 @@ def test_plot_saves_a_grid_and_the_word_false_means_no(place, tmp_path, argument
             assert grid.format == "PNG"
 
 
-def test_labels_and_resize_are_for_historic_pairs(place):
+def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_path):
     image = next((place / "cells" / "Uninfected").iterdir())
-    pair = GOLDEN / "form_2019.h5"
+    for suffix in (".h5", ".json"):
+        shutil.copy(GOLDEN / f"form_2019{suffix}", tmp_path)
+    pair = tmp_path / "form_2019.h5"
     plain = run("run.py", "--model", pair, "--image", image)
+    assert f"saved {tmp_path}/form_2019.tflite" in plain.stderr
     named = run("run.py", "--model", pair, "--image", image, "--labels=ill,well")
+    assert "saved" not in named.stderr
     assert plain.returncode == named.returncode == 0, named.stderr
     [[_, label, probability]] = rows_of(plain)
     [[_, name, same]] = rows_of(named)
     assert {"Parasitized": "ill", "Uninfected": "well"}[label] == name
-    assert probability == same
+    assert float(probability) == pytest.approx(float(same), abs=1e-3)
     wrong = run("run.py", "--model", pair, "--image", image, "--resize=99,99")
     assert wrong.returncode == 2
     assert "--resize: the network takes 20,20" in wrong.stderr
@@ -185,10 +197,16 @@ def test_labels_and_resize_are_for_historic_pairs(place):
         (["--model=made/for it", "--image=cells", "--labels=a"], 2, "two or more unlike names"),
         (["--model=made/for it", "--image=cells", "--labels=a,b,c"], 2, "tells 2 labels apart"),
         (["--model=made/for it", "--image=cells", "--colour"], 2, "unrecognized arguments"),
+        (["--model=made/for it", "--image=cells", "--resume"], 2, "add --output FILE"),
+        (["--model", "a", "b", "--image=cells"], 2, "compared with --evaluate; add it"),
+        (["--model", "a", "b", "--image=c", "--evaluate", "--output=a.csv"], 2, "one --model"),
+        (["--model=made/for it", "--image=unsorted", "--evaluate"], 1, "expected sub-folders of"),
     ],
 )
 def test_wrong_use_of_run_is_one_line(place, arguments, status, line):
     place.joinpath("empty").mkdir(exist_ok=True)
+    if not place.joinpath("unsorted").exists():
+        shutil.copytree(place / "cells" / "Uninfected", place / "unsorted")
     result = run("run.py", *arguments, folder=place)
     assert result.returncode == status
     assert result.stdout == ""
@@ -258,3 +276,287 @@ def test_help_shows_examples(script):
     result = run(script, "--help")
     assert result.returncode == 0
     assert f"python {script}" in result.stdout
+
+
+def copy_pair(place, folder, *suffixes):
+    """Copy those parts of the trained pair into a new folder; return the path of its .h5."""
+    [weights] = (place / "made" / "for it").glob("*.h5")
+    folder.mkdir()
+    for suffix in suffixes:
+        shutil.copy(weights.with_suffix(suffix), folder)
+    return folder / weights.name
+
+
+def write_kinds(cell, folder):
+    """One cell in every kind of picture that is read."""
+    folder.mkdir()
+    with Image.open(cell) as image:
+        colour = image.convert("RGB")
+    kinds = {
+        "rgb.png": colour,
+        "grey.png": colour.convert("L"),
+        "transparent.png": colour.convert("RGBA"),
+        "palette.png": colour.convert("P"),
+        "sixteen.png": Image.fromarray(np.asarray(colour.convert("L")).astype(np.uint16) * 257),
+        "a.jpg": colour,
+        "a.bmp": colour,
+        "a.tif": colour,
+        "a.webp": colour,
+    }
+    kinds["transparent.png"].putalpha(colour.convert("L"))
+    for name, picture in kinds.items():
+        picture.save(folder / name)
+    return folder
+
+
+def probabilities_of(path):
+    """{name of the picture: probabilities} of a .json that --output wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {Path(row["path"]).name: list(row["probabilities"].values()) for row in rows}
+
+
+def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_anew(
+    place, tmp_path
+):
+    kinds = write_kinds(next((place / "cells" / "Parasitized").iterdir()), tmp_path / "kinds")
+    model = copy_pair(place, tmp_path / "models", ".h5", ".json")
+    answers = {}
+    for name in ("keras", "lite"):  # the first start finds no .tflite
+        output = tmp_path / f"{name}.json"
+        result = run("run.py", "--model", model, "--image", kinds, "--output", output)
+        assert result.returncode == 0, result.stderr
+        assert (f"saved {model.with_suffix('.tflite')}" in result.stderr) is (name == "keras")
+        answers[name] = probabilities_of(output)
+    print(answers)
+    assert len(answers["lite"]) == 9
+    for name, probabilities in answers["keras"].items():
+        assert answers["lite"][name] == pytest.approx(probabilities, abs=1e-3)
+    # Sealed to this pair, it is the one that train.py wrote.
+    [made] = (place / "made" / "for it").glob("*.tflite")
+    assert model.with_suffix(".tflite").stat().st_size == made.stat().st_size
+
+
+@pytest.fixture
+def hostile(place, tmp_path):
+    """A folder of pictures whose names are formulas, or no text."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()
+    names = [b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png', b"\xff.png"]
+    for name in names:
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(cell)
+    (folder / "@broken.png").write_bytes(b"nothing")
+    return folder
+
+
+def read_output(path):
+    """The rows of an --output as dictionaries."""
+    if path.suffix == ".csv":
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else [*map(json.loads, text.splitlines())]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_an_output_holds_every_picture_whatever_its_name(place, hostile, tmp_path, suffix):
+    output = tmp_path / f"rows{suffix}"
+    model = place / "made" / "for it"
+    result = run("run.py", "--model", model, "--image=.", "--output", output, folder=hostile)
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 8
+    assert f"saved {output}" in result.stderr
+    rows = read_output(output)
+    found = {row["path"] for row in rows}
+    expected = {str(path.relative_to(hostile)) for path in hostile.iterdir()}
+    if suffix == ".csv":
+        expected = {f"'{name}" if name[0] in "=+-@" else name for name in expected}
+        expected = {name.replace("\udcff", "\\udcff") for name in expected}
+        assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "-", "@")]
+    assert found == expected
+    assert len(rows) == 8
+    assert sum(bool(row["error"]) for row in rows) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile", output.name]
+
+
+def test_on_a_terminal_the_rows_are_a_table_and_no_color_is_heeded(place):
+    for no_color, coloured in (("", True), ("1", False)):
+        said = run_on_terminal(
+            ["--model=made/for it", "--image=cells", "--threshold=0"],
+            folder=place,
+            NO_COLOR=no_color,
+        )
+        rows = [line for line in said.splitlines() if line.endswith(".png")]
+        assert len(rows) == 20
+        assert "\t" not in said
+        red = [row for row in rows if row.startswith("\x1b[31mParasitized\x1b[0m  ")]
+        assert len(red) == (20 if coloured else 0)
+        assert ("\x1b" in said) is coloured
+
+
+def run_on_terminal(arguments, *, folder, **settings):
+    """What run.py says on a pseudo-terminal of 60 columns."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm"} | settings
+    command = [sys.executable, TOP / "run.py", *arguments]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    ):
+        os.close(theirs)
+        said = b""
+        try:
+            while block := os.read(ours, 1 << 16):
+                said += block
+        except OSError:  # so Linux says that the other end is closed
+            pass
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture(scope="module")
+def many(place):
+    """A folder of 2000 links to the drawn cells, which takes seconds to classify."""
+    folder = place / "many"
+    folder.mkdir()
+    cells = sorted((place / "cells").glob("*/*.png"))
+    for number in range(2000):
+        os.link(cells[number % len(cells)], folder / f"C{number % 7}P1_cell_{number}.png")
+    return folder
+
+
+def interrupt(arguments, folder, how):
+    """Start run.py, and send it the signal `how` once some rows are safe; return its status."""
+    with subprocess.Popen(
+        [sys.executable, TOP / "run.py", *arguments],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not any(path.stat().st_size for path in folder.glob("*.partial")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(how)
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+def test_an_interrupted_output_goes_on_and_no_row_is_lost_or_repeated(place, many, tmp_path):
+    model = place / "made" / "for it"
+    arguments = [f"--model={model}", f"--image={many}", "--output=a.csv"]
+    status, said = interrupt(arguments, tmp_path, signal.SIGINT)
+    assert status == 130
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
+    [partial] = tmp_path.iterdir()
+    after_first = partial.read_bytes()
+
+    refused = run("run.py", *arguments, folder=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(
+        f"error: a.csv was interrupted: go on with --resume, or delete {partial.name}\n"
+    )
+    assert partial.read_bytes() == after_first
+
+    # A process killed while it wrote leaves half a row.
+    partial.write_bytes(after_first[:-20])
+    known = partial.read_bytes().count(b"\n")
+    process = subprocess.Popen(
+        [sys.executable, TOP / "run.py", *arguments, "--resume"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while partial.read_bytes().count(b"\n") < known + 64:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "a.csv").exists()
+
+    result = run("run.py", *arguments, "--resume", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    paths = [row["path"] for row in read_output(tmp_path / "a.csv")]
+    assert len(paths) == 2000
+    assert set(paths) == {str(path) for path in many.iterdir()}
+    assert len(result.stdout.splitlines()) == 2000
+    assert re.search(r"^2000 images: ", result.stderr, re.MULTILINE)
+
+
+def test_an_output_that_cannot_begin_is_not_taken_for_interrupted(place, tmp_path):
+    model = place / "made" / "for it"
+    cells = place / "cells" / "Uninfected"
+    arguments = [f"--model={model}", f"--image={cells}", "--output=a.csv"]
+    assert run("run.py", *arguments, "--evaluate", folder=tmp_path).returncode == 1
+    assert list(tmp_path.iterdir()) == []
+    assert run("run.py", *arguments, folder=tmp_path).returncode == 0
+
+
+def test_evaluate_and_report_tell_what_the_answers_are_worth(place, tmp_path):
+    model, cells = place / "made" / "for it", place / "cells"
+    result = run(
+        "run.py", "--model", model, "--image", cells, "--evaluate", "--report=a.html",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^sensitivity +[\d.]+ +\[", result.stderr, re.MULTILINE)
+    assert len(result.stdout.splitlines()) == 20
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["images_by_label"] == {"Parasitized": 10, "Uninfected": 10}
+    assert metrics["intervals"]["resampled"] == "patients"
+    labels = [(Path(row[0]).parent.name, row[1]) for row in rows_of(result)]
+    right = sum(truth == label for truth, label in labels)
+    assert metrics["figures"]["accuracy"]["value"] == pytest.approx(right / 20)
+    assert (tmp_path / "a.html").read_text(encoding="utf-8").count("data:image/jpeg") == 20
+
+
+def test_two_models_are_compared(place, tmp_path):
+    model = copy_pair(place, tmp_path / "other", ".h5", ".json", ".tflite")
+    for path in list(model.parent.iterdir()):
+        path.rename(path.with_name(f"twin{path.suffix}"))
+    result = run(
+        "run.py", "--model", place / "made" / "for it", tmp_path / "other",
+        "--image", place / "cells", "--evaluate", "--metrics=both.json", folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].split() == ["figure", model.stem, "twin"]
+    assert f"twin minus {model.stem}, on the same resamples" in result.stdout
+    both = json.loads((tmp_path / "both.json").read_text(encoding="utf-8"))
+    assert both[model.stem]["figures"] == both["twin"]["figures"]
+
+
+def test_explain_writes_where_the_network_looked_beside_a_report(place, tmp_path):
+    model, cells = place / "made" / "for it", place / "cells"
+    result = run(
+        "run.py", "--model", model, "--image", cells, "--explain=looked", "--report=a.html",
+        "--slice=8,12", folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    overlays = sorted(tmp_path.glob("looked/*/*.gradcam.png"))
+    assert [path.parent.name for path in overlays] == ["Parasitized"] * 2 + ["Uninfected"] * 2
+    assert len(result.stdout.splitlines()) == 4
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        (["--threshold=0"], [["Parasitized", "20"], ["Uninfected", "0"]]),
+        (["--threshold=1"], [["Parasitized", "0"], ["Uninfected", "20"]]),
+        (["--review=0,1"], [["Parasitized", "0"], ["Uninfected", "0"], ["review", "20"]]),
+    ],
+)
+def test_thresholds_and_review_decide_what_a_cell_is_called(place, options, counts):
+    result = run(
+        "run.py", "--model=made/for it", "--image=cells", "--count_only", *options, folder=place
+    )
+    assert result.returncode == 0
+    assert rows_of(result) == counts
+
+
+def test_a_regular_expression_groups_the_table(place):
+    arguments = ["--model=made/for it", "--image=cells", r"--group_by=/(Para|Unin)"]
+    result = run("run.py", *arguments, folder=place)
+    _, _, head, *rows = result.stderr.splitlines()
+    assert head.split()[0] == "group"
+    assert [row.split()[0] for row in rows] == ["Para", "Unin"]
+    assert [sum(map(int, row.split()[1:3])) for row in rows] == [10, 10]

@@ -322,7 +322,7 @@ IN_IDENTITY = {
     "random_state": 1, "image_size": [64, 64], "epochs": 6, "batch_size": 8, "steps_per_epoch": 9,
     "validation_steps": 9, "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.1,
     "early_stopping": 2, "augmentation": {"zoom": 0.1}, "mixed_precision": True,
-    "deterministic": True,
+    "deterministic": True, "threshold": "youden",
 }  # fmt: skip
 
 

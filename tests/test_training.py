@@ -335,16 +335,15 @@ def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
 
 
 def test_drawn_cells_of_unseen_patients_are_told_apart(tmp_path):
-    write_cells(tmp_path / "cells", 300, seed=1, patients=12)
+    write_cells(tmp_path / "cells", 200, seed=1, patients=12)
     config = settings(
         tmp_path / "cells",
         tmp_path,
+        model="compact",
         image_size=(64, 64),
-        test_size=0.25,
-        epochs=20,
+        epochs=8,
         batch_size=16,
-        learning_rate=3e-4,
-        schedule="constant",
+        learning_rate=2e-3,
         augmentation=Augmentation(flips=True, quarter_turns=True, brightness=0.1, stain=0.05),
     )
-    assert train(config).evaluation.accuracy > 0.85
+    assert train(config).evaluation.accuracy > 0.9
