@@ -208,7 +208,8 @@ run_demo() {
     "$python" -m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12
     "$python" -m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4
     "$python" train.py --config=configs/demo.yaml
-    "$python" run.py --model=demo/models --image=demo/cells | tee demo/predictions.tsv
+    "$python" run.py --model=demo/models --image=demo/cells --evaluate \
+        --metrics=demo/metrics.json --report=demo/report.html | tee demo/predictions.tsv
     say_what_demo_made
 }
 
@@ -217,6 +218,7 @@ say_what_demo_made() {
     say "demo/models           the model, with the figures of its training"
     say "demo/cells            drawn cells of other patients"
     say "demo/predictions.tsv  what the model says about these"
+    say "demo/report.html      the same as a page to open in a browser, with demo/metrics.json"
 }
 
 main "$@"

@@ -308,13 +308,15 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
             "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12",
             "-m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4",
             "train.py --config=configs/demo.yaml",
-            "run.py --model=demo/models --image=demo/cells",
+            "run.py --model=demo/models --image=demo/cells --evaluate "
+            "--metrics=demo/metrics.json --report=demo/report.html",
         ]
     predictions = (machine.copy / "demo/predictions.tsv").read_text()
     assert predictions == "output of run.py --model=demo/models\n"
     assert out.endswith(predictions)
-    paths = [line.split()[0] for line in lines[-4:]]
-    assert paths == ["demo/train", "demo/models", "demo/cells", "demo/predictions.tsv"]
+    told = {line.split()[0] for line in lines[-5:]}
+    made = {"train", "models", "cells", "predictions.tsv", "report.html"}
+    assert told == {f"demo/{name}" for name in made}
 
 
 def test_the_demo_begins_afresh(machine):

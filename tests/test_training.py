@@ -320,8 +320,8 @@ def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
     compile_model(
         model, learning_rate=1e-3, schedule="constant", warmup=0, total_steps=1, has_gpu=False
     )
-    images = np.full((4, 42, 42, 3), np.nan, np.float32)
-    dataset = tf.data.Dataset.from_tensor_slices((images, np.float32([[0], [1]] * 2))).batch(4)
+    images, labels = np.zeros((4, 42, 42, 3), np.float32), np.full((4, 1), np.nan, np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
     with pytest.raises(UserError, match="lower learning_rate"):
         run_epochs(
             model,
