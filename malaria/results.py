@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 
 from malaria.dataset import FOLDER, PATIENT, make_grouper
-from malaria.errors import UserError, printable
+from malaria.errors import UsageError, UserError, printable
 from malaria.files import write_text
 from malaria.images import open_image, read_image
 from malaria.report import Table, format_prediction, wants_colour
@@ -172,6 +172,9 @@ class Explanations:
     def __init__(self, folder, source, classifier):
         from malaria import gradcam
 
+        if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+            # Otherwise the next run would take the overlays for cells.
+            raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
         self.gradcam, self.folder, self.source = gradcam, folder, source
         self.passport = classifier.passport
         self.explainer = gradcam.Explainer(classifier.load_keras())

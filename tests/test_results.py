@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from malaria.classify import classify
-from malaria.errors import UserError
+from malaria.errors import UsageError, UserError
 from malaria.images import PixelFormat
 from malaria.inference import Classifier
 from malaria.passport import Pair, Passport
@@ -97,7 +97,7 @@ def test_the_folders_are_the_true_labels_and_patients_the_groups(folder, tmp_pat
 def test_grouped_by_folder_patients_are_resampled_all_the_same(folder, tmp_path):
     truth = Truth(make_classifier(), folder, tmp_path / "metrics.json", group_by="folder")
     feed(truth, predict(folder))
-    assert truth.assess().intervals["resampled"] == "patients"
+    assert truth.assess().groups == ["1", "1", "2", "2"] * 2
 
 
 def test_without_a_labelled_picture_there_is_nothing_to_evaluate(folder, tmp_path):
@@ -157,6 +157,12 @@ def test_what_was_looked_at_is_written_for_each_readable_picture(folder, tmp_pat
         overlay = explanations.made(prediction.path)
         assert (overlay is None) is (prediction.error is not None)
         assert overlay is None or overlay.startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("inside", [".", "looked", "Uninfected/looked"])
+def test_overlays_do_not_go_where_the_next_run_would_take_them_for_cells(folder, inside):
+    with pytest.raises(UsageError, match="--explain: expected a folder outside of "):
+        Explanations(folder / inside, folder, make_classifier())
 
 
 def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(capsys):
