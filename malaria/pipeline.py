@@ -112,55 +112,60 @@ def augment(images, augmentation, *, seed):
     augmentation: has flips and quarter_turns (flags), rotation (degrees), shear, zoom, brightness
     and stain (shares), each the most in either direction. seed: two integers, which fix the result.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
-    images = flip_and_turn(to_float(images), augmentation, seeds[0])
-    if augmentation.rotation or augmentation.shear or augmentation.zoom:
-        images = warp(images, augmentation, seeds[1])
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    count = tf.shape(images)[0]
+    images = to_float(images)
+    distorts = bool(augmentation.rotation or augmentation.shear or augmentation.zoom)
+    if augmentation.flips or augmentation.quarter_turns or distorts:
+        matrices = symmetries(augmentation, count, seeds[0])
+        if distorts:
+            matrices = matrices @ distortions(augmentation, count, seeds[1])
+        # Symmetries only move pixels: each comes from one place, and keeps its value.
+        images = transform(images, matrices, "BILINEAR" if distorts else "NEAREST")
     if augmentation.brightness or augmentation.stain:
         images = tint(images, augmentation, seeds[2])
     return images
 
 
-def flip_and_turn(images, augmentation, seed):
-    """Mirror and turn by quarters, without touching a pixel's value."""
-    coins = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed) < 0.5
-    if augmentation.flips:
-        images = tf.where(coins[0], tf.reverse(images, [2]), images)
-    if augmentation.quarter_turns:
-        # A half turn, then a quarter turn: together each of the four with the same chance.
-        images = tf.where(coins[1], tf.reverse(images, [1, 2]), images)
-        quarter = tf.reverse(tf.transpose(images, (0, 2, 1, 3)), [1])
-        images = tf.where(coins[2], quarter, images)
-    elif augmentation.flips:
-        images = tf.where(coins[1], tf.reverse(images, [1]), images)
-    return images
+def symmetries(augmentation, count, seed):
+    """Random flips and quarter turns, as (count, 2, 2) matrices of 0, 1 and -1."""
+    numbers = tf.random.stateless_uniform((3, count), seed)
+    turn = tf.floor(4 * numbers[2]) if augmentation.quarter_turns else tf.zeros(count)
+    cosine, sine = tf.round(tf.cos(turn * np.pi / 2)), tf.round(tf.sin(turn * np.pi / 2))
+    mirror = tf.sign(numbers[:2] - 0.5) if augmentation.flips else tf.ones((2, count))
+    # A number of exactly one half would have no sign.
+    mirror = tf.where(mirror == 0, 1.0, mirror)
+    rows = [[mirror[0] * cosine, -mirror[0] * sine], [mirror[1] * sine, mirror[1] * cosine]]
+    return tf.transpose(tf.stack([tf.stack(row) for row in rows]), (2, 0, 1))
 
 
-def warp(images, augmentation, seed):
-    """Rotate, shear and zoom about the centre in one bilinear step; what comes in is black."""
-    shape = tf.shape(images)
+def distortions(augmentation, count, seed):
+    """Random rotation, shear and zoom, as (count, 2, 2) matrices from output to input."""
     limits = tf.constant(
         [augmentation.rotation * np.pi / 180, augmentation.shear, augmentation.zoom]
     )
-    angle, shear, zoom = tf.unstack(_either_way(limits[:, None], (3, shape[0]), seed))
+    angle, shear, zoom = tf.unstack(_either_way(limits[:, None], (3, count), seed))
     cosine, sine = tf.cos(angle) / (1 + zoom), tf.sin(angle) / (1 + zoom)
-    # Rows (a, b) and (c, d) of the map from output to input; the shear moves x by a share of y.
-    a, b, c, d = cosine, cosine * shear - sine, sine, sine * shear + cosine
-    x, y = _centre(shape[2]), _centre(shape[1])
-    zero = tf.zeros_like(a)
-    transforms = [a, b, x - a * x - b * y, c, d, y - c * x - d * y, zero, zero]
+    # The shear moves x by a share of y.
+    rows = [[cosine, cosine * shear - sine], [sine, sine * shear + cosine]]
+    return tf.transpose(tf.stack([tf.stack(row) for row in rows]), (2, 0, 1))
+
+
+def transform(images, matrices, interpolation):
+    """Move each image about its centre by its matrix, output to input; what comes in is black."""
+    shape = tf.shape(images)
+    centre = tf.cast(tf.stack([shape[2], shape[1]]) - 1, tf.float32) / 2
+    shift = centre - tf.linalg.matvec(matrices, centre)
+    ends = tf.zeros((shape[0], 2))
+    rows = [matrices[:, 0], shift[:, :1], matrices[:, 1], shift[:, 1:], ends]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=tf.stack(transforms, axis=1),
+        transforms=tf.concat(rows, axis=1),
         output_shape=shape[1:3],
         fill_value=0.0,
-        interpolation="BILINEAR",
+        interpolation=interpolation,
         fill_mode="CONSTANT",
     )
-
-
-def _centre(side):
-    return (tf.cast(side, tf.float32) - 1) / 2
 
 
 def tint(images, augmentation, seed):
