@@ -11,7 +11,8 @@ import numpy as np
 
 from malaria.images import UnreadableImageError, read_image
 
-BATCH_SIZE = 32
+# More is no faster with LiteRT on a CPU, and each picture of a batch takes some MB.
+BATCH_SIZE = 16
 # Batches that are read while the network works on the one before.
 READ_AHEAD = 2
 
