@@ -34,6 +34,8 @@ def run_script(main, arguments=None):
     arguments they keep their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.stderr is None:  # closed by who started us: print would write to stdout instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the process ends
     try:
         status = main(arguments) or 0
         sys.stdout.flush()

@@ -21,7 +21,7 @@ def compare_models(options, list_paths):
     assessments, rates, unreadable = {}, {}, 0
     for path in options.model:
         name, truth, summary = _classify_all(path, options, list_paths())
-        assessments[name] = truth.assess()
+        assessments[name] = truth.assessment
         rates[name] = summary.images_per_second
         unreadable = max(unreadable, summary.unreadable)
     comparisons = evaluation.compare_with_first(assessments)

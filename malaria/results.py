@@ -7,6 +7,7 @@ seconds to import, so each class imports what it needs when it is made.
 import io
 import json
 import sys
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -107,8 +108,12 @@ class Truth:
         self.rows.append(prediction.probabilities)
         self.groups.append(self.patient_of(prediction.path))
 
-    def assess(self):
-        """The Assessment of all that was added. Raises UserError if there was nothing."""
+    @cached_property
+    def assessment(self):
+        """The Assessment of all that was added, made once, since its intervals take a while.
+
+        Raises UserError if there was nothing.
+        """
         if not self.paths:
             raise UserError(f"--evaluate: no readable picture with a label in {self.folder}")
         passport = self.classifier.passport
@@ -123,7 +128,7 @@ class Truth:
         )
 
     def finish(self):
-        assessment = self.assess()
+        assessment = self.assessment
         say(self.findings.describe(assessment))
         content = self.findings.to_json(
             assessment, left_out=self.left_out, model=self.classifier.name
@@ -161,7 +166,7 @@ class Report:
     def finish(self):
         evaluation = None
         if self.truth:
-            evaluation = self.truth.findings.to_report(self.truth.assess())
+            evaluation = self.truth.findings.to_report(self.truth.assessment)
         self.page.write(evaluation=evaluation)
         say(f"saved {printable(self.page.path)}")
 

@@ -104,7 +104,8 @@ def copy(tmp_path):
     """A folder, with a space in its name, that holds download.sh and what it needs."""
     folder = tmp_path / "my copy"
     (folder / "malaria").mkdir(parents=True)
-    for name in ("download.sh", *(f"malaria/{n}.py" for n in ("__init__", "errors", "archive"))):
+    parts = ("__init__", "errors", "command", "archive")
+    for name in ("download.sh", *(f"malaria/{part}.py" for part in parts)):
         shutil.copy(REPOSITORY / name, folder / name)
     return folder
 

@@ -97,7 +97,7 @@ def test_the_folders_are_the_true_labels_and_patients_the_groups(folder, tmp_pat
 def test_grouped_by_folder_patients_are_resampled_all_the_same(folder, tmp_path):
     truth = Truth(make_classifier(), folder, tmp_path / "metrics.json", group_by="folder")
     feed(truth, predict(folder))
-    assert truth.assess().groups == ["1", "1", "2", "2"] * 2
+    assert truth.assessment.groups == ["1", "1", "2", "2"] * 2
 
 
 def test_without_a_labelled_picture_there_is_nothing_to_evaluate(folder, tmp_path):
