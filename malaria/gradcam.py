@@ -90,8 +90,11 @@ def _split(model):
     """
     layers = [layer for layer in reversed(model.layers) if _has_maps(layer)]
     for layer in sorted(layers, key=lambda layer: _covers(model, layer), reverse=True):
-        with suppress(ValueError):  # Keras: another path leads past this layer
-            return layer, keras.Model(layer.output, model.outputs[0])
+        # Where another path leads past this layer, Keras refuses; before 3.13 only when called.
+        with suppress(ValueError, KeyError):
+            verdict = keras.Model(layer.output, model.outputs[0])
+            verdict(keras.KerasTensor(layer.output.shape))
+            return layer, verdict
     raise UserError(
         "Grad-CAM: expected a network with maps (height, width, channels) of more than one pixel, "
         f"found none in {model.name}"

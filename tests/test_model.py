@@ -1,5 +1,7 @@
 """The networks: their layers, their sizes, and what they put out."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -73,8 +75,10 @@ def test_the_smallest_side_is_the_smallest_that_works(name):
     side = MODELS[name].smallest_side
     with pytest.raises(UserError, match=f"at least {side} pixels"):
         build_model(name, image_size=(200, side - 1), label_count=2)
-    with pytest.raises(ValueError, match="zero or negative"):
-        MODELS[name].build((side - 1, side - 1), 2)
+    # Older versions of Keras build it, with maps of no pixels.
+    with suppress(ValueError):
+        model = MODELS[name].build((side - 1, side - 1), 2)
+        assert any(0 in layer.output.shape for layer in model.layers)
 
 
 def test_height_and_width_may_differ():

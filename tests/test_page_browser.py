@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import unquote
@@ -136,6 +137,15 @@ def shown(browser):
     return [title.partition("/report0/")[2] for title in titles]
 
 
+def wait_until(condition):
+    """The page answers a moment later where the machine is busy."""
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited for five seconds in vain")
+
+
 def choose(browser, **values):
     """Set fields of the form as a person would, one event each."""
     script = """
@@ -199,10 +209,9 @@ def test_the_pictures_are_filtered_as_chosen_and_counted(browser, values, names)
 
 def test_typing_filters_and_reset_brings_all_back(browser):
     browser.find_element("name", "text").send_keys("b.png")
-    assert shown(browser) == ["b.png"]
+    wait_until(lambda: shown(browser) == ["b.png"])
     browser.find_element("css selector", "[type=reset]").click()
-    browser.implicitly_wait(1)
-    assert len(shown(browser)) == 8
+    wait_until(lambda: len(shown(browser)) == 8)
     assert browser.find_element("name", "text").get_property("value") == ""
 
 

@@ -150,9 +150,11 @@ def test_an_interrupted_run_leaves_nothing(samples, tmp_path, monkeypatch):
     assert entries(tmp_path / "cache") == []
 
 
-@pytest.mark.parametrize("function", ["posix_fallocate", "mkdir", "replace"])
+@pytest.mark.parametrize(
+    ("owner", "function"), [(os, "posix_fallocate"), (Path, "mkdir"), (os, "replace")]
+)
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
-    samples, tmp_path, monkeypatch, function
+    samples, tmp_path, monkeypatch, owner, function
 ):
     folder = tmp_path / "cache"
     folder.mkdir()
@@ -160,7 +162,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
     def fail(*arguments, **settings):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, function, fail)
+    monkeypatch.setattr(owner, function, fail)
     with pytest.raises(UserError) as caught:
         load(samples, "disk", folder)
     assert "No space left on device" in str(caught.value)

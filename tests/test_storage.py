@@ -270,7 +270,7 @@ def nested(depth):
         (lambda layers, _: layers.extend(layers[3:4] * 1000), "expected at most 1000 layers"),
         (
             lambda layers, _: layers[-1]["config"].update(units=-3),
-            "that Keras can build, received: .*units",
+            "that Keras can build, received: .*(units|Negative dimensions)",
         ),
         (
             lambda layers, _: layers[-1]["config"].update(units="x"),
