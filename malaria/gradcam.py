@@ -93,7 +93,7 @@ def _split(model):
         # Where another path leads past this layer, Keras refuses; before 3.13 only when called.
         with suppress(ValueError, KeyError):
             verdict = keras.Model(layer.output, model.outputs[0])
-            verdict(keras.KerasTensor(layer.output.shape))
+            verdict(tf.zeros((1, *layer.output.shape[1:])))
             return layer, verdict
     raise UserError(
         "Grad-CAM: expected a network with maps (height, width, channels) of more than one pixel, "
