@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Peak memory of run.py over a very large folder: does it stay the same whatever its size?
+
+    python benchmarks/memory.py --model=models/ [--counts 2000 200000]
+
+Makes a folder of so many hard links to a few drawn cells, classifies it with --output, and prints
+seconds and peak resident memory for each count.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP))
+
+from malaria.command import Parser, add_debug, run_script
+from malaria.synthetic import write_cells
+
+DRAWN = 100
+
+
+def main(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--model", required=True, help="a trained pair, or a folder with one")
+    counts_help = "sizes of the folder, rising (default: %(default)s)"
+    parser.add_argument("--counts", type=int, nargs="+", default=[2000, 200_000], help=counts_help)
+    add_debug(parser)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = write_cells(Path(folder) / "drawn", DRAWN // 2)
+        cells = Path(folder) / "cells"
+        cells.mkdir()
+        for count in options.counts:
+            fill(cells, drawn, count)
+            seconds, megabytes = classify(options.model, cells, Path(folder) / "rows.csv")
+            print(f"{count} pictures: {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
+
+
+def fill(cells, drawn, count):
+    """Bring the folder to `count` links, with names as long as the NLM's."""
+    for number in range(len(os.listdir(cells)), count):
+        name = f"C{number % 200}P{number % 200}ThinF_IMG_20150918_150041_cell_{number:06}.png"
+        os.link(drawn[number % len(drawn)], cells / name)
+
+
+def classify(model, cells, output):
+    """(seconds, peak MB) of run.py; ru_maxrss is the largest child so far, so counts must rise."""
+    command = [sys.executable, TOP / "run.py", f"--model={model}", f"--image={cells}"]
+    started = time.perf_counter()
+    subprocess.run(
+        [*command, f"--output={output}"], check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr
+    )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return time.perf_counter() - started, peak
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
