@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.command import Parser, add_debug, run_script
 from malaria.synthetic import write_cells
 
+TOP = Path(__file__).resolve().parent.parent
 DRAWN = 100
 
 
