@@ -48,6 +48,8 @@ def finish(config, data, model, progress):
     name = name_model(evaluation)
     folder = Path(config.output_models) / name
     _write_figures(config, data, folder, progress.history, evaluation, text, labels, probabilities)
+    # The .tflite is made in as much memory as the pictures give back.
+    data.pixels.forget()
     entries = passport_entries(config, data, progress, evaluation) | {"threshold": threshold}
     pair = save_pair(model, config.output_models, name, entries)
     return Outcome(pair, folder, evaluation, text)

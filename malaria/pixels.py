@@ -43,6 +43,11 @@ class Pixels:
             images = list(threads.map(partial(read_image, pixel_format=self.pixel_format), paths))
         return np.stack(images)
 
+    def forget(self):
+        """Give the memory back; nothing can be read any more. A cache on disk stays."""
+        if self.stored is not None and self.stored.base is None:
+            self.stored.resize(0, refcheck=False)
+
 
 def load_pixels(samples, pixel_format, *, cache, folder, progress=True):
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).

@@ -188,3 +188,13 @@ def test_pictures_without_a_cache_are_read_anew(samples):
     loaded, _ = load(samples, "none")
     Image.new("RGB", (5, 6), (1, 2, 3)).save(samples[0].path)
     np.testing.assert_array_equal(loaded.read([0])[0, 0, 0], [1, 2, 3])
+
+
+def test_forgotten_pictures_give_their_memory_back_and_a_cache_on_disk_stays(samples, tmp_path):
+    in_memory, _ = load(samples, "memory")
+    in_memory.forget()
+    assert in_memory.stored.nbytes == 0
+    on_disk, _ = load(samples, "disk", tmp_path / "cache")
+    on_disk.forget()
+    again, _ = load(samples, "disk", tmp_path / "cache")
+    np.testing.assert_array_equal(again.stored, on_disk.stored)
