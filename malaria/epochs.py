@@ -39,30 +39,42 @@ def compile_model(model, *, learning_rate, schedule, warmup, total_steps, has_gp
     model.optimizer.build(model.trainable_variables)
 
 
-def run_epochs(model, progress, *, epochs, patience, training, validation, after_epoch):
+def run_epochs(
+    model,
+    progress,
+    *,
+    epochs,
+    patience,
+    training,
+    validation,
+    after_epoch,
+    check_interrupt=lambda: None,
+):
     """Train until `epochs` are done or validation stops improving; return the Progress.
 
     training: epoch (from 0) -> its batches; validation: the batches to judge by. after_epoch:
-    called with the progress. Ends with the best weights in the model. Raises UserError if the loss
-    is no longer a number.
+    called with the progress. check_interrupt: called after each step, to raise. Ends with the best
+    weights in the model. Raises UserError if the loss is no longer a number.
     """
     for epoch in range(progress.epoch, epochs):
         if progress.should_stop(patience):
             break
-        row = _run_epoch(model, epoch, epochs, training(epoch), validation)
+        row = _run_epoch(model, epoch, epochs, training(epoch), validation, check_interrupt)
         progress.add(row, model.get_weights())
         after_epoch(progress)
     model.set_weights(progress.best_weights)
     return progress
 
 
-def _run_epoch(model, epoch, epochs, batches, validation):
+def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
     """Train one epoch and validate; return its row of the history, after printing it."""
     started, rate = time.perf_counter(), current_learning_rate(model)
-    bar = EpochBar(f"epoch {epoch + 1}/{epochs}", total=len(batches))
+    bar = EpochBar(
+        f"epoch {epoch + 1}/{epochs}", total=len(batches), check_interrupt=check_interrupt
+    )
     history = model.fit(batches, epochs=1, verbose=0, callbacks=[bar], shuffle=False).history
     seconds = time.perf_counter() - started
-    checked = model.evaluate(validation, verbose=0, return_dict=True)
+    checked = model.evaluate(validation, verbose=0, return_dict=True, callbacks=[bar])
     row = {"epoch": epoch + 1}
     row |= {name: history[name][0] for name in FIGURES}
     row |= {f"val_{name}": checked[name] for name in FIGURES}
@@ -88,14 +100,19 @@ def describe_row(row, epochs):
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A bar of the epoch's steps on a terminal; nothing elsewhere."""
+    """A bar of the epoch's steps on a terminal; nothing elsewhere. Asks for interrupts too."""
 
-    def __init__(self, title, total):
+    def __init__(self, title, total, check_interrupt):
         super().__init__()
+        self.check_interrupt = check_interrupt
         self.bar = tqdm(total=total, desc=title, unit="step", leave=False, disable=None)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
+        self.check_interrupt()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.check_interrupt()
 
     def on_train_end(self, logs=None):
         self.bar.close()

@@ -1,6 +1,8 @@
 """training: one run from settings to a saved pair, which can be interrupted and resumed."""
 
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from malaria.devices import choose_device, set_determinism, set_precision
@@ -52,13 +54,43 @@ def train(config, *, resume=False):
         show(progress.history[-1])
 
     try:
-        _run(config, data, model, progress, after_epoch)
+        with _interrupts() as check_interrupt:
+            _run(config, data, model, progress, after_epoch, check_interrupt)
         finished = finish(config, data, _plain(config, device, model), progress)
     except KeyboardInterrupt:
         say(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
         raise
     point.remove()
     return finished
+
+
+@contextmanager
+def _interrupts():
+    """Give a function that raises KeyboardInterrupt if Ctrl-C was pressed; asked after each step.
+
+    Raised where it happens, it is lost if Python is clearing away an object just then. Pressed a
+    second time it is raised at once.
+    """
+    pressed = []
+
+    def note(number, frame):
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed.append(number)
+
+    def check():
+        if pressed:
+            raise KeyboardInterrupt
+
+    # A program started in the background may be meant to ignore Ctrl-C.
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _open_board(config):
@@ -107,7 +139,7 @@ def _plain(config, device, model):
     return plain
 
 
-def _run(config, data, model, progress, after_epoch):
+def _run(config, data, model, progress, after_epoch, check_interrupt):
     def training(epoch):
         return training_batches(
             data.pixels,
@@ -130,4 +162,5 @@ def _run(config, data, model, progress, after_epoch):
         training=training,
         validation=validation,
         after_epoch=after_epoch,
+        check_interrupt=check_interrupt,
     )

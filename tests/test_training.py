@@ -25,7 +25,7 @@ from malaria.prepare import load_data
 from malaria.resume import Progress
 from malaria.storage import load_model
 from malaria.synthetic import write_cells
-from malaria.training import train
+from malaria.training import _interrupts, train
 
 TOP = Path(__file__).parent.parent
 
@@ -219,7 +219,7 @@ def command(cells, models, *more):
         "train_images": cells,
         "output_models": models,
         "image_size": "[48,48]",
-        "epochs": 3,
+        "epochs": 6,
         "batch_size": 8,
         "deterministic": "true",
         "plot_training_data": "false",
@@ -254,8 +254,8 @@ def undisturbed(cells, tmp_path_factory):
     ("stop", "after", "status"),
     [
         (signal.SIGINT, "training:", 130),
-        (signal.SIGINT, "epoch 1/3", 130),
-        (signal.SIGKILL, "epoch 2/3", -9),
+        (signal.SIGINT, "epoch 1/6", 130),
+        (signal.SIGKILL, "epoch 2/6", -9),
     ],
     ids=["Ctrl-C in the first epoch", "Ctrl-C in the second", "kill -9 in the third"],
 )
@@ -287,6 +287,17 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert not (tmp_path / "resume").exists()
 
 
+def test_ctrl_c_counts_at_the_next_step_and_a_second_one_at_once():
+    with _interrupts() as check:
+        check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def wait_for(condition):
     for _ in range(600):
         if condition():
@@ -307,7 +318,7 @@ def test_a_run_does_not_go_on_with_other_images(cells, tmp_path):
     shutil.copytree(cells, moving)
     with subprocess.Popen(command(moving, tmp_path), stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
-            if line.startswith("epoch 1/3"):
+            if line.startswith("epoch 1/6"):
                 process.kill()
     next((moving / "Uninfected").iterdir()).unlink()
     result = run(*command(moving, tmp_path, "--resume"))
