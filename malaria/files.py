@@ -22,7 +22,7 @@ def whole_file(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
@@ -31,7 +31,7 @@ def whole_file(path):
             temporary.unlink()
 
 
-def _flush(path):
+def flush(path):
     """Bring the file to the disk, so that a power cut after the rename finds it whole."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())

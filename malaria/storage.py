@@ -18,6 +18,7 @@ from pathlib import Path
 from malaria import keras2
 from malaria.backend import keras, tf
 from malaria.errors import UserError
+from malaria.files import flush
 from malaria.lite import digest_pair, write_sealed
 from malaria.passport import KEY, Pair, sha256_of
 from malaria.streams import stderr_kept_back
@@ -63,7 +64,7 @@ def _write(model, workshop, passport_entries):
     weights, architecture = workshop / "pair.h5", workshop / "pair.json"
     # HDF5 brings the whole process down when the disk fills up under it: try the room first.
     weights.write_bytes(bytes(4 * model.count_params() + SPARE_BYTES))
-    _flush(weights)
+    flush(weights)
     with _silence():
         # save_weights would insist on a name and a form that Keras 2 cannot read.
         model.save(weights, include_optimizer=False)
@@ -76,14 +77,8 @@ def _write(model, workshop, passport_entries):
     write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(digest, content))
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     architecture.write_text(text + "\n", encoding="utf-8")
-    _flush(weights)
-    _flush(architecture)
-
-
-def _flush(path):
-    """Bring the file to the disk, so that a power cut after the rename finds it whole."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    flush(weights)
+    flush(architecture)
 
 
 def to_tflite(model):
