@@ -73,10 +73,13 @@ class Classifier:
         """The network in Keras, for what needs its gradients."""
         return _load_keras(self.pair, read_architecture(self.pair))
 
+    def scale(self, images):
+        """(n, height, width, 3) uint8 as the network takes it, float32."""
+        return images.astype(np.float32) * np.float32(self.passport.pixels.scale)
+
     def predict(self, images):
         """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8."""
-        scaled = images.astype(np.float32) * np.float32(self.passport.pixels.scale)
-        return label_probabilities(self.network(scaled))
+        return label_probabilities(self.network(self.scale(images)))
 
     def decide(self, probabilities):
         """The names of the labels, a list, by the threshold; REVIEW for those in doubt."""

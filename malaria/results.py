@@ -181,7 +181,7 @@ class Explanations:
             # Otherwise the next run would take the overlays for cells.
             raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
         self.gradcam, self.folder, self.source = gradcam, folder, source
-        self.passport = classifier.passport
+        self.passport, self.scale = classifier.passport, classifier.scale
         self.explainer = gradcam.Explainer(classifier.load_keras())
 
     def path_for(self, path):
@@ -209,8 +209,7 @@ class Explanations:
         pixels = np.stack([read_image(one.path, self.passport.pixels) for one in shown])
         # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
         labels = np.array([one.probabilities for one in shown]).argmax(axis=1)
-        scaled = pixels.astype(np.float32) * np.float32(self.passport.pixels.scale)
         pictures = pixels[..., ::-1] if self.passport.pixels.colour == "BGR" else pixels
-        maps = self.explainer.heat_maps(scaled, labels)
+        maps = self.explainer.heat_maps(self.scale(pixels), labels)
         for one, picture, heat_map in zip(shown, pictures, maps, strict=True):
             self.gradcam.save_overlay(self.path_for(one.path), picture, heat_map)
