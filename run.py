@@ -36,7 +36,7 @@ def main(arguments):
         many=len(first) == MANY,
         labels=options.labels,
         size=options.resize,
-    ).deciding(threshold=options.threshold, review=options.review)
+    ).deciding(threshold=options.threshold, review=options.review, tta=options.tta)
     summary = Summary(classifier.answers, classifier.passport.positive_label)
     results, explanations = choose_results(options, image, classifier)
     journal = open_journal(options, classifier)

@@ -2,6 +2,7 @@
 """Train a network on a folder of labelled pictures, as config.yaml says, and save it."""
 
 import sys
+from argparse import ArgumentTypeError
 
 from malaria.command import Parser, add_debug, run_script
 from malaria.dataset import find_problems
@@ -11,6 +12,7 @@ EXAMPLES = """examples:
   python train.py --config=config.yaml
   python train.py --config=config.yaml --check
   python train.py --config=configs/original.yaml --set epochs=3 --set augmentation.rotation=10
+  python train.py --config=configs/compact.yaml --folds=5
   python train.py --config=config.yaml --resume        after Ctrl-C or a crash
 """
 
@@ -22,8 +24,20 @@ def parse(arguments):
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
     add("--check", action="store_true", help="say what would be trained; train nothing")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
+    add(
+        "--folds",
+        type=folds,
+        metavar="K",
+        help="cross-validate instead: K networks, each judged on others' cells",
+    )
     add_debug(parser)
     return parser.parse_args(arguments)
+
+
+def folds(text):
+    if not text.isascii() or not text.isdigit() or not 2 <= int(text) <= 100:
+        raise ArgumentTypeError(f"expected a number from 2 to 100; received {text}")
+    return int(text)
 
 
 def main(arguments):
@@ -35,6 +49,12 @@ def main(arguments):
 
         for line in check(config):
             print(line, flush=True)
+        return
+    if options.folds:
+        from malaria.folds import cross_validate
+
+        found = cross_validate(config, options.folds, resume=options.resume)
+        print(found.text, f"\nall figures and networks: {found.folder}/", sep="\n")
         return
     from malaria.training import train
 

@@ -20,7 +20,7 @@ def check(config):
     data = load_data(config)
     yield from describe_data(config, data)
     steps = steps_in_epoch(config, data)
-    model = make_model(config, device, config.epochs * steps)
+    model = make_model(config, device, steps)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {steps} steps of {config.batch_size} images"

@@ -1,6 +1,5 @@
 """classify: image paths -> predictions, batch by batch."""
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from malaria.images import UnreadableImageError, read_image
+from malaria.inference import worker_count
 
 # More is no faster with LiteRT on a CPU, and each picture of a batch takes some MB.
-BATCH_SIZE = 16
-# Batches that are read while the network works on the one before.
+BATCH_SIZE = 8
+# Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
 
@@ -35,19 +35,19 @@ class Prediction:
 def classify(paths, classifier, *, batch_size=BATCH_SIZE):
     """Yield a Prediction for each path, in order; a picture that cannot be read is one too.
 
-    Reading overlaps with the network's work; a few batches at a time are held in memory.
+    Each thread reads a batch and then asks the network about it, while others read or ask; a few
+    batches at a time are held in memory.
     """
     paths = iter(paths)
     waiting = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    count = worker_count()
+    with ThreadPoolExecutor(count) as threads:
         while True:
-            while len(waiting) <= READ_AHEAD and (batch := list(islice(paths, batch_size))):
-                waiting.append([(path, threads.submit(_read, path, classifier)) for path in batch])
+            while len(waiting) < READ_AHEAD * count and (batch := list(islice(paths, batch_size))):
+                waiting.append(threads.submit(_predict, batch, classifier))
             if not waiting:
                 return
-            yield from _predict(
-                [(path, job.result()) for path, job in waiting.popleft()], classifier
-            )
+            yield from waiting.popleft().result()
 
 
 def _read(path, classifier):
@@ -58,17 +58,20 @@ def _read(path, classifier):
         return str(error)
 
 
-def _predict(batch, classifier):
-    """The Predictions of [(path, picture or reason), ...]."""
-    images = [picture for _, picture in batch if not isinstance(picture, str)]
+def _predict(paths, classifier):
+    """The Predictions of these paths, a list."""
+    pictures = [_read(path, classifier) for path in paths]
+    images = [picture for picture in pictures if not isinstance(picture, str)]
     answers = iter(_answers(images, classifier) if images else ())
-    for path, picture in batch:
+    predictions = []
+    for path, picture in zip(paths, pictures, strict=True):
         if isinstance(picture, str):
-            yield Prediction(path, error=picture)
-        else:
-            label, probabilities = next(answers)
-            probability = probabilities[_place(label, classifier.passport)]
-            yield Prediction(path, label, probability, probabilities)
+            predictions.append(Prediction(path, error=picture))
+            continue
+        label, probabilities = next(answers)
+        probability = probabilities[_place(label, classifier.passport)]
+        predictions.append(Prediction(path, label, probability, probabilities))
+    return predictions
 
 
 def _place(label, passport):

@@ -42,7 +42,7 @@ def _classify_all(path, options, paths):
     """(name of the model, the Truth filled with its answers, the Summary)."""
     classifier = load_classifier(
         path, engine=options.engine, labels=options.labels, size=options.resize
-    ).deciding(threshold=options.threshold)
+    ).deciding(threshold=options.threshold, tta=options.tta)
     say(f"classifying with {printable(classifier.name)}")
     truth = Truth(classifier, Path(options.image), options.metrics, group_by=options.group_by)
     summary = Summary(classifier.answers, classifier.passport.positive_label)

@@ -11,7 +11,9 @@ from malaria.dataset import PATIENT_PATTERN
 from malaria.thresholds import parse_rule
 
 # The names of model.MODELS, which cannot be asked here: it takes seconds to import TensorFlow.
-NETWORKS = ("vgg", "compact")
+NETWORKS = ("vgg", "compact", "keras_cnn", "xresnet34")
+# Of these, the networks that take images of any size, and so may begin with smaller ones.
+ANY_SIZE = ("compact", "xresnet34")
 # What may differ between a run and its resumption without changing the weights.
 NOT_IN_IDENTITY = {"cache", "devices", "output_models", "plot_training_data", "tensorboard"}
 
@@ -63,8 +65,11 @@ class Augmentation(BaseModel):
     rotation: Annotated[Number, Field(ge=0, le=180)] = 0.0
     shear: Share = 0.0
     zoom: Share = 0.0
+    stretch: Share = 0.0
+    blur: Annotated[Number, Field(ge=0, le=1)] = 0.0
     brightness: Share = 0.0
     stain: Share = 0.0
+    background: Annotated[Number, Field(ge=0, le=1)] = 0.0
 
 
 class Config(BaseModel):
@@ -85,6 +90,7 @@ class Config(BaseModel):
     )
     test_size: Annotated[Number, Field(gt=0, lt=1)] = 0.3
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
+    exclude: Text | None = None
 
     model: Literal[NETWORKS] = "vgg"
     image_size: tuple[Side, Side] = (141, 141)
@@ -94,14 +100,21 @@ class Config(BaseModel):
     steps_per_epoch: Count | None = None
     validation_steps: Count | None = None
     learning_rate: Annotated[Number, Field(gt=0, le=10)] = 5e-4
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Literal["constant", "cosine", "fine_tune"] = "cosine"
     warmup: Share = 0.3
+    weight_decay: Share = 0.0
+    label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
+    weight_average: Share = 0.0
+    small_epochs: Annotated[int, Field(strict=True, ge=0)] = 0
+    small_size: tuple[Side, Side] | None = None
     early_stopping: Count | None = None
+    keep: Literal["best", "last"] = "best"
     augmentation: Augmentation = Augmentation(
         flips=True, quarter_turns=True, brightness=0.1, stain=0.05
     )
 
     threshold: Annotated[float | str, BeforeValidator(parse_rule)] = 0.5
+    tta: Flag = False
 
     cache: Literal["memory", "disk", "none"] = "memory"
     devices: Literal["auto", "cpu", "all"] = "auto"

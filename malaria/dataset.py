@@ -1,5 +1,7 @@
 """dataset: scan a folder into samples; split them by patient or by image."""
 
+import csv
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from malaria.errors import UserError
+from malaria.files import plain_cell
 from malaria.images import find_images
 
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
@@ -149,6 +152,64 @@ def _split_by_patient(samples, labels, test_size, seed):
             "expected more patients, another test_size, or split_by: image"
         ) from None
     return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
+
+
+def fold_samples(samples, *, by, count, seed):
+    """`count` pairs of sorted index arrays, (training, validation); each sample is once validated.
+
+    by="patient": no patient is on both sides of a pair; each label's share is alike in all parts as
+    far as that allows. by="image": at random, each label alike. Raises UserError if it cannot be.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    labels = np.array([sample.label for sample in samples])
+    patients = known_patients(samples) if by == "patient" else None
+    scarcest = min(np.bincount(labels)) if patients is None else len(set(patients))
+    if scarcest < count:
+        kind = "images of each label" if patients is None else "patients"
+        raise UserError(f"--folds: expected at least {count} {kind}; received {scarcest}")
+    kind = StratifiedKFold if patients is None else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=seed)
+    parts = list(splitter.split(labels, labels, groups=patients))
+    for training, validation in parts:
+        if any(len(np.unique(labels[side])) < labels.max() + 1 for side in (training, validation)):
+            raise UserError(
+                f"--folds: a label is missing in a part of {count}: expected fewer parts"
+            )
+    return [(np.sort(training), np.sort(validation)) for training, validation in parts]
+
+
+def find_excluded(samples, listing, folder):
+    """The indices, a set, of the samples that are named in a .csv with a column `path`.
+
+    Paths are relative to `folder`, the one of the labels' folders, or to where we are. Raises
+    UserError if the listing cannot be read, or names none of the samples.
+    """
+    listed = _read_paths(Path(listing))
+    known = {}
+    for index, sample in enumerate(samples):
+        known[os.path.relpath(sample.path, folder)] = index
+        known[os.path.abspath(sample.path)] = index
+    found = {known.get(os.path.normpath(text), known.get(os.path.abspath(text))) for text in listed}
+    found.discard(None)
+    if listed and not found:
+        raise UserError(
+            f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "
+            f"paths like {os.path.relpath(samples[0].path, folder)}; received {listed[0][:200]}"
+        )
+    return found
+
+
+def _read_paths(listing):
+    try:
+        with open(listing, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            if "path" not in (rows.fieldnames or ()):
+                raise UserError(f"exclude: expected a column 'path' in the first line of {listing}")
+            return [plain_cell(row["path"]) for row in rows if row["path"]]
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"exclude: cannot read {listing}: {reason}") from None
 
 
 def known_patients(samples):

@@ -1,10 +1,9 @@
 """devices: which CPU or GPUs a training runs on, and a line that says so."""
 
-import os
 from dataclasses import dataclass
 
 from malaria.backend import keras, tf
-from malaria.nvidia import nvidia_smi_works
+from malaria.machine import nvidia_smi_works, usable_cores
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ def choose_device(devices):
         return Device(strategy, f"{len(gpus)} GPUs ({_gpu_name()})", has_gpu=True)
     if gpus:
         return Device(tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}", has_gpu=True)
-    name = f"CPU, {os.cpu_count()} cores{'' if devices == 'cpu' else _why_no_gpu()}"
+    name = f"CPU, {usable_cores()} cores{'' if devices == 'cpu' else _why_no_gpu()}"
     return Device(tf.distribute.get_strategy(), name, has_gpu=False)
 
 

@@ -13,30 +13,34 @@ from malaria.errors import UserError
 FIGURES = ("loss", "accuracy")
 
 
-def compile_model(model, *, learning_rate, schedule, warmup, total_steps, has_gpu):
-    """Give the model its loss, and Adam with a learning rate that follows the schedule.
+def compile_model(model, *, optimizer, label_smoothing=0.0, has_gpu=False):
+    """Give the model its loss and its optimizer.
 
-    schedule: "constant", or "cosine": up to `learning_rate` over the share `warmup` of
-    `total_steps`, then down along a cosine (Loshchilov and Hutter 2016; with a warm-up of 0.3 it is
-    the one-cycle schedule of Smith 2018).
+    label_smoothing: the share of a label's certainty that is spread over all labels (Szegedy et
+    al. 2016); it is part of the loss that is reported while training.
     """
-    if schedule == "cosine":
-        warmup_steps = round(warmup * total_steps)
-        learning_rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate / 25 if warmup_steps else learning_rate,
-            decay_steps=max(1, total_steps - warmup_steps),
-            warmup_target=learning_rate if warmup_steps else None,
-            warmup_steps=warmup_steps,
-        )
-    two_labels = model.output_shape[-1] == 1
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="binary_crossentropy" if two_labels else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        # XLA makes a step on a CPU a third slower.
-        jit_compile="auto" if has_gpu else False,
-    )
+    if model.output_shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+        accuracy = keras.metrics.BinaryAccuracy("accuracy")
+    else:
+        loss = _categorical(model.output_shape[-1], label_smoothing)
+        accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    # XLA makes a step on a CPU a third slower.
+    jit_compile = "auto" if has_gpu else False
+    model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
+
+
+def _categorical(label_count, label_smoothing):
+    """Cross-entropy of whole numbers as labels; Keras's own knows no smoothing."""
+
+    def loss(labels, probabilities):
+        labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), label_count)
+        return keras.losses.categorical_crossentropy(
+            labels, probabilities, label_smoothing=label_smoothing
+        )
+
+    return loss
 
 
 def run_epochs(
@@ -48,26 +52,36 @@ def run_epochs(
     training,
     validation,
     after_epoch,
+    keep="best",
     check_interrupt=lambda: None,
 ):
     """Train until `epochs` are done or validation stops improving; return the Progress.
 
     training: epoch (from 0) -> its batches; validation: the batches to judge by. after_epoch:
-    called with the progress. check_interrupt: called after each step, to raise. Ends with the best
-    weights in the model. Raises UserError if the loss is no longer a number.
+    called with the progress. keep: "best" or "last", whose weights the model ends with.
+    check_interrupt: called after each step, to raise. Raises UserError if the loss is no longer a
+    number.
     """
     for epoch in range(progress.epoch, epochs):
         if progress.should_stop(patience):
             break
-        row = _run_epoch(model, epoch, epochs, training(epoch), validation, check_interrupt)
-        progress.add(row, model.get_weights())
+        row, unaveraged = _run_epoch(
+            model, epoch, epochs, training(epoch), validation, check_interrupt
+        )
+        progress.add(row, model.get_weights(), keep=keep)
+        if unaveraged is not None:
+            model.set_weights(unaveraged)
         after_epoch(progress)
     model.set_weights(progress.best_weights)
     return progress
 
 
 def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
-    """Train one epoch and validate; return its row of the history, after printing it."""
+    """Train one epoch and validate; return (its row of the history, unaveraged weights or None).
+
+    Where the weights are averaged, Keras leaves the average in the model, by which it is judged;
+    training goes on from the others.
+    """
     started, rate = time.perf_counter(), current_learning_rate(model)
     bar = EpochBar(
         f"epoch {epoch + 1}/{epochs}", total=len(batches), check_interrupt=check_interrupt
@@ -82,7 +96,7 @@ def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
     print(describe_row(row, epochs), file=sys.stderr, flush=True)
     if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
         raise UserError("the loss is no longer a number: set a lower learning_rate")
-    return row
+    return row, bar.unaveraged
 
 
 def current_learning_rate(model):
@@ -100,11 +114,15 @@ def describe_row(row, epochs):
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A bar of the epoch's steps on a terminal; nothing elsewhere. Asks for interrupts too."""
+    """A bar of the epoch's steps on a terminal; nothing elsewhere. Asks for interrupts too.
+
+    unaveraged: the weights at the end of the epoch, where Keras then puts their average in place.
+    """
 
     def __init__(self, title, total, check_interrupt):
         super().__init__()
         self.check_interrupt = check_interrupt
+        self.unaveraged = None
         self.bar = tqdm(total=total, desc=title, unit="step", leave=False, disable=None)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -113,6 +131,12 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch, logs=None):
         self.check_interrupt()
+
+    def on_epoch_end(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        # With half precision Keras wraps it.
+        if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+            self.unaveraged = self.model.get_weights()
 
     def on_train_end(self, logs=None):
         self.bar.close()

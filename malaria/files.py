@@ -53,6 +53,11 @@ def write_csv(path, header, rows):
         writer.writerows([safe_cell(value) for value in row] for row in (header, *rows))
 
 
+def plain_cell(text):
+    """The text that `safe_cell` made safe."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
+
+
 def safe_cell(value):
     """`value`, with an apostrophe before text that a spreadsheet would take for a formula."""
     is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)

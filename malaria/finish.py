@@ -15,6 +15,7 @@ from malaria.passport import Pair
 from malaria.pipeline import validation_batches
 from malaria.storage import save_pair
 from malaria.thresholds import choose_threshold
+from malaria.views import VIEWS, average
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,19 @@ class Outcome:
     text: str
 
 
-def finish(config, data, model, progress):
-    """Evaluate the model on all validation images; save the pair and its figures: the Outcome."""
-    batches = validation_batches(data.pixels, data.validation, batch_size=config.batch_size)
-    probabilities = label_probabilities(model.predict(batches, verbose=0))
+@dataclass(frozen=True)
+class Judged:
+    """What a network answers to the validation images, in their order, and what that is worth."""
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    threshold: float
+    evaluation: Evaluation
+
+
+def judge(config, data, model):
+    """The model Judged on all validation images, with the threshold that `config` asks for."""
+    probabilities = predict_validation(config, data, model)
     labels = data.labels[data.validation]
     threshold = choose_threshold(
         labels,
@@ -44,13 +54,34 @@ def finish(config, data, model, progress):
     evaluation = evaluate(
         labels, probabilities, names=config.labels, positive=config.positive, threshold=threshold
     )
-    text = outcome.describe_evaluation(evaluation, config.labels, threshold)
+    return Judged(labels, probabilities, threshold, evaluation)
+
+
+def predict_validation(config, data, model):
+    """Probabilities (n, number of labels) of the validation images, with tta over all views."""
+    outputs = [
+        model.predict(
+            validation_batches(
+                data.pixels, data.validation, batch_size=config.batch_size, view=view
+            ),
+            verbose=0,
+        )
+        for view in (VIEWS if config.tta else VIEWS[:1])
+    ]
+    return label_probabilities(average(outputs))
+
+
+def finish(config, data, model, progress):
+    """Evaluate the model on all validation images; save the pair and its figures: the Outcome."""
+    judged = judge(config, data, model)
+    evaluation = judged.evaluation
+    text = outcome.describe_evaluation(evaluation, config.labels, judged.threshold)
     name = name_model(evaluation)
     folder = Path(config.output_models) / name
-    _write_figures(config, data, folder, progress.history, evaluation, text, labels, probabilities)
+    _write_figures(config, data, folder, progress.history, judged, text)
     # The .tflite is made in as much memory as the pictures give back.
     data.pixels.forget()
-    entries = passport_entries(config, data, progress, evaluation) | {"threshold": threshold}
+    entries = passport_entries(config, data, progress, judged)
     pair = save_pair(model, config.output_models, name, entries)
     return Outcome(pair, folder, evaluation, text)
 
@@ -62,8 +93,12 @@ def name_model(evaluation):
     return f"model_{time}_{evaluation.accuracy:.4f}_{evaluation.loss:.4f}"
 
 
-def _write_figures(config, data, folder, history, evaluation, text, labels, probabilities):
-    known = {"names": config.labels, "labels": labels, "probabilities": probabilities}
+def _write_figures(config, data, folder, history, judged, text):
+    known = {
+        "names": config.labels,
+        "labels": judged.labels,
+        "probabilities": judged.probabilities,
+    }
     outcome.write_tables(
         folder,
         history=history,
@@ -74,7 +109,7 @@ def _write_figures(config, data, folder, history, evaluation, text, labels, prob
     if not config.plot_training_data:
         return
     outcome.write_curves(
-        folder, history=history, evaluation=evaluation, positive=config.positive, **known
+        folder, history=history, evaluation=judged.evaluation, positive=config.positive, **known
     )
     seed = config.random_state
     outcome.write_augmentation(
@@ -85,7 +120,7 @@ def _write_figures(config, data, folder, history, evaluation, text, labels, prob
     )
 
 
-def passport_entries(config, data, progress, evaluation):
+def passport_entries(config, data, progress, judged):
     """What the saved pair says of itself under the key `malaria`."""
     pixel_format = asdict(data.pixels.pixel_format)
     size = pixel_format.pop("size")
@@ -95,7 +130,9 @@ def passport_entries(config, data, progress, evaluation):
         "positive_label": config.positive,
         "image_size": list(size),
         "pixels": pixel_format,
-        "validation": asdict(evaluation),
+        "threshold": judged.threshold,
+        "tta": config.tta,
+        "validation": asdict(judged.evaluation),
         "split": {
             "by": config.split_by,
             "test_size": config.test_size,

@@ -1,6 +1,7 @@
 """inference: a classifier from a saved pair."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 from malaria import lite
 from malaria.decisions import decide, label_probabilities
 from malaria.errors import UsageError, UserError, printable
-from malaria.nvidia import nvidia_smi_works
+from malaria.machine import nvidia_smi_works, usable_cores
 from malaria.passport import (
     Pair,
     Passport,
@@ -20,7 +21,10 @@ from malaria.passport import (
     read_passport,
     sha256_of,
 )
+from malaria.views import VIEWS, average, turn
 
+# Each has a copy of the weights and room for a batch: at most 60 MB for the original's network.
+MOST_WORKERS = 4
 # What a cell in doubt is called in place of a label.
 REVIEW = "review"
 
@@ -54,19 +58,24 @@ class Classifier:
     def identity(self):
         """Hexadecimal digits, the same for classifiers that answer alike."""
         text = repr((_sha256(self.pair, self.passport), self.passport.labels, self.review))
-        pixels = repr((self.passport.threshold, self.passport.pixels))
+        pixels = repr((self.passport.threshold, self.passport.pixels, self.passport.tta))
         return hashlib.sha256((text + pixels).encode()).hexdigest()
 
-    def deciding(self, *, threshold=None, review=None):
+    def deciding(self, *, threshold=None, review=None, tta=None):
         """The same Classifier with another threshold, or with doubtful cells labelled "review".
 
-        review: (low, high), on the probability of the positive label. Raises UsageError beyond two
-        labels.
+        review: (low, high), on the probability of the positive label. tta: whether answers are
+        averaged over views. None: as the passport says. Raises UsageError for the first two beyond
+        two labels, and for tta with images that are not square.
         """
         if (threshold, review) != (None, None) and len(self.passport.labels) > 2:
             raise UsageError("--threshold and --review are for two labels; this model has more")
         threshold = self.passport.threshold if threshold is None else threshold
-        passport = replace(self.passport, threshold=threshold)
+        tta = self.passport.tta if tta is None else tta
+        height, width = self.passport.pixels.size
+        if tta and height != width:
+            raise UsageError(f"--tta: quarter turns need square images, not {height} x {width}")
+        passport = replace(self.passport, threshold=threshold, tta=tta)
         return replace(self, passport=passport, review=review)
 
     def load_keras(self):
@@ -79,7 +88,10 @@ class Classifier:
 
     def predict(self, images):
         """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8."""
-        return label_probabilities(self.network(self.scale(images)))
+        images = self.scale(images)
+        if not self.passport.tta:
+            return label_probabilities(self.network(images))
+        return label_probabilities(average(self.network(turn(images, view)) for view in VIEWS))
 
     def decide(self, probabilities):
         """The names of the labels, a list, by the threshold; REVIEW for those in doubt."""
@@ -127,12 +139,28 @@ def _load(pair, architecture, digest, engine, many):
     keep = partial(_keep_lite, model, pair, digest) if has_lite and not sealed else None
     if engine == "litert":
         return *_open_lite(keep()), None
-    return model.predict_on_batch, model.output_shape[-1], keep
+    return _in_turn(model.predict_on_batch), model.output_shape[-1], keep
 
 
 def _open_lite(path):
-    network = lite.LiteNetwork(path)
+    network = lite.LiteNetwork(path, cores=max(1, usable_cores() // worker_count()))
     return network, network.output_count
+
+
+def worker_count():
+    """How many threads ask a network at once; the cores beyond that speed up each of them."""
+    return min(usable_cores(), MOST_WORKERS)
+
+
+def _in_turn(network):
+    """The same network for one thread at a time: Keras builds it when it is first asked."""
+    lock = threading.Lock()
+
+    def ask(images):
+        with lock:
+            return network(images)
+
+    return ask
 
 
 def _load_keras(pair, architecture):

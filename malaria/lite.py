@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -88,15 +89,35 @@ def is_available():
 class LiteNetwork:
     """A .tflite as a function: (n, height, width, 3) float32 -> its outputs, (n, k) float32.
 
+    Several threads may call it at once, each with an interpreter of its own, made when it first
+    asks: two that work on a batch each are done sooner than one batch shared by two, whose threads
+    wait for each other. cores: of one interpreter.
+    """
+
+    def __init__(self, path, cores=1):
+        self.path, self.cores = path, cores
+        self.own = threading.local()
+        self.own.interpreter = _Interpreter(path, cores)
+        self.output_count = self.own.interpreter.output_count
+
+    def __call__(self, images):
+        if not hasattr(self.own, "interpreter"):
+            self.own.interpreter = _Interpreter(self.path, self.cores)
+        return self.own.interpreter(images)
+
+
+class _Interpreter:
+    """LiteRT with one .tflite, for one thread.
+
     Fewer images than the largest batch so far are filled up to it: to change the size of a batch
     costs more than to compute some images in vain.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, cores):
         from ai_edge_litert.interpreter import Interpreter
 
         with stderr_kept_back():
-            self.interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+            self.interpreter = Interpreter(model_path=str(path), num_threads=cores)
         self.batch = 0
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()

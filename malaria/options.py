@@ -1,7 +1,7 @@
 """options: the command line of run.py."""
 
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, BooleanOptionalAction
 from pathlib import Path
 
 from malaria.command import Parser, add_debug
@@ -54,6 +54,8 @@ def add_decision(group):
     add("--threshold", type=share, metavar="P", help=threshold_help)
     review_help = "label cells with a probability between these two 'review'"
     add("--review", type=shares, metavar="LOW,HIGH", help=review_help)
+    tta_help = "average over the eight quarter turns and flips of each picture: slower, surer"
+    add("--tta", action=BooleanOptionalAction, help=tta_help)
 
 
 def add_results(group):

@@ -29,12 +29,18 @@ def write_tables(folder, *, history, text, samples, names, labels, probabilities
     """history.csv, evaluation.txt and validation.csv (each image with all its probabilities)."""
     write_text(folder / "evaluation.txt", f"{text}\n")
     write_csv(folder / "history.csv", list(history[0]), [list(row.values()) for row in history])
+    known = {"samples": samples, "names": names, "labels": labels, "probabilities": probabilities}
+    write_answers(folder / "validation.csv", **known)
+
+
+def write_answers(path, *, samples, names, labels, probabilities):
+    """A .csv of labelled images: path, patient, true label, probability of every label."""
     rows = [
         [str(sample.path), sample.patient or "", names[label], *np.round(probability, 6).tolist()]
         for sample, label, probability in zip(samples, labels, probabilities, strict=True)
     ]
     header = ["path", "patient", "label", *(f"probability of {name}" for name in names)]
-    write_csv(folder / "validation.csv", header, rows)
+    write_csv(path, header, rows)
 
 
 def write_curves(folder, *, history, evaluation, names, positive, labels, probabilities):

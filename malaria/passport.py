@@ -32,13 +32,15 @@ class Passport:
 
     labels: label 0 first. positive_label: the one whose share found is the sensitivity.
     pixels: how pictures are read. threshold: from this probability of the positive label on,
-    a cell is called positive (two labels only). details: the whole record, {} for a historic pair.
+    a cell is called positive (two labels only). tta: whether answers are averaged over the eight
+    quarter turns and flips. details: the whole record, {} for a historic pair.
     """
 
     labels: tuple[str, ...]
     positive_label: str
     pixels: PixelFormat
     threshold: float = 0.5
+    tta: bool = False
     details: dict = field(default_factory=dict)
 
 
@@ -114,12 +116,15 @@ def _parse(entries, path):
         size = tuple(entries["image_size"])
         pixels = PixelFormat(size, **entries["pixels"])
         threshold = entries["threshold"]
+        tta = entries.get("tta", False)
         _check_entries(labels, positive, pixels, threshold)
+        _require(isinstance(tta, bool), f"tta {tta!r}")
+        _require(not tta or size[0] == size[1], "tta is for square images")
     except (KeyError, TypeError, ValueError) as error:
         missing = "no " if isinstance(error, KeyError) else ""
         reason = missing + printable(str(error)[:200])
         raise UserError(f"{path}: its passport, the key {KEY!r}, is damaged: {reason}") from None
-    return Passport(labels, positive, pixels, threshold, entries)
+    return Passport(labels, positive, pixels, threshold, tta, entries)
 
 
 def _check_entries(labels, positive, pixels, threshold):

@@ -3,31 +3,41 @@
 import numpy as np
 
 from malaria.backend import tf
+from malaria.views import turn
 
 # Batches made ahead while the device computes.
 PREFETCH = 2
+# The augmentations that move a pixel to between others.
+DISTORTIONS = ("rotation", "shear", "zoom", "stretch")
+# Binomial, which is a Gaussian of deviation 1 pixel.
+BLUR = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32) / 256
+# Up to this, 0..1, in every channel a pixel is surround, not cell.
+SURROUND = 0.02
 
 
-def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augmentation):
+def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augmentation, size=None):
     """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
 
     images: (n, height, width, 3), float32, 0..1, augmented; labels: as `encode_labels` says. The
     same seed and epoch give the same batches, whatever ran before: a resumed run continues exactly.
     steps: None for one whole pass, else that many full batches, going on through the samples
-    where the epoch before ended.
+    where the epoch before ended. size: (height, width) of the batches' images, if not as stored.
     """
     order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
 
     def prepare(images, labels, number):
+        if size is not None:
+            images = tf.image.resize(images, size, antialias=True)
         return augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number])), labels
 
     return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
 
 
-def validation_batches(pixels, indices, *, batch_size, steps=None):
+def validation_batches(pixels, indices, *, batch_size, steps=None, view=0):
     """Batches of (images, labels) as in training, but un-augmented and always in the same order.
 
-    steps: None for all of `indices`, else so many batches of a fixed random choice of them.
+    steps: None for all of `indices`, else so many batches of a fixed random choice of them. view:
+    as views.turn takes it.
     """
     if steps is not None:
         indices = np.random.RandomState(0).permutation(indices)[: steps * batch_size]
@@ -35,10 +45,10 @@ def validation_batches(pixels, indices, *, batch_size, steps=None):
     def prepare(images, labels, _):
         return to_float(images), labels
 
-    return _raw_batches(pixels, indices, batch_size).map(prepare).prefetch(PREFETCH)
+    return _raw_batches(pixels, indices, batch_size, view).map(prepare).prefetch(PREFETCH)
 
 
-def _raw_batches(pixels, order, batch_size):
+def _raw_batches(pixels, order, batch_size, view=0):
     """Batches (uint8 images, labels, number of the batch) of the samples in this order."""
     labels = np.array([sample.label for sample in pixels.samples])
     encoded = encode_labels(labels, label_count=len(np.unique(labels)))
@@ -47,7 +57,8 @@ def _raw_batches(pixels, order, batch_size):
     def batches():
         for number, start in enumerate(range(0, len(order), batch_size)):
             batch = order[start : start + batch_size]
-            yield pixels.read(batch), encoded[batch], number
+            images = pixels.read(batch)
+            yield turn(images, view) if view else images, encoded[batch], number
 
     signature = (
         tf.TensorSpec((None, height, width, 3), tf.uint8),
@@ -102,20 +113,20 @@ def seed_of(seed, epoch):
 
 
 def to_float(images):
-    """uint8 grey levels -> float32, 0..1, as classifying does by the passport's scale."""
+    """Grey levels 0..255 -> float32, 0..1, as classifying does by the passport's scale."""
     return tf.cast(images, tf.float32) / 255
 
 
 def augment(images, augmentation, *, seed):
-    """Change a batch at random: (n, height, width, 3) uint8 -> the same shape, float32, 0..1.
+    """Change a batch at random: (n, height, width, 3), 0..255 -> the same shape, float32, 0..1.
 
-    augmentation: has flips and quarter_turns (flags), rotation (degrees), shear, zoom, brightness
-    and stain (shares), each the most in either direction. seed: two integers, which fix the result.
+    augmentation: a config's; each of its numbers is the most, in either direction where there are
+    two. seed: two integers, which fix the result.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 5))
     count = tf.shape(images)[0]
     images = to_float(images)
-    distorts = bool(augmentation.rotation or augmentation.shear or augmentation.zoom)
+    distorts = any(getattr(augmentation, name) for name in DISTORTIONS)
     if augmentation.flips or augmentation.quarter_turns or distorts:
         matrices = symmetries(augmentation, count, seeds[0])
         if distorts:
@@ -124,6 +135,10 @@ def augment(images, augmentation, *, seed):
         images = transform(images, matrices, "BILINEAR" if distorts else "NEAREST")
     if augmentation.brightness or augmentation.stain:
         images = tint(images, augmentation, seeds[2])
+    if augmentation.blur:
+        images = blur(images, augmentation.blur, seeds[3])
+    if augmentation.background:
+        images = fill_surround(images, augmentation.background, seeds[4])
     return images
 
 
@@ -140,14 +155,17 @@ def symmetries(augmentation, count, seed):
 
 
 def distortions(augmentation, count, seed):
-    """Random rotation, shear and zoom, as (count, 2, 2) matrices from output to input."""
-    limits = tf.constant(
-        [augmentation.rotation * np.pi / 180, augmentation.shear, augmentation.zoom]
-    )
-    angle, shear, zoom = tf.unstack(_either_way(limits[:, None], (3, count), seed))
+    """Random rotation, shear, zoom and stretch, as (count, 2, 2) matrices, output to input."""
+    limits = tf.constant([getattr(augmentation, name) for name in DISTORTIONS], tf.float32)
+    limits *= tf.constant([np.pi / 180, 1, 1, 1], tf.float32)
+    angle, shear, zoom, stretch = tf.unstack(_either_way(limits[:, None], (4, count), seed))
     cosine, sine = tf.cos(angle) / (1 + zoom), tf.sin(angle) / (1 + zoom)
-    # The shear moves x by a share of y.
-    rows = [[cosine, cosine * shear - sine], [sine, sine * shear + cosine]]
+    # The shear moves x by a share of y; the stretch widens and flattens, or the reverse.
+    wide, high = 1 / tf.sqrt(1 + stretch), tf.sqrt(1 + stretch)
+    rows = [
+        [wide * cosine, wide * (cosine * shear - sine)],
+        [high * sine, high * (sine * shear + cosine)],
+    ]
     return tf.transpose(tf.stack([tf.stack(row) for row in rows]), (2, 0, 1))
 
 
@@ -176,6 +194,24 @@ def tint(images, augmentation, seed):
     limits = tf.constant([augmentation.brightness] + [augmentation.stain] * 3)
     factors = 1 + _either_way(limits, (tf.shape(images)[0], 4), seed)
     return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)
+
+
+def blur(images, limit, seed):
+    """Mix each image with itself blurred by BLUR, by a random share of at most `limit`."""
+    kernel = tf.tile(tf.constant(BLUR)[:, :, None, None], (1, 1, 3, 1))
+    blurred = tf.nn.depthwise_conv2d(images, kernel, (1, 1, 1, 1), "SAME")
+    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0.0, limit)
+    return images + share * (blurred - images)
+
+
+def fill_surround(images, share, seed):
+    """Give that share of the images a light surround in place of the black one."""
+    count = tf.shape(images)[0]
+    numbers = tf.random.stateless_uniform((count, 4), seed)
+    colour = 0.75 + 0.25 * numbers[:, None, None, 1:]
+    is_chosen = (numbers[:, 0] < share)[:, None, None, None]
+    is_surround = tf.reduce_max(images, axis=-1, keepdims=True) <= SURROUND
+    return tf.where(is_chosen & is_surround, colour, images)
 
 
 def _either_way(limits, shape, seed):

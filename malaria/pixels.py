@@ -16,6 +16,7 @@ from tqdm import tqdm
 from malaria.errors import UserError, printable
 from malaria.files import write_text
 from malaria.images import PixelFormat, UnreadableImageError, check_image, read_image
+from malaria.machine import usable_cores
 
 # As many pictures wait between reader and writer, so that a large folder does not pile up.
 CHUNK = 256
@@ -39,7 +40,7 @@ class Pixels:
         if self.stored is not None:
             return self.stored[self.rows[indices]]
         paths = [self.samples[index].path for index in indices]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(usable_cores()) as threads:
             images = list(threads.map(partial(read_image, pixel_format=self.pixel_format), paths))
         return np.stack(images)
 
@@ -103,7 +104,7 @@ def _fill(stored, samples, pixel_format, progress):
 
     faults = {}
     with (
-        ThreadPoolExecutor(os.cpu_count()) as threads,
+        ThreadPoolExecutor(usable_cores()) as threads,
         tqdm(total=len(samples), desc="reading images", unit="", disable=_quiet(progress)) as bar,
     ):
         for start in range(0, len(samples), CHUNK):

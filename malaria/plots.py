@@ -88,6 +88,27 @@ def plot_roc(path, labels, probabilities, names, *, auc, positive):
         save_figure(figure, path)
 
 
+def plot_reliability(path, bins, positive):
+    """Observed share against mean predicted probability of `positive`, as reliability's bins say.
+
+    The area of a point is as the number of its images.
+    """
+    predicted, observed, counts = (
+        np.array([row[name] for row in bins]) for name in ("predicted", "observed", "count")
+    )
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 4.8))
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
+        axes.plot(predicted, observed, color=TRAINING, linewidth=1)
+        sizes = 16 + 500 * counts / counts.max()
+        axes.scatter(predicted, observed, s=sizes, color=TRAINING, alpha=0.6, clip_on=False)
+        axes.set(xlabel=f"predicted probability of {_cut(positive)}", ylabel="observed share")
+        axes.set_aspect("equal")
+        axes.legend(frameon=False, loc="upper left")
+        save_figure(figure, path)
+
+
 def plot_grid(path, images, titles, *, columns=8, colours=None):
     """Pictures (n, height, width, 3), uint8 or 0..1, in rows of `columns`, each with its title."""
     rows = -(-len(images) // columns)

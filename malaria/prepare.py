@@ -1,6 +1,6 @@
 """prepare: the images that a config names, read once and split into two sides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,12 @@ class Data:
     training: np.ndarray
     validation: np.ndarray
     unreadable: dict
+    excluded: frozenset = frozenset()
+
+    def sides(self, training, validation):
+        """The same images split so; what is excluded is left out of the training side."""
+        training = np.array([index for index in training if index not in self.excluded], np.int64)
+        return replace(self, training=training, validation=validation)
 
     def samples(self, indices):
         """The samples of these indices."""
@@ -30,7 +36,7 @@ class Data:
 
 
 def load_data(config):
-    """Scan, choose, read and split the images that `config` names. Raises UserError."""
+    """Scan, choose, read and split the images that `config` names: Data. Raises UserError."""
     samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)
     samples = dataset.choose_samples(samples, config.train_size, seed=config.random_state)
     if config.split_by == "patient":
@@ -47,7 +53,12 @@ def load_data(config):
         pixels.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )
     labels = np.array([sample.label for sample in pixels.samples])
-    return Data(pixels, labels, training, validation, unreadable)
+    excluded = frozenset()
+    if config.exclude is not None:
+        found = dataset.find_excluded(pixels.samples, config.exclude, config.train_images)
+        excluded = frozenset(found)
+    data = Data(pixels, labels, training, validation, unreadable, excluded)
+    return data.sides(training, validation)
 
 
 def _check_labels(samples, labels):
@@ -59,15 +70,22 @@ def _check_labels(samples, labels):
 
 def describe_data(config, data):
     """Lines that say what lies on each side of the split, and what could not be read."""
+    yield from describe_sides(config, data)
+    if data.unreadable:
+        yield f"left out: {len(data.unreadable)} unreadable images"
+    for path, reason in list(data.unreadable.items())[:NAMED]:
+        yield f"  {printable(path)}: {printable(reason)}"
+
+
+def describe_sides(config, data):
+    """Lines that say what lies on each side of the split."""
     for name, indices in (("training", data.training), ("validation", data.validation)):
         counts = dataset.count_samples(data.samples(indices), config.labels)
         patients = len({sample.patient for sample in data.samples(indices)} - {None})
         parts = ", ".join(f"{printable(label)} {images}" for label, (images, _) in counts.items())
         yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
-    if data.unreadable:
-        yield f"left out: {len(data.unreadable)} unreadable images"
-    for path, reason in list(data.unreadable.items())[:NAMED]:
-        yield f"  {printable(path)}: {printable(reason)}"
+    if data.excluded:
+        yield f"excluded from training: {len(data.excluded)} images named in {config.exclude}"
 
 
 def steps_in_epoch(config, data):

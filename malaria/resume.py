@@ -15,7 +15,7 @@ from malaria.files import whole_file
 
 @dataclass
 class Progress:
-    """How far a training has come. epoch: how many are done; best_*: by validation loss."""
+    """How far a training has come. epoch: how many are done; best_*: of the epoch that is kept."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -23,11 +23,14 @@ class Progress:
     history: list = field(default_factory=list)
     best_weights: list | None = None
 
-    def add(self, row, weights):
-        """Count one more epoch, whose figures are `row`, and keep its weights if it is the best."""
+    def add(self, row, weights, keep="best"):
+        """Count one more epoch, whose figures are `row`, and keep its weights if they are to be.
+
+        keep: "best", those with the lowest validation loss, or "last".
+        """
         self.epoch = row["epoch"]
         self.history.append(row)
-        if row["val_loss"] < self.best_loss:
+        if keep == "last" or row["val_loss"] < self.best_loss:
             self.best_loss, self.best_epoch = row["val_loss"], row["epoch"]
             self.best_weights = weights
 

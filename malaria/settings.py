@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from malaria.config import Augmentation, Config
+from malaria.config import ANY_SIZE, Augmentation, Config
 from malaria.errors import UsageError, printable
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -149,6 +149,17 @@ def _contradictions(config, wrong):
             "positive_label",
             f"expected one of {list(config.labels)}; received " + _short(config.positive_label),
         )
+    if config.tta and height != width:
+        yield "tta", f"quarter turns need a square image_size; received [{height}, {width}]"
+    if config.small_epochs and config.small_size is None:
+        yield "small_epochs", "expected small_size too, the size of the images of these epochs"
+    if config.small_epochs and config.model not in ANY_SIZE and "model" not in wrong:
+        able = " or ".join(ANY_SIZE)
+        yield "small_epochs", f"expected model {able}, which take any size; received {config.model}"
+    if config.schedule == "fine_tune" and config.model != "xresnet34" and "model" not in wrong:
+        yield "schedule", f"fine_tune is for xresnet34; received model {config.model}"
+    if config.early_stopping and config.keep == "last":
+        yield "keep", "early_stopping goes with keep: best; received last"
     if isinstance(config.threshold, str) and len(config.labels) > 2 and "labels" not in wrong:
         yield "threshold", f"a rule is for two labels; received {_short(config.threshold)}"
 

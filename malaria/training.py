@@ -9,6 +9,7 @@ from malaria.devices import choose_device, set_determinism, set_precision
 from malaria.epochs import compile_model, open_board, run_epochs
 from malaria.finish import finish
 from malaria.model import build_model
+from malaria.optimizer import make_optimizer
 from malaria.pipeline import training_batches, validation_batches
 from malaria.prepare import describe_data, load_data, steps_in_epoch
 from malaria.resume import Progress, ResumePoint
@@ -19,18 +20,28 @@ def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def make_model(config, device, total_steps):
+def make_model(config, device, steps_per_epoch):
     """The network that `config` names, compiled, on the device."""
     with device.strategy.scope():
         model = build_model(
-            config.model, image_size=config.image_size, label_count=len(config.labels)
+            config.model,
+            image_size=config.image_size,
+            label_count=len(config.labels),
+            any_size=config.small_epochs > 0,
+        )
+        optimizer = make_optimizer(
+            config.schedule,
+            learning_rate=config.learning_rate,
+            total_steps=config.epochs * steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            warmup=config.warmup,
+            weight_decay=config.weight_decay,
+            weight_average=config.weight_average,
         )
         compile_model(
             model,
-            learning_rate=config.learning_rate,
-            schedule=config.schedule,
-            warmup=config.warmup,
-            total_steps=total_steps,
+            optimizer=optimizer,
+            label_smoothing=config.label_smoothing,
             has_gpu=device.has_gpu,
         )
     return model
@@ -44,24 +55,41 @@ def train(config, *, resume=False):
     point = ResumePoint(config.output_models, config.identity)
     point.check(resume=resume)
     show = _open_board(config)
-    device = _set_up(config)
+    device = set_up(config)
     data = _load(config)
-    model = make_model(config, device, config.epochs * steps_in_epoch(config, data))
+    model, progress = fit(config, data, device, point, resume=resume, show=show)
+    with _kept(config, progress):
+        finished = finish(config, data, model, progress)
+    point.remove()
+    return finished
+
+
+def fit(config, data, device, point, *, resume, show=lambda row: None):
+    """Train on one side of `data`; return (the network as it is to be saved, its Progress).
+
+    point: where the state is kept after each epoch, and whence to go on with `resume`. show: called
+    with each row of the history.
+    """
+    model = make_model(config, device, steps_in_epoch(config, data))
     progress = _begin(point, model, data, resume=resume)
 
     def after_epoch(progress):
         point.save(progress, model, data.pixels.samples)
         show(progress.history[-1])
 
+    with _kept(config, progress), _interrupts() as check_interrupt:
+        _run(config, data, model, progress, after_epoch, check_interrupt)
+    return _plain(config, device, model), progress
+
+
+@contextmanager
+def _kept(config, progress):
+    """Say after Ctrl-C what is not lost."""
     try:
-        with _interrupts() as check_interrupt:
-            _run(config, data, model, progress, after_epoch, check_interrupt)
-        finished = finish(config, data, _plain(config, device, model), progress)
+        yield
     except KeyboardInterrupt:
         say(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
         raise
-    point.remove()
-    return finished
 
 
 @contextmanager
@@ -99,7 +127,7 @@ def _open_board(config):
     return open_board(Path(config.output_models) / "tensorboard" / config.identity)
 
 
-def _set_up(config):
+def set_up(config):
     """Seeds, device and precision, in this order; the device is told."""
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices)
@@ -129,11 +157,11 @@ def _begin(point, model, data, *, resume):
 
 def _plain(config, device, model):
     """The same network in float32 on one device, as it is to be saved."""
-    if not device.has_gpu:
+    if not device.has_gpu and not config.small_epochs:
         # Forget the optimizer, which takes twice the memory of the weights.
         model.compile()
         return model
-    set_precision(mixed=False, has_gpu=True)
+    set_precision(mixed=False, has_gpu=device.has_gpu)
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
     plain.set_weights(model.get_weights())
     return plain
@@ -149,6 +177,7 @@ def _run(config, data, model, progress, after_epoch, check_interrupt):
             epoch=epoch,
             seed=config.random_state,
             augmentation=config.augmentation,
+            size=config.small_size if epoch < config.small_epochs else None,
         )
 
     validation = validation_batches(
@@ -162,5 +191,6 @@ def _run(config, data, model, progress, after_epoch, check_interrupt):
         training=training,
         validation=validation,
         after_epoch=after_epoch,
+        keep=config.keep,
         check_interrupt=check_interrupt,
     )

@@ -10,8 +10,8 @@ import pytest
 from malaria import devices
 from malaria.backend import keras, tf
 from malaria.devices import choose_device, set_precision
+from malaria.machine import nvidia_smi_works, usable_cores
 from malaria.model import build_model
-from malaria.nvidia import nvidia_smi_works
 
 needs_no_gpu = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="about machines without a GPU"
@@ -79,7 +79,7 @@ def test_two_devices_give_the_first_steps_loss_of_one():
 @pytest.mark.parametrize("devices", ["auto", "cpu", "all"])
 def test_without_a_gpu_the_cpu_is_named(devices):
     device = choose_device(devices)
-    assert device.name.startswith(f"CPU, {os.cpu_count()} cores")
+    assert device.name.startswith(f"CPU, {usable_cores()} cores")
     assert not device.has_gpu
 
 

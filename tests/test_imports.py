@@ -11,7 +11,7 @@ from PIL import Image
 PACKAGE = Path(__file__).parent.parent / "malaria"
 # A file may import only files above it. README.md shows the same order.
 ORDER = [
-    *("errors", "command", "files", "streams", "nvidia", "shares", "tables", "drawing"),
+    *("errors", "command", "files", "streams", "machine", "shares", "tables", "drawing"),
     "synthetic",
     *("archive", "images", "decisions", "thresholds", "passport", "dataset", "config", "settings"),
     *("pixels", "prepare", "lite", "backend", "pipeline", "model", "keras2", "weights", "storage"),

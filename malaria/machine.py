@@ -1,7 +1,15 @@
-"""nvidia: whether a driver on this machine finds a GPU, asked without TensorFlow."""
+"""machine: what this machine offers, asked without TensorFlow."""
 
+import os
 import shutil
 import subprocess
+
+
+def usable_cores():
+    """How many cores this process may use; a cluster's job often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def nvidia_smi_works():

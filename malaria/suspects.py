@@ -1,0 +1,59 @@
+"""suspects: images whose label the networks that never saw them contradict with confidence."""
+
+from pathlib import Path
+
+import numpy as np
+
+from malaria.classify import Prediction
+from malaria.files import write_csv
+from malaria.page import Page
+
+CSV, HTML = "suspects.csv", "suspects.html"
+HEADER = ("path", "patient", "label", "likelier", "probability of label", "probability of likelier")
+
+
+def find_suspects(labels, probabilities):
+    """(indices, likelier labels) of suspected labels, the least probable label first.
+
+    labels: (n,), integers; probabilities: (n, number of labels), out of fold. An image is suspected
+    if another label is as probable for it as, on average, for the images that bear that label;
+    with several such labels the likeliest counts (Northcutt et al. 2021, "confident learning").
+    """
+    each = range(probabilities.shape[1])
+    confident = np.array([probabilities[labels == label, label].mean() for label in each])
+    others = np.where(probabilities >= confident, probabilities, -1.0)
+    others[np.arange(len(labels)), labels] = -1.0
+    likelier = others.argmax(axis=1)
+    suspected = np.flatnonzero(others.max(axis=1) > 0)
+    given = probabilities[suspected, labels[suspected]]
+    suspected = suspected[np.argsort(given, kind="stable")]
+    return suspected, likelier[suspected]
+
+
+def write_suspects(folder, samples, probabilities, *, source, names, positive):
+    """Write suspects.csv and suspects.html into `folder`; return how many there are.
+
+    samples: what the rows of `probabilities` are about. source: the folder the images are in;
+    paths in the table are relative to it, as the setting `exclude` takes them.
+    """
+    labels = np.array([sample.label for sample in samples])
+    suspected, likelier = find_suspects(labels, probabilities)
+    rows = []
+    page = Page(
+        Path(folder) / HTML,
+        labels=names,
+        positive_label=positive,
+        threshold=0.5,
+        model_name="suspected labels",
+    )
+    for index, other in zip(suspected, likelier, strict=True):
+        sample, row = samples[index], probabilities[index]
+        given, doubt = row[sample.label].item(), row[other].item()
+        path = Path(sample.path).relative_to(source).as_posix()
+        known = (names[sample.label], names[other], round(given, 6), round(doubt, 6))
+        rows.append((path, sample.patient or "", *known))
+        prediction = Prediction(sample.path, names[other], doubt, tuple(row.tolist()))
+        page.add(prediction, group=sample.patient, truth=names[sample.label], overlay=None)
+    write_csv(Path(folder) / CSV, HEADER, rows)
+    page.write()
+    return len(rows)
