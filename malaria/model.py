@@ -206,5 +206,5 @@ MODELS = {
     "vgg": Network(vgg, smallest_side=42),
     "compact": Network(compact, smallest_side=16),
     "keras_cnn": Network(keras_cnn, smallest_side=22),
-    "xresnet34": Network(xresnet34, smallest_side=32),
+    "xresnet34": Network(xresnet34, smallest_side=1),
 }

@@ -11,7 +11,7 @@ from malaria.passport import MAX_SIDE
 
 DESCRIPTION = "Classify one picture, or all pictures of a folder, with a trained model."
 EXAMPLES = """examples:
-  python run.py --model=models/ --image=cell.png
+  python run.py --image=cell.png
   python run.py --model=models/ --image=cells/ --output=cells.csv --report=cells.html
   python run.py --model a.h5 b.h5 --image=labelled/ --evaluate
 
@@ -19,6 +19,8 @@ On stdout one line for each picture: path, label, probability of that label; sep
 it is not a terminal. On stderr the summary. Exit status: 0 done, 1 something could not be done,
 2 wrong use, 130 interrupted.
 """
+# The better one on patients that it never saw, see pretrained/MODEL_CARD.md.
+PRETRAINED = Path(__file__).parent.parent / "pretrained" / "compact.h5"
 DEFAULT_PLOT = "predictions.png"
 OUTPUT_SUFFIXES = (".csv", ".json", ".jsonl")
 
@@ -38,8 +40,11 @@ def parse(arguments):
 
 def add_input(group):
     add = group.add_argument
-    model_help = "a .h5, its .json, or a folder: its newest pair; several with --evaluate"
-    add("--model", required=True, nargs="+", help=model_help)
+    model_help = (
+        "a .h5, its .json, or a folder: its newest pair; several with --evaluate "
+        "(default: the one in pretrained/)"
+    )
+    add("--model", default=[PRETRAINED], nargs="+", metavar="PATH", help=model_help)
     add("--image", required=True, help="a picture, or a folder, searched with its sub-folders")
     add("--slice", type=interval, metavar="A,B", help="only the pictures A to B-1 of a folder")
     add("--resize", type=size, metavar="H,W", help="height and width, for a historic model")
@@ -54,7 +59,7 @@ def add_decision(group):
     add("--threshold", type=share, metavar="P", help=threshold_help)
     review_help = "label cells with a probability between these two 'review'"
     add("--review", type=shares, metavar="LOW,HIGH", help=review_help)
-    tta_help = "average over the eight quarter turns and flips of each picture: slower, surer"
+    tta_help = "average over all turns and flips of a picture (default: as the model says)"
     add("--tta", action=BooleanOptionalAction, help=tta_help)
 
 

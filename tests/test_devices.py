@@ -41,14 +41,7 @@ for strategy in (tf.distribute.get_strategy(), mirror(["/CPU:0", "/CPU:1"])):
         model = build_model("vgg", image_size=(48, 48), label_count=2)
         # The two halves of a batch would each be dropped out in their own way.
         model.get_layer("dropout").rate = 0
-        compile_model(
-            model,
-            learning_rate=1e-3,
-            schedule="constant",
-            warmup=0,
-            total_steps=9,
-            has_gpu=False,
-        )
+        compile_model(model, optimizer=keras.optimizers.Adam(1e-3))
     batches = training_batches(
         pixels,
         np.arange(40),

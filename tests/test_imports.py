@@ -11,10 +11,21 @@ from PIL import Image
 PACKAGE = Path(__file__).parent.parent / "malaria"
 # A file may import only files above it. README.md shows the same order.
 ORDER = [
-    *("errors", "command", "files", "streams", "machine", "shares", "tables", "drawing"),
+    *("errors", "command", "files", "streams", "machine", "shares", "tables", "views", "drawing"),
     "synthetic",
     *("archive", "images", "decisions", "thresholds", "passport", "dataset", "config", "settings"),
-    *("pixels", "prepare", "lite", "backend", "pipeline", "model", "keras2", "weights", "storage"),
+    *(
+        "pixels",
+        "prepare",
+        "lite",
+        "backend",
+        "pipeline",
+        "model",
+        "optimizer",
+        "keras2",
+        "weights",
+        "storage",
+    ),
     *(
         "devices",
         "metrics",
@@ -27,6 +38,7 @@ ORDER = [
         "epochs",
     ),
     *("finish", "training", "check", "inference", "classify", "gradcam", "report", "page"),
+    *("suspects", "folds"),
     *("journal", "results", "comparison", "options"),
 ]
 # These bring libraries with them that take seconds, so they are loaded only when they are needed.

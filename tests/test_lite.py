@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -149,7 +150,7 @@ def test_both_engines_give_one_answer_for_batches_of_any_size(tmp_path, capfd, n
     seen = []
     for count in (1, 5, 3, 5, 1):
         # Of unlike strength and far from 0..1, so that untrained weights answer unlike too.
-        strength = random.uniform(1, 100, size=(count, 1, 1, 1))
+        strength = 10 ** random.uniform(-2, 2, size=(count, 1, 1, 1))
         images = (strength * random.normal(size=(count, *size, 3))).astype(np.float32)
         answers = network(images)
         expected = model.predict_on_batch(images)
@@ -160,6 +161,17 @@ def test_both_engines_give_one_answer_for_batches_of_any_size(tmp_path, capfd, n
     assert np.ptp(seen, axis=0).min() > 0.05
     assert network.output_count == expected.shape[1]
     assert capfd.readouterr() == ("", "")
+
+
+def test_several_threads_ask_at_once_and_each_gets_its_own_answers(tmp_path):
+    model = build_model("compact", image_size=(16, 16), label_count=2)
+    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
+    network = LiteNetwork(tmp_path / "a.tflite")
+    batches = np.random.default_rng(0).random((40, 3, 16, 16, 3), np.float32)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(network, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        np.testing.assert_allclose(answer, model.predict_on_batch(batch), rtol=0, atol=1e-5)
 
 
 def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):

@@ -1,10 +1,13 @@
 """The networks: their layers, their sizes, and what they put out."""
 
+import math
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from malaria.backend import keras
+from malaria.config import ANY_SIZE, NETWORKS
 from malaria.errors import UserError
 from malaria.model import MODELS, build_model
 
@@ -46,6 +49,92 @@ def test_compact_has_as_many_parameters_at_any_size():
     assert counts == {64: 295_217, 96: 295_217}
 
 
+def test_keras_cnn_is_the_second_originals_layer_for_layer():
+    model = build_model("keras_cnn", image_size=(128, 128), label_count=2)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["Conv2D", "MaxPooling2D", "Dropout"] * 3 + [
+        "Flatten",
+        "Dense",
+        "Dropout",
+        "Dense",
+    ]
+    rates = [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"]
+    assert rates == [0.2, 0.3, 0.3, 0.5]
+    assert model.count_params() == 826_529
+
+
+@pytest.fixture(scope="module")
+def xresnet34():
+    return build_model("xresnet34", image_size=(224, 224), label_count=2)
+
+
+def count_parameters(variables):
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def test_xresnet34_has_fastais_parameters(xresnet34):
+    trainable = xresnet34.trainable_variables
+    head = [one for one in trainable if one.path.startswith(("head", "probability"))]
+    assert count_parameters(head) == 528_384
+    assert count_parameters(trainable) - 528_384 == 21_303_904
+    assert xresnet34.count_params() == 21_852_512
+
+
+def test_each_block_of_xresnet34_starts_as_what_its_shortcut_is(xresnet34):
+    last = [layer for layer in xresnet34.layers if layer.name.endswith("_b_norm")]
+    assert len(last) == 3 + 4 + 6 + 3
+    assert not any(np.any(layer.gamma) for layer in last)
+    others = [one for one in xresnet34.layers if one.name.endswith("_norm") and one not in last]
+    assert all(np.all(np.asarray(layer.gamma) == 1) for layer in others)
+
+
+def test_the_shortcuts_of_xresnet34_are_pooled_where_the_size_halves(xresnet34):
+    pools = [one for one in xresnet34.layers if one.name.endswith("_shortcut_pool")]
+    assert [layer.name for layer in pools] == [f"stage{n}_block1_shortcut_pool" for n in (2, 3, 4)]
+    assert [layer.output.shape[1:3] for layer in pools] == [(28, 28), (14, 14), (7, 7)]
+    convolution = xresnet34.get_layer("stage2_block1_shortcut")
+    assert (convolution.kernel_size, convolution.strides) == ((1, 1), (1, 1))
+
+
+def test_xresnet34_sees_the_maximum_before_the_average(xresnet34):
+    features = xresnet34.get_layer("head_pooled")
+    sources = [tensor._keras_history.operation.name for tensor in features.input]
+    assert sources == ["head_maximum", "head_average"]
+
+
+def test_the_stem_of_xresnet34_is_three_small_convolutions_and_a_pool(xresnet34):
+    shapes = [xresnet34.get_layer(f"stem{number}").output.shape[1:] for number in (1, 2, 3)]
+    assert shapes == [(112, 112, 32), (112, 112, 32), (112, 112, 64)]
+    assert xresnet34.get_layer("stem_pool").output.shape[1:] == (56, 56, 64)
+    assert not any(xresnet34.get_layer(f"stem{number}").use_bias for number in (1, 2, 3))
+
+
+def test_the_convolutions_of_xresnet34_halve_as_pytorch_does():
+    """An edge of zeros on both sides; Keras's "same" would put it on one only."""
+    model = build_model("xresnet34", image_size=(32, 32), label_count=2)
+    image = np.random.default_rng(0).random((1, 32, 32, 3), "f")
+    kernel = np.asarray(model.get_layer("stem1").kernel)
+    part = keras.Model(model.input, model.get_layer("stem1").output)
+    padded = np.pad(image[0], ((1, 1), (1, 1), (0, 0)))
+    corner = np.einsum("ijc,ijcf->f", padded[:3, :3], kernel)
+    assert part.predict_on_batch(image)[0, 0, 0] == pytest.approx(corner, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_networks_of_any_size_have_the_same_weights_at_every_size(name):
+    flexible = build_model(name, image_size=(64, 64), label_count=2, any_size=True)
+    fixed = build_model(name, image_size=(64, 64), label_count=2)
+    fixed.set_weights(flexible.get_weights())
+    images = np.random.default_rng(0).random((2, 64, 64, 3), "f")
+    expected = fixed.predict_on_batch(images)
+    assert flexible.predict_on_batch(images) == pytest.approx(expected, abs=1e-5)
+    assert flexible.predict_on_batch(images[:, :40, :40]).shape == expected.shape
+
+
+def test_the_configs_know_every_network():
+    assert set(NETWORKS) == set(MODELS)
+
+
 def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
     model = build_model("compact", image_size=(64, 64), label_count=2)
     assert model.get_layer("stage4_add").output.shape == (None, 4, 4, 128)
@@ -53,11 +142,11 @@ def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_two_labels_end_in_one_sigmoid(name):
+def test_two_labels_end_in_one_sigmoid_but_for_fastais_head(name):
     side = MODELS[name].smallest_side
     model = build_model(name, image_size=(side, side), label_count=2)
     outputs = model.predict_on_batch(np.random.default_rng(0).random((3, side, side, 3), "f"))
-    assert outputs.shape == (3, 1)
+    assert outputs.shape == (3, 2 if name == "xresnet34" else 1)
     assert ((outputs > 0) & (outputs < 1)).all()
 
 

@@ -100,13 +100,13 @@ def test_an_unknown_engine_is_told_the_known_ones():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: --model, --image; see run.py --help"),
+        ([], "the following arguments are required: --image; see run.py --help"),
         (["--model=m"], "the following arguments are required: --image; see run.py --help"),
         (["--model", "--image=i"], "argument --model: expected at least one argument; "
          "see run.py --help"),
     ],
 )  # fmt: skip
-def test_the_model_and_the_image_have_to_be_named(arguments, message):
+def test_the_image_has_to_be_named_and_a_model_if_the_option_is(arguments, message):
     with pytest.raises(UsageError) as caught:
         parse(arguments)
     assert str(caught.value) == message
@@ -117,6 +117,18 @@ def test_the_model_and_the_image_have_to_be_named(arguments, message):
 )
 def test_options_are_not_abbreviated(argument):
     assert refusal(argument) == f"unrecognized arguments: {argument}; see run.py --help"
+
+
+def test_without_a_model_the_pretrained_one_is_taken():
+    [model] = parse(["--image=i"]).model
+    assert model == Path(__file__).parent.parent / "pretrained" / "compact.h5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tta"), [([], None), (["--tta"], True), (["--no-tta"], False)]
+)
+def test_tta_is_on_or_off_or_as_the_model_says(arguments, tta):
+    assert parse(["--image=i", *arguments]).tta is tta
 
 
 def test_several_models_are_for_evaluation():
@@ -153,7 +165,7 @@ def test_help_has_groups_defaults_three_examples_and_fits_a_screen(capsys, monke
         assert f"\n{group}\n" in said
     assert "(default: auto)" in said
     assert "(default: metrics.json)" in said
-    assert said.count("\n  python run.py --model") == 3
+    assert said.count("\n  python run.py --") == 3
     assert max(map(len, said.splitlines())) <= 100
     assert "None" not in said
     described = set(re.findall(r"--\w+", said))

@@ -16,6 +16,7 @@ from malaria.pipeline import (
 )
 from malaria.pixels import load_pixels
 from malaria.synthetic import LABELS, write_cells
+from malaria.views import turn
 
 SIZE = (32, 32)
 NOTHING = Augmentation()
@@ -214,3 +215,72 @@ def test_the_set_is_never_held_as_float32(pixels):
 def test_augmentation_runs_inside_the_graph(pixels):
     function = tf.function(lambda images: augment(images, EVERYTHING, seed=[0, 1]))
     assert function(pixels.stored[:4]).shape == (4, 32, 32, 3)
+
+
+def test_a_stretch_makes_cells_wider_and_flatter_or_the_reverse():
+    white = np.zeros((64, 33, 33, 3), np.uint8)
+    white[:, 8:25, 8:25] = 255
+    changed = augmented(white, stretch=0.4)[..., 0]
+    widths = (changed[:, 16] > 0.5).sum(axis=1)
+    heights = (changed[:, :, 16] > 0.5).sum(axis=1)
+    assert widths.min() < 16 < 19 < widths.max()
+    assert np.corrcoef(widths, heights)[0, 1] < -0.9
+    # The area stays as it is.
+    np.testing.assert_allclose(widths * heights, 17 * 17, rtol=0.15)
+
+
+def test_a_blur_mixes_neighbours_and_keeps_the_mean():
+    images = images_like()
+    changed = augmented(images, blur=1.0)
+    before = images / 255
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    deviations = changed[inner].std(axis=(1, 2, 3)) / before[inner].std(axis=(1, 2, 3))
+    assert deviations.min() < 0.5
+    assert deviations.max() < 1.001
+    np.testing.assert_allclose(changed.mean(axis=(1, 2)), before.mean(axis=(1, 2)), atol=0.05)
+
+
+def test_the_surround_becomes_light_in_a_share_of_the_images_and_cells_stay():
+    images = np.zeros((200, 16, 16, 3), np.uint8)
+    images[:, 4:12, 4:12] = 100
+    changed = augmented(images, background=0.25)
+    np.testing.assert_allclose(changed[:, 4:12, 4:12], 100 / 255, rtol=1e-5)
+    corners = changed[:, 0, 0]
+    chosen = corners.max(axis=1) > 0
+    assert 0.15 < chosen.mean() < 0.35
+    assert (corners[chosen] >= 0.75).all()
+    assert len(np.unique(corners[chosen].round(4), axis=0)) == chosen.sum()
+
+
+def test_small_images_are_whole_ones_made_smaller(pixels):
+    small = training_batches(
+        pixels,
+        np.arange(20),
+        batch_size=20,
+        steps=None,
+        epoch=0,
+        seed=3,
+        augmentation=NOTHING,
+        size=(16, 16),
+    )
+    [(images, labels)] = [(images.numpy(), labels.numpy()) for images, labels in small]
+    [(whole, same)] = [
+        (np.concatenate(parts), np.concatenate(others))
+        for parts, others in [zip(*batches_of(pixels), strict=True)]
+    ]
+    assert images.shape == (20, 16, 16, 3)
+    np.testing.assert_array_equal(labels, same)
+    np.testing.assert_allclose(images.mean(axis=(1, 2)), whole.mean(axis=(1, 2)), atol=0.01)
+
+
+def test_validation_batches_can_be_seen_from_all_sides(pixels):
+    def images_of(view):
+        return np.concatenate(
+            [
+                batch
+                for batch, _ in validation_batches(pixels, np.arange(20), batch_size=8, view=view)
+            ]
+        )
+
+    np.testing.assert_allclose(images_of(1), turn(images_of(0), 1))
+    np.testing.assert_allclose(images_of(6), turn(images_of(0), 6))

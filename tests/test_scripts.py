@@ -184,8 +184,7 @@ def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "status", "line"),
     [
-        ([], 2, "the following arguments are required: --model, --image"),
-        (["--image=cells"], 2, "required: --model"),
+        ([], 2, "the following arguments are required: --image"),
         (["--model=none", "--image=cells"], 1, "no model at none"),
         (["--model=cells", "--image=cells"], 1, "no model in cells"),
         (["--model=made/for it", "--image=gone.png"], 1, "no file or folder gone.png"),

@@ -101,7 +101,10 @@ def test_an_empty_config_is_the_defaults(read, text):
             "labels: [../x, b]",
             "labels: expected the name of a folder in train_images; received ['../x', 'b']",
         ),
-        ("schedule: linear", "schedule: expected 'constant' or 'cosine'; received 'linear'"),
+        (
+            "schedule: linear",
+            "schedule: expected 'constant', 'cosine' or 'fine_tune'; received 'linear'",
+        ),
         (
             "devices: gpu",
             "devices: expected 'auto', 'cpu' or 'all'; received 'gpu'",
@@ -125,6 +128,11 @@ def test_an_empty_config_is_the_defaults(read, text):
         ("positive_label: x", "positive_label: expected one of ['Parasitized', 'Uninfected']; "
          "received 'x'"),
         ("image_size: [3, 4]", "image_size: quarter_turns need a square; received [3, 4]"),
+        ("small_epochs: 1", "small_epochs: expected model compact or xresnet34, which take any "
+         "size; received vgg"),
+        ("schedule: fine_tune", "schedule: fine_tune is for xresnet34; received model vgg"),
+        ("label_smoothing: 0.5", "label_smoothing: expected less than 0.5; received 0.5"),
+        ("keep: first", "keep: expected 'best' or 'last'; received 'first'"),
     ],
 )  # fmt: skip
 def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
@@ -289,6 +297,20 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tta: true\nimage_size: [50, 60]\naugmentation: {}\n",
+         "tta: quarter turns need a square image_size; received [50, 60]"),
+        ("model: compact\nsmall_epochs: 2\n", "small_epochs: expected small_size too"),
+        ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_go_together_are_told(problems, text, problem):
+    [line] = problems(text)
+    assert problem in line
+
+
 def test_a_wrong_label_list_is_not_searched_for(problems):
     [line] = problems("labels: [a]\n", find_problems=problems_of_data)
     assert "expected at least 2 items" in line
@@ -322,7 +344,9 @@ IN_IDENTITY = {
     "random_state": 1, "image_size": [64, 64], "epochs": 6, "batch_size": 8, "steps_per_epoch": 9,
     "validation_steps": 9, "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.1,
     "early_stopping": 2, "augmentation": {"zoom": 0.1}, "mixed_precision": True,
-    "deterministic": True, "threshold": "youden",
+    "deterministic": True, "threshold": "youden", "exclude": "a.csv", "weight_decay": 0.02,
+    "label_smoothing": 0.2, "weight_average": 0.9, "small_epochs": 1, "small_size": [48, 48],
+    "keep": "last", "tta": True,
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from malaria.config import Augmentation, Config
 from malaria.epochs import compile_model, current_learning_rate, run_epochs
 from malaria.errors import UserError
 from malaria.model import build_model
+from malaria.optimizer import make_optimizer
 from malaria.passport import find_pair, read_architecture, read_passport, sha256_of
 from malaria.prepare import load_data
 from malaria.resume import Progress
@@ -170,14 +171,16 @@ def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+def constant_adam(learning_rate):
+    return make_optimizer("constant", learning_rate=learning_rate, total_steps=9, steps_per_epoch=3)
+
+
 def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
     images = np.random.default_rng(0).random((8, 42, 42, 3), np.float32)
     labels = np.float32([[0], [1]] * 4)
     # With such a rate the loss soon rises for good.
-    compile_model(
-        model, learning_rate=0.05, schedule="constant", warmup=0, total_steps=9, has_gpu=False
-    )
+    compile_model(model, optimizer=constant_adam(0.05))
     kept = []
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     progress = Progress()
@@ -199,9 +202,8 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
 
 def test_the_cosine_schedule_rises_to_its_peak_and_falls_to_zero():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
-    compile_model(
-        model, learning_rate=1.0, schedule="cosine", warmup=0.3, total_steps=100, has_gpu=False
-    )
+    optimizer = make_optimizer("cosine", learning_rate=1.0, total_steps=100, steps_per_epoch=10)
+    compile_model(model, optimizer=optimizer)
     rates = []
     for step in range(101):
         model.optimizer.iterations.assign(step)
@@ -328,9 +330,7 @@ def test_a_run_does_not_go_on_with_other_images(cells, tmp_path):
 
 def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
-    compile_model(
-        model, learning_rate=1e-3, schedule="constant", warmup=0, total_steps=1, has_gpu=False
-    )
+    compile_model(model, optimizer=constant_adam(1e-3))
     images, labels = np.zeros((4, 42, 42, 3), np.float32), np.full((4, 1), np.nan, np.float32)
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
     with pytest.raises(UserError, match="lower learning_rate"):

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The runs behind docs/recipes.md: what each setting gives, on patients that no figure reports.
+
+    python benchmarks/recipes.py --images=cell_images/ --out=recipes/ [--only NAME ...] [--seeds N]
+
+The validation patients of config.yaml's split are set aside first, so nothing is chosen on what is
+reported. The others are split again, by each of the seeds; each recipe trains on one side and is
+judged on the other. Prints one line a run; a run that is in the output folder already is not
+repeated. `--list` shows the recipes.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from malaria.command import Parser, add_debug, run_script
+from malaria.config import Config
+from malaria.dataset import scan_folder, split_samples
+
+TOP = Path(__file__).resolve().parent.parent
+# name: (file in configs/ or config.yaml, the settings that differ from it)
+RECIPES = {}
+FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
+
+
+def main(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--images", default="cell_images/", help="(default: %(default)s)")
+    parser.add_argument("--out", default="recipes/", help="(default: %(default)s)")
+    parser.add_argument("--only", nargs="+", default=list(RECIPES), metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="N")
+    parser.add_argument("--list", action="store_true", help="show the recipes and end")
+    add_debug(parser)
+    options = parser.parse_args(arguments)
+    if options.list:
+        for name, (config, settings) in RECIPES.items():
+            print(name, config, *settings)
+        return
+    out = Path(options.out)
+    images = link_patients(Path(options.images), out / "cell_images")
+    print("recipe, seed, minutes, " + ", ".join(FIGURES))
+    for name in options.only:
+        for seed in options.seeds:
+            figures = run(name, seed, images, out / f"{name}_{seed}")
+            shown = ", ".join(f"{figures[key]:.4f}" for key in FIGURES)
+            print(f"{name}, {seed}, {figures['minutes']:.1f}, {shown}", flush=True)
+
+
+def link_patients(images, folder):
+    """A folder of links to the cells of the patients that config.yaml trains on."""
+    config = Config()
+    samples = scan_folder(images, config.labels, config.patient_pattern)
+    training, _ = split_samples(
+        samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
+    )
+    for index in training:
+        sample = samples[index]
+        link = folder / config.labels[sample.label] / sample.path.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(sample.path.resolve())
+    return folder
+
+
+def run(name, seed, images, out):
+    """{figure: number} of one training; also "minutes"."""
+    saved = out / "figures.json"
+    if not saved.exists():
+        config, settings = RECIPES[name]
+        settings = [f"train_images={images}", f"random_state={seed}", *settings]
+        settings += [f"output_models={out}", "plot_training_data=false"]
+        command = [sys.executable, TOP / "train.py", f"--config={TOP / config}"]
+        started = time.perf_counter()
+        log = subprocess.run(
+            [*command, *(part for one in settings for part in ("--set", one))],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "log.txt").write_text(log.stderr + log.stdout)
+        minutes = (time.perf_counter() - started) / 60
+        saved.write_text(json.dumps(read_figures(out) | {"minutes": minutes}))
+    return json.loads(saved.read_text())
+
+
+def read_figures(out):
+    """What the newest pair in `out` says of its validation."""
+    pair = max(out.glob("model_*.json"))
+    return json.loads(pair.read_text())["malaria"]["validation"]
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
