@@ -8,16 +8,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from malaria.classify import classify
-from malaria.command import run_script
+from malaria.command import run_script, say
 from malaria.comparison import compare_models
 from malaria.dataset import make_grouper
 from malaria.errors import UserError, printable
-from malaria.images import find_images
+from malaria.images import KINDS, find_images
 from malaria.inference import load_classifier
 from malaria.journal import Journal
 from malaria.options import parse
 from malaria.report import Summary
-from malaria.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start, say
+from malaria.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
@@ -64,8 +64,7 @@ def list_paths(image, interval):
     if not image.is_dir():
         return iter([image])
     if next(find_images(image), None) is None:
-        kinds = ".png, .jpg, .jpeg, .bmp, .tif, .tiff or .webp"
-        raise UserError(f"--image: no pictures in {printable(image)}: expected {kinds}")
+        raise UserError(f"--image: no pictures in {printable(image)}: expected {KINDS}")
     paths = islice(find_images(image), *(interval or (None,)))
     first = next(paths, None)
     if first is None:
@@ -78,6 +77,7 @@ def open_journal(options, classifier):
         return None
     return Journal(
         options.output,
+        source=options.image,
         labels=classifier.passport.labels,
         model=classifier.identity,
         resume=options.resume,

@@ -2,7 +2,8 @@
 # Makes .venv with what this machine needs; an active environment is used instead.
 #
 #   bash setup.sh                 set up; run again, it does only what is missing
-#   bash setup.sh demo            set up, train on drawn cells, classify others: all lies in demo/
+#   bash setup.sh demo            set up, train on drawn cells, classify others, also with the
+#                                 pretrained model: all lies in demo/
 #   bash setup.sh test [-k name]  set up, check the code and run the tests (arguments go to pytest)
 #
 # Set PYTHON=/path/to/python3.12 to choose the Python that .venv is made with.
@@ -210,6 +211,9 @@ run_demo() {
     "$python" train.py --config=configs/demo.yaml
     "$python" run.py --model=demo/models --image=demo/cells --evaluate \
         --metrics=demo/metrics.json --report=demo/report.html | tee demo/predictions.tsv
+    say "the same cells with pretrained/, which learnt from patients and from no drawn cell"
+    "$python" run.py --image=demo/cells --evaluate --count_only \
+        --metrics=demo/pretrained.json --report=demo/pretrained.html
     say_what_demo_made
 }
 
@@ -219,6 +223,7 @@ say_what_demo_made() {
     say "demo/cells            drawn cells of other patients"
     say "demo/predictions.tsv  what the model says about these"
     say "demo/report.html      the same as a page to open in a browser, with demo/metrics.json"
+    say "demo/pretrained.html  what the pretrained model says, with demo/pretrained.json"
 }
 
 main "$@"

@@ -27,6 +27,11 @@ def add_debug(parser):
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
 
 
+def say(line):
+    """Tell how things go, on stderr; stdout is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def run_script(main, arguments=None):
     """Run `main(arguments)`; return 0 done, 1 not done, 2 wrong use or 130 interrupted.
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from malaria.classify import classify
+from malaria.command import say
 from malaria.errors import UserError, printable
 from malaria.inference import load_classifier
 from malaria.passport import find_pair
 from malaria.report import Summary
-from malaria.results import Truth, prepare_next_start, say, write_json
+from malaria.results import Truth, prepare_next_start, write_json
 
 
 def compare_models(options, list_paths):

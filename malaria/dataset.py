@@ -12,7 +12,7 @@ import numpy as np
 
 from malaria.errors import UserError
 from malaria.files import plain_cell
-from malaria.images import find_images
+from malaria.images import KINDS, find_images
 
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
@@ -42,8 +42,7 @@ def find_problems(folder, labels, train_size):
     counts = {label: sum(1 for _ in find_images(folder / label)) for label in labels}
     empty = [label for label, count in counts.items() if count == 0]
     if empty:
-        kinds = ".png, .jpg, .jpeg, .bmp, .tif, .tiff or .webp"
-        return {"train_images": f"no images in {folder / empty[0]}: expected {kinds}"}
+        return {"train_images": f"no images in {folder / empty[0]}: expected {KINDS}"}
     few = {label: count for label, count in counts.items() if count < (train_size or 0)}
     if few:
         return {"train_size": f"received {train_size} images per label, but there are only {few}"}

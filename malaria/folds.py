@@ -8,6 +8,7 @@ import numpy as np
 
 from malaria import dataset, findings, plots
 from malaria.backend import keras
+from malaria.command import say
 from malaria.devices import set_determinism
 from malaria.errors import UsageError, UserError
 from malaria.evaluation import Assessment, reliability
@@ -20,7 +21,7 @@ from malaria.resume import ResumePoint, digest_samples
 from malaria.storage import save_pair
 from malaria.suspects import write_suspects
 from malaria.tables import align
-from malaria.training import fit, say, set_up
+from malaria.training import fit, set_up
 
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
 

@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from malaria.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+# The same for people.
+KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 # Only the decoders behind those endings are tried: Pillow knows dozens of rarer formats, and
 # a stranger's file need not reach them.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")

@@ -1,7 +1,9 @@
 """journal: predictions -> a .csv, .json or .jsonl, row by row, resumable after an interruption."""
 
 import csv
+import hashlib
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,15 +16,16 @@ FLUSH_EVERY = 32
 
 
 class Journal:
-    """The rows of --output. They are kept in FILE.<model>.partial until they become FILE.
+    """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
-    labels: of the model. model: hexadecimal digits that tell this model, its threshold and its
-    labels from others, so that no file mixes two of them.
+    labels: of the model. model: digits that tell this model, its threshold and its labels from
+    others; source: what is classified. No file mixes two of them.
     """
 
-    def __init__(self, path, *, labels, model, resume):
+    def __init__(self, path, *, source, labels, model, resume):
         self.path, self.labels = Path(path), labels
-        self.partial = self.path.with_name(f"{self.path.name}.{model[:12]}.partial")
+        digits = hashlib.sha256(os.fsencode(os.path.realpath(source)) + model.encode()).hexdigest()
+        self.partial = self.path.with_name(f"{self.path.name}.{digits[:12]}.partial")
         self.count = 0
         if self.partial.exists() and not resume:
             raise UserError(

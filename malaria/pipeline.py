@@ -72,6 +72,9 @@ def _raw_batches(pixels, order, batch_size, view=0):
 
 def _options():
     options = tf.data.Options()
+    # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
+    # for ever longer, half a minute at last.
+    options.autotune.enabled = False
     # Each element is a whole batch already: MirroredStrategy divides it, files need no sharding.
     policy = tf.data.experimental.AutoShardPolicy.OFF
     options.experimental_distribute.auto_shard_policy = policy

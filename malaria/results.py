@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from malaria.command import say
 from malaria.dataset import FOLDER, PATIENT, make_grouper
 from malaria.errors import UsageError, UserError, printable
 from malaria.files import write_text
@@ -21,11 +22,6 @@ from malaria.report import Table, format_prediction, wants_colour
 # As many pictures fit a grid that a person can still look at.
 PLOTTED = 64
 EXPLAINED_AT_ONCE = 16
-
-
-def say(line):
-    """Tell what was done, on stderr; stdout is for results."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def prepare_next_start(classifier):

@@ -1,10 +1,10 @@
 """training: one run from settings to a saved pair, which can be interrupted and resumed."""
 
 import signal
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from malaria.command import say
 from malaria.devices import choose_device, set_determinism, set_precision
 from malaria.epochs import compile_model, open_board, run_epochs
 from malaria.finish import finish
@@ -13,11 +13,6 @@ from malaria.optimizer import make_optimizer
 from malaria.pipeline import training_batches, validation_batches
 from malaria.prepare import describe_data, load_data, steps_in_epoch
 from malaria.resume import Progress, ResumePoint
-
-
-def say(line):
-    """Tell how things go, on stderr; stdout is for results."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def make_model(config, device, steps_per_epoch):

@@ -24,8 +24,8 @@ PREDICTIONS = [
 ]
 
 
-def open_journal(path, resume=False, model="0123456789abcdef", labels=LABELS):
-    return Journal(path, labels=labels, model=model, resume=resume)
+def open_journal(path, resume=False, model="0123456789abcdef", labels=LABELS, source="cells"):
+    return Journal(path, source=source, labels=labels, model=model, resume=resume)
 
 
 def write(path, predictions=PREDICTIONS):
@@ -131,11 +131,12 @@ def test_after_an_interruption_it_begins_anew_only_if_it_is_told_to(tmp_path):
     write(tmp_path / "a.csv")
 
 
-def test_rows_of_two_models_are_not_mixed(tmp_path):
-    journal = open_journal(tmp_path / "a.csv", model="a" * 64)
+@pytest.mark.parametrize("change", [{"model": "b" * 64}, {"source": "other"}])
+def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
+    journal = open_journal(tmp_path / "a.csv")
     journal.add(PREDICTIONS[0])
     journal.close()
-    other = open_journal(tmp_path / "a.csv", resume=True, model="b" * 64)
+    other = open_journal(tmp_path / "a.csv", resume=True, **change)
     assert list(other.earlier()) == []
     other.close()
     assert journal.partial.exists()

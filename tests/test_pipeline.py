@@ -284,3 +284,19 @@ def test_validation_batches_can_be_seen_from_all_sides(pixels):
 
     np.testing.assert_allclose(images_of(1), turn(images_of(0), 1))
     np.testing.assert_allclose(images_of(6), turn(images_of(0), 6))
+
+
+def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
+    for batches in (
+        training_batches(
+            pixels,
+            np.arange(20),
+            batch_size=8,
+            steps=None,
+            epoch=0,
+            seed=3,
+            augmentation=NOTHING,
+        ),
+        validation_batches(pixels, np.arange(20), batch_size=8),
+    ):
+        assert batches.options().autotune.enabled is False

@@ -304,18 +304,20 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
     for _ in range(2):
         status, out, lines = machine.run("demo")
         assert status == 0
-        assert machine.calls()[-4:] == [
+        assert machine.calls()[-5:] == [
             "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12",
             "-m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4",
             "train.py --config=configs/demo.yaml",
             "run.py --model=demo/models --image=demo/cells --evaluate "
             "--metrics=demo/metrics.json --report=demo/report.html",
+            "run.py --image=demo/cells --evaluate --count_only "
+            "--metrics=demo/pretrained.json --report=demo/pretrained.html",
         ]
     predictions = (machine.copy / "demo/predictions.tsv").read_text()
     assert predictions == "output of run.py --model=demo/models\n"
-    assert out.endswith(predictions)
-    told = {line.split()[0] for line in lines[-5:]}
-    made = {"train", "models", "cells", "predictions.tsv", "report.html"}
+    assert out.endswith(f"{predictions}output of run.py --image=demo/cells\n")
+    told = {line.split()[0] for line in lines[-6:]}
+    made = {"train", "models", "cells", "predictions.tsv", "report.html", "pretrained.html"}
     assert told == {f"demo/{name}" for name in made}
 
 
