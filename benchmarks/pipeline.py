@@ -49,7 +49,7 @@ def main(arguments):
 def measure(config, steps):
     device = choose_device(config.devices)
     data = load_data(config)
-    model = make_model(config, device, total_steps=10**6)
+    model = make_model(config, device, steps_per_epoch=10**6)
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
     print(f"{ROUNDS} rounds of {steps} steps; images/s: median")
@@ -73,9 +73,12 @@ def everything_on():
         quarter_turns=True,
         rotation=45,
         shear=0.033,
-        zoom=0.033,
+        zoom=0.1,
+        stretch=0.1,
+        blur=0.5,
         brightness=0.1,
-        stain=0.05,
+        stain=0.1,
+        background=0.2,
     )
 
 

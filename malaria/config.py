@@ -95,22 +95,22 @@ class Config(BaseModel):
     model: Literal[NETWORKS] = "vgg"
     image_size: tuple[Side, Side] = (141, 141)
 
-    epochs: Count = 5
+    epochs: Count = 8
     batch_size: Count = 16
     steps_per_epoch: Count | None = None
     validation_steps: Count | None = None
-    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 5e-4
+    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 7e-4
     schedule: Literal["constant", "cosine", "fine_tune"] = "cosine"
     warmup: Share = 0.3
-    weight_decay: Share = 0.0
-    label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
+    weight_decay: Share = 0.05
+    label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.05
     weight_average: Share = 0.0
     small_epochs: Annotated[int, Field(strict=True, ge=0)] = 0
     small_size: tuple[Side, Side] | None = None
     early_stopping: Count | None = None
-    keep: Literal["best", "last"] = "best"
+    keep: Literal["best", "last"] | None = None
     augmentation: Augmentation = Augmentation(
-        flips=True, quarter_turns=True, brightness=0.1, stain=0.05
+        flips=True, quarter_turns=True, zoom=0.1, brightness=0.1, stain=0.1
     )
 
     threshold: Annotated[float | str, BeforeValidator(parse_rule)] = 0.5
@@ -131,6 +131,11 @@ class Config(BaseModel):
         if self.positive_label is not None:
             return self.positive_label
         return "Parasitized" if "Parasitized" in self.labels else self.labels[-1]
+
+    @property
+    def kept(self):
+        """Whose weights are saved: "best" or "last"."""
+        return self.keep or ("best" if self.early_stopping else "last")
 
     @property
     def identity(self):

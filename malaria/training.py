@@ -186,6 +186,6 @@ def _run(config, data, model, progress, after_epoch, check_interrupt):
         training=training,
         validation=validation,
         after_epoch=after_epoch,
-        keep=config.keep,
+        keep=config.kept,
         check_interrupt=check_interrupt,
     )

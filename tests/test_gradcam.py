@@ -13,7 +13,7 @@ from malaria.backend import keras
 from malaria.drawing import draw_cell, draw_stain
 from malaria.errors import UserError
 from malaria.gradcam import GAP, Explainer, overlay, overlay_path, save_overlay
-from malaria.model import build_model
+from malaria.model import MODELS, build_model
 
 REPOSITORY = Path(__file__).parents[1]
 SIDE = 64
@@ -201,6 +201,15 @@ def test_the_vgg_is_explained_at_any_size_and_number_of_labels(label_count, size
     heat_maps = Explainer(model).heat_maps(images, np.arange(label_count))
     assert heat_maps.shape == (label_count, *size)
     assert np.isfinite(heat_maps).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_is_explained(name):
+    side = max(64, MODELS[name].smallest_side)
+    model = build_model(name, image_size=(side, side), label_count=2)
+    heat_maps = Explainer(model).heat_maps(RNG.random((2, side, side, 3), np.float32), [0, 1])
+    assert heat_maps.shape == (2, side, side)
+    assert heat_maps.max() == 1
 
 
 @pytest.mark.parametrize("label_count", [2, 3])

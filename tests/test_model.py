@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from malaria.backend import keras
-from malaria.config import ANY_SIZE, NETWORKS
+from malaria.config import ANY_SIZE
 from malaria.errors import UserError
 from malaria.model import MODELS, build_model
 
@@ -129,10 +129,6 @@ def test_networks_of_any_size_have_the_same_weights_at_every_size(name):
     expected = fixed.predict_on_batch(images)
     assert flexible.predict_on_batch(images) == pytest.approx(expected, abs=1e-5)
     assert flexible.predict_on_batch(images[:, :40, :40]).shape == expected.shape
-
-
-def test_the_configs_know_every_network():
-    assert set(NETWORKS) == set(MODELS)
 
 
 def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():

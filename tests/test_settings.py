@@ -62,7 +62,20 @@ def test_the_originals_numbers_are_in_its_config():
     assert (config.batch_size, config.epochs, config.train_size) == (200, 35, 6000)
     assert (config.steps_per_epoch, config.validation_steps) == (60, 15)
     assert (config.learning_rate, config.schedule) == (1e-4, "constant")
+    assert (config.weight_decay, config.label_smoothing, config.weight_average) == (0, 0, 0)
     assert config.augmentation == Augmentation(flips=True, rotation=45, shear=0.033, zoom=0.033)
+
+
+def test_the_second_originals_numbers_are_in_their_configs():
+    config = read_config(REPOSITORY / "configs" / "keras_cnn.yaml")
+    assert (config.model, config.image_size, config.train_size) == ("keras_cnn", (128, 128), 3445)
+    assert (config.learning_rate, config.schedule, config.batch_size) == (1e-3, "constant", 16)
+    assert (config.early_stopping, config.kept, config.weight_decay) == (2, "best", 0)
+    assert config.augmentation == Augmentation()
+    config = read_config(REPOSITORY / "configs" / "xresnet34.yaml")
+    assert (config.model, config.image_size, config.train_size) == ("xresnet34", (224, 224), 3445)
+    assert (config.learning_rate, config.schedule, config.batch_size) == (2e-3, "fine_tune", 64)
+    assert (config.epochs, config.weight_decay, config.label_smoothing) == (6, 0.01, 0)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "{}"])
@@ -311,6 +324,14 @@ def test_settings_that_do_not_go_together_are_told(problems, text, problem):
     assert problem in line
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("", "last"), ("early_stopping: 2", "best"), ("keep: best", "best"), ("keep: last", "last")],
+)
+def test_the_last_weights_are_kept_unless_the_best_are_wanted(read, text, kept):
+    assert read(text).kept == kept
+
+
 def test_a_wrong_label_list_is_not_searched_for(problems):
     [line] = problems("labels: [a]\n", find_problems=problems_of_data)
     assert "expected at least 2 items" in line
@@ -332,7 +353,7 @@ def test_the_positive_label_is_the_named_one_or_parasitized_or_the_last(labels, 
 @pytest.mark.parametrize(
     "setting",
     ["cache: disk", "devices: cpu", "output_models: x/", "plot_training_data: false",
-     "tensorboard: true", "epochs: 5", "learning_rate: 5e-4"],
+     "tensorboard: true", "epochs: 8", "learning_rate: 7e-4"],
 )  # fmt: skip
 def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read, setting):
     assert read(setting).identity == Config().identity
