@@ -22,8 +22,25 @@ from malaria.config import Config
 from malaria.dataset import scan_folder, split_samples
 
 TOP = Path(__file__).resolve().parent.parent
-# name: (file in configs/ or config.yaml, the settings that differ from it)
-RECIPES = {}
+BEST, EIGHT = "configs/best.yaml", "epochs=8"
+ROBUST = ("augmentation.blur=0.5", "augmentation.stretch=0.1", "augmentation.background=0.1")
+STRONG = (
+    *("augmentation.brightness=0.2", "augmentation.stain=0.2"),
+    *("augmentation.zoom=0.2", "augmentation.stretch=0.2"),
+)
+# name: (the file, the settings that differ from it)
+RECIPES = {
+    "compact": (BEST, EIGHT),
+    "compact, 3 epochs": (BEST, "epochs=3"),
+    "compact, 16 epochs": (BEST, "epochs=16"),
+    "compact, no label smoothing": (BEST, EIGHT, "label_smoothing=0"),
+    "compact, no weight decay": (BEST, EIGHT, "weight_decay=0"),
+    "compact, rate 8e-3": (BEST, EIGHT, "learning_rate=8e-3"),
+    "compact, average of the weights .995": (BEST, EIGHT, "weight_average=0.995"),
+    "compact, average of the weights .98": (BEST, EIGHT, "weight_average=0.98"),
+    "compact, strong augmentation": (BEST, EIGHT, *STRONG),
+    "compact, blur, stretch, background": (BEST, EIGHT, *ROBUST),
+}
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
 
 
@@ -37,7 +54,7 @@ def main(arguments):
     add_debug(parser)
     options = parser.parse_args(arguments)
     if options.list:
-        for name, (config, settings) in RECIPES.items():
+        for name, (config, *settings) in RECIPES.items():
             print(name, config, *settings)
         return
     out = Path(options.out)
@@ -70,7 +87,7 @@ def run(name, seed, images, out):
     """{figure: number} of one training; also "minutes"."""
     saved = out / "figures.json"
     if not saved.exists():
-        config, settings = RECIPES[name]
+        config, *settings = RECIPES[name]
         settings = [f"train_images={images}", f"random_state={seed}", *settings]
         settings += [f"output_models={out}", "plot_training_data=false"]
         command = [sys.executable, TOP / "train.py", f"--config={TOP / config}"]

@@ -79,14 +79,19 @@ class Page:
             return {"error": _text(error)}
         return {"image": image, "link": relative_link(path, self.path.parent)}
 
-    def write(self, *, evaluation=None):
+    def write(self, *, evaluation=None, title=None, note=None):
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
+        title: in place of "Report on n pictures". note: a paragraph in place of all summaries,
+        where the pictures are a choice and shares of them would mislead.
         evaluation: None, or {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of
         true labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.
         """
-        write_text(self.path, make_template().render(self._content(), evaluation=evaluation))
+        count = len(self.rows)
+        title = title or f"Report on {count:,} picture{'' if count == 1 else 's'}"
+        known = {"evaluation": evaluation, "title": printable(title), "note": note}
+        write_text(self.path, make_template().render(self._content(), **known))
 
     def _content(self):
         found = {row["label"] for row in self.rows} - {None}

@@ -9,6 +9,13 @@ from malaria.files import write_csv
 from malaria.page import Page
 
 CSV, HTML = "suspects.csv", "suspects.html"
+TITLE = "Suspected labels"
+NOTE = (
+    "Each cell was judged by a network that never saw its patient, and another label is as probable "
+    "for it as it is for cells that bear that label. Label is what the network finds, true label "
+    "what the folder says. Look at each; what you find wrong can be left out of training with the "
+    "setting exclude."
+)
 HEADER = ("path", "patient", "label", "likelier", "probability of label", "probability of likelier")
 
 
@@ -44,7 +51,7 @@ def write_suspects(folder, samples, probabilities, *, source, names, positive):
         labels=names,
         positive_label=positive,
         threshold=0.5,
-        model_name="suspected labels",
+        model_name="networks of a cross-validation",
     )
     for index, other in zip(suspected, likelier, strict=True):
         sample, row = samples[index], probabilities[index]
@@ -55,5 +62,5 @@ def write_suspects(folder, samples, probabilities, *, source, names, positive):
         prediction = Prediction(sample.path, names[other], doubt, tuple(row.tolist()))
         page.add(prediction, group=sample.patient, truth=names[sample.label], overlay=None)
     write_csv(Path(folder) / CSV, HEADER, rows)
-    page.write()
+    page.write(title=f"{TITLE}: {len(rows):,}", note=NOTE)
     return len(rows)

@@ -73,6 +73,9 @@ def test_the_page_shows_the_picture_with_both_labels(found):
     assert samples[2].path.name in text
     assert samples[3].path.name not in text
     assert text.count("data:image/jpeg") == 1
+    assert "<h1>Suspected labels: 1</h1>" in text
+    # Shares of what was chosen for being suspected would mislead.
+    assert "95% interval" not in text
 
 
 def test_the_table_is_what_the_setting_exclude_takes(found):
