@@ -22,7 +22,7 @@ from malaria.config import Config
 from malaria.dataset import scan_folder, split_samples
 
 TOP = Path(__file__).resolve().parent.parent
-BEST, EIGHT = "configs/best.yaml", "epochs=8"
+COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"
 ROBUST = ("augmentation.blur=0.5", "augmentation.stretch=0.1", "augmentation.background=0.1")
 STRONG = (
     *("augmentation.brightness=0.2", "augmentation.stain=0.2"),
@@ -30,16 +30,16 @@ STRONG = (
 )
 # name: (the file, the settings that differ from it)
 RECIPES = {
-    "compact": (BEST, EIGHT),
-    "compact, 3 epochs": (BEST, "epochs=3"),
-    "compact, 16 epochs": (BEST, "epochs=16"),
-    "compact, no label smoothing": (BEST, EIGHT, "label_smoothing=0"),
-    "compact, no weight decay": (BEST, EIGHT, "weight_decay=0"),
-    "compact, rate 8e-3": (BEST, EIGHT, "learning_rate=8e-3"),
-    "compact, average of the weights .995": (BEST, EIGHT, "weight_average=0.995"),
-    "compact, average of the weights .98": (BEST, EIGHT, "weight_average=0.98"),
-    "compact, strong augmentation": (BEST, EIGHT, *STRONG),
-    "compact, blur, stretch, background": (BEST, EIGHT, *ROBUST),
+    "compact": (COMPACT, EIGHT),
+    "compact, 3 epochs": (COMPACT, "epochs=3"),
+    "compact, 16 epochs": (COMPACT, "epochs=16"),
+    "compact, no label smoothing": (COMPACT, EIGHT, "label_smoothing=0"),
+    "compact, no weight decay": (COMPACT, EIGHT, "weight_decay=0"),
+    "compact, rate 8e-3": (COMPACT, EIGHT, "learning_rate=8e-3"),
+    "compact, average of the weights .995": (COMPACT, EIGHT, "weight_average=0.995"),
+    "compact, average of the weights .98": (COMPACT, EIGHT, "weight_average=0.98"),
+    "compact, strong augmentation": (COMPACT, EIGHT, *STRONG),
+    "compact, blur, stretch, background": (COMPACT, EIGHT, *ROBUST),
 }
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
 

@@ -11,10 +11,10 @@ from malaria.page import Page
 CSV, HTML = "suspects.csv", "suspects.html"
 TITLE = "Suspected labels"
 NOTE = (
-    "Each cell was judged by a network that never saw its patient, and another label is as probable "
-    "for it as it is for cells that bear that label. Label is what the network finds, true label "
-    "what the folder says. Look at each; what you find wrong can be left out of training with the "
-    "setting exclude."
+    "Each cell was judged by a network that never saw its patient, and another label is as "
+    "probable for it as it is for cells that bear that label. Label is what the network finds, "
+    "true label what the folder says. Look at each; what you find wrong can be left out of "
+    "training with the setting exclude."
 )
 HEADER = ("path", "patient", "label", "likelier", "probability of label", "probability of likelier")
 
