@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.command import Parser, add_debug, run_script
 from malaria.config import Config
-from malaria.dataset import scan_folder, split_samples
+from malaria.dataset import scan_folder
+from malaria.splits import split_samples
 
 TOP = Path(__file__).resolve().parent.parent
 COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"

@@ -4,8 +4,9 @@ import time
 
 import numpy as np
 
+from malaria.augmentation import augment
 from malaria.devices import choose_device, set_determinism
-from malaria.pipeline import augment, encode_labels
+from malaria.pipeline import encode_labels
 from malaria.prepare import describe_data, load_data, steps_in_epoch
 from malaria.training import make_model
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from malaria import dataset, findings, plots
+from malaria import findings, plots
 from malaria.backend import keras
 from malaria.command import say
 from malaria.devices import set_determinism
@@ -18,6 +18,7 @@ from malaria.metrics import area_under_roc
 from malaria.outcome import write_answers
 from malaria.prepare import describe_sides, load_data
 from malaria.resume import ResumePoint, digest_samples
+from malaria.splits import fold_samples
 from malaria.storage import save_pair
 from malaria.suspects import write_suspects
 from malaria.tables import align
@@ -50,7 +51,7 @@ def cross_validate(config, count, *, resume=False):
     _check_folder(folder, resume=resume)
     device = set_up(config)
     data = load_data(config)
-    parts = dataset.fold_samples(
+    parts = fold_samples(
         data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
     )
     _check_samples(folder, data.pixels.samples)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from malaria import plots
+from malaria.augmentation import augment
 from malaria.files import write_csv, write_text
-from malaria.pipeline import augment
 from malaria.tables import align
 
 

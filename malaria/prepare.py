@@ -1,12 +1,15 @@
 """prepare: the images that a config names, read once and split into two sides."""
 
+import csv
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from malaria import dataset
+from malaria import dataset, splits
 from malaria.errors import UserError, printable
+from malaria.files import plain_cell
 from malaria.images import PixelFormat
 from malaria.pixels import Pixels, load_pixels
 
@@ -38,10 +41,10 @@ class Data:
 def load_data(config):
     """Scan, choose, read and split the images that `config` names: Data. Raises UserError."""
     samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)
-    samples = dataset.choose_samples(samples, config.train_size, seed=config.random_state)
+    samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
-        dataset.known_patients(samples)
+        splits.known_patients(samples)
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size),
@@ -49,13 +52,13 @@ def load_data(config):
         folder=Path(config.output_models) / "cache",
     )
     _check_labels(pixels.samples, config.labels)
-    training, validation = dataset.split_samples(
+    training, validation = splits.split_samples(
         pixels.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )
     labels = np.array([sample.label for sample in pixels.samples])
     excluded = frozenset()
     if config.exclude is not None:
-        found = dataset.find_excluded(pixels.samples, config.exclude, config.train_images)
+        found = find_excluded(pixels.samples, config.exclude, config.train_images)
         excluded = frozenset(found)
     data = Data(pixels, labels, training, validation, unreadable, excluded)
     return data.sides(training, validation)
@@ -66,6 +69,39 @@ def _check_labels(samples, labels):
     missing = [label for number, label in enumerate(labels) if number not in present]
     if missing:
         raise UserError(f"none of the images of {missing[0]} is readable")
+
+
+def find_excluded(samples, listing, folder):
+    """The indices, a set, of the samples that are named in a .csv with a column `path`.
+
+    Paths are relative to `folder`, the one of the labels' folders, or to where we are. Raises
+    UserError if the listing cannot be read, or names none of the samples.
+    """
+    listed = _read_paths(Path(listing))
+    known = {}
+    for index, sample in enumerate(samples):
+        known[os.path.relpath(sample.path, folder)] = index
+        known[os.path.abspath(sample.path)] = index
+    found = {known.get(os.path.normpath(text), known.get(os.path.abspath(text))) for text in listed}
+    found.discard(None)
+    if listed and not found:
+        raise UserError(
+            f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "
+            f"paths like {os.path.relpath(samples[0].path, folder)}; received {listed[0][:200]}"
+        )
+    return found
+
+
+def _read_paths(listing):
+    try:
+        with open(listing, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            if "path" not in (rows.fieldnames or ()):
+                raise UserError(f"exclude: expected a column 'path' in the first line of {listing}")
+            return [plain_cell(row["path"]) for row in rows if row["path"]]
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"exclude: cannot read {listing}: {reason}") from None
 
 
 def describe_data(config, data):

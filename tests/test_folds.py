@@ -8,9 +8,10 @@ import pytest
 
 from malaria import folds
 from malaria.config import Config
-from malaria.dataset import fold_samples, scan_folder
+from malaria.dataset import scan_folder
 from malaria.errors import UsageError, UserError
 from malaria.folds import cross_validate
+from malaria.splits import fold_samples
 from malaria.synthetic import LABELS, write_cells
 
 COUNT = 3

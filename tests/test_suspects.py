@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from malaria.dataset import find_excluded, scan_folder
+from malaria.dataset import scan_folder
 from malaria.errors import UserError
+from malaria.prepare import find_excluded
 from malaria.suspects import find_suspects, write_suspects
 
 LABELS = ("Parasitized", "Uninfected")
