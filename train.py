@@ -24,12 +24,8 @@ def parse(arguments):
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
     add("--check", action="store_true", help="say what would be trained; train nothing")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    add(
-        "--folds",
-        type=folds,
-        metavar="K",
-        help="cross-validate instead: K networks, each judged on others' cells",
-    )
+    folds_help = "cross-validate: K networks, each judged on patients it never saw"
+    add("--folds", type=folds, default=1, metavar="K", help=folds_help)
     add_debug(parser)
     return parser.parse_args(arguments)
 
@@ -47,10 +43,10 @@ def main(arguments):
     if options.check:
         from malaria.check import check
 
-        for line in check(config):
+        for line in check(config, folds=options.folds):
             print(line, flush=True)
         return
-    if options.folds:
+    if options.folds > 1:
         from malaria.folds import cross_validate
 
         found = cross_validate(config, options.folds, resume=options.resume)

@@ -14,8 +14,11 @@ from malaria.training import make_model
 WARM_STEPS, TIMED_STEPS = 2, 4
 
 
-def check(config):
-    """Yield lines for people: the data by side, the network, the steps, the estimated time."""
+def check(config, folds=1):
+    """Yield lines for people: the data by side, the network, the steps, the estimated time.
+
+    folds: how many such trainings there are to be.
+    """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices)
     data = load_data(config)
@@ -30,6 +33,8 @@ def check(config):
     validating = config.epochs * _validation_steps(config, data) * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
     yield f"estimated time: {_duration(training + validating)}"
+    if folds > 1:
+        yield f"of {folds} folds: about {_duration(folds * (training + validating))}"
 
 
 def _validation_steps(config, data):

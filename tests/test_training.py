@@ -175,6 +175,13 @@ def constant_adam(learning_rate):
     return make_optimizer("constant", learning_rate=learning_rate, total_steps=9, steps_per_epoch=3)
 
 
+def test_a_check_of_folds_tells_the_time_of_all(cells, tmp_path):
+    *_, one, all_of_them = check(settings(cells, tmp_path, epochs=3), folds=40)
+    shortest, longest = (float(line.split()[-2]) for line in (one, all_of_them))
+    assert all_of_them.startswith("of 40 folds: about")
+    assert longest >= shortest
+
+
 def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
     images = np.random.default_rng(0).random((8, 42, 42, 3), np.float32)
