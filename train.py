@@ -24,7 +24,7 @@ def parse(arguments):
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
     add("--check", action="store_true", help="say what would be trained; train nothing")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    folds_help = "cross-validate: K networks, each judged on patients it never saw"
+    folds_help = "cross-validate: K networks, each judged on patients (or images) it never saw"
     add("--folds", type=folds, default=1, metavar="K", help=folds_help)
     add_debug(parser)
     return parser.parse_args(arguments)

@@ -10,6 +10,7 @@ repeated. `--list` shows the recipes.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from malaria.command import Parser, add_debug, run_script
 from malaria.config import Config
 from malaria.dataset import scan_folder
+from malaria.errors import UserError
 from malaria.splits import split_samples
 
 TOP = Path(__file__).resolve().parent.parent
@@ -69,7 +71,8 @@ def main(arguments):
 
 
 def link_patients(images, folder):
-    """A folder of links to the cells of the patients that config.yaml trains on."""
+    """A folder of links to the cells of the patients that config.yaml trains on, made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
     config = Config()
     samples = scan_folder(images, config.labels, config.patient_pattern)
     training, _ = split_samples(
@@ -79,8 +82,7 @@ def link_patients(images, folder):
         sample = samples[index]
         link = folder / config.labels[sample.label] / sample.path.name
         link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(sample.path.resolve())
+        link.symlink_to(sample.path.resolve())
     return folder
 
 
@@ -88,6 +90,8 @@ def run(name, seed, images, out):
     """{figure: number} of one training; also "minutes"."""
     saved = out / "figures.json"
     if not saved.exists():
+        # What an interruption left.
+        shutil.rmtree(out, ignore_errors=True)
         config, *settings = RECIPES[name]
         settings = [f"train_images={images}", f"random_state={seed}", *settings]
         settings += [f"output_models={out}", "plot_training_data=false"]
@@ -95,10 +99,12 @@ def run(name, seed, images, out):
         started = time.perf_counter()
         log = subprocess.run(
             [*command, *(part for one in settings for part in ("--set", one))],
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
         )
+        if log.returncode:
+            raise UserError(f"{name}: train.py failed: {log.stderr.strip().splitlines()[-1]}")
         out.mkdir(parents=True, exist_ok=True)
         (out / "log.txt").write_text(log.stderr + log.stdout)
         minutes = (time.perf_counter() - started) / 60

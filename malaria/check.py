@@ -7,7 +7,8 @@ import numpy as np
 from malaria.augmentation import augment
 from malaria.devices import choose_device, set_determinism
 from malaria.pipeline import encode_labels
-from malaria.prepare import describe_data, load_data, steps_in_epoch
+from malaria.prepare import describe_data, load_data, load_images, steps_in_epoch
+from malaria.splits import fold_samples
 from malaria.training import make_model
 
 # The first steps also build the graph and warm the caches.
@@ -21,7 +22,7 @@ def check(config, folds=1):
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices)
-    data = load_data(config)
+    data = load_data(config) if folds == 1 else _first_fold(config, folds)
     yield from describe_data(config, data)
     steps = steps_in_epoch(config, data)
     model = make_model(config, device, steps)
@@ -35,6 +36,14 @@ def check(config, folds=1):
     yield f"estimated time: {_duration(training + validating)}"
     if folds > 1:
         yield f"of {folds} folds: about {_duration(folds * (training + validating))}"
+
+
+def _first_fold(config, count):
+    data = load_images(config)
+    parts = fold_samples(
+        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
+    )
+    return data.sides(*parts[0])
 
 
 def _validation_steps(config, data):

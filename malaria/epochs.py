@@ -100,8 +100,10 @@ def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
 
 
 def current_learning_rate(model):
-    """The rate of the next step."""
-    return float(keras.ops.convert_to_tensor(model.optimizer.learning_rate))
+    """The rate of the next step; of the head's, where layers have rates of their own."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    rate = getattr(optimizer, "head_rate", optimizer.learning_rate)
+    return float(keras.ops.convert_to_tensor(rate))
 
 
 def describe_row(row, epochs):

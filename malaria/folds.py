@@ -1,30 +1,22 @@
 """folds: cross-validation, where each image is judged by a network that never saw its patient."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from malaria import findings, plots
 from malaria.backend import keras
 from malaria.command import say
-from malaria.devices import set_determinism
+from malaria.devices import set_determinism, set_precision
 from malaria.errors import UsageError, UserError
-from malaria.evaluation import Assessment, reliability
-from malaria.files import write_csv, write_text
+from malaria.files import whole_file, write_text
 from malaria.finish import judge, passport_entries
-from malaria.metrics import area_under_roc
-from malaria.outcome import write_answers
-from malaria.prepare import describe_sides, load_data
-from malaria.resume import ResumePoint, digest_samples
+from malaria.out_of_fold import part_figures, write_summary
+from malaria.prepare import describe_sides, load_images
+from malaria.resume import ResumePoint
 from malaria.splits import fold_samples
 from malaria.storage import save_pair
-from malaria.suspects import write_suspects
-from malaria.tables import align
 from malaria.training import fit, set_up
-
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
 
 
 @dataclass(frozen=True)
@@ -42,23 +34,33 @@ def cross_validate(config, count, *, resume=False):
     the suspected labels in a folder of its own below output_models. resume: go on with the first
     part that is not finished. Raises UserError.
     """
+    _check_honesty(config)
+    folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
+    _check_folder(folder, resume=resume)
+    device = set_up(config)
+    data = load_images(config)
+    parts = fold_samples(
+        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
+    )
+    _check_images(folder, data.digest)
+    for number, (training, validation) in enumerate(parts, start=1):
+        say(f"fold {number} of {count}")
+        _run_fold(config, data.sides(training, validation), device, folder, number, count)
+    return CrossValidation(folder, write_summary(config, data, parts, folder))
+
+
+def _check_honesty(config):
+    """Raise UsageError for settings that would choose on the very images that are reported."""
     if isinstance(config.threshold, str):
         raise UsageError(
             f"--folds: expected threshold: a number; received {config.threshold}, which would be "
             "chosen on the images that are reported"
         )
-    folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
-    _check_folder(folder, resume=resume)
-    device = set_up(config)
-    data = load_data(config)
-    parts = fold_samples(
-        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
-    )
-    _check_samples(folder, data.pixels.samples)
-    for number, (training, validation) in enumerate(parts, start=1):
-        say(f"fold {number} of {count}")
-        _run_fold(config, data.sides(training, validation), device, folder, number)
-    return _summarise(config, data, parts, folder)
+    if config.kept == "best":
+        raise UsageError(
+            "--folds: expected keep: last and early_stopping: null; received others, with which "
+            "the epoch would be chosen on the images that are reported"
+        )
 
 
 def _check_folder(folder, *, resume):
@@ -71,134 +73,45 @@ def _check_folder(folder, *, resume):
         )
 
 
-def _check_samples(folder, samples):
+def _check_images(folder, digest):
     """Raise UserError if the finished parts of the folder were of other images."""
-    path, digest = folder / "images.json", digest_samples(samples)
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != digest:
-        raise UserError(f"the images have changed since {path} was written: delete {folder}")
-    write_text(path, json.dumps(digest))
+    path = folder / "images.txt"
+    if path.exists() and path.read_text(encoding="utf-8").strip() != digest:
+        raise UserError(
+            f"the images, or those excluded, have changed since {path} was written: "
+            f"delete {folder} to begin anew"
+        )
+    write_text(path, f"{digest}\n")
 
 
-def _run_fold(config, data, device, folder, number):
+def _run_fold(config, data, device, folder, number, folds):
     """Train and judge one part, unless that is done; its pair is written last."""
     name = f"fold{number}"
+    point = ResumePoint(folder, name)
     if (folder / f"{name}.json").is_file():
         say("done earlier")
+        point.remove()
         return
+    for suffix in (".h5", ".tflite"):
+        # Without a .json they are what a crash left of the saving.
+        (folder / f"{name}{suffix}").unlink(missing_ok=True)
     for line in describe_sides(config, data):
         say(line)
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
-    point = ResumePoint(folder, name)
+    # Forgotten with the session, and set to float32 for the saving of the part before.
+    set_precision(mixed=config.mixed_precision, has_gpu=device.has_gpu)
     model, progress = fit(config, data, device, point, resume=point.path.exists())
     judged = judge(config, data, model)
-    say(f"{name}: " + _describe(_figures(judged.labels, judged.probabilities, config)))
-    np.save(folder / f"{name}.npy", judged.probabilities)
-    save_pair(model, folder, name, passport_entries(config, data, progress, judged))
+    say(f"{name}: " + _describe(part_figures(judged.labels, judged.probabilities, config)))
+    with whole_file(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, judged.probabilities)
+    entries = passport_entries(config, data, progress, judged)
+    entries["split"] |= {"test_size": None, "fold": number, "folds": folds}
+    save_pair(model, folder, name, entries)
     point.remove()
-
-
-def _figures(labels, probabilities, config):
-    """{name of FIGURES: number}; None for what is not defined."""
-    figures = _assess(labels, probabilities, config, resamples=1).figures
-    return {name: figures[name].value for name in FIGURES}
-
-
-def _assess(labels, probabilities, config, samples=None, **settings):
-    groups = [sample.patient for sample in samples] if samples else None
-    return Assessment(
-        paths=[str(sample.path) for sample in samples] if samples else [],
-        labels=labels,
-        probabilities=probabilities,
-        names=list(config.labels),
-        positive=config.labels.index(config.positive),
-        threshold=config.threshold,
-        groups=groups,
-        **settings,
-    )
 
 
 def _describe(figures):
     return ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
-
-
-def _summarise(config, data, parts, folder):
-    """Put the parts together; write every figure, and return the CrossValidation."""
-    probabilities = np.empty((len(data.labels), len(config.labels)), np.float32)
-    rows = []
-    for number, (_, validation) in enumerate(parts, start=1):
-        part = np.load(folder / f"fold{number}.npy", allow_pickle=False)
-        probabilities[validation] = part
-        rows.append(list(_figures(data.labels[validation], part, config).values()))
-    table = _mean_rows(rows)
-    write_csv(folder / "folds.csv", ["fold", *FIGURES], table)
-    samples = data.pixels.samples
-    write_answers(
-        folder / "out_of_fold.csv",
-        samples=samples,
-        names=config.labels,
-        labels=data.labels,
-        probabilities=probabilities,
-    )
-    assessment = _assess(data.labels, probabilities, config, samples)
-    more = {"folds": len(parts), "split_by": config.split_by, "by_fold": dict(_by_figure(table))}
-    write_text(
-        folder / "metrics.json", json.dumps(findings.to_json(assessment, **more), indent=1) + "\n"
-    )
-    _write_pictures(config, folder, assessment)
-    count = write_suspects(
-        folder,
-        samples,
-        probabilities,
-        source=config.train_images,
-        names=config.labels,
-        positive=config.positive,
-    )
-    text = _describe_all(table, assessment, count)
-    write_text(folder / "evaluation.txt", f"{text}\n")
-    return CrossValidation(folder, text)
-
-
-def _mean_rows(rows):
-    """Rows of (fold or name, figures): each fold, then the mean and the sample deviation."""
-    values = np.array(rows, np.float64)
-    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
-    numbered = [[number, *row] for number, row in enumerate(rows, start=1)]
-    return [*numbered, ["mean", *mean.tolist()], ["deviation", *deviation.tolist()]]
-
-
-def _by_figure(table):
-    """Pairs (figure, {"mean", "deviation"}); None for what is not defined."""
-    for place, name in enumerate(FIGURES, start=1):
-        mean, deviation = table[-2][place], table[-1][place]
-        yield name, {"mean": _number(mean), "deviation": _number(deviation)}
-
-
-def _number(value):
-    return None if value is None or np.isnan(value) else value
-
-
-def _describe_all(table, assessment, suspects):
-    shown = [
-        [str(name), *("-" if _number(value) is None else f"{value:.4f}" for value in values)]
-        for name, *values in table
-    ]
-    parts = [
-        align([["fold", *FIGURES], *shown]),
-        "all parts together",
-        findings.describe(assessment),
-        f"suspected labels: {suspects:,}, see suspects.html; leave them out of a training with "
-        "exclude: suspects.csv",
-    ]
-    return "\n\n".join(parts)
-
-
-def _write_pictures(config, folder, assessment):
-    names, positive = config.labels, config.positive
-    labels, probabilities = assessment.labels, assessment.probabilities
-    auc = area_under_roc(labels, probabilities)
-    plots.plot_roc(folder / "roc.svg", labels, probabilities, names, auc=auc, positive=positive)
-    plots.plot_confusion(folder / "confusion_matrix.svg", assessment.confusion, names)
-    bins = reliability(labels, probabilities, assessment.positive)
-    plots.plot_reliability(folder / "reliability.svg", bins, positive)

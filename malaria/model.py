@@ -121,10 +121,10 @@ def xresnet34(image_size, label_count):
         keras.layers.GlobalAveragePooling2D(name="head_average")(maps),
     ]
     features = keras.layers.Concatenate(name="head_pooled")(pooled)  # 1024
-    features = _fast_norm(features, "head_norm1")
+    features = _fast_norm(features, "head_norm1", beta=1e-3)
     features = keras.layers.Dropout(0.25, name="head_dropout1")(features)
     features = _fast_dense(512, "head_dense", activation="relu")(features)
-    features = _fast_norm(features, "head_norm2")
+    features = _fast_norm(features, "head_norm2", beta=1e-3)
     features = keras.layers.Dropout(0.5, name="head_dropout2")(features)
     output = _fast_dense(label_count, "probability", activation="softmax", dtype="float32")
     return keras.Model(image, output(features), name="xresnet34")
@@ -161,9 +161,14 @@ def _fast_conv(maps, filters, name, *, side=3, stride=1, gamma="ones", activate=
     return keras.layers.ReLU(name=f"{name}_relu")(maps) if activate else maps
 
 
-def _fast_norm(maps, name, gamma="ones"):
+def _fast_norm(maps, name, gamma="ones", beta=0.0):
+    """Batch norm with fastai's constants; it sets beta to zero in the body only."""
     return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name
+        momentum=0.9,
+        epsilon=1e-5,
+        gamma_initializer=gamma,
+        beta_initializer=keras.initializers.Constant(beta),
+        name=name,
     )(maps)
 
 

@@ -61,8 +61,10 @@ def _cosine(learning_rate, *, warmup, total_steps):
 class FineTune(keras.optimizers.AdamW):
     """One epoch with the body frozen but for its batch norm, then a cycle of all, slowest in front.
 
-    Source: fastai's Learner.fine_tune with its Adam (beta2 .99, epsilon 1e-5, and a beta1 that
-    falls while the rate rises). learning_rate: of the head in the frozen epoch; after it half.
+    Source: fastai's Learner.fine_tune with its Adam (beta2 .99, epsilon 1e-5 added after the
+    correction of the moments, whose steps are counted for each variable from when it thaws, and a
+    beta1 that falls while the rate rises). learning_rate: of the head in the frozen epoch; after it
+    half.
     """
 
     def __init__(self, learning_rate, frozen_steps, total_steps, **settings):
@@ -83,12 +85,24 @@ class FineTune(keras.optimizers.AdamW):
     def beta_1(self, value):
         """Adam's own constant, which does not count here."""
 
+    @property
+    def head_rate(self):
+        """The learning rate of the head at this step."""
+        return self.learning_rate * self._scheduled(FROZEN[2], THAWED[2])
+
     def update_step(self, gradient, variable, learning_rate):
-        """One step of one variable, at the rate of its group."""
-        share = self._share(variable)
-        # Without a step nothing is to be learnt from the gradient either.
-        gradient = tf.where(share > 0, gradient, tf.zeros_like(gradient))
-        super().update_step(gradient, variable, learning_rate * share)
+        """One step of one variable, at the rate of its group; none while it is frozen."""
+        index = self._get_variable_index(variable)
+        moment, square = self._momentums[index], self._velocities[index]
+        share, first = self._share(variable), self._first_step(variable)
+        steps = tf.maximum(self._step() - first + 1, 1.0)
+        moves = tf.cast(share > 0, gradient.dtype)
+        beta_1, beta_2 = self.beta_1, self.beta_2
+        self.assign_add(moment, moves * (1 - beta_1) * (gradient - moment))
+        self.assign_add(square, moves * (1 - beta_2) * (tf.square(gradient) - square))
+        scale = tf.sqrt(square / (1 - beta_2**steps)) + self.epsilon
+        rate = learning_rate * share / (1 - beta_1**steps)
+        self.assign_sub(variable, rate * moment / scale)
 
     def _apply_weight_decay(self, variables):
         for variable in variables:
@@ -98,15 +112,26 @@ class FineTune(keras.optimizers.AdamW):
 
     def _share(self, variable):
         """By what the learning rate is multiplied for this variable at this step."""
-        # TensorFlow hands over its own variables, which have no path.
-        path = self._trainable_variables[self._get_variable_index(variable)].path
-        group = group_of(path)
-        trains = group == 2 or "_norm" in path
-        frozen, thawed = FROZEN[group] * trains, THAWED[group]
+        group = group_of(self._path(variable))
+        return self._scheduled(FROZEN[group] * self._trains_frozen(variable), THAWED[group])
+
+    def _scheduled(self, frozen, thawed):
+        """These peaks of the two phases, by what the schedule makes of them at this step."""
         return self._by_phase(
             lambda: frozen * _cycle(self._progress(), FROZEN_WARMUP, 1 / START, 1.0, END),
             lambda: thawed * _cycle(self._progress(), THAWED_WARMUP, THAWED_START, 1.0, END),
         )
+
+    def _path(self, variable):
+        # TensorFlow hands over its own variables, which have no path.
+        return self._trainable_variables[self._get_variable_index(variable)].path
+
+    def _trains_frozen(self, variable):
+        path = self._path(variable)
+        return group_of(path) == 2 or "_norm" in path
+
+    def _first_step(self, variable):
+        return 0 if self._trains_frozen(variable) else self.frozen_steps
 
     def _by_phase(self, frozen, thawed):
         return tf.cond(self._step() < self.frozen_steps, frozen, thawed)

@@ -1,6 +1,7 @@
 """prepare: the images that a config names, read once and split into two sides."""
 
 import csv
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,11 +28,26 @@ class Data:
     validation: np.ndarray
     unreadable: dict
     excluded: frozenset = frozenset()
+    listed: int = 0
 
     def sides(self, training, validation):
-        """The same images split so; what is excluded is left out of the training side."""
-        training = np.array([index for index in training if index not in self.excluded], np.int64)
-        return replace(self, training=training, validation=validation)
+        """The same images split so; what is excluded is left out of the training side.
+
+        Raises UserError if that side then lacks a label.
+        """
+        kept = np.array([index for index in training if index not in self.excluded], np.int64)
+        if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
+            raise UserError("exclude: leaves no training images of a label; expected fewer files")
+        return replace(self, training=kept, validation=validation)
+
+    @property
+    def digest(self):
+        """A SHA-256 of the paths, the labels and what is excluded, in order."""
+        lines = "\n".join(
+            f"{sample.label} {index in self.excluded} {sample.path}"
+            for index, sample in enumerate(self.pixels.samples)
+        )
+        return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
     def samples(self, indices):
         """The samples of these indices."""
@@ -39,8 +55,23 @@ class Data:
 
 
 def load_data(config):
-    """Scan, choose, read and split the images that `config` names: Data. Raises UserError."""
+    """The images of `config`, split into its two sides: Data. Raises UserError."""
+    data = load_images(config)
+    training, validation = splits.split_samples(
+        data.pixels.samples,
+        by=config.split_by,
+        test_size=config.test_size,
+        seed=config.random_state,
+    )
+    return data.sides(training, validation)
+
+
+def load_images(config):
+    """Scan, choose and read the images that `config` names: Data without sides."""
     samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)
+    excluded, listed = set(), 0
+    if config.exclude is not None:
+        excluded, listed = find_excluded(samples, config.exclude, config.train_images)
     samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
@@ -52,16 +83,10 @@ def load_data(config):
         folder=Path(config.output_models) / "cache",
     )
     _check_labels(pixels.samples, config.labels)
-    training, validation = splits.split_samples(
-        pixels.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
-    )
     labels = np.array([sample.label for sample in pixels.samples])
-    excluded = frozenset()
-    if config.exclude is not None:
-        found = find_excluded(pixels.samples, config.exclude, config.train_images)
-        excluded = frozenset(found)
-    data = Data(pixels, labels, training, validation, unreadable, excluded)
-    return data.sides(training, validation)
+    places = [index for index, one in enumerate(pixels.samples) if one.path in excluded]
+    none = np.array([], np.int64)
+    return Data(pixels, labels, none, none, unreadable, frozenset(places), listed)
 
 
 def _check_labels(samples, labels):
@@ -72,16 +97,16 @@ def _check_labels(samples, labels):
 
 
 def find_excluded(samples, listing, folder):
-    """The indices, a set, of the samples that are named in a .csv with a column `path`.
+    """(paths of the samples, a set, that a .csv with a column `path` names, how many it names).
 
     Paths are relative to `folder`, the one of the labels' folders, or to where we are. Raises
     UserError if the listing cannot be read, or names none of the samples.
     """
     listed = _read_paths(Path(listing))
     known = {}
-    for index, sample in enumerate(samples):
-        known[os.path.relpath(sample.path, folder)] = index
-        known[os.path.abspath(sample.path)] = index
+    for sample in samples:
+        known[os.path.relpath(sample.path, folder)] = sample.path
+        known[os.path.abspath(sample.path)] = sample.path
     found = {known.get(os.path.normpath(text), known.get(os.path.abspath(text))) for text in listed}
     found.discard(None)
     if listed and not found:
@@ -89,17 +114,17 @@ def find_excluded(samples, listing, folder):
             f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "
             f"paths like {os.path.relpath(samples[0].path, folder)}; received {listed[0][:200]}"
         )
-    return found
+    return found, len(listed)
 
 
 def _read_paths(listing):
     try:
-        with open(listing, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        with open(listing, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             rows = csv.DictReader(file)
             if "path" not in (rows.fieldnames or ()):
                 raise UserError(f"exclude: expected a column 'path' in the first line of {listing}")
             return [plain_cell(row["path"]) for row in rows if row["path"]]
-    except (OSError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"exclude: cannot read {listing}: {reason}") from None
 
@@ -121,7 +146,8 @@ def describe_sides(config, data):
         parts = ", ".join(f"{printable(label)} {images}" for label, (images, _) in counts.items())
         yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
     if data.excluded:
-        yield f"excluded from training: {len(data.excluded)} images named in {config.exclude}"
+        listing = printable(config.exclude)
+        yield f"excluded: {len(data.excluded)} of {data.listed} files named in {listing}"
 
 
 def steps_in_epoch(config, data):

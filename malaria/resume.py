@@ -1,6 +1,5 @@
 """resume: the state of an unfinished training, kept on disk after each epoch."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, field, replace
@@ -42,7 +41,7 @@ class Progress:
 class ResumePoint:
     """The state of one run below `folder`; runs of other settings have their own.
 
-    identity: as Config.identity. samples: what is trained on; a run only goes on with the same.
+    identity: as Config.identity. A run only goes on with the images that it began with.
     """
 
     def __init__(self, folder, identity):
@@ -58,23 +57,26 @@ class ResumePoint:
                 f"{self.path.parent} to begin anew"
             )
 
-    def save(self, progress, model, samples):
-        """Write everything that the next epoch depends on, whole or not at all."""
+    def save(self, progress, model, digest):
+        """Write everything that the next epoch depends on, whole or not at all.
+
+        digest: of what is trained on, as Data has it.
+        """
         entries = asdict(replace(progress, best_weights=None))
         arrays = _number("state", [_to_numpy(variable) for variable in _state(model)])
         arrays |= _number("best", progress.best_weights or [])
-        text = json.dumps({"progress": entries, "samples": digest_samples(samples)})
+        text = json.dumps({"progress": entries, "samples": digest})
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 
-    def load(self, model, samples):
+    def load(self, model, digest):
         """Set the model as it was saved; return its Progress. Raises UserError if it cannot."""
         with np.load(self.path, allow_pickle=False) as arrays:
             description = json.loads(str(arrays["description"]))
-            if description["samples"] != digest_samples(samples):
+            if description["samples"] != digest:
                 raise UserError(
-                    f"the images have changed since {self.path} was written: expected the same "
-                    "files to go on with; delete that folder to begin anew"
+                    f"the images, or those excluded, have changed since {self.path} was written: "
+                    "expected the same files to go on with; delete that folder to begin anew"
                 )
             for number, variable in enumerate(_state(model)):
                 variable.assign(arrays[f"state{number:04}"])
@@ -91,12 +93,6 @@ class ResumePoint:
         shutil.rmtree(self.path.parent, ignore_errors=True)
         if self.path.parent.parent.is_dir() and not any(self.path.parent.parent.iterdir()):
             self.path.parent.parent.rmdir()
-
-
-def digest_samples(samples):
-    """A SHA-256 of the paths and labels, in order."""
-    lines = "\n".join(f"{sample.label} {sample.path}" for sample in samples)
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _state(model):

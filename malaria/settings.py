@@ -10,6 +10,8 @@ from malaria.config import ANY_SIZE, Augmentation, Config
 from malaria.errors import UsageError, printable
 
 MAX_CONFIG_BYTES = 1_000_000
+# No network of config.ANY_SIZE works on less.
+SMALLEST_SMALL = 16
 
 
 class _Loader(yaml.SafeLoader):
@@ -151,17 +153,30 @@ def _contradictions(config, wrong):
         )
     if config.tta and height != width:
         yield "tta", f"quarter turns need a square image_size; received [{height}, {width}]"
-    if config.small_epochs and config.small_size is None:
-        yield "small_epochs", "expected small_size too, the size of the images of these epochs"
-    if config.small_epochs and config.model not in ANY_SIZE and "model" not in wrong:
-        able = " or ".join(ANY_SIZE)
-        yield "small_epochs", f"expected model {able}, which take any size; received {config.model}"
+    yield from _contradictions_of_small(config, turns, wrong)
     if config.schedule == "fine_tune" and config.model != "xresnet34" and "model" not in wrong:
         yield "schedule", f"fine_tune is for xresnet34; received model {config.model}"
     if config.early_stopping and config.keep == "last":
         yield "keep", "early_stopping goes with keep: best; received last"
     if isinstance(config.threshold, str) and len(config.labels) > 2 and "labels" not in wrong:
         yield "threshold", f"a rule is for two labels; received {_short(config.threshold)}"
+
+
+def _contradictions_of_small(config, turns, wrong):
+    """Pairs (key, problem) of the settings of epochs with smaller images."""
+    if wrong & {"small_epochs", "small_size", "model"}:
+        return
+    if bool(config.small_epochs) != (config.small_size is not None):
+        yield "small_epochs", "expected small_epochs and small_size together, or neither"
+    elif config.small_epochs and config.model not in ANY_SIZE:
+        able = " or ".join(ANY_SIZE)
+        yield "small_epochs", f"expected model {able}, which take any size; received {config.model}"
+    elif config.small_epochs:
+        height, width = config.small_size
+        if turns and height != width:
+            yield "small_size", f"quarter_turns need a square; received [{height}, {width}]"
+        if min(height, width) < SMALLEST_SMALL:
+            yield "small_size", f"expected at least {SMALLEST_SMALL}; received [{height}, {width}]"
 
 
 def _message(problems, origins, path):

@@ -3,7 +3,12 @@
 import os
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
+
+# The file descriptor belongs to all threads: two that hold it back at once would restore each
+# other's file, and stderr would be lost for good.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @contextmanager
@@ -12,9 +17,9 @@ def stderr_kept_back():
 
     For the whole process: nothing else should be telling anything meanwhile.
     """
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        shown = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
             yield

@@ -11,8 +11,9 @@ from malaria.page import Page
 CSV, HTML = "suspects.csv", "suspects.html"
 TITLE = "Suspected labels"
 NOTE = (
-    "Each cell was judged by a network that never saw its patient, and another label is as "
-    "probable for it as it is for cells that bear that label. Label is what the network finds, "
+    "Each cell was judged by a network that did not learn from it, nor from its patient where the "
+    "split is by patient, and finds another label likelier, as sure as of cells that bear that "
+    "label. Label is what the network finds, "
     "true label what the folder says. Look at each; what you find wrong can be left out of "
     "training with the setting exclude."
 )
@@ -22,16 +23,16 @@ HEADER = ("path", "patient", "label", "likelier", "probability of label", "proba
 def find_suspects(labels, probabilities):
     """(indices, likelier labels) of suspected labels, the least probable label first.
 
-    labels: (n,), integers; probabilities: (n, number of labels), out of fold. An image is suspected
-    if another label is as probable for it as, on average, for the images that bear that label;
-    with several such labels the likeliest counts (Northcutt et al. 2021, "confident learning").
+    labels: (n,), integers; probabilities: (n, number of labels), out of fold. Of the labels that
+    are as probable for an image as, on average, for the images that bear them, the likeliest is
+    taken; an image is suspected if that is another than its own (Northcutt et al. 2021, "confident
+    learning").
     """
     each = range(probabilities.shape[1])
     confident = np.array([probabilities[labels == label, label].mean() for label in each])
-    others = np.where(probabilities >= confident, probabilities, -1.0)
-    others[np.arange(len(labels)), labels] = -1.0
-    likelier = others.argmax(axis=1)
-    suspected = np.flatnonzero(others.max(axis=1) > 0)
+    sure = np.where(probabilities >= confident, probabilities, -1.0)
+    likelier = sure.argmax(axis=1)
+    suspected = np.flatnonzero((sure.max(axis=1) > 0) & (likelier != labels))
     given = probabilities[suspected, labels[suspected]]
     suspected = suspected[np.argsort(given, kind="stable")]
     return suspected, likelier[suspected]

@@ -69,7 +69,7 @@ def fit(config, data, device, point, *, resume, show=lambda row: None):
     progress = _begin(point, model, data, resume=resume)
 
     def after_epoch(progress):
-        point.save(progress, model, data.pixels.samples)
+        point.save(progress, model, data.digest)
         show(progress.history[-1])
 
     with _kept(config, progress), _interrupts() as check_interrupt:
@@ -142,11 +142,11 @@ def _load(config):
 def _begin(point, model, data, *, resume):
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
     if resume:
-        progress = point.load(model, data.pixels.samples)
+        progress = point.load(model, data.digest)
         say(f"going on after epoch {progress.epoch}")
         return progress
     progress = Progress()
-    point.save(progress, model, data.pixels.samples)
+    point.save(progress, model, data.digest)
     return progress
 
 

@@ -1,13 +1,15 @@
 """What two parts of the program must say alike."""
 
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from malaria.config import NETWORKS
+from malaria.config import NETWORKS, Augmentation, Config
 from malaria.dataset import Sample
 from malaria.images import PixelFormat, read_image
 from malaria.model import MODELS, build_model
@@ -75,14 +77,31 @@ def test_every_network_is_saved_and_loads_back_with_the_same_answers(tmp_path, n
 
 def test_the_readme_names_every_setting_and_option():
     readme = (TOP / "README.md").read_text(encoding="utf-8")
-    from malaria.config import Augmentation, Config
-
     for key in [*Config.model_fields, *Augmentation.model_fields]:
         assert f"`{key}`" in readme, key
-    for script in ("train.py", "run.py"):
-        source = (TOP / script).read_text(encoding="utf-8")
-        for option in {word.split('"')[0] for word in source.split('add("')[1:]}:
+    for path in ("train.py", "malaria/options.py"):
+        source = (TOP / path).read_text(encoding="utf-8")
+        options = set(re.findall(r'\badd\(\s*"(--\w+)"', source))
+        assert len(options) > 4
+        for option in options:
             assert f"`{option}" in readme, option
+
+
+def test_the_readme_tells_the_defaults_that_there_are():
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    default = Config()
+    told = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", readme, re.MULTILINE))
+    numbers = (
+        *("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing"),
+        *("test_size", "warmup", "random_state", "weight_average", "small_epochs"),
+    )
+    for key in numbers:
+        assert float(told[key]) == getattr(default, key), key
+    for key in Augmentation.model_fields:
+        value = getattr(default.augmentation, key)
+        assert yaml.safe_load(told[key]) == value, key
+    for key in ("keep", "exclude", "early_stopping", "small_size", "train_size"):
+        assert told[key] == "null", key
 
 
 def test_the_readme_shows_the_files_that_there_are():

@@ -59,13 +59,31 @@ def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
     assert sorted(judged) == sorted({sample.patient for sample in samples_of(cells)})
 
 
+def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
+    real, seen = folds.fit, []
+
+    def fit(config, data, *arguments, **options):
+        seen.append([{one.patient for one in data.samples(side)}
+                     for side in (data.training, data.validation)])  # fmt: skip
+        return real(config, data, *arguments, **options)
+
+    monkeypatch.setattr(folds, "fit", fit)
+    cross_validate(settings(cells, tmp_path), 2)
+    every = {sample.patient for sample in samples_of(cells)}
+    assert len(seen) == 2
+    for training, validation in seen:
+        assert training
+        assert not training & validation
+        assert training | validation == every
+
+
 def test_every_file_is_there_and_nothing_unfinished(finished):
     names = {path.name for path in finished.folder.iterdir()}
     pairs = {
         f"fold{n}{end}" for n in range(1, COUNT + 1) for end in (".h5", ".json", ".tflite", ".npy")
     }
     assert names == pairs | {
-        *("folds.csv", "out_of_fold.csv", "metrics.json", "evaluation.txt", "images.json"),
+        *("folds.csv", "out_of_fold.csv", "metrics.json", "evaluation.txt", "images.txt"),
         *("suspects.csv", "suspects.html"),
         *("roc.svg", "reliability.svg", "confusion_matrix.svg"),
     }
@@ -123,7 +141,7 @@ def test_other_images_than_before_are_not_mixed_with_them(tmp_path):
     config = settings(tmp_path / "cells", tmp_path)
     cross_validate(config, 2)
     next((tmp_path / "cells" / LABELS[0]).iterdir()).unlink()
-    with pytest.raises(UserError, match=r"the images have changed since .*: delete"):
+    with pytest.raises(UserError, match=r"have changed since .*: delete"):
         cross_validate(config, 2, resume=True)
 
 
@@ -140,7 +158,7 @@ def test_excluded_images_are_judged_but_not_learnt_from(cells, tmp_path, capsys)
     result = cross_validate(config, 2)
     assert len(rows_of(result.folder / "out_of_fold.csv")) == 24
     text = capsys.readouterr().err
-    assert "excluded from training: 1 images" in text
+    assert "excluded: 1 of 1 files" in text
     trained = [int(line.split()[1]) for line in text.splitlines() if line.startswith("training:")]
     assert sum(trained) == 24 - 1
 
@@ -169,6 +187,37 @@ def test_the_same_seed_gives_the_same_parts(cells):
 
     assert parts(1) == parts(1)
     assert len({str(parts(seed)) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("setting", [{"keep": "best"}, {"early_stopping": 2}])
+def test_an_epoch_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path, setting):
+    with pytest.raises(UsageError, match="expected keep: last and early_stopping: null"):
+        cross_validate(settings(cells, tmp_path, **setting), COUNT)
+
+
+def test_another_list_of_excluded_files_is_another_run(cells, tmp_path):
+    first, second, *_ = (sample.path.name for sample in samples_of(cells))
+    listing = tmp_path / "a.csv"
+    listing.write_text(f"path\nParasitized/{first}\n")
+    config = settings(cells, tmp_path, exclude=str(listing))
+    cross_validate(config, 2)
+    listing.write_text(f"path\nParasitized/{second}\n")
+    with pytest.raises(UserError, match="or those excluded, have changed"):
+        cross_validate(config, 2, resume=True)
+
+
+@pytest.mark.parametrize("content", [None, b"torn", "other shape"])
+def test_damaged_answers_of_a_part_are_told(cells, tmp_path, content):
+    config = settings(cells, tmp_path)
+    answers = cross_validate(config, 2).folder / "fold1.npy"
+    if content is None:
+        answers.unlink()
+    elif content == b"torn":
+        answers.write_bytes(answers.read_bytes()[:100])
+    else:
+        np.save(answers, np.zeros((1, 2), np.float32))
+    with pytest.raises(UserError, match=r"fold1\.npy"):
+        cross_validate(config, 2, resume=True)
 
 
 @pytest.mark.parametrize(

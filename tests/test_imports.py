@@ -49,7 +49,7 @@ ORDER = [
         "epochs",
     ),
     *("finish", "training", "check", "inference", "classify", "gradcam", "report", "page"),
-    *("suspects", "folds"),
+    *("suspects", "out_of_fold", "folds"),
     *("journal", "results", "comparison", "options"),
 ]
 # These bring libraries with them that take seconds, so they are loaded only when they are needed.

@@ -141,8 +141,6 @@ def test_an_empty_config_is_the_defaults(read, text):
         ("positive_label: x", "positive_label: expected one of ['Parasitized', 'Uninfected']; "
          "received 'x'"),
         ("image_size: [3, 4]", "image_size: quarter_turns need a square; received [3, 4]"),
-        ("small_epochs: 1", "small_epochs: expected model compact or xresnet34, which take any "
-         "size; received vgg"),
         ("schedule: fine_tune", "schedule: fine_tune is for xresnet34; received model vgg"),
         ("label_smoothing: 0.5", "label_smoothing: expected less than 0.5; received 0.5"),
         ("keep: first", "keep: expected 'best' or 'last'; received 'first'"),
@@ -315,8 +313,15 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
     [
         ("tta: true\nimage_size: [50, 60]\naugmentation: {}\n",
          "tta: quarter turns need a square image_size; received [50, 60]"),
-        ("model: compact\nsmall_epochs: 2\n", "small_epochs: expected small_size too"),
+        ("model: compact\nsmall_epochs: 2\n", "expected small_epochs and small_size together"),
         ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
+        ("small_epochs: 1\nsmall_size: [48, 48]\n",
+         "small_epochs: expected model compact or xresnet34, which take any size; received vgg"),
+        ("model: compact\nsmall_size: [48, 48]\n", "small_epochs and small_size together"),
+        ("model: compact\nsmall_epochs: 1\nsmall_size: [48, 32]\n",
+         "small_size: quarter_turns need a square; received [48, 32]"),
+        ("model: compact\nsmall_epochs: 1\nsmall_size: [8, 8]\n",
+         "small_size: expected at least 16; received [8, 8]"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_told(problems, text, problem):

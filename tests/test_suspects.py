@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
+from malaria.config import Config
 from malaria.dataset import scan_folder
 from malaria.errors import UserError
-from malaria.prepare import find_excluded
+from malaria.prepare import find_excluded, load_data
 from malaria.suspects import find_suspects, write_suspects
 
 LABELS = ("Parasitized", "Uninfected")
@@ -38,6 +39,14 @@ def test_of_several_other_labels_the_likeliest_is_named():
     more = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.2, 0.5, 0.3]]
     suspected, likelier = find_suspects(labels, np.array([sure[0], sure[1], sure[2], *more]))
     assert (suspected.tolist(), likelier.tolist()) == ([1, 3, 5], [2, 0, 1])
+
+
+def test_a_label_that_the_network_finds_likeliest_is_never_suspected():
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    rows = [[0.60, 0.35, 0.05], [0.2, 0.4, 0.4], [0.3, 0.34, 0.36], [0.3, 0.34, 0.36]]
+    rows += [[0.3, 0.3, 0.4], [0.3, 0.3, 0.4]]
+    suspected, _ = find_suspects(labels, np.array(rows))
+    assert 0 not in suspected
 
 
 @pytest.fixture
@@ -81,14 +90,14 @@ def test_the_page_shows_the_picture_with_both_labels(found):
 
 def test_the_table_is_what_the_setting_exclude_takes(found):
     folder, samples, out = found
-    assert find_excluded(samples, out / "suspects.csv", folder) == {2}
+    assert find_excluded(samples, out / "suspects.csv", folder) == ({samples[2].path}, 1)
 
 
 def test_paths_as_other_tables_write_them_are_taken_too(found, tmp_path):
     folder, samples, _ = found
     listing = tmp_path / "mine.csv"
     listing.write_text(f"path,why\n{samples[1].path},blurred\n{folder / 'gone.png'},\n")
-    assert find_excluded(samples, listing, folder) == {1}
+    assert find_excluded(samples, listing, folder) == ({samples[1].path}, 2)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +125,26 @@ def test_a_list_of_nothing_excludes_nothing(found, tmp_path):
     folder, samples, _ = found
     listing = tmp_path / "mine.csv"
     listing.write_text("path\n")
-    assert find_excluded(samples, listing, folder) == set()
+    assert find_excluded(samples, listing, folder) == (set(), 0)
+
+
+def test_a_list_that_a_spreadsheet_saved_is_taken(found, tmp_path):
+    folder, samples, _ = found
+    listing = tmp_path / "mine.csv"
+    listing.write_bytes(f"path\r\n{samples[1].path}\r\n".encode("utf-8-sig"))
+    assert find_excluded(samples, listing, folder) == ({samples[1].path}, 1)
+
+
+def test_a_list_that_leaves_a_label_without_training_images_is_refused(write_cells, tmp_path):
+    folder = write_cells(patients=(1, 2, 3, 4))
+    samples = scan_folder(folder, LABELS, r"^C(\d+)")
+    listing = tmp_path / "mine.csv"
+    listing.write_text("path\n" + "".join(f"{one.path}\n" for one in samples if one.label == 0))
+    config = Config(
+        train_images=str(folder),
+        output_models=str(tmp_path / "models"),
+        image_size=(50, 50),
+        exclude=str(listing),
+    )
+    with pytest.raises(UserError, match="exclude: leaves no training images of a label"):
+        load_data(config)
