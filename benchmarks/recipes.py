@@ -31,6 +31,10 @@ STRONG = (
     *("augmentation.brightness=0.2", "augmentation.stain=0.2"),
     *("augmentation.zoom=0.2", "augmentation.stretch=0.2"),
 )
+VGG = (
+    *("epochs=5", "learning_rate=1e-3", "batch_size=32", "weight_decay=0"),
+    *("augmentation.zoom=0", "augmentation.stain=0.05"),
+)
 # name: (the file, the settings that differ from it)
 RECIPES = {
     "compact": (COMPACT, EIGHT),
@@ -43,6 +47,9 @@ RECIPES = {
     "compact, average of the weights .98": (COMPACT, EIGHT, "weight_average=0.98"),
     "compact, strong augmentation": (COMPACT, EIGHT, *STRONG),
     "compact, blur, stretch, background": (COMPACT, EIGHT, *ROBUST),
+    "compact, 4 epochs of 48 x 48": (COMPACT, EIGHT, "small_epochs=4", "small_size=[48,48]"),
+    "vgg": ("config.yaml",),
+    "vgg, 5 epochs": ("config.yaml", *VGG),
 }
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
 
