@@ -29,7 +29,8 @@ from malaria.command import Parser, add_debug, run_script
 from malaria.images import find_images, open_image
 from malaria.inference import load_classifier
 from malaria.lite import LiteNetwork, digest_pair, find_sealed
-from malaria.passport import find_pair, read_architecture, sha256_of
+from malaria.machine import usable_cores
+from malaria.passport import find_pair, network_size, read_architecture, sha256_of
 from malaria.synthetic import write_cells
 
 TOP = Path(__file__).resolve().parent.parent
@@ -142,7 +143,7 @@ def measure_folder(pair, cells, rounds):
 
 def open_network(pair):
     digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
-    return LiteNetwork(find_sealed(pair, digest))
+    return LiteNetwork(find_sealed(pair, digest), cores=usable_cores())
 
 
 def rate_ours(pair, cells):
@@ -162,7 +163,7 @@ def find_best_batch(pair):
 
 def rate_bare(pair, batch, seconds=3):
     network = open_network(pair)
-    height, width = network.interpreter.get_input_details()[0]["shape_signature"][1:3]
+    height, width = network_size(read_architecture(pair))
     images = np.random.default_rng(0).random((batch, height, width, 3), np.float32)
     network(images)
     started, count = time.perf_counter(), 0

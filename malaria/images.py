@@ -123,7 +123,10 @@ def open_image(path):
             raise UnreadableImageError("not a regular file")
         with Image.open(path, formats=FORMATS) as image:
             _check_pixels(image)
-            return _to_rgb(ImageOps.exif_transpose(image))
+            # In place, and loaded before the file is closed: each copy costs every picture.
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _to_rgb(image)
     except UnreadableImageError:
         raise
     except Exception as error:
@@ -148,7 +151,7 @@ def _to_rgb(image):
     if image.has_transparency_data:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image.convert("RGBA"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _reason(error):

@@ -168,8 +168,8 @@ def test_help_has_groups_defaults_three_examples_and_fits_a_screen(capsys, monke
     assert said.count("\n  python run.py --") == 3
     assert max(map(len, said.splitlines())) <= 100
     assert "None" not in said
-    described = set(re.findall(r"--\w+", said))
-    assert described == {f"--{name}" for name in [*vars(parse(LEAST)), "help"]}
+    described = set(re.findall(r"--[\w-]+", said))
+    assert described == {f"--{name}" for name in [*vars(parse(LEAST)), "help", "no-tta"]}
 
 
 def test_every_example_in_the_help_can_be_parsed(capsys):

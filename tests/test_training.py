@@ -335,7 +335,7 @@ def test_a_run_does_not_go_on_with_other_images(cells, tmp_path):
     next((moving / "Uninfected").iterdir()).unlink()
     result = run(*command(moving, tmp_path, "--resume"))
     assert result.returncode == 1
-    assert "the images have changed" in result.stderr
+    assert "the images, or those excluded, have changed" in result.stderr
 
 
 def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
