@@ -7,8 +7,7 @@ import numpy as np
 from malaria.augmentation import augment
 from malaria.devices import choose_device, set_determinism
 from malaria.pipeline import encode_labels
-from malaria.prepare import describe_data, load_data, load_images, steps_in_epoch
-from malaria.splits import fold_samples
+from malaria.prepare import describe_data, load_data, load_folds, steps_in_epoch
 from malaria.training import make_model
 
 # The first steps also build the graph and warm the caches.
@@ -39,10 +38,7 @@ def check(config, folds=1):
 
 
 def _first_fold(config, count):
-    data = load_images(config)
-    parts = fold_samples(
-        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
-    )
+    data, parts = load_folds(config, count)
     return data.sides(*parts[0])
 
 

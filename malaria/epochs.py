@@ -2,12 +2,12 @@
 
 import importlib.util
 import math
-import sys
 import time
 
 from tqdm import tqdm
 
 from malaria.backend import keras, tf
+from malaria.command import say
 from malaria.errors import UserError
 
 FIGURES = ("loss", "accuracy")
@@ -93,7 +93,7 @@ def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
     row |= {name: history[name][0] for name in FIGURES}
     row |= {f"val_{name}": checked[name] for name in FIGURES}
     row |= {"learning_rate": rate, "seconds": round(seconds, 1)}
-    print(describe_row(row, epochs), file=sys.stderr, flush=True)
+    say(describe_row(row, epochs))
     if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
         raise UserError("the loss is no longer a number: set a lower learning_rate")
     return row, bar.unaveraged

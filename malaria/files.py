@@ -1,6 +1,7 @@
 """files: write a file whole or not at all."""
 
 import csv
+import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,11 @@ def write_text(path, text):
     """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def write_json(path, content):
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def write_csv(path, header, rows):

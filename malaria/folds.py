@@ -12,9 +12,8 @@ from malaria.errors import UsageError, UserError
 from malaria.files import whole_file, write_text
 from malaria.finish import judge, passport_entries
 from malaria.out_of_fold import part_figures, write_summary
-from malaria.prepare import describe_sides, load_images
+from malaria.prepare import describe_sides, load_folds
 from malaria.resume import ResumePoint
-from malaria.splits import fold_samples
 from malaria.storage import save_pair
 from malaria.training import fit, set_up
 
@@ -38,10 +37,7 @@ def cross_validate(config, count, *, resume=False):
     folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
     _check_folder(folder, resume=resume)
     device = set_up(config)
-    data = load_images(config)
-    parts = fold_samples(
-        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
-    )
+    data, parts = load_folds(config, count)
     _check_images(folder, data.digest)
     for number, (training, validation) in enumerate(parts, start=1):
         say(f"fold {number} of {count}")

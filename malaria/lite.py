@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import threading
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -89,21 +89,25 @@ def is_available():
 class LiteNetwork:
     """A .tflite as a function: (n, height, width, 3) float32 -> its outputs, (n, k) float32.
 
-    Several threads may call it at once, each with an interpreter of its own, made when it first
-    asks: two that work on a batch each are done sooner than one batch shared by two, whose threads
-    wait for each other. cores: of one interpreter.
+    Several threads may call it at once, each with an interpreter of its own; one is made where all
+    are at work. Two that work on a batch each are done sooner than one batch shared by two, whose
+    threads wait for each other. cores: of one interpreter.
     """
 
     def __init__(self, path, cores=1):
         self.path, self.cores = path, cores
-        self.own = threading.local()
-        self.own.interpreter = _Interpreter(path, cores)
-        self.output_count = self.own.interpreter.output_count
+        first = _Interpreter(path, cores)
+        self.output_count = first.output_count
+        self.idle = deque([first])
 
     def __call__(self, images):
-        if not hasattr(self.own, "interpreter"):
-            self.own.interpreter = _Interpreter(self.path, self.cores)
-        return self.own.interpreter(images)
+        try:
+            interpreter = self.idle.pop()
+        except IndexError:
+            interpreter = _Interpreter(self.path, self.cores)
+        outputs = interpreter(images)
+        self.idle.append(interpreter)
+        return outputs
 
 
 class _Interpreter:

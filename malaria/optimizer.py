@@ -5,7 +5,7 @@
 "fine_tune": fastai's of the same name, for a network whose layers are called stem, stage and head.
 """
 
-import re
+import math
 
 from malaria.backend import keras, tf
 
@@ -151,7 +151,7 @@ class FineTune(keras.optimizers.AdamW):
 
 def group_of(path):
     """0 stem, 1 body, 2 head: the layer group of a variable by its path in the network."""
-    layer = re.split("/", path)[0]
+    layer = path.partition("/")[0]
     return 0 if layer.startswith("stem") else 1 if layer.startswith("stage") else 2
 
 
@@ -160,4 +160,4 @@ def _cycle(progress, warmup, start, top, end):
     rising = progress < warmup
     part = tf.where(rising, progress / warmup, (progress - warmup) / (1 - warmup))
     first, last = tf.where(rising, start, top), tf.where(rising, top, end)
-    return first + (last - first) * (1 - tf.cos(part * 3.141592653589793)) / 2
+    return first + (last - first) * (1 - tf.cos(part * math.pi)) / 2

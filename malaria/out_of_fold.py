@@ -1,13 +1,11 @@
 """out_of_fold: the answers of all parts of a cross-validation, put together and written."""
 
-import json
-
 import numpy as np
 
 from malaria import findings, plots
 from malaria.errors import UserError
 from malaria.evaluation import Assessment, reliability
-from malaria.files import write_csv, write_text
+from malaria.files import write_csv, write_json, write_text
 from malaria.metrics import area_under_roc
 from malaria.outcome import write_answers
 from malaria.suspects import write_suspects
@@ -39,9 +37,7 @@ def write_summary(config, data, parts, folder):
     )
     assessment = _assess(data.labels, probabilities, config, samples)
     more = {"folds": len(parts), "split_by": config.split_by, "by_fold": dict(_by_figure(table))}
-    write_text(
-        folder / "metrics.json", json.dumps(findings.to_json(assessment, **more), indent=1) + "\n"
-    )
+    write_json(folder / "metrics.json", findings.to_json(assessment, **more))
     _write_pictures(config, folder, assessment)
     count = write_suspects(
         folder,

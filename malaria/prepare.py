@@ -66,6 +66,15 @@ def load_data(config):
     return data.sides(training, validation)
 
 
+def load_folds(config, count):
+    """(Data without sides, the `count` pairs of sides of a cross-validation). Raises UserError."""
+    data = load_images(config)
+    parts = splits.fold_samples(
+        data.pixels.samples, by=config.split_by, count=count, seed=config.random_state
+    )
+    return data, parts
+
+
 def load_images(config):
     """Scan, choose and read the images that `config` names: Data without sides."""
     samples = dataset.scan_folder(config.train_images, config.labels, config.patient_pattern)

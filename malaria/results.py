@@ -5,17 +5,16 @@ seconds to import, so each class imports what it needs when it is made.
 """
 
 import io
-import json
 import sys
 from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
+from malaria import files
 from malaria.command import say
 from malaria.dataset import FOLDER, PATIENT, make_grouper
 from malaria.errors import UsageError, UserError, printable
-from malaria.files import write_text
 from malaria.images import open_image, read_image
 from malaria.report import Table, format_prediction, wants_colour
 
@@ -134,7 +133,7 @@ class Truth:
 
 def write_json(path, content):
     """Write --metrics and say so."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    files.write_json(path, content)
     say(f"saved {printable(path)}")
 
 
