@@ -20,7 +20,7 @@ def check(config, folds=1):
     folds: how many such trainings there are to be.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
-    device = choose_device(config.devices)
+    device = choose_device(config.devices, config.mixed_precision)
     data = load_data(config) if folds == 1 else _first_fold(config, folds)
     yield from describe_data(config, data)
     steps = steps_in_epoch(config, data)

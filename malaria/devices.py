@@ -1,30 +1,65 @@
 """devices: which CPU or GPUs a training runs on, and a line that says so."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from malaria.backend import keras, tf
-from malaria.machine import nvidia_smi_works, usable_cores
+from malaria.machine import has_bfloat16, nvidia_smi_works, usable_cores
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where to train. strategy: a tf.distribute strategy. name: for people. has_gpu: also more."""
+    """Where to train. strategy: a tf.distribute strategy. name: for people. has_gpu: also more.
+
+    precision: in which numbers to compute, float32, float16 or bfloat16.
+    """
 
     strategy: tf.distribute.Strategy
     name: str
     has_gpu: bool
+    precision: str
 
 
-def choose_device(devices):
-    """The Device for "auto" (the first GPU, else the CPU), "cpu", or "all" (every GPU)."""
+def choose_device(devices, mixed_precision=False):
+    """The Device for "auto" (the first GPU, else the CPU), "cpu", or "all" (every GPU).
+
+    mixed_precision: as choose_precision has it.
+    """
     gpus = [] if devices == "cpu" else tf.config.list_logical_devices("GPU")
+    precision = choose_precision(mixed_precision, has_gpu=bool(gpus))
     if devices == "all" and len(gpus) > 1:
-        strategy = mirror([gpu.name for gpu in gpus])
-        return Device(strategy, f"{len(gpus)} GPUs ({_gpu_name()})", has_gpu=True)
-    if gpus:
-        return Device(tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}", has_gpu=True)
-    name = f"CPU, {usable_cores()} cores{'' if devices == 'cpu' else _why_no_gpu()}"
-    return Device(tf.distribute.get_strategy(), name, has_gpu=False)
+        strategy, name = mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
+    elif gpus:
+        strategy, name = tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}"
+    else:
+        strategy, name = tf.distribute.get_strategy(), f"CPU, {usable_cores()} cores"
+        name += "" if devices == "cpu" else _why_no_gpu()
+    if precision != "float32":
+        name += f", computing in {precision}"
+    elif mixed_precision is True:
+        name += "; mixed_precision is not used: it would be slower on this processor"
+    return Device(strategy, name, bool(gpus), precision)
+
+
+def choose_precision(mixed, *, has_gpu):
+    """In which numbers to compute: "float32", or half as long ones where these are quicker.
+
+    mixed: True; False; or "auto": bfloat16 on a processor with units for it, but never float16,
+    which older GPUs are slower with. Weights and the last layer are float32 in any case.
+    """
+    if has_gpu:
+        return "float16" if mixed is True else "float32"
+    return "bfloat16" if mixed and has_bfloat16() else "float32"
+
+
+@contextmanager
+def computing_in(precision):
+    """Networks that are built meanwhile compute in this precision, and keep to it."""
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def mirror(names):
@@ -46,12 +81,6 @@ def _why_no_gpu():
         f"; nvidia-smi finds a GPU but TensorFlow sees none {built}: "
         "pip install -r requirements-gpu.txt, and compare the driver with what it needs"
     )
-
-
-def set_precision(*, mixed, has_gpu):
-    """Compute in float16 where `mixed` and a GPU allow it, else in float32; return a line or ''."""
-    keras.config.set_dtype_policy("mixed_float16" if mixed and has_gpu else "float32")
-    return "mixed_precision: not used, it helps on GPUs only" if mixed and not has_gpu else ""
 
 
 def set_determinism(seed, *, deterministic):

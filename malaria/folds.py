@@ -7,7 +7,7 @@ import numpy as np
 
 from malaria.backend import keras
 from malaria.command import say
-from malaria.devices import set_determinism, set_precision
+from malaria.devices import set_determinism
 from malaria.errors import UsageError, UserError
 from malaria.files import whole_file, write_text
 from malaria.finish import judge, passport_entries
@@ -96,8 +96,6 @@ def _run_fold(config, data, device, folder, number, folds):
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
-    # Forgotten with the session, and set to float32 for the saving of the part before.
-    set_precision(mixed=config.mixed_precision, has_gpu=device.has_gpu)
     model, progress = fit(config, data, device, point, resume=point.path.exists())
     judged = judge(config, data, model)
     say(f"{name}: " + _describe(part_figures(judged.labels, judged.probabilities, config)))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from malaria.command import say
-from malaria.devices import choose_device, set_determinism, set_precision
+from malaria.devices import choose_device, computing_in, set_determinism
 from malaria.epochs import compile_model, open_board, run_epochs
 from malaria.finish import finish
 from malaria.model import build_model
@@ -17,7 +17,7 @@ from malaria.resume import Progress, ResumePoint
 
 def make_model(config, device, steps_per_epoch):
     """The network that `config` names, compiled, on the device."""
-    with device.strategy.scope():
+    with device.strategy.scope(), computing_in(device.precision):
         model = build_model(
             config.model,
             image_size=config.image_size,
@@ -123,12 +123,10 @@ def _open_board(config):
 
 
 def set_up(config):
-    """Seeds, device and precision, in this order; the device is told."""
+    """Seeds and device, in this order; the device is told."""
     set_determinism(config.random_state, deterministic=config.deterministic)
-    device = choose_device(config.devices)
+    device = choose_device(config.devices, config.mixed_precision)
     say(f"device: {device.name}")
-    if note := set_precision(mixed=config.mixed_precision, has_gpu=device.has_gpu):
-        say(note)
     return device
 
 
@@ -152,11 +150,10 @@ def _begin(point, model, data, *, resume):
 
 def _plain(config, device, model):
     """The same network in float32 on one device, as it is to be saved."""
-    if not device.has_gpu and not config.small_epochs:
+    if not device.has_gpu and device.precision == "float32" and not config.small_epochs:
         # Forget the optimizer, which takes twice the memory of the weights.
         model.compile()
         return model
-    set_precision(mixed=False, has_gpu=device.has_gpu)
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
     plain.set_weights(model.get_weights())
     return plain

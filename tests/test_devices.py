@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from malaria import devices
-from malaria.backend import keras, tf
-from malaria.devices import choose_device, set_precision
-from malaria.machine import nvidia_smi_works, usable_cores
+from malaria import devices, machine
+from malaria.backend import tf
+from malaria.devices import choose_device, choose_precision, computing_in
+from malaria.machine import has_bfloat16, nvidia_smi_works, usable_cores
 from malaria.model import build_model
 
 needs_no_gpu = pytest.mark.skipif(
@@ -100,21 +100,64 @@ def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
     assert choose_device("auto").name == "GPU Some Card"
 
 
-def test_mixed_precision_on_a_cpu_is_declined_with_a_word():
-    assert "GPUs only" in set_precision(mixed=True, has_gpu=False)
-    assert keras.config.dtype_policy().name == "float32"
-    assert set_precision(mixed=False, has_gpu=False) == ""
+@pytest.mark.parametrize(
+    ("mixed", "has_gpu", "has_units", "precision"),
+    [
+        ("auto", False, True, "bfloat16"),
+        ("auto", False, False, "float32"),
+        ("auto", True, True, "float32"),
+        (True, False, True, "bfloat16"),
+        (True, False, False, "float32"),
+        (True, True, False, "float16"),
+        (False, False, True, "float32"),
+        (False, True, True, "float32"),
+    ],
+)
+def test_half_precision_is_used_only_where_it_is_quicker(
+    monkeypatch, mixed, has_gpu, has_units, precision
+):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: has_units)
+    assert choose_precision(mixed, has_gpu=has_gpu) == precision
 
 
-def test_mixed_precision_ends_in_float32_so_that_small_probabilities_survive():
-    try:
-        assert set_precision(mixed=True, has_gpu=True) == ""
+@needs_no_gpu
+def test_the_precision_is_told_where_it_is_not_the_usual_or_not_what_was_asked_for(monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
+    assert choose_device("auto", "auto").name.endswith(", computing in bfloat16")
+    assert "float" not in choose_device("auto", False).name
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: False)
+    assert "mixed_precision is not used" in choose_device("auto", True).name
+    assert "precision" not in choose_device("auto", "auto").name
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_units"),
+    [("fma amx_bf16 avx512f", True), ("fma avx512_bf16", False), ("", False), (None, False)],
+)
+def test_a_processor_has_units_for_bfloat16_if_linux_lists_them(
+    tmp_path, monkeypatch, flags, has_units
+):
+    path = tmp_path / "cpuinfo"
+    if flags is not None:
+        path.write_text(f"model name\t: Some\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(machine, "CPU_INFO", path)
+    assert has_bfloat16() == has_units
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_ends_in_float32_so_that_small_probabilities_survive(precision):
+    with computing_in(precision):
         model = build_model("vgg", image_size=(48, 48), label_count=2)
-        assert model.get_layer("dense1").compute_dtype == "float16"
-        assert model.get_layer("probability").compute_dtype == "float32"
-        assert {str(weight.dtype) for weight in model.weights} == {"float32"}
-    finally:
-        set_precision(mixed=False, has_gpu=False)
+    assert model.get_layer("dense1").compute_dtype == precision
+    assert model.get_layer("probability").compute_dtype == "float32"
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+
+
+def test_the_precision_of_one_network_is_not_that_of_the_next():
+    with pytest.raises(ValueError, match="interrupted"), computing_in("bfloat16"):
+        raise ValueError("interrupted")
+    model = build_model("vgg", image_size=(48, 48), label_count=2)
+    assert model.get_layer("dense1").compute_dtype == "float32"
 
 
 @pytest.fixture

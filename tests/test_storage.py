@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from malaria.backend import keras
+from malaria.devices import computing_in
 from malaria.errors import UserError
 from malaria.passport import KEY, Pair, find_pair, read_architecture, read_passport, sha256_of
 from malaria.storage import load_model, save_pair
@@ -142,11 +143,8 @@ def test_a_compiled_network_is_saved_without_its_loss_and_optimizer(tmp_path):
 
 
 def test_a_network_of_half_precision_loads_as_float32(tmp_path):
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with computing_in("float16"):
         model = sequential()
-    finally:
-        keras.config.set_dtype_policy("float32")
     loaded = load(save_pair(model, tmp_path, "model", ENTRIES))
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     assert predict(loaded).dtype == np.float32

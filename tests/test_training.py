@@ -19,6 +19,7 @@ from malaria.check import check
 from malaria.config import Augmentation, Config
 from malaria.epochs import compile_model, current_learning_rate, run_epochs
 from malaria.errors import UserError
+from malaria.machine import has_bfloat16
 from malaria.model import build_model
 from malaria.optimizer import make_optimizer
 from malaria.passport import find_pair, read_architecture, read_passport, sha256_of
@@ -78,6 +79,19 @@ def test_the_figures_are_those_of_the_saved_weights_on_unchanged_images(finished
     assert np.mean((second > 0.5) == labels) == pytest.approx(outcome.evaluation.accuracy)
     truth = np.where(labels == 1, second, 1 - second)
     assert -np.log(truth).mean() == pytest.approx(outcome.evaluation.loss, abs=1e-4)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no units for bfloat16")
+def test_what_was_trained_in_bfloat16_is_judged_and_saved_in_float32(cells, tmp_path):
+    outcome = train(settings(cells, tmp_path, mixed_precision=True))
+    model = load_model(outcome.pair, read_architecture(outcome.pair))
+    data = load_data(settings(cells, tmp_path))
+    images = data.pixels.read(data.validation).astype(np.float32) / 255
+    with open(outcome.folder / "validation.csv", newline="") as file:
+        told = [float(row["probability of Uninfected"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(model.predict(images, verbose=0)[:, 0], told, atol=1e-5)
+    layers = json.loads(outcome.pair.architecture.read_text())["config"]["layers"]
+    assert "bfloat16" not in json.dumps(layers)
 
 
 def test_the_passport_says_all_that_classifying_needs(finished):
