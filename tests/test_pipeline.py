@@ -31,17 +31,15 @@ def pixels(tmp_path_factory):
     return load_pixels(samples, PixelFormat(SIZE), cache="memory", folder=folder)[0]
 
 
-def batches_of(pixels, *, epoch=0, steps=None, augmentation=NOTHING, seed=3):
-    batches = training_batches(
-        pixels,
-        np.arange(20),
-        batch_size=8,
-        steps=steps,
-        epoch=epoch,
-        seed=seed,
-        augmentation=augmentation,
-    )
-    return [(images.numpy(), labels.numpy()) for images, labels in batches]
+def dataset_of(pixels, **changes):
+    """training_batches of all 20 samples."""
+    settings = {"batch_size": 8, "steps": None, "epoch": 0, "seed": 3, "augmentation": NOTHING}
+    return training_batches(pixels, np.arange(20), **settings | changes)
+
+
+def batches_of(pixels, **changes):
+    """The same as a list of arrays."""
+    return [(images.numpy(), labels.numpy()) for images, labels in dataset_of(pixels, **changes)]
 
 
 def test_an_epoch_shows_every_sample_once_with_its_own_label(pixels):
@@ -124,17 +122,7 @@ def test_the_set_is_never_held_as_float32(pixels):
 
 
 def test_small_images_are_whole_ones_made_smaller(pixels):
-    small = training_batches(
-        pixels,
-        np.arange(20),
-        batch_size=20,
-        steps=None,
-        epoch=0,
-        seed=3,
-        augmentation=NOTHING,
-        size=(16, 16),
-    )
-    [(images, labels)] = [(images.numpy(), labels.numpy()) for images, labels in small]
+    [(images, labels)] = batches_of(pixels, batch_size=20, size=(16, 16))
     [(whole, same)] = [
         (np.concatenate(parts), np.concatenate(others))
         for parts, others in [zip(*batches_of(pixels), strict=True)]
@@ -159,15 +147,7 @@ def test_validation_batches_can_be_seen_from_all_sides(pixels):
 
 def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
     for batches in (
-        training_batches(
-            pixels,
-            np.arange(20),
-            batch_size=8,
-            steps=None,
-            epoch=0,
-            seed=3,
-            augmentation=NOTHING,
-        ),
+        dataset_of(pixels),
         validation_batches(pixels, np.arange(20), batch_size=8),
     ):
         assert batches.options().autotune.enabled is False
