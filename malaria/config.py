@@ -118,7 +118,7 @@ class Config(BaseModel):
 
     cache: Literal["memory", "disk", "none"] = "memory"
     devices: Literal["auto", "cpu", "all"] = "auto"
-    mixed_precision: Flag | Literal["auto"] = "auto"
+    mixed_precision: Literal["auto", True, False] = "auto"
     deterministic: Flag = False
 
     output_models: Text = "models/"

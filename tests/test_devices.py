@@ -120,6 +120,12 @@ def test_half_precision_is_used_only_where_it_is_quicker(
     assert choose_precision(mixed, has_gpu=has_gpu) == precision
 
 
+def test_without_onednn_the_units_for_bfloat16_are_of_no_use(monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert choose_precision(True, has_gpu=False) == "float32"
+
+
 @needs_no_gpu
 def test_the_precision_is_told_where_it_is_not_the_usual_or_not_what_was_asked_for(monkeypatch):
     monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
