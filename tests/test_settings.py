@@ -98,6 +98,10 @@ def test_an_empty_config_is_the_defaults(read, text):
         ("test_size: 1", "test_size: expected less than 1; received 1"),
         ("test_size: 0", "test_size: expected greater than 0; received 0"),
         ("deterministic: 1", "deterministic: expected a valid boolean; received 1"),
+        (
+            "mixed_precision: maybe",
+            "mixed_precision: expected 'auto', True or False; received 'maybe'",
+        ),
         ("labels: [a]", "labels: expected at least 2 items; received ['a']"),
         ("labels: [a, a]", "labels: expected labels that differ; received ['a', 'a']"),
         ("image_size: [1, 2, 3]", "image_size: expected at most 2 items; received [1, 2, 3]"),
