@@ -27,14 +27,10 @@ from malaria.splits import split_samples
 TOP = Path(__file__).resolve().parent.parent
 COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"
 ROBUST = ("augmentation.blur=0.5", "augmentation.stretch=0.1", "augmentation.background=0.1")
-STRONG = (
-    *("augmentation.brightness=0.2", "augmentation.stain=0.2"),
-    *("augmentation.zoom=0.2", "augmentation.stretch=0.2"),
-)
-VGG = (
-    *("epochs=5", "learning_rate=1e-3", "batch_size=32", "weight_decay=0"),
-    *("augmentation.zoom=0", "augmentation.stain=0.05"),
-)
+COLOURS = ("augmentation.brightness=0.2", "augmentation.stain=0.2")
+STRONG = (*COLOURS, "augmentation.zoom=0.2", "augmentation.stretch=0.2")
+VGG, THIRTY_TWO = "config.yaml", ("batch_size=32", "learning_rate=1e-3")
+LIGHT, UPRIGHT = "weight_decay=0.05", "augmentation.rotation=0"
 # name: (the file, the settings that differ from it)
 RECIPES = {
     "compact": (COMPACT, EIGHT),
@@ -48,8 +44,13 @@ RECIPES = {
     "compact, strong augmentation": (COMPACT, EIGHT, *STRONG),
     "compact, blur, stretch, background": (COMPACT, EIGHT, *ROBUST),
     "compact, 4 epochs of 48 x 48": (COMPACT, EIGHT, "small_epochs=4", "small_size=[48,48]"),
-    "vgg": ("config.yaml",),
-    "vgg, 5 epochs": ("config.yaml", *VGG),
+    "vgg": (VGG, EIGHT),
+    "vgg, batches of 32": (VGG, EIGHT, *THIRTY_TWO),
+    "vgg, 16 epochs of batches of 32": (VGG, "epochs=16", *THIRTY_TWO),
+    "vgg, no rotation, decay .05": (VGG, EIGHT, *THIRTY_TWO, UPRIGHT, LIGHT),
+    "vgg, decay .05": (VGG, EIGHT, *THIRTY_TWO, LIGHT),
+    "vgg, no rotation": (VGG, EIGHT, *THIRTY_TWO, UPRIGHT),
+    "vgg, strong colours": (VGG, EIGHT, *THIRTY_TWO, *COLOURS),
 }
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
 

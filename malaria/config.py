@@ -95,14 +95,14 @@ class Config(BaseModel):
     model: Literal[NETWORKS] = "vgg"
     image_size: tuple[Side, Side] = (141, 141)
 
-    epochs: Count = 8
+    epochs: Count = 16
     batch_size: Count = 16
     steps_per_epoch: Count | None = None
     validation_steps: Count | None = None
     learning_rate: Annotated[Number, Field(gt=0, le=10)] = 7e-4
     schedule: Literal["constant", "cosine", "fine_tune"] = "cosine"
     warmup: Share = 0.3
-    weight_decay: Share = 0.05
+    weight_decay: Share = 0.5
     label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.05
     weight_average: Share = 0.0
     small_epochs: Annotated[int, Field(strict=True, ge=0)] = 0
@@ -110,7 +110,7 @@ class Config(BaseModel):
     early_stopping: Count | None = None
     keep: Literal["best", "last"] | None = None
     augmentation: Augmentation = Augmentation(
-        flips=True, quarter_turns=True, zoom=0.1, brightness=0.1, stain=0.1
+        flips=True, quarter_turns=True, rotation=45, zoom=0.1, brightness=0.1, stain=0.1
     )
 
     threshold: Annotated[float | str, BeforeValidator(parse_rule)] = 0.5

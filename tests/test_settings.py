@@ -362,7 +362,7 @@ def test_the_positive_label_is_the_named_one_or_parasitized_or_the_last(labels, 
 @pytest.mark.parametrize(
     "setting",
     ["cache: disk", "devices: cpu", "output_models: x/", "plot_training_data: false",
-     "tensorboard: true", "epochs: 8", "learning_rate: 7e-4"],
+     "tensorboard: true", "epochs: 16", "learning_rate: 7e-4"],
 )  # fmt: skip
 def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read, setting):
     assert read(setting).identity == Config().identity
