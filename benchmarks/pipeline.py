@@ -47,7 +47,7 @@ def main(arguments):
 
 
 def measure(config, steps):
-    device = choose_device(config.devices)
+    device = choose_device(config.devices, config.mixed_precision)
     data = load_data(config)
     model = make_model(config, device, steps_per_epoch=10**6)
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")

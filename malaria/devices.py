@@ -21,7 +21,7 @@ class Device:
     precision: str
 
 
-def choose_device(devices, mixed_precision=False):
+def choose_device(devices, mixed_precision):
     """The Device for "auto" (the first GPU, else the CPU), "cpu", or "all" (every GPU).
 
     mixed_precision: as choose_precision has it.

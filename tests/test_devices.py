@@ -71,7 +71,7 @@ def test_two_devices_give_the_first_steps_loss_of_one():
 @needs_no_gpu
 @pytest.mark.parametrize("devices", ["auto", "cpu", "all"])
 def test_without_a_gpu_the_cpu_is_named(devices):
-    device = choose_device(devices)
+    device = choose_device(devices, False)
     assert device.name.startswith(f"CPU, {usable_cores()} cores")
     assert not device.has_gpu
 
@@ -79,7 +79,7 @@ def test_without_a_gpu_the_cpu_is_named(devices):
 @needs_no_gpu
 def test_a_gpu_that_tensorflow_does_not_see_is_told_with_the_remedy(nvidia_smi):
     nvidia_smi("echo 'GPU 0: Some Card (UUID: GPU-1)'")
-    assert "pip install -r requirements-gpu.txt" in choose_device("auto").name
+    assert "pip install -r requirements-gpu.txt" in choose_device("auto", False).name
 
 
 @needs_no_gpu
@@ -87,7 +87,7 @@ def test_a_gpu_that_tensorflow_does_not_see_is_told_with_the_remedy(nvidia_smi):
 def test_a_driver_that_finds_no_gpu_is_no_reason_to_complain(nvidia_smi, script):
     nvidia_smi(script)
     assert not nvidia_smi_works()
-    assert "nvidia-smi" not in choose_device("auto").name
+    assert "nvidia-smi" not in choose_device("auto", False).name
 
 
 def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
@@ -95,9 +95,9 @@ def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
     monkeypatch.setattr(devices.tf.config, "list_logical_devices", lambda kind: gpus)
     monkeypatch.setattr(devices, "_gpu_name", lambda: "Some Card")
     monkeypatch.setattr(devices, "mirror", lambda names: names)
-    assert choose_device("all").strategy == ["/device:GPU:0", "/device:GPU:1"]
-    assert choose_device("auto").strategy.num_replicas_in_sync == 1
-    assert choose_device("auto").name == "GPU Some Card"
+    assert choose_device("all", False).strategy == ["/device:GPU:0", "/device:GPU:1"]
+    assert choose_device("auto", False).strategy.num_replicas_in_sync == 1
+    assert choose_device("auto", False).name == "GPU Some Card"
 
 
 @pytest.mark.parametrize(
