@@ -28,18 +28,25 @@ def choose_device(devices, mixed_precision):
     """
     gpus = [] if devices == "cpu" else tf.config.list_logical_devices("GPU")
     precision = choose_precision(mixed_precision, has_gpu=bool(gpus))
-    if devices == "all" and len(gpus) > 1:
-        strategy, name = mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
-    elif gpus:
-        strategy, name = tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}"
-    else:
-        strategy, name = tf.distribute.get_strategy(), f"CPU, {usable_cores()} cores"
-        name += "" if devices == "cpu" else _why_no_gpu()
-    if precision != "float32":
-        name += f", computing in {precision}"
-    elif mixed_precision is True:
-        name += "; mixed_precision is not used: it would be slower on this processor"
+    strategy, name = _place(devices, gpus)
+    name += _describe_precision(precision, mixed_precision)
     return Device(strategy, name, bool(gpus), precision)
+
+
+def _place(devices, gpus):
+    """(strategy, its name)."""
+    if devices == "all" and len(gpus) > 1:
+        return mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
+    if gpus:
+        return tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}"
+    name = f"CPU, {usable_cores()} cores{'' if devices == 'cpu' else _why_no_gpu()}"
+    return tf.distribute.get_strategy(), name
+
+
+def _describe_precision(precision, mixed):
+    if precision != "float32":
+        return f", computing in {precision}"
+    return "; mixed_precision is not used: it would be slower on this processor" * (mixed is True)
 
 
 def choose_precision(mixed, *, has_gpu):
