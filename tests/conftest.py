@@ -1,8 +1,14 @@
 """What several test files share."""
 
+import signal
+
 import numpy as np
 import pytest
 from PIL import Image
+
+# A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
+# inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
