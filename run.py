@@ -7,17 +7,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from malaria.classify import classify
-from malaria.command import run_script, say
-from malaria.comparison import compare_models
-from malaria.dataset import make_grouper
-from malaria.errors import UserError, printable
-from malaria.images import KINDS, find_images
-from malaria.inference import load_classifier
-from malaria.journal import Journal
-from malaria.options import parse
-from malaria.report import Summary
-from malaria.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
+from malaria.base.errors import UserError, printable
+from malaria.cli.command import run_script, say
+from malaria.cli.compare import compare_models
+from malaria.cli.options import parse
+from malaria.data.dataset import make_grouper
+from malaria.data.images import KINDS, find_images
+from malaria.inference.classifier import load_classifier
+from malaria.inference.predict import classify
+from malaria.outputs.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
+from malaria.outputs.terminal import Summary
+from malaria.outputs.writers import Journal
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000

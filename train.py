@@ -4,9 +4,9 @@
 import sys
 from argparse import ArgumentTypeError
 
-from malaria.command import Parser, add_debug, run_script
-from malaria.dataset import find_problems
-from malaria.settings import read_config
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.dataset import find_problems
+from malaria.training.config_file import read_config
 
 EXAMPLES = """examples:
   python train.py --config=config.yaml
@@ -41,18 +41,18 @@ def main(arguments):
     config = read_config(options.config, options.set, find_problems=problems_of_data)
     # TensorFlow takes seconds to import; a mistake in the settings is told without it.
     if options.check:
-        from malaria.check import check
+        from malaria.training.dry_run import check
 
         for line in check(config, folds=options.folds):
             print(line, flush=True)
         return
     if options.folds > 1:
-        from malaria.folds import cross_validate
+        from malaria.training.cross_validation import cross_validate
 
         found = cross_validate(config, options.folds, resume=options.resume)
         print(found.text, f"\nall figures and networks: {found.folder}/", sep="\n")
         return
-    from malaria.training import train
+    from malaria.training.trainer import train
 
     outcome = train(config, resume=options.resume)
     print(outcome.text, f"\nmodel: {outcome.pair.weights}\nfigures: {outcome.folder}/", sep="\n")

@@ -24,14 +24,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.classify import BATCH_SIZE, classify
-from malaria.command import Parser, add_debug, run_script
-from malaria.images import find_images, open_image
-from malaria.inference import load_classifier
-from malaria.lite import LiteNetwork, digest_pair, find_sealed
-from malaria.machine import usable_cores
-from malaria.passport import find_pair, network_size, read_architecture, sha256_of
-from malaria.synthetic import write_cells
+from malaria.base.machine import usable_cores
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.images import find_images, open_image
+from malaria.data.synthetic import write_cells
+from malaria.inference.classifier import load_classifier
+from malaria.inference.predict import BATCH_SIZE, classify
+from malaria.saved.metadata import find_pair, network_size, read_architecture, sha256_of
+from malaria.saved.tflite import LiteNetwork, digest_pair, find_sealed
 
 TOP = Path(__file__).resolve().parent.parent
 BATCHES = (1, 4, 8, 16, 32, 64)

@@ -24,8 +24,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.command import Parser, add_debug, run_script
-from malaria.errors import UserError
+from malaria.base.errors import UserError
+from malaria.cli.command import Parser, add_debug, run_script
 
 TOP = Path(__file__).resolve().parent.parent
 CONFIGS = [TOP / "configs" / f"{name}.yaml" for name in ("keras_cnn", "xresnet34", "compact")]

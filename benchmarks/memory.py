@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.command import Parser, add_debug, run_script
-from malaria.synthetic import write_cells
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.synthetic import write_cells
 
 TOP = Path(__file__).resolve().parent.parent
 DRAWN = 100

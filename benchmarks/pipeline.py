@@ -17,15 +17,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.backend import keras, tf
-from malaria.command import Parser, add_debug, run_script
-from malaria.config import Augmentation
-from malaria.devices import choose_device
-from malaria.pipeline import training_batches
-from malaria.prepare import load_data
-from malaria.settings import read_config
-from malaria.synthetic import write_cells
-from malaria.training import make_model
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.loading import load_data
+from malaria.data.synthetic import write_cells
+from malaria.networks.backend import keras, tf
+from malaria.training.batches import training_batches
+from malaria.training.config import Augmentation
+from malaria.training.config_file import read_config
+from malaria.training.devices import choose_device
+from malaria.training.trainer import make_model
 
 ROUNDS = 5
 

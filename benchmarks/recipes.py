@@ -18,11 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.command import Parser, add_debug, run_script
-from malaria.config import Config
-from malaria.dataset import scan_folder
-from malaria.errors import UserError
-from malaria.splits import split_samples
+from malaria.base.errors import UserError
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.dataset import scan_folder
+from malaria.data.splits import split_samples
+from malaria.training.config import Config
 
 TOP = Path(__file__).resolve().parent.parent
 COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"

@@ -21,12 +21,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.classify import Prediction
-from malaria.command import Parser, add_debug, run_script
-from malaria.images import find_images
-from malaria.page import Page
-from malaria.synthetic import LABELS, write_cells
 from tests.test_page_browser import open_browser
+
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.images import find_images
+from malaria.data.synthetic import LABELS, write_cells
+from malaria.inference.predict import Prediction
+from malaria.outputs.html_report import Page
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.
 READY = """

@@ -20,13 +20,13 @@ from PIL import Image, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.bootstrap import measure
-from malaria.command import Parser, add_debug, run_script
-from malaria.dataset import PATIENT_PATTERN, scan_folder
-from malaria.drawing import draw_cell, draw_stain
-from malaria.images import RESAMPLINGS, open_image
-from malaria.inference import load_classifier
-from malaria.tables import align
+from malaria.base.tables import align
+from malaria.cli.command import Parser, add_debug, run_script
+from malaria.data.dataset import PATIENT_PATTERN, scan_folder
+from malaria.data.drawing import draw_cell, draw_stain
+from malaria.data.images import RESAMPLINGS, open_image
+from malaria.evaluation.bootstrap import measure
+from malaria.inference.classifier import load_classifier
 
 SIDE = 128
 BATCH = 64

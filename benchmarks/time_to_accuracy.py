@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.command import Parser, add_debug, run_script
-from malaria.errors import UserError
+from malaria.base.errors import UserError
+from malaria.cli.command import Parser, add_debug, run_script
 
 TOP = Path(__file__).resolve().parent.parent
 EPOCH = re.compile(r"epoch (\d+)/\d+: .*accuracy (\d\.\d+); (\d+) s$")

@@ -14,7 +14,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.drawing import draw_cell, draw_stain
+from malaria.data.drawing import draw_cell, draw_stain
 
 PATIENTS, SIDE, GAP = 9, 84, 6
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from malaria.backend import keras
-from malaria.errors import UserError
+from malaria.base.errors import UserError
+from malaria.networks.backend import keras
 
 
 class Network(NamedTuple):

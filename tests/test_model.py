@@ -6,10 +6,10 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from malaria.backend import keras
-from malaria.config import ANY_SIZE
-from malaria.errors import UserError
+from malaria.base.errors import UserError
 from malaria.model import MODELS, build_model
+from malaria.networks.backend import keras
+from malaria.training.config import ANY_SIZE
 
 # The table in the first original's README: kind of layer, output shape, parameters.
 ORIGINAL = [

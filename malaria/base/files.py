@@ -1,0 +1,70 @@
+"""files: write a file whole or not at all."""
+
+import csv
+import json
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from malaria.base.errors import UserError
+
+# A cell of a spreadsheet that begins with one of these is computed, not shown.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@contextmanager
+def whole_file(path):
+    """Give a temporary path beside `path`; when the block ends well it takes the place of `path`.
+
+    Otherwise it is removed and `path` is as before. Raises UserError if it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        flush(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def flush(path):
+    """Bring the file to the disk, so that a power cut after the rename finds it whole."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path, text):
+    """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def write_json(path, content):
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_csv(path, header, rows):
+    """Write a table as CSV, whole or not at all; no text in it becomes a formula."""
+    with (
+        whole_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerows([safe_cell(value) for value in row] for row in (header, *rows))
+
+
+def plain_cell(text):
+    """The text that `safe_cell` made safe."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
+
+
+def safe_cell(value):
+    """`value`, with an apostrophe before text that a spreadsheet would take for a formula."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+    return f"'{value}" if is_formula else value

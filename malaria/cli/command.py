@@ -1,0 +1,70 @@
+"""command: how every script reads its command line and ends."""
+
+import argparse
+import os
+import sys
+
+from malaria.base.errors import UsageError, UserError, printable
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose mistakes are one line, whose options are not abbreviated.
+
+    The description and the examples are printed as they are written.
+    """
+
+    def __init__(self, **settings):
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message):
+        """Raise UsageError instead of printing the usage and leaving."""
+        raise UsageError(f"{printable(message)}; see {self.prog} --help")
+
+
+def add_debug(parser):
+    """Add --debug, which run_script looks for."""
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
+def say(line):
+    """Tell how things go, on stderr; stdout is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run_script(main, arguments=None):
+    """Run `main(arguments)`; return 0 done, 1 not done, 2 wrong use or 130 interrupted.
+
+    `main` returns a status or None. Errors become one line on stderr; with --debug among the
+    arguments they keep their traceback.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.stderr is None:  # closed by who started us: print would write to stdout instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the process ends
+    try:
+        status = main(arguments) or 0
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output, `head` perhaps, has gone; otherwise Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        print(describe(error), file=sys.stderr)
+        return getattr(error, "exit_status", 1)
+
+
+def describe(error):
+    """A UserError's own line or lines; for anything else one, with its type and how to see more.
+
+    Both are printable: they may quote a stranger's file.
+    """
+    if isinstance(error, UserError):
+        return "error: " + "\n".join(printable(line) for line in str(error).split("\n"))
+    text = printable(" ".join(str(error).split()))
+    return f"error: {type(error).__name__}: {text} (run again with --debug to see where)"

@@ -1,0 +1,182 @@
+"""pixels: read each sample once into one uint8 array, in memory, on disk, or anew each time."""
+
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import __version__ as pillow_version
+from tqdm import tqdm
+
+from malaria.base.errors import UserError, printable
+from malaria.base.files import write_text
+from malaria.base.machine import usable_cores
+from malaria.data.images import PixelFormat, UnreadableImageError, check_image, read_image
+
+# As many pictures wait between reader and writer, so that a large folder does not pile up.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pictures of `samples`, which were all readable.
+
+    stored: (rows, height, width, 3), uint8, or None where each picture is read anew.
+    rows: for each sample its row in `stored`.
+    """
+
+    samples: list
+    pixel_format: PixelFormat
+    stored: np.ndarray | None
+    rows: np.ndarray
+
+    def read(self, indices):
+        """The pictures of these samples, (len(indices), height, width, 3), uint8."""
+        if self.stored is not None:
+            return self.stored[self.rows[indices]]
+        paths = [self.samples[index].path for index in indices]
+        with ThreadPoolExecutor(usable_cores()) as threads:
+            images = list(threads.map(partial(read_image, pixel_format=self.pixel_format), paths))
+        return np.stack(images)
+
+    def forget(self):
+        """Give the memory back; nothing can be read any more. A cache on disk stays."""
+        if self.stored is not None and self.stored.base is None:
+            self.stored.resize(0, refcheck=False)
+
+
+def load_pixels(samples, pixel_format, *, cache, folder, progress=True):
+    """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
+
+    cache: "memory", "disk" (below `folder`, and used again as long as neither the files nor the
+    pixel format change) or "none". Raises UserError if there is no room or nothing is readable.
+    """
+    if cache == "disk":
+        stored, faults = _disk_array(samples, pixel_format, Path(folder), progress)
+    else:
+        stored = _empty_array(len(samples), pixel_format) if cache == "memory" else None
+        faults = _fill(stored, samples, pixel_format, progress)
+    rows = np.array([row for row in range(len(samples)) if row not in faults], dtype=np.int64)
+    if not len(rows):
+        raise UserError(f"none of {len(samples)} images is readable, e.g. {_example(samples)}")
+    unreadable = {samples[row].path: reason for row, reason in faults.items()}
+    return Pixels([samples[row] for row in rows], pixel_format, stored, rows), unreadable
+
+
+def _example(samples):
+    return printable(samples[0].path)
+
+
+def stored_bytes(count, pixel_format):
+    """How many bytes `count` pictures take in memory or on disk."""
+    height, width = pixel_format.size
+    return count * height * width * 3
+
+
+def _empty_array(count, pixel_format):
+    needed = stored_bytes(count, pixel_format)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > 0.8 * available:
+        raise UserError(
+            f"{count} images of {pixel_format.size} need {needed / 1e9:.1f} GB of the "
+            f"{available / 1e9:.1f} GB of memory: set cache: disk, or a smaller image_size"
+        )
+    return np.empty((count, *pixel_format.size, 3), np.uint8)
+
+
+def _fill(stored, samples, pixel_format, progress):
+    """Read every sample into its row; return {row: reason} of the unreadable ones."""
+
+    def read(row):
+        try:
+            if stored is None:
+                check_image(samples[row].path)
+            else:
+                stored[row] = read_image(samples[row].path, pixel_format)
+        except UnreadableImageError as error:
+            return row, str(error)
+        return row, None
+
+    faults = {}
+    with (
+        ThreadPoolExecutor(usable_cores()) as threads,
+        tqdm(total=len(samples), desc="reading images", unit="", disable=_quiet(progress)) as bar,
+    ):
+        for start in range(0, len(samples), CHUNK):
+            rows = range(start, min(start + CHUNK, len(samples)))
+            faults |= {row: fault for row, fault in threads.map(read, rows) if fault}
+            bar.update(len(rows))
+    return faults
+
+
+def _quiet(progress):
+    """What tqdm's `disable` wants: None shows a bar on a terminal only."""
+    return None if progress else True
+
+
+def _disk_array(samples, pixel_format, folder, progress):
+    """The cached array of exactly these files in this format, made if there is none."""
+    target = folder / _digest(samples, pixel_format)
+    if not target.is_dir():
+        _make_disk_array(target, samples, pixel_format, progress)
+    faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
+    stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    return stored, {int(row): reason for row, reason in faults.items()}
+
+
+def _digest(samples, pixel_format):
+    """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
+    digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
+    for sample in samples:
+        entry = (os.path.realpath(sample.path), *_state(sample.path))
+        digest.update(repr(entry).encode())
+    return digest.hexdigest()[:16]
+
+
+def _state(path):
+    """What changes when the file does; a file that cannot be asked is told as unreadable later."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return (error.strerror,)
+    return status.st_size, status.st_mtime_ns
+
+
+def _make_disk_array(target, samples, pixel_format, progress):
+    """Fill a folder beside `target` and rename it, so that a half-made one is never used."""
+    partial_folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        # A killed run may have left one, and numbers of processes come again.
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        partial_folder.mkdir(parents=True)
+        stored = _reserve(partial_folder / "pixels.npy", len(samples), pixel_format)
+        faults = _fill(stored, samples, pixel_format, progress)
+        stored.flush()
+        write_text(partial_folder / "unreadable.json", json.dumps(faults))
+        partial_folder.rename(target)
+    except OSError as error:
+        needed = stored_bytes(len(samples), pixel_format) / 1e6
+        raise UserError(
+            f"cannot write the {needed:.0f} MB cache {target}: {error.strerror or error}; "
+            "make room, or set cache: memory or none"
+        ) from None
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+
+
+def _reserve(path, count, pixel_format):
+    """A .npy file mapped for writing, its disk space taken at once.
+
+    A full disk then is an OSError here; met while writing into the map it would kill the process.
+    """
+    shape = (count, *pixel_format.size, 3)
+    stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    with open(path, "rb+") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+    return stored

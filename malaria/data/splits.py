@@ -1,0 +1,112 @@
+"""splits: choose samples; divide them by patient or by image, once or into parts."""
+
+import numpy as np
+
+from malaria.base.errors import UserError
+
+# So many ways to draw the validation patients are compared for the balance of their labels.
+DRAWS = 100
+
+
+def choose_samples(samples, per_label, *, seed):
+    """At random, but the same for the same seed, `per_label` samples of each label; None: all."""
+    if per_label is None:
+        return list(samples)
+    # RandomState, not default_rng: numpy promises its streams never change.
+    random = np.random.RandomState(seed)
+    chosen = []
+    for label in sorted({sample.label for sample in samples}):
+        members = [sample for sample in samples if sample.label == label]
+        picks = random.permutation(len(members))[:per_label]
+        chosen += [members[pick] for pick in sorted(picks)]
+    return chosen
+
+
+def split_samples(samples, *, by, test_size, seed):
+    """Two sorted index arrays, (training, validation), which together are all `samples`.
+
+    by="patient": no patient is on both sides, and `test_size` is the share of patients;
+    by="image": it is the share of images, the same for each label. Raises UserError if a side
+    would lack a label.
+    """
+    labels = np.array([sample.label for sample in samples])
+    split = _split_by_patient if by == "patient" else _split_by_image
+    training, validation = split(samples, labels, test_size, seed)
+    for side, indices in (("training", training), ("validation", validation)):
+        if len(np.unique(labels[indices])) < len(np.unique(labels)):
+            raise UserError(
+                f"the {side} side lacks a label with {len(samples)} images split by {by}: "
+                "expected more images, or another test_size"
+            )
+    return np.sort(training), np.sort(validation)
+
+
+def _split_by_image(samples, labels, test_size, seed):
+    from sklearn.model_selection import train_test_split  # costs a second that --help need not pay
+
+    every = np.arange(len(samples))
+    try:
+        return train_test_split(every, test_size=test_size, random_state=seed, stratify=labels)
+    except ValueError:
+        raise UserError(
+            f"cannot split {len(samples)} images with test_size {test_size}: "
+            "expected more images, or another test_size"
+        ) from None
+
+
+def _split_by_patient(samples, labels, test_size, seed):
+    """Of DRAWS random draws the one in which each label's share of cells is nearest test_size."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    patients = known_patients(samples)
+    splitter = GroupShuffleSplit(DRAWS, test_size=test_size, random_state=seed)
+    try:
+        draws = list(splitter.split(labels, groups=patients))
+    except ValueError:
+        raise UserError(
+            f"cannot split {len(set(patients))} patients with test_size {test_size}: "
+            "expected more patients, another test_size, or split_by: image"
+        ) from None
+    return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
+
+
+def known_patients(samples):
+    """The patient of each sample. Raises UserError if one has none."""
+    unknown = [sample for sample in samples if sample.patient is None]
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} of {len(samples)} file names tell no patient, such as "
+            f"{unknown[0].path}: expected patient_pattern to match, or split_by: image"
+        )
+    return [sample.patient for sample in samples]
+
+
+def _imbalance(labels, validation, test_size):
+    """How far the validation share of the worst label is from test_size."""
+    shares = np.bincount(labels[validation], minlength=labels.max() + 1) / np.bincount(labels)
+    return np.abs(shares - test_size).max()
+
+
+def fold_samples(samples, *, by, count, seed):
+    """`count` pairs of sorted index arrays, (training, validation); each sample is once validated.
+
+    by="patient": no patient is on both sides of a pair; each label's share is alike in all parts as
+    far as that allows. by="image": at random, each label alike. Raises UserError if it cannot be.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    labels = np.array([sample.label for sample in samples])
+    patients = known_patients(samples) if by == "patient" else None
+    scarcest = min(np.bincount(labels)) if patients is None else len(set(patients))
+    if scarcest < count:
+        kind = "images of each label" if patients is None else "patients"
+        raise UserError(f"--folds: expected at least {count} {kind}; received {scarcest}")
+    kind = StratifiedKFold if patients is None else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=seed)
+    parts = list(splitter.split(labels, labels, groups=patients))
+    for training, validation in parts:
+        if any(len(np.unique(labels[side])) < labels.max() + 1 for side in (training, validation)):
+            raise UserError(
+                f"--folds: a label is missing in a part of {count}: expected fewer parts"
+            )
+    return [(np.sort(training), np.sort(validation)) for training, validation in parts]

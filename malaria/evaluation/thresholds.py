@@ -1,0 +1,103 @@
+"""thresholds: from which probability on an image is called positive.
+
+Everywhere: labels (n,), integers; probabilities (n, 2), in the order of the labels; positive: the
+place of the positive label. An image is called positive if its probability of that label is at
+least the threshold, as in decisions.
+"""
+
+import math
+import re
+
+import numpy as np
+
+from malaria.base.errors import UserError
+from malaria.evaluation.decisions import decide
+
+YOUDEN = "youden"
+SENSITIVITY = re.compile(r"sensitivity>=(\d*\.?\d+)")
+ALLOWED = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
+
+
+def parse_rule(value):
+    """A threshold 0..1 (float), "youden" or "sensitivity>=S", of a number or a text.
+
+    Raises ValueError, which says what is allowed.
+    """
+    text = "".join(str(value).lower().split())
+    if text == YOUDEN or 0 < _target(text) <= 1:
+        return text
+    # A bool is a number to Python; a config's "threshold: yes" means something else.
+    number = math.nan if isinstance(value, bool) else _number(text)
+    if not 0 <= number <= 1:
+        raise ValueError(f"expected {ALLOWED}")
+    return number
+
+
+def choose_threshold(labels, probabilities, *, positive, rule):
+    """The threshold that `rule` picks on these images, 0..1.
+
+    A number is that threshold. "youden" maximises sensitivity + specificity - 1 (Youden 1950), and
+    of equal ones finds more positives. "sensitivity>=S" is the highest with that sensitivity.
+
+    Between two neighbouring probabilities every threshold decides these images alike. The middle
+    is taken: at the edge, an image like one of these could fall on the other side.
+
+    Raises ValueError for another rule, and UserError where a label is absent or there are three.
+    """
+    rule = parse_rule(rule)
+    if isinstance(rule, float):
+        return rule
+    if probabilities.shape[1] != 2:
+        raise UserError(f"threshold {rule}: expected two labels, received {probabilities.shape[1]}")
+    is_positive = np.asarray(labels) == positive
+    positives, negatives = np.sum(is_positive), np.sum(~is_positive)
+    if positives == 0 or negatives == 0:
+        raise UserError(f"threshold {rule}: expected images of both labels, found one label only")
+    values, found, alarms = _cuts(is_positive, probabilities[:, positive])
+    if rule == YOUDEN:
+        # In whole numbers, so that equal ones are equal.
+        return _middle(values, np.argmax(found * negatives - alarms * positives))
+    return _middle(values, np.flatnonzero(found / positives >= _target(rule))[-1])
+
+
+def at_threshold(labels, probabilities, positive, threshold):
+    """{"sensitivity", "specificity"} of the positive label; None where its images are absent."""
+    predicted = decide(probabilities, positive=positive, threshold=threshold) == positive
+    is_positive = np.asarray(labels) == positive
+    return {
+        "sensitivity": _share(predicted[is_positive]),
+        "specificity": _share(~predicted[~is_positive]),
+    }
+
+
+def _target(text):
+    """The S of "sensitivity>=S"; of another text NaN."""
+    match = SENSITIVITY.fullmatch(text)
+    return float(match[1]) if match else math.nan
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _cuts(is_positive, scores):
+    """The m distinct scores, rising, and (m,) counts of positives and of others from each on."""
+    values, place = np.unique(scores, return_inverse=True)
+    found = np.bincount(place[is_positive], minlength=len(values))
+    alarms = np.bincount(place[~is_positive], minlength=len(values))
+    return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
+
+
+def _middle(values, cut):
+    """The threshold from values[cut] on: halfway to the value below it, or to 0."""
+    below = values[cut - 1] if cut else values.dtype.type(0)
+    middle = below + (values[cut] - below) / 2
+    # Between neighbouring floats there is none, and the lower one would decide otherwise.
+    return float(middle if middle > below else values[cut])
+
+
+def _share(correct):
+    return float(correct.mean()) if len(correct) else None

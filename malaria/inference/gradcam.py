@@ -1,0 +1,203 @@
+"""gradcam: where in the cell the network looked, as a heat map and as a picture."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from malaria.base.errors import UserError
+from malaria.base.files import whole_file
+from malaria.networks.backend import keras, tf
+
+# The share of a side that maps must cover. The vgg's last ones cover 0.74 of 141 pixels, but only
+# the middle 0.44 of 64, where maps of an earlier layer find drawn parasites far better.
+COVERED = 0.7
+# RGB of heat 0, 1/4, ... 1, like matplotlib's inferno: ever brighter, so that the colour-blind and
+# a grey printer see the order too.
+HEAT_COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+OPACITY = 0.6  # of the hottest colour; the rest is the cell
+GAP = 4  # pixels between a picture and its overlay
+SUFFIX = ".gradcam.png"
+
+
+class Explainer:
+    """Grad-CAM of one network (Selvaraju et al. 2017, equations 1 and 2).
+
+    Explains by the maps of the last layer that do not pool and that cover most of the image.
+    """
+
+    def __init__(self, model):
+        """model: as load_model gives it. Raises UserError if it has no maps or an unknown end."""
+        copy = _copy_with_logits(model)
+        layer, self._verdict = _split(copy)
+        self._maps = keras.Model(copy.inputs[0], layer.output)
+        self._rows, self._columns = _stretch(copy, layer)
+
+    def heat_maps(self, images, labels):
+        """What in each image speaks for its label: (n, height, width), float32, 0..1.
+
+        images: (n, height, width, 3), float32, as the network takes them; labels: (n,), integers.
+        Each map is scaled by its own maximum; it is all zero if nothing speaks for the label.
+        """
+        maps = self._maps(tf.convert_to_tensor(images, tf.float32), training=False)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(maps)
+            evidence = log_odds(self._verdict(maps, training=False), labels)
+        weights = tf.reduce_mean(tape.gradient(evidence, maps), axis=(1, 2), keepdims=True)
+        heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
+        heat = self._rows @ heat @ self._columns.T
+        hottest = heat.max(axis=(1, 2), keepdims=True)
+        return np.divide(heat, hottest, out=np.zeros_like(heat), where=hottest > 0)
+
+
+def log_odds(logits, labels):
+    """log p - log(1 - p) of each row's label, (n,), from logits (n, 1) or (n, number of labels).
+
+    Unlike p itself it has a gradient where the network is sure.
+    """
+    if logits.shape[1] == 1:  # a sigmoid is the softmax of this and a zero
+        logits = tf.concat([tf.zeros_like(logits), logits], axis=1)
+    chosen = tf.one_hot(labels, logits.shape[1], on_value=True, off_value=False)
+    others = tf.where(chosen, logits.dtype.min, logits)
+    return tf.boolean_mask(logits, chosen) - tf.reduce_logsumexp(others, axis=1)
+
+
+def _copy_with_logits(model):
+    """The same network without its last sigmoid or softmax.
+
+    A copy, since the layers of a Sequential read from a file remember graphs that are not its own.
+    """
+    last = model.layers[-1]
+    if any(isinstance(layer, keras.Model) for layer in model.layers):
+        raise UserError("Grad-CAM: expected a network of plain layers, found one within another")
+    if last.get_config().get("activation") not in ("sigmoid", "softmax"):
+        raise UserError(f"Grad-CAM: expected a sigmoid or a softmax at the end, found {last.name}")
+
+    def clone(layer):
+        change = {"activation": "linear"} if layer is last else {}
+        return type(layer).from_config(layer.get_config() | change)
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _split(model):
+    """The layer to explain by, and the network from its maps to the logits.
+
+    The last one that covers the image; else, the last one. Raises UserError if there is none.
+    """
+    layers = [layer for layer in reversed(model.layers) if _has_maps(layer)]
+    for layer in sorted(layers, key=lambda layer: _covers(model, layer), reverse=True):
+        # Where another path leads past this layer, Keras refuses; before 3.13 only when called.
+        with suppress(ValueError, KeyError):
+            verdict = keras.Model(layer.output, model.outputs[0])
+            verdict(tf.zeros((1, *layer.output.shape[1:])))
+            return layer, verdict
+    raise UserError(
+        "Grad-CAM: expected a network with maps (height, width, channels) of more than one pixel, "
+        f"found none in {model.name}"
+    )
+
+
+def _has_maps(layer):
+    """Whether it puts out (n, height, width, channels) of more than a pixel, and does not pool."""
+    shape = layer.output.shape
+    is_other = hasattr(layer, "pool_size") or isinstance(layer, keras.layers.InputLayer)
+    return not is_other and len(shape) == 4 and shape[1] * shape[2] > 1
+
+
+def _covers(model, layer):
+    _, step = _centres(_layers_before(model, layer))
+    return bool((step * layer.output.shape[1:3] >= COVERED * np.array(_image_size(model))).all())
+
+
+def _image_size(model):
+    return model.inputs[0].shape[1:3]
+
+
+def _stretch(model, layer):
+    """Matrices (height, map height) and (width, map width) that stretch maps over the image.
+
+    Bilinear, each pixel of a map at the middle of its receptive field. Where layers do not pad,
+    this is no even stretch: the vgg's last 26 pixels lie at 18 to 119 of 141.
+    """
+    places = _centres(_layers_before(model, layer))
+    sides = zip(_image_size(model), layer.output.shape[1:3], *places, strict=True)
+    return [_interpolation(*side) for side in sides]
+
+
+def _interpolation(side, map_side, offset, step):
+    """One of the matrices; heat fades towards a border that is far from the outermost pixels."""
+    places = (np.arange(side) - offset) / step
+    nearest = places.clip(0, map_side - 1)
+    weights = (1 - np.abs(nearest[:, None] - np.arange(map_side))).clip(0)
+    beyond = (np.abs(places - nearest) - 0.5).clip(0)  # half a step out is still the pixel's own
+    fading = 1 - beyond / max(1, beyond.max())
+    return (weights * fading[:, None]).astype(np.float32)
+
+
+def _layers_before(model, layer):
+    """The layers from the image to `layer`, in order; where paths join, along the first."""
+    makers = {id(maker.output): maker for maker in model.layers}
+    path = []
+    while layer is not None and not isinstance(layer, keras.layers.InputLayer):
+        path.append(layer)
+        source = layer.input[0] if isinstance(layer.input, list) else layer.input
+        layer = makers.get(id(source))
+    return path[::-1]
+
+
+def _centres(layers):
+    """(offset, step), each (2,), rows and columns: pixel i of the map is at offset + i * step.
+
+    Source: Araujo et al. 2019, Computing receptive fields of convolutional neural networks.
+    """
+    offset, step = np.zeros(2), np.ones(2)
+    for layer in layers:
+        if isinstance(layer, keras.layers.ZeroPadding2D):
+            offset -= step * [before for before, _ in layer.padding]
+        window = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+        if window is not None:
+            reach = (np.array(window) - 1) * getattr(layer, "dilation_rate", 1)
+            offset += step * (reach / 2 - _padding_before(layer, reach))
+            step *= layer.strides
+    return offset, step
+
+
+def _padding_before(layer, reach):
+    """How many zeros padding "same" puts before the first pixel: of what is missing, half."""
+    if layer.padding != "same":
+        return 0
+    given, made = (np.array(end.shape[1:3]) for end in (layer.input, layer.output))
+    return np.maximum((made - 1) * layer.strides + reach + 1 - given, 0) // 2
+
+
+def overlay(picture, heat_map):
+    """The picture under its heat: (height, width, 3), uint8, RGB; where there is none, unchanged.
+
+    picture: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1.
+    """
+    marks = np.linspace(0, 1, len(HEAT_COLOURS))
+    colours = np.stack([np.interp(heat_map, marks, row) for row in np.transpose(HEAT_COLOURS)], -1)
+    return (picture + OPACITY * heat_map[..., None] * (colours - picture)).round().astype(np.uint8)
+
+
+def save_overlay(path, picture, heat_map):
+    """Write the picture and, right of it, its overlay as one PNG, whole or not at all."""
+    gap = np.full((len(picture), GAP, 3), 255, np.uint8)
+    both = np.concatenate([picture, gap, overlay(picture, heat_map)], axis=1)
+    with whole_file(path) as temporary:
+        Image.fromarray(both).save(temporary, format="PNG")
+
+
+def overlay_path(path, *, source, folder):
+    """Where below `folder` the overlay of the picture `path` goes; no two of a folder share one.
+
+    source: the folder it was found in, whose sub-folders are kept, or the picture itself.
+    """
+    path, source = Path(path), Path(source)
+    inside = path != source and path.is_relative_to(source)
+    parents = path.relative_to(source).parts[:-1] if inside else ()
+    return Path(folder, *(part for part in parents if part != ".."), path.name + SUFFIX)

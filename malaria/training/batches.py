@@ -1,0 +1,110 @@
+"""pipeline: samples -> batches of tensors."""
+
+import numpy as np
+
+from malaria.inference.tta import turn
+from malaria.networks.backend import tf
+from malaria.training.augmentation import augment, to_float
+
+# Batches made ahead while the device computes.
+PREFETCH = 2
+
+
+def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augmentation, size=None):
+    """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
+
+    images: (n, height, width, 3), float32, 0..1, augmented; labels: as `encode_labels` says. The
+    same seed and epoch give the same batches, whatever ran before: a resumed run continues exactly.
+    steps: None for one whole pass, else that many full batches, going on through the samples
+    where the epoch before ended. size: (height, width) of the batches' images, if not as stored.
+    """
+    order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
+
+    def prepare(images, labels, number):
+        if size is not None:
+            images = tf.image.resize(images, size, antialias=True)
+        return augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number])), labels
+
+    return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
+
+
+def validation_batches(pixels, indices, *, batch_size, steps=None, view=0):
+    """Batches of (images, labels) as in training, but un-augmented and always in the same order.
+
+    steps: None for all of `indices`, else so many batches of a fixed random choice of them. view:
+    as views.turn takes it.
+    """
+    if steps is not None:
+        indices = np.random.RandomState(0).permutation(indices)[: steps * batch_size]
+
+    def prepare(images, labels, _):
+        return to_float(images), labels
+
+    return _raw_batches(pixels, indices, batch_size, view).map(prepare).prefetch(PREFETCH)
+
+
+def _raw_batches(pixels, order, batch_size, view=0):
+    """Batches (uint8 images, labels, number of the batch) of the samples in this order."""
+    labels = np.array([sample.label for sample in pixels.samples])
+    encoded = encode_labels(labels, label_count=len(np.unique(labels)))
+    height, width = pixels.pixel_format.size
+
+    def batches():
+        for number, start in enumerate(range(0, len(order), batch_size)):
+            batch = order[start : start + batch_size]
+            images = pixels.read(batch)
+            yield turn(images, view) if view else images, encoded[batch], number
+
+    signature = (
+        tf.TensorSpec((None, height, width, 3), tf.uint8),
+        tf.TensorSpec((None, *encoded.shape[1:]), encoded.dtype),
+        tf.TensorSpec((), tf.int32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    length = -(-len(order) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
+
+
+def _options():
+    options = tf.data.Options()
+    # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
+    # for ever longer, half a minute at last.
+    options.autotune.enabled = False
+    # Each element is a whole batch already: MirroredStrategy divides it, files need no sharding.
+    policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.experimental_distribute.auto_shard_policy = policy
+    return options
+
+
+def encode_labels(labels, *, label_count):
+    """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
+
+
+def epoch_order(indices, *, batch_size, steps, epoch, seed):
+    """The samples of one epoch in the order they are shown.
+
+    Passes follow one another without end, each shuffled anew; with `steps` an epoch is a stretch
+    of them and may begin in the middle of a pass.
+    """
+    count = len(indices)
+    size = count if steps is None else steps * batch_size
+    positions = np.arange(epoch * size, (epoch + 1) * size)
+    passes = range(positions[0] // count, positions[-1] // count + 1)
+    shuffled = {number: _shuffle(indices, seed, number) for number in passes}
+    return np.concatenate(
+        [
+            order[positions[positions // count == number] % count]
+            for number, order in shuffled.items()
+        ]
+    )
+
+
+def _shuffle(indices, seed, number):
+    return np.random.RandomState([seed, number]).permutation(indices)
+
+
+def seed_of(seed, epoch):
+    """One 31-bit number of (seed, epoch), so that no two epochs are augmented alike."""
+    return int(np.random.RandomState([seed, epoch]).randint(2**31))

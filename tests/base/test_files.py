@@ -1,0 +1,120 @@
+"""Tests of malaria/files.py."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.base.files import safe_cell, whole_file, write_csv, write_text
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def write_half(path, error):
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_the_file_is_replaced_only_when_the_block_ends_well(tmp_path):
+    path = tmp_path / "figures.txt"
+    path.write_text("old")
+    with whole_file(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["figures.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
+def test_after_a_failure_the_old_content_is_there_and_nothing_else(tmp_path, error):
+    path = tmp_path / "figures.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["figures.txt"]
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b" / "c.txt", "x")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    path = tmp_path / "figures.txt"
+    with pytest.raises(UserError) as caught:
+        write_half(path, OSError(28, "No space left on device"))
+    assert str(caught.value) == f"cannot write {path}: No space left on device"
+    assert names(tmp_path) == []
+
+
+def test_a_file_in_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "models").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*models/a\.txt: "):
+        write_text(tmp_path / "models" / "a.txt", "x")
+
+
+def test_a_folder_in_place_of_the_file_is_told_and_kept(tmp_path):
+    (tmp_path / "a.txt" / "inside").mkdir(parents=True)
+    with pytest.raises(UserError, match="Is a directory"):
+        write_text(tmp_path / "a.txt", "x")
+    assert names(tmp_path) == ["a.txt"]
+    assert names(tmp_path / "a.txt") == ["inside"]
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(UserError, match="name too long"):
+        write_text(tmp_path / ("n" * 250), "x")
+
+
+def test_a_block_that_writes_nothing_leaves_the_old_file(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(UserError, match="No such file"), whole_file(tmp_path / "a.txt"):
+        pass
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_text_is_utf_8_and_undecodable_bytes_stay_as_they_are(tmp_path):
+    write_text(tmp_path / "a.txt", os.fsdecode("ä".encode() + b"\xff"))
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\xff"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-2+3|cmd", "=", "-0.5"]
+)
+def test_text_that_a_spreadsheet_would_compute_is_shown_instead(tmp_path, text):
+    assert safe_cell(text) == f"'{text}"
+    write_csv(tmp_path / "a.csv", ["name", text], [[text, 1]])
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["name", f"'{text}"], [f"'{text}", "1"]]
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, 0, 1e-7, np.float64(-0.25), np.int64(-3), None])
+def test_numbers_stay_numbers(value):
+    assert safe_cell(value) is value
+
+
+@pytest.mark.parametrize("text", ["", "a=b", "C1P1.png", "1-2", "'x", "a\nb", 'say "x", y'])
+def test_other_text_stays_as_it_is_and_comes_back_whole(tmp_path, text):
+    write_csv(tmp_path / "a.csv", ["name", "loss"], [[text, -0.5]])
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["name", "loss"], [text, "-0.5"]]
+
+
+def test_an_undecodable_name_keeps_its_bytes_in_a_table(tmp_path):
+    write_csv(tmp_path / "a.csv", ["path"], [[os.fsdecode(b"cell\xff.png")]])
+    assert (tmp_path / "a.csv").read_bytes() == b"path\r\ncell\xff.png\r\n"
+
+
+def test_a_row_that_fails_leaves_the_old_table(tmp_path):
+    write_csv(tmp_path / "a.csv", ["n"], [[1]])
+    with pytest.raises(ZeroDivisionError):
+        write_csv(tmp_path / "a.csv", ["n"], ([1 / number] for number in (1, 0)))
+    assert (tmp_path / "a.csv").read_bytes() == b"n\r\n1\r\n"
+    assert names(tmp_path) == ["a.csv"]

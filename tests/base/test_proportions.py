@@ -1,0 +1,39 @@
+"""Tests of malaria/shares.py."""
+
+import pytest
+from scipy.stats import binomtest
+
+from malaria.base.proportions import wilson
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (29, 29, 0.8830, 1.0),
+    ],
+)
+def test_the_interval_is_the_published_one(count, total, low, high):
+    assert wilson(count, total) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("count", "total"), [(1, 2), (3, 10), (499, 1000), (13779, 27558)])
+def test_scipy_says_the_same(count, total):
+    expected = binomtest(count, total).proportion_ci(method="wilson")
+    assert wilson(count, total) == pytest.approx((expected.low, expected.high), abs=1e-7)
+
+
+@pytest.mark.parametrize("total", [1, 7, 10**9])
+def test_none_and_all_end_exactly_at_zero_and_one(total):
+    assert wilson(0, total)[0] == 0.0
+    assert wilson(total, total)[1] == 1.0
+    assert 0 < wilson(0, total)[1] < 1
+    assert 0 < wilson(total, total)[0] < 1
+
+
+def test_of_nothing_nothing_is_known():
+    assert wilson(0, 0) == (0.0, 1.0)

@@ -1,0 +1,562 @@
+"""The scripts, started as a user starts them, on a model really trained on drawn cells."""
+
+import csv
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.data.synthetic import write_cells
+
+TOP = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parents[1] / "networks" / "keras2"
+
+
+def run(script, *arguments, folder=TOP, **settings):
+    command = [sys.executable, TOP / script, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with drawn cells and a model trained on them by train.py."""
+    place = tmp_path_factory.mktemp("a place with spaces")
+    write_cells(place / "cells", 10, seed=4, patients=5)
+    result = run(
+        "train.py",
+        f"--config={TOP / 'config.yaml'}",
+        "--set=train_images=cells",
+        "--set=image_size=[48, 48]",
+        "--set=epochs=1",
+        "--set=output_models=made/for it",
+        "--set=plot_training_data=false",
+        folder=place,
+    )
+    assert result.returncode == 0, result.stderr
+    place.joinpath("train.out").write_text(result.stdout)
+    place.joinpath("train.err").write_text(result.stderr)
+    return place
+
+
+@pytest.fixture(scope="module")
+def classified(place):
+    """run.py on all the cells, a broken picture and odd names among them."""
+    folder = place / "to classify"
+    shutil.copytree(place / "cells", folder)
+    one = next((folder / "Uninfected").iterdir())
+    (folder / "größe Zelle №1.PNG").write_bytes(one.read_bytes())
+    (folder / "link.png").symlink_to(one)
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("no picture")
+    Image.open(one).convert("L").save(folder / "grey.png")
+    Image.fromarray(np.asarray(Image.open(one).convert("L")).astype(np.uint16) * 257).save(
+        folder / "sixteen bits.tif"
+    )
+    return folder, run("run.py", "--model=made/for it", f"--image={folder}", folder=place)
+
+
+def rows_of(result):
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def test_training_tells_the_figures_and_where_the_model_is(place):
+    said = place.joinpath("train.out").read_text()
+    assert re.search(
+        r"validation images, threshold 0\.5000: accuracy 0\.\d{4}, .*sensitivity .*AUC", said
+    )
+    path = re.search(r"^model: (.*)$", said, re.MULTILINE)[1]
+    assert (place / path).is_file()
+    assert re.search(r"^epoch 1/1: loss ", place.joinpath("train.err").read_text(), re.MULTILINE)
+
+
+def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classified):
+    folder, result = classified
+    rows = {row[0]: row[1:] for row in rows_of(result)}
+    assert len(rows) == 20 + 5
+    assert rows.pop(str(folder / "broken.jpg")) == ["unreadable", "not a picture of a known kind"]
+    for label, probability in rows.values():
+        assert label in ("Parasitized", "Uninfected")
+        assert 0.5 <= float(probability) <= 1
+
+
+def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
+    _, result = classified
+    assert result.returncode == 1
+    first, share, *groups = result.stderr.splitlines()
+    assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
+    assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
+    assert [line.split()[0] for line in groups] == ["group", *"12345"]
+
+
+def test_odd_names_links_grey_and_16_bit_pictures_are_classified(classified):
+    folder, result = classified
+    rows = {row[0]: row[1:] for row in rows_of(result)}
+    linked = rows[str(folder / "link.png")]
+    assert rows[str(folder / "größe Zelle №1.PNG")] == linked
+    assert rows[str(folder / "link.png")][0] != "unreadable"
+    assert rows[str(folder / "grey.png")] == rows[str(folder / "sixteen bits.tif")]
+
+
+def test_a_single_picture_gives_the_row_it_has_in_its_folder(place, classified):
+    _, whole = classified
+    row = rows_of(whole)[-1]
+    result = run("run.py", "--model=made/for it", f"--image={row[0]}", folder=place)
+    assert result.returncode == 0
+    [[path, label, probability]] = rows_of(result)
+    assert (path, label) == (row[0], row[1])
+    assert float(probability) == pytest.approx(float(row[2]), abs=1e-3)
+
+
+def test_the_model_may_be_named_by_either_half(place):
+    [weights] = (place / "made" / "for it").glob("*.h5")
+    image = next((place / "cells" / "Uninfected").iterdir())
+    by_half = [
+        run("run.py", "--model", half, "--image", image).stdout
+        for half in (weights, weights.with_suffix(".json"))
+    ]
+    assert by_half[0] == by_half[1] != ""
+
+
+def test_a_slice_takes_those_pictures_of_the_listing(place, classified):
+    folder, whole = classified
+    result = run("run.py", "--model=made/for it", "--image", folder, "--slice=2,5", folder=place)
+    assert [row[0] for row in rows_of(result)] == [row[0] for row in rows_of(whole)[2:5]]
+
+
+def test_count_only_counts_what_the_rows_say(place, classified):
+    folder, whole = classified
+    result = run("run.py", "--model=made/for it", "--image", folder, "--count_only", folder=place)
+    labels = [row[1] for row in rows_of(whole)]
+    expected = [[name, str(labels.count(name))] for name in ("Parasitized", "Uninfected")]
+    assert rows_of(result) == [*expected, ["unreadable", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("argument", "made"),
+    [
+        ("--plot", "predictions.png"),
+        ("--plot=grid one.png", "grid one.png"),
+        ("--plot=False", None),
+    ],
+)
+def test_plot_saves_a_grid_and_the_word_false_means_no(place, tmp_path, argument, made):
+    image = place / "cells" / "Uninfected"
+    model = place / "made" / "for it"
+    result = run("run.py", "--model", model, "--image", image, argument, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ([made] if made else [])
+    if made:
+        with Image.open(tmp_path / made) as grid:
+            assert grid.format == "PNG"
+
+
+def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_path):
+    image = next((place / "cells" / "Uninfected").iterdir())
+    for suffix in (".h5", ".json"):
+        shutil.copy(GOLDEN / f"form_2019{suffix}", tmp_path)
+    pair = tmp_path / "form_2019.h5"
+    plain = run("run.py", "--model", pair, "--image", image)
+    assert f"saved {tmp_path}/form_2019.tflite" in plain.stderr
+    named = run("run.py", "--model", pair, "--image", image, "--labels=ill,well")
+    assert "saved" not in named.stderr
+    assert plain.returncode == named.returncode == 0, named.stderr
+    [[_, label, probability]] = rows_of(plain)
+    [[_, name, same]] = rows_of(named)
+    assert {"Parasitized": "ill", "Uninfected": "well"}[label] == name
+    assert float(probability) == pytest.approx(float(same), abs=1e-3)
+    wrong = run("run.py", "--model", pair, "--image", image, "--resize=99,99")
+    assert wrong.returncode == 2
+    assert "--resize: the network takes 20,20" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        ([], 2, "the following arguments are required: --image"),
+        (["--model=none", "--image=cells"], 1, "no model at none"),
+        (["--model=cells", "--image=cells"], 1, "no model in cells"),
+        (["--model=made/for it", "--image=gone.png"], 1, "no file or folder gone.png"),
+        (["--model=made/for it", "--image=empty"], 1, "no pictures in empty"),
+        (["--model=made/for it", "--image=cells", "--slice=3"], 2, "expected two numbers A,B"),
+        (["--model=made/for it", "--image=cells", "--slice=5,2"], 2, "0 <= A < B"),
+        (["--model=made/for it", "--image=cells", "--slice=90,99"], 1, "fewer than 91 pictures"),
+        (["--model=made/for it", "--image=cells", "--plot=a.txt"], 2, "ending in .png"),
+        (["--model=made/for it", "--image=cells", "--labels=a"], 2, "two or more unlike names"),
+        (["--model=made/for it", "--image=cells", "--labels=a,b,c"], 2, "tells 2 labels apart"),
+        (["--model=made/for it", "--image=cells", "--colour"], 2, "unrecognized arguments"),
+        (["--model=made/for it", "--image=cells", "--resume"], 2, "add --output FILE"),
+        (["--model", "a", "b", "--image=cells"], 2, "compared with --evaluate; add it"),
+        (["--model", "a", "b", "--image=c", "--evaluate", "--output=a.csv"], 2, "one --model"),
+        (["--model=made/for it", "--image=unsorted", "--evaluate"], 1, "expected sub-folders of"),
+    ],
+)
+def test_wrong_use_of_run_is_one_line(place, arguments, status, line):
+    place.joinpath("empty").mkdir(exist_ok=True)
+    if not place.joinpath("unsorted").exists():
+        shutil.copytree(place / "cells" / "Uninfected", place / "unsorted")
+    result = run("run.py", *arguments, folder=place)
+    assert result.returncode == status
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert line in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (["--config=gone.yaml"], 2, "cannot read the config gone.yaml"),
+        (["--set=train_images=nowhere"], 2, "train_images: no folder nowhere"),
+        (["--set=model=vgg16", "--set=train_images=cells"], 2, "model: expected 'vgg'"),
+        (["--set=train_images=cells", "--set=image_size=[20,20]"], 1, "at least 42 pixels"),
+        (["--set=train_images=cells", "--set=train_size=99"], 2, "train_size: received 99"),
+    ],
+)
+def test_wrong_use_of_train_is_one_line(place, arguments, status, line):
+    result = run("train.py", f"--config={TOP / 'config.yaml'}", *arguments, folder=place)
+    assert result.returncode == status
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.stderr
+    assert line in result.stderr
+
+
+def test_debug_shows_the_traceback(place):
+    result = run("run.py", "--model=none", "--image=cells", "--debug", folder=place)
+    assert "Traceback" in result.stderr
+
+
+def test_check_trains_nothing(place, tmp_path):
+    result = run(
+        "train.py",
+        f"--config={TOP / 'config.yaml'}",
+        f"--set=train_images={place / 'cells'}",
+        "--set=image_size=[48,48]",
+        "--check",
+        folder=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "estimated time:" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_early_is_no_error(place):
+    command = f"'{sys.executable}' '{TOP / 'run.py'}' '--model=made/for it' --image=cells | head -1"
+    result = subprocess.run(
+        command, shell=True, cwd=place, capture_output=True, text=True, check=True
+    )
+    assert len(result.stdout.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    assert "Error" not in result.stderr
+
+
+def test_names_that_are_no_utf8_are_printed_escaped(place, tmp_path):
+    image = next((place / "cells" / "Uninfected").iterdir())
+    shutil.copy(image, os.fsencode(tmp_path) + b"/a\xff\x1b[31m.png")
+    model = place / "made" / "for it"
+    result = run("run.py", "--model", model, "--image", tmp_path, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert r"a\udcff\x1b[31m.png" in result.stdout
+
+
+@pytest.mark.parametrize("script", ["train.py", "run.py"])
+def test_help_shows_examples(script):
+    result = run(script, "--help")
+    assert result.returncode == 0
+    assert f"python {script}" in result.stdout
+
+
+def copy_pair(place, folder, *suffixes):
+    """Copy those parts of the trained pair into a new folder; return the path of its .h5."""
+    [weights] = (place / "made" / "for it").glob("*.h5")
+    folder.mkdir()
+    for suffix in suffixes:
+        shutil.copy(weights.with_suffix(suffix), folder)
+    return folder / weights.name
+
+
+def write_kinds(cell, folder):
+    """One cell in every kind of picture that is read."""
+    folder.mkdir()
+    with Image.open(cell) as image:
+        colour = image.convert("RGB")
+    kinds = {
+        "rgb.png": colour,
+        "grey.png": colour.convert("L"),
+        "transparent.png": colour.convert("RGBA"),
+        "palette.png": colour.convert("P"),
+        "sixteen.png": Image.fromarray(np.asarray(colour.convert("L")).astype(np.uint16) * 257),
+        "a.jpg": colour,
+        "a.bmp": colour,
+        "a.tif": colour,
+        "a.webp": colour,
+    }
+    kinds["transparent.png"].putalpha(colour.convert("L"))
+    for name, picture in kinds.items():
+        picture.save(folder / name)
+    return folder
+
+
+def probabilities_of(path):
+    """{name of the picture: probabilities} of a .json that --output wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {Path(row["path"]).name: list(row["probabilities"].values()) for row in rows}
+
+
+def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_anew(
+    place, tmp_path
+):
+    kinds = write_kinds(next((place / "cells" / "Parasitized").iterdir()), tmp_path / "kinds")
+    model = copy_pair(place, tmp_path / "models", ".h5", ".json")
+    answers = {}
+    for name in ("keras", "lite"):  # the first start finds no .tflite
+        output = tmp_path / f"{name}.json"
+        result = run("run.py", "--model", model, "--image", kinds, "--output", output)
+        assert result.returncode == 0, result.stderr
+        assert (f"saved {model.with_suffix('.tflite')}" in result.stderr) is (name == "keras")
+        answers[name] = probabilities_of(output)
+    assert len(answers["lite"]) == 9
+    for name, probabilities in answers["keras"].items():
+        # After one epoch all answers lie near each other: 1e-3 would let any pass.
+        assert answers["lite"][name] == pytest.approx(probabilities, abs=1e-5)
+    assert answers["lite"]["grey.png"] != pytest.approx(answers["lite"]["rgb.png"], abs=1e-5)
+    # Sealed to this pair, it is the one that train.py wrote.
+    [made] = (place / "made" / "for it").glob("*.tflite")
+    assert model.with_suffix(".tflite").stat().st_size == made.stat().st_size
+
+
+@pytest.fixture
+def hostile(place, tmp_path):
+    """A folder of pictures whose names are formulas, or no text."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()
+    names = [b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png', b"\xff.png"]
+    for name in names:
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(cell)
+    (folder / "@broken.png").write_bytes(b"nothing")
+    return folder
+
+
+def read_output(path):
+    """The rows of an --output as dictionaries."""
+    if path.suffix == ".csv":
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else [*map(json.loads, text.splitlines())]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_an_output_holds_every_picture_whatever_its_name(place, hostile, tmp_path, suffix):
+    output = tmp_path / f"rows{suffix}"
+    model = place / "made" / "for it"
+    result = run("run.py", "--model", model, "--image=.", "--output", output, folder=hostile)
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 8
+    assert f"saved {output}" in result.stderr
+    rows = read_output(output)
+    found = {row["path"] for row in rows}
+    expected = {str(path.relative_to(hostile)) for path in hostile.iterdir()}
+    if suffix == ".csv":
+        expected = {f"'{name}" if name[0] in "=+-@" else name for name in expected}
+        expected = {name.replace("\udcff", "\\udcff") for name in expected}
+        assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "-", "@")]
+    assert found == expected
+    assert len(rows) == 8
+    assert sum(bool(row["error"]) for row in rows) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile", output.name]
+
+
+def test_on_a_terminal_the_rows_are_a_table_and_no_color_is_heeded(place):
+    for no_color, coloured in (("", True), ("1", False)):
+        said = run_on_terminal(
+            ["--model=made/for it", "--image=cells", "--threshold=0"],
+            folder=place,
+            NO_COLOR=no_color,
+        )
+        rows = [line for line in said.splitlines() if line.endswith(".png")]
+        assert len(rows) == 20
+        assert "\t" not in said
+        red = [row for row in rows if row.startswith("\x1b[31mParasitized\x1b[0m  ")]
+        assert len(red) == (20 if coloured else 0)
+        assert ("\x1b" in said) is coloured
+
+
+def run_on_terminal(arguments, *, folder, **settings):
+    """What run.py says on a pseudo-terminal of 60 columns."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm"} | settings
+    command = [sys.executable, TOP / "run.py", *arguments]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    ):
+        os.close(theirs)
+        said = b""
+        try:
+            while block := os.read(ours, 1 << 16):
+                said += block
+        except OSError:  # so Linux says that the other end is closed
+            pass
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture(scope="module")
+def many(place):
+    """A folder of 2000 links to the drawn cells, which takes seconds to classify."""
+    folder = place / "many"
+    folder.mkdir()
+    cells = sorted((place / "cells").glob("*/*.png"))
+    for number in range(2000):
+        os.link(cells[number % len(cells)], folder / f"C{number % 7}P1_cell_{number}.png")
+    return folder
+
+
+def interrupt(arguments, folder, how):
+    """Start run.py, and send it the signal `how` once some rows are safe; return its status."""
+    with subprocess.Popen(
+        [sys.executable, TOP / "run.py", *arguments],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not any(path.stat().st_size for path in folder.glob("*.partial")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(how)
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+def test_an_interrupted_output_goes_on_and_no_row_is_lost_or_repeated(place, many, tmp_path):
+    model = place / "made" / "for it"
+    arguments = [f"--model={model}", f"--image={many}", "--output=a.csv"]
+    status, said = interrupt(arguments, tmp_path, signal.SIGINT)
+    assert status == 130
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
+    [partial] = tmp_path.iterdir()
+    after_first = partial.read_bytes()
+
+    refused = run("run.py", *arguments, folder=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(
+        f"error: a.csv was interrupted: go on with --resume, or delete {partial.name}\n"
+    )
+    assert partial.read_bytes() == after_first
+
+    # A process killed while it wrote leaves half a row.
+    partial.write_bytes(after_first[:-20])
+    known = partial.read_bytes().count(b"\n")
+    process = subprocess.Popen(
+        [sys.executable, TOP / "run.py", *arguments, "--resume"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while partial.read_bytes().count(b"\n") < known + 64:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "a.csv").exists()
+
+    result = run("run.py", *arguments, "--resume", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    paths = [row["path"] for row in read_output(tmp_path / "a.csv")]
+    assert len(paths) == 2000
+    assert set(paths) == {str(path) for path in many.iterdir()}
+    assert len(result.stdout.splitlines()) == 2000
+    assert re.search(r"^2000 images: ", result.stderr, re.MULTILINE)
+
+
+def test_an_output_that_cannot_begin_is_not_taken_for_interrupted(place, tmp_path):
+    model = place / "made" / "for it"
+    cells = place / "cells" / "Uninfected"
+    arguments = [f"--model={model}", f"--image={cells}", "--output=a.csv"]
+    assert run("run.py", *arguments, "--evaluate", folder=tmp_path).returncode == 1
+    assert list(tmp_path.iterdir()) == []
+    assert run("run.py", *arguments, folder=tmp_path).returncode == 0
+
+
+def test_evaluate_and_report_tell_what_the_answers_are_worth(place, tmp_path):
+    model, cells = place / "made" / "for it", place / "cells"
+    result = run(
+        "run.py", "--model", model, "--image", cells, "--evaluate", "--report=a.html",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^sensitivity +[\d.]+ +\[", result.stderr, re.MULTILINE)
+    assert len(result.stdout.splitlines()) == 20
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["images_by_label"] == {"Parasitized": 10, "Uninfected": 10}
+    assert metrics["intervals"]["resampled"] == "patients"
+    labels = [(Path(row[0]).parent.name, row[1]) for row in rows_of(result)]
+    right = sum(truth == label for truth, label in labels)
+    assert metrics["figures"]["accuracy"]["value"] == pytest.approx(right / 20)
+    assert (tmp_path / "a.html").read_text(encoding="utf-8").count("data:image/jpeg") == 20
+
+
+def test_two_models_are_compared(place, tmp_path):
+    model = copy_pair(place, tmp_path / "other", ".h5", ".json", ".tflite")
+    for path in list(model.parent.iterdir()):
+        path.rename(path.with_name(f"twin{path.suffix}"))
+    result = run(
+        "run.py", "--model", place / "made" / "for it", tmp_path / "other",
+        "--image", place / "cells", "--evaluate", "--metrics=both.json", folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].split() == ["figure", model.stem, "twin"]
+    assert f"twin minus {model.stem}, on the same resamples" in result.stdout
+    both = json.loads((tmp_path / "both.json").read_text(encoding="utf-8"))
+    assert both[model.stem]["figures"] == both["twin"]["figures"]
+
+
+def test_explain_writes_where_the_network_looked_beside_a_report(place, tmp_path):
+    model, cells = place / "made" / "for it", place / "cells"
+    result = run(
+        "run.py", "--model", model, "--image", cells, "--explain=looked", "--report=a.html",
+        "--slice=8,12", folder=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    overlays = sorted(tmp_path.glob("looked/*/*.gradcam.png"))
+    assert [path.parent.name for path in overlays] == ["Parasitized"] * 2 + ["Uninfected"] * 2
+    assert len(result.stdout.splitlines()) == 4
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        (["--threshold=0"], [["Parasitized", "20"], ["Uninfected", "0"]]),
+        (["--threshold=1"], [["Parasitized", "0"], ["Uninfected", "20"]]),
+        (["--review=0,1"], [["Parasitized", "0"], ["Uninfected", "0"], ["review", "20"]]),
+    ],
+)
+def test_thresholds_and_review_decide_what_a_cell_is_called(place, options, counts):
+    result = run(
+        "run.py", "--model=made/for it", "--image=cells", "--count_only", *options, folder=place
+    )
+    assert result.returncode == 0
+    assert rows_of(result) == counts
+
+
+def test_a_regular_expression_groups_the_table(place):
+    arguments = ["--model=made/for it", "--image=cells", r"--group_by=/(Para|Unin)"]
+    result = run("run.py", *arguments, folder=place)
+    _, _, head, *rows = result.stderr.splitlines()
+    assert head.split()[0] == "group"
+    assert [row.split()[0] for row in rows] == ["Para", "Unin"]
+    assert [sum(map(int, row.split()[1:3])) for row in rows] == [10, 10]

@@ -1,0 +1,311 @@
+"""What malaria.archive unpacks, what it refuses, and that it leaves nothing half done."""
+
+import errno
+import hashlib
+import json
+import re
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.cli.command import run_script
+from malaria.data import archive
+
+PICTURES = {
+    "cell_images/Parasitized/C1_a.png": b"one",
+    "cell_images/Parasitized/C2_b.png": b"two" * 1000,
+    "cell_images/Uninfected/C3_c.png": b"three",
+}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder inside tmp_path to work in, so that escapes would be seen beside it."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def make_zip(members=PICTURES, *, path="cells.zip", change=None, name=None, compression=8):
+    """Write a zip; `change(member)` alters the last member's entry in the central directory."""
+    with zipfile.ZipFile(path, "w", compression) as packed:
+        for member_name, content in members.items():
+            packed.writestr(member_name, content)
+        if name is not None:
+            member = zipfile.ZipInfo("x")
+            # Set afterwards, otherwise ZipInfo would mend the name.
+            member.filename = name
+            packed.writestr(member, b"evil")
+        if change:
+            change(packed.filelist[-1])
+    return path
+
+
+def everything_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def assert_refused(place, *reasons):
+    """`unpack` says one line with `reasons` and writes nothing anywhere."""
+    with pytest.raises(UserError) as caught:
+        archive.unpack("cells.zip", "cell_images")
+    message = str(caught.value)
+    assert message.isprintable()
+    for reason in ("cells.zip", *reasons):
+        assert reason in message
+    assert everything_in(place.parent) == ["place", "place/cells.zip"]
+
+
+def test_the_top_folder_becomes_the_destination(place):
+    archive.unpack(make_zip(), "elsewhere")
+    for name, content in PICTURES.items():
+        assert Path(name.replace("cell_images", "elsewhere")).read_bytes() == content
+    assert sorted(path.name for path in place.iterdir()) == ["cells.zip", "elsewhere"]
+
+
+def test_the_marker_holds_the_digest_and_the_number_of_files(place):
+    archive.unpack(make_zip(), "cell_images")
+    digest = hashlib.sha256(Path("cells.zip").read_bytes()).hexdigest()
+    marker = json.loads(Path("cell_images/.complete").read_text(encoding="utf-8"))
+    assert marker == {"sha256": digest, "files": 3}
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [
+        "cell_images/Parasitized/Thumbs.db",
+        "cell_images/.DS_Store",
+        "__MACOSX/cell_images/._C1_a.png",
+        "cell_images/.complete",
+    ],
+)
+def test_what_file_managers_leave_behind_is_skipped(place, litter):
+    archive.unpack(make_zip({**PICTURES, litter: b"{}"}), "cell_images")
+    assert archive.count_files("cell_images") == 3
+    assert archive.is_complete("cell_images")
+    assert everything_in(place / "cell_images") == [
+        ".complete",
+        "Parasitized",
+        "Parasitized/C1_a.png",
+        "Parasitized/C2_b.png",
+        "Uninfected",
+        "Uninfected/C3_c.png",
+    ]
+
+
+def test_folders_of_their_own_are_no_files(place):
+    archive.unpack(make_zip({"cell_images/": b"", "cell_images/Empty/": b"", **PICTURES}), "out")
+    assert archive.is_complete("out")
+
+
+def test_a_folder_is_complete_only_with_its_marker_and_all_its_files(place):
+    assert not archive.is_complete("cell_images")
+    archive.unpack(make_zip(), "cell_images")
+    assert archive.is_complete("cell_images")
+    Path("cell_images/.DS_Store").write_bytes(b"the Finder was here")
+    assert archive.is_complete("cell_images")
+    Path("cell_images/Uninfected/C3_c.png").unlink()
+    assert not archive.is_complete("cell_images")
+
+
+@pytest.mark.parametrize("marker", ["", "[]", "null", '{"sha256": ""}', "\xff"])
+def test_a_marker_that_makes_no_sense_is_no_marker(place, marker):
+    Path("cell_images").mkdir()
+    Path("cell_images/.complete").write_text(marker, encoding="latin-1")
+    assert not archive.is_complete("cell_images")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../evil", "`..`"),
+        ("cell_images/../../evil", "`..`"),
+        ("cell_images/./evil", "`.`"),
+        ("cell_images//evil", "an empty part"),
+        ("/tmp/evil", "an absolute name"),
+        ("C:/evil", "an absolute name"),
+        ("C:evil", "an absolute name"),
+        ("..\\evil", "a backslash"),
+        ("cell_images/a\0.png", "a control character"),
+        ("cell_images/\x1b[2J.png", "a control character"),
+        ("cell_images/two\nlines.png", "a control character"),
+        ("cell_images/gnp.\u202eexe", "a control character"),
+        ("cell_images/" + "a/" * 1000 + "evil", "more than 8 parts"),
+        ("cell_images/Uninfected/C3_c.png", "the name of an earlier member"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_with_a_bad_name_is_refused(place, name, reason):
+    make_zip(name=name)
+    assert_refused(place, f"member {archive.printable(name)} has", reason)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"external_attr": (stat.S_IFLNK | 0o777) << 16}, "a symbolic link"),
+        ({"external_attr": (stat.S_IFIFO | 0o666) << 16}, "a special file"),
+        ({"external_attr": (stat.S_IFCHR | 0o666) << 16}, "a special file"),
+        ({"flag_bits": 1}, "a password"),
+        ({"compress_type": 99}, "an unknown compression"),
+        ({"file_size": 256 * 2**20 + 1}, "over 268435456 bytes"),
+    ],
+)
+def test_a_member_of_a_bad_kind_is_refused(place, attributes, reason):
+    make_zip(change=lambda member: set_all(member, attributes))
+    assert_refused(place, "cell_images/Uninfected/C3_c.png", reason)
+
+
+def set_all(member, attributes):
+    for name, value in attributes.items():
+        setattr(member, name, value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("MEMBERS_LIMIT", 2, "expected at most 2 members, found 3"),
+        ("UNPACKED_LIMIT", 3007, "expected at most 3007 bytes unpacked, found 3008"),
+    ],
+)
+def test_an_archive_that_is_too_much_is_refused(place, monkeypatch, limit, value, reason):
+    make_zip()
+    monkeypatch.setattr(archive, limit, value)
+    assert_refused(place, reason)
+
+
+@pytest.mark.parametrize("wrong_by", [-1, 1])
+def test_a_member_whose_size_is_a_lie_is_refused(place, wrong_by):
+    def lie(member):
+        member.file_size += wrong_by
+
+    make_zip(change=lie)
+    assert_refused(place, "cell_images/Uninfected/C3_c.png")
+
+
+def test_a_member_that_inflates_to_more_than_it_says_is_refused(place):
+    bomb = {**PICTURES, "cell_images/Uninfected/bomb.png": bytes(2**20)}
+    make_zip(bomb, change=lambda member: set_all(member, {"file_size": 5}))
+    assert_refused(place, "bomb.png")
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ({}, "no files"),
+        ({"__MACOSX/a": b""}, "no files"),
+        ({"a.png": b""}, "a.png"),
+        ({"a/1.png": b"", "b/1.png": b""}, "a, b"),
+        ({"a/1.png": b"", "readme.txt": b""}, "a, readme.txt"),
+    ],
+)
+def test_an_archive_without_exactly_one_top_folder_is_refused(place, members, found):
+    make_zip(members)
+    assert_refused(place, f"expected one top folder, found: {found}")
+
+
+def test_what_is_no_zip_is_refused(place):
+    Path("cells.zip").write_text("<html>Please log in</html>")
+    assert_refused(place, "expected a whole zip", "get it again")
+
+
+def test_a_truncated_zip_is_refused(place):
+    content = Path(make_zip()).read_bytes()
+    Path("cells.zip").write_bytes(content[:-30])
+    assert_refused(place, "expected a whole zip")
+
+
+def test_a_damaged_picture_leaves_nothing(place):
+    content = Path(make_zip(compression=zipfile.ZIP_STORED)).read_bytes()
+    Path("cells.zip").write_bytes(content.replace(b"three", b"thxee"))
+    assert_refused(place, "expected a whole zip", "CRC", "C3_c.png")
+
+
+def test_names_that_are_one_on_this_disk_do_not_become_one_picture(place):
+    with zipfile.ZipFile(make_zip()) as packed:
+        member = packed.infolist()[0]
+        archive.write_file(packed, member, place / "a.png")
+        with pytest.raises(FileExistsError):
+            archive.write_file(packed, member, place / "a.png")
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused(place):
+    make_zip({"cell_images/a": b"a file", "cell_images/a/b": b"in a folder"})
+    assert_refused(place, "cannot unpack", "File exists")
+
+
+def test_a_full_disk_leaves_nothing(place, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    make_zip()
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    assert_refused(place, "cannot unpack", "No space left on device")
+
+
+def test_ctrl_c_leaves_nothing(place, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    make_zip()
+    monkeypatch.setattr(shutil, "copyfileobj", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        archive.unpack("cells.zip", "cell_images")
+    assert everything_in(place) == ["cells.zip"]
+
+
+def test_what_an_earlier_try_left_is_no_part_of_the_result(place):
+    Path(".cell_images.partial/Stray").mkdir(parents=True)
+    Path(".cell_images.partial/Stray/old.png").write_bytes(b"old")
+    archive.unpack(make_zip(), "cell_images")
+    assert archive.is_complete("cell_images")
+    assert not Path("cell_images/Stray").exists()
+    assert not Path(".cell_images.partial").exists()
+
+
+def test_a_link_in_place_of_the_partial_folder_is_not_followed(place):
+    precious = place / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    Path(".cell_images.partial").symlink_to(precious)
+    with pytest.raises(UserError, match="cannot unpack"):
+        archive.unpack(make_zip(), "cell_images")
+    assert everything_in(precious) == ["thesis.txt"]
+
+
+def test_an_existing_destination_is_never_touched(place):
+    Path("cell_images").mkdir()
+    Path("cell_images/mine.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="cell_images exists: expected a new folder"):
+        archive.unpack(make_zip(), "cell_images")
+    assert everything_in(place / "cell_images") == ["mine.png"]
+
+
+def test_another_digest_than_the_expected_is_refused(place):
+    make_zip()
+    with pytest.raises(UserError, match=re.escape(f"expected SHA-256 {'0' * 64}, received ")):
+        archive.unpack("cells.zip", "cell_images", sha256="0" * 64)
+    assert everything_in(place) == ["cells.zip"]
+
+
+def test_the_command_unpacks_what_has_the_digest_and_counts_each_label(place, capsys):
+    make_zip()
+    assert run_script(archive.main, ["digest", "cells.zip"]) == 0
+    digest = capsys.readouterr().out.strip().upper()
+    assert run_script(archive.main, ["check", "cell_images"]) == 1
+    command = ["unpack", "cells.zip", "cell_images", "--sha256", digest]
+    assert run_script(archive.main, command) == 0
+    assert run_script(archive.main, ["check", "cell_images"]) == 0
+    assert capsys.readouterr() == ("cell_images/: 2 Parasitized, 1 Uninfected\n", "")
+
+
+def test_the_command_reports_a_missing_archive_in_one_line(place, capsys):
+    assert run_script(archive.main, ["unpack", "none.zip", "cell_images"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: cannot unpack none.zip")
+    assert message.count("\n") == 1

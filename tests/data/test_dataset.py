@@ -1,0 +1,117 @@
+"""Tests of malaria/dataset.py."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from malaria.data.dataset import (
+    Sample,
+    count_samples,
+    find_patient,
+    find_problems,
+    scan_folder,
+)
+from malaria.training.config import Config
+
+PATTERN = Config().patient_pattern
+LABELS = ("Parasitized", "Uninfected")
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("C33P1thinF_IMG_20150619_114756a_cell_179.png", "33"),
+        ("C1_thinF_IMG_20150604_104919_cell_82.png", "1"),
+        ("C100P61ThinF_IMG_20150918_144348_cell_10.png", "100"),
+        ("C139P100NThinF_IMG_20151005_211735_cell_1.png", "139"),
+        ("C84P45ThinF_IMG_20150818_101257_cell_98.png", "84"),
+        ("C118P79ReThinF_IMG_20151002_105735_cell_7.png", "118"),
+        ("C37BP2_thinF_IMG_20150620_131850a_cell_76.png", "37"),
+        ("C51AP12thinF_IMG_20150724_153742_cell_59.png", "51"),
+        ("cell_C33.png", None),
+        ("c33P1.png", None),
+        ("CP1.png", None),
+    ],
+)
+def test_the_patient_is_the_number_after_c(name, patient):
+    assert find_patient(name, re.compile(PATTERN)) == patient
+
+
+def test_two_spellings_of_one_patient_are_one_patient():
+    names = ["C47P8thinF_IMG_20150701_1_cell_1.png", "C47P8ThinF_IMG_20150702_2_cell_2.png"]
+    assert {find_patient(name, re.compile(PATTERN)) for name in names} == {"47"}
+
+
+@pytest.mark.parametrize(("pattern", "patient"), [("^[^-]+", "p7"), ("^(?:q(8)|p)", None)])
+def test_without_a_group_the_whole_match_is_the_patient(pattern, patient):
+    assert find_patient("p7-cell.png", re.compile(pattern)) == patient
+
+
+def test_a_scan_gives_labels_in_order_then_paths_in_order(tmp_path):
+    names = ["Uninfected/C2P1_b.png", "Uninfected/C2P1_a.JPG", "Other/C3P1_d.png"]
+    names += ["Parasitized/odd.bmp", "Parasitized/more/C10P1_c.png", "Parasitized/Thumbs.db"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert scan_folder(tmp_path, LABELS, PATTERN) == [
+        Sample(tmp_path / "Parasitized/odd.bmp", 0, None),
+        Sample(tmp_path / "Parasitized/more/C10P1_c.png", 0, "10"),
+        Sample(tmp_path / "Uninfected/C2P1_a.JPG", 1, "2"),
+        Sample(tmp_path / "Uninfected/C2P1_b.png", 1, "2"),
+    ]
+    assert [sample.label for sample in scan_folder(tmp_path, LABELS[::-1], PATTERN)] == [0, 0, 1, 1]
+
+
+def test_a_count_names_every_label_even_an_empty_one():
+    samples = [Sample(Path("a"), 0, "1"), Sample(Path("b"), 0, "1"), Sample(Path("c"), 0, None)]
+    assert count_samples(samples, LABELS) == {"Parasitized": (3, 1), "Uninfected": (0, 0)}
+
+
+def test_a_good_folder_has_no_problems(write_cells):
+    assert find_problems(write_cells(), LABELS, None) == {}
+    assert find_problems("cells_of_nobody", LABELS, None).keys() == {"train_images"}
+
+
+def test_exactly_enough_images_are_enough(write_cells):
+    folder = write_cells()
+    assert find_problems(folder, LABELS, 4) == {}
+    assert find_problems(folder, LABELS, 5) == {
+        "train_size": "received 5 images per label, but there are only "
+        "{'Parasitized': 4, 'Uninfected': 4}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "problem"),
+    [
+        (
+            [],
+            "train_images",
+            "no folder {folder}; run download.sh, or name another folder",
+        ),
+        (
+            ["Parasitised/a.png", "Uninfected/a.png"],
+            "labels",
+            "no folder for Parasitized in {folder}; the folders there: "
+            "['Parasitised', 'Uninfected']; did you mean Parasitised?",
+        ),
+        (
+            ["x1/a.png", "x2/a.png"],
+            "labels",
+            "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']",
+        ),
+        (
+            ["Parasitized/a.png", "Uninfected/Thumbs.db"],
+            "train_images",
+            "no images in {folder}/Uninfected: expected "
+            ".png, .jpg, .jpeg, .bmp, .tif, .tiff or .webp",
+        ),
+    ],
+)
+def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem):
+    folder = tmp_path / "cells"
+    for name in make:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert find_problems(folder, LABELS, None) == {key: problem.format(folder=folder)}

@@ -1,0 +1,429 @@
+"""What download.sh does with good, slow, broken and hostile servers, each on the loopback."""
+
+import hashlib
+import http.server
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+# Incompressible, so that the archive is long enough to be cut in two.
+PICTURES = {
+    "cell_images/Parasitized/C1_a.png": os.urandom(200_000),
+    "cell_images/Parasitized/C2_b.png": b"two",
+    "cell_images/Uninfected/C3_c.png": b"three",
+}
+RESULT = "cell_images/: 2 Parasitized, 1 Uninfected\n"
+TOOLS = ["bash", "cat", "cp", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
+NEITHER = "true"  # a program that fetches nothing
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` at every address and notes the Range header of each request."""
+
+    daemon_threads = True
+    knows_ranges = True
+    # Where to close the connection, one entry a request; beyond the list, nowhere.
+    cuts = ()
+    # What to answer instead of the content, one status a request.
+    refusals = ()
+
+    def __init__(self, content):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.ranges = []
+        self.url = f"http://127.0.0.1:{self.server_port}/cell_images.zip"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        number = len(self.server.ranges)
+        self.server.ranges.append(self.headers["Range"])
+        if number < len(self.server.refusals):
+            self.send_error(self.server.refusals[number])
+            return
+        start = self.begin(len(self.server.content))
+        stop = self.server.cuts[number] if number < len(self.server.cuts) else None
+        self.wfile.write(self.server.content[start:stop])
+
+    def begin(self, size):
+        """Send the headers; returns where to begin."""
+        start = 0
+        if self.server.knows_ranges and self.headers["Range"]:
+            start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
+        status = 200 if start == 0 else 206 if start < size else 416
+        self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        if status == 416:
+            self.send_header("Content-Range", f"bytes */{size}")
+        self.send_header("Content-Length", str(max(size - start, 0)))
+        self.end_headers()
+        return start
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def content(tmp_path):
+    """The bytes of an honest archive."""
+    return make_zip(tmp_path / "honest.zip")
+
+
+@pytest.fixture
+def server(content):
+    with Server(content) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["curl", "wget"])
+def tool(request):
+    """The one program on PATH that can fetch."""
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    return request.param
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A folder, with a space in its name, that holds download.sh and what it needs."""
+    folder = tmp_path / "my copy"
+    (folder / "malaria").mkdir(parents=True)
+    parts = ("__init__", "errors", "command", "archive")
+    for name in ("download.sh", *(f"malaria/{part}.py" for part in parts)):
+        shutil.copy(REPOSITORY / name, folder / name)
+    return folder
+
+
+def make_zip(path, *, members=PICTURES, link=None):
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, picture in members.items():
+            packed.writestr(name, picture)
+        if link:
+            member = zipfile.ZipInfo(link)
+            member.external_attr = (stat.S_IFLNK | 0o777) << 16
+            packed.writestr(member, "/etc")
+    return path.read_bytes()
+
+
+def make_path(folder, *programs):
+    """Make a folder that, as the PATH, holds `programs` and the usual ones, and python3."""
+    folder.mkdir(exist_ok=True)
+    for name in (*TOOLS, *programs):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(shutil.which(name))
+    write_program(folder / "python3", f'exec "{sys.executable}" "$@"')
+    return folder
+
+
+def write_program(path, script):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # It may be a link to the machine's own program.
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def start(copy, url, content, *, tool="curl", **more):
+    """Begin download.sh from another folder than its own."""
+    environment = {
+        "PATH": str(make_path(copy.parent / f"with {tool}", tool)),
+        "CELL_IMAGES_URL": url,
+        "CELL_IMAGES_SHA256": hashlib.sha256(content).hexdigest(),
+    }
+    return subprocess.Popen(
+        ["bash", str(copy / "download.sh")],
+        cwd=copy.parent,
+        env={**environment, **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def download(copy, url, content, **more):
+    """Run download.sh; returns its exit status, stdout, and stderr as a list of lines."""
+    with start(copy, url, content, **more) as process:
+        out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return process.returncode, out, err.splitlines()
+
+
+def part_of(copy):
+    return copy / "cell_images.zip.part"
+
+
+def assert_whole(copy):
+    """The pictures are there and nothing else was left."""
+    for name, picture in PICTURES.items():
+        assert (copy / name).read_bytes() == picture
+    left = {path.name for path in copy.iterdir()} - {".venv"}
+    assert left == {"cell_images", "download.sh", "malaria"}
+
+
+def assert_failed(copy, answer, *reasons):
+    """One line with `reasons` says why, and there is no trace of a data set."""
+    status, out, lines = answer
+    assert (status, out) == (1, "")
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert errors == lines[-1:]
+    for reason in reasons:
+        assert reason in errors[0]
+    assert not (copy / "cell_images").exists()
+    assert not (copy / ".cell_images.partial").exists()
+
+
+def test_the_archive_is_fetched_unpacked_and_removed(copy, server, content, tool):
+    status, out, lines = download(copy, server.url, content, tool=tool)
+    assert (status, out) == (0, RESULT)
+    assert lines == [
+        f"fetching {server.url}",
+        "unpacking",
+        "removed cell_images.zip.part, which is no longer needed",
+    ]
+    assert server.ranges == [None]
+    assert_whole(copy)
+
+
+def test_the_second_run_has_nothing_to_do(copy, server, content):
+    download(copy, server.url, content)
+    answer = download(copy, server.url, content)
+    assert answer == (0, "cell_images/ is complete: nothing to do\n", [])
+    assert len(server.ranges) == 1
+
+
+def test_a_connection_that_breaks_is_gone_on_with(copy, server, content, tool):
+    server.cuts = [100_000]
+    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
+    assert server.ranges == [None, "bytes=100000-"]
+    assert_whole(copy)
+
+
+def test_a_server_that_is_busy_is_asked_again(copy, server, content, tool):
+    server.refusals = [503]
+    status, out, lines = download(copy, server.url, content, tool=tool)
+    assert (status, out) == (0, RESULT)
+    assert "the server answered 503; trying again" in lines
+
+
+def test_what_an_earlier_run_fetched_is_not_fetched_again(copy, server, content, tool):
+    part_of(copy).write_bytes(content[:150_000])
+    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
+    assert server.ranges == ["bytes=150000-"]
+    assert_whole(copy)
+
+
+def test_a_server_without_ranges_begins_again(copy, server, content, tool):
+    server.knows_ranges = False
+    part_of(copy).write_bytes(content[:150_000])
+    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
+    assert_whole(copy)
+
+
+def test_a_part_that_is_whole_needs_no_server(copy, content):
+    part_of(copy).write_bytes(content)
+    assert download(copy, "http://127.0.0.1:1/", content)[:2] == (0, RESULT)
+    assert_whole(copy)
+
+
+def test_a_part_with_nothing_beyond_it_is_verified(copy, server, content, tool):
+    part_of(copy).write_bytes(content)
+    answer = download(copy, server.url, b"another", tool=tool)
+    assert server.ranges == [f"bytes={len(content)}-"]
+    assert_failed(copy, answer, "expected SHA-256")
+
+
+def test_another_archive_than_the_expected_is_removed(copy, server, tool):
+    answer = download(copy, server.url, b"another", tool=tool)
+    received = hashlib.sha256(server.content).hexdigest()
+    expected = hashlib.sha256(b"another").hexdigest()
+    assert_failed(
+        copy,
+        answer,
+        f"expected SHA-256 {expected}, received {received}; removed it: run bash download.sh again",
+        "set CELL_IMAGES_SHA256",
+    )
+    assert not part_of(copy).exists()
+
+
+def test_the_digest_may_be_written_in_capitals(copy, server, content):
+    digest = hashlib.sha256(content).hexdigest().upper()
+    answer = download(copy, server.url, content, CELL_IMAGES_SHA256=digest)
+    assert answer[:2] == (0, RESULT)
+
+
+@pytest.mark.parametrize(
+    ("evil", "reason"),
+    [
+        ({"members": {**PICTURES, "../evil": b""}}, "`..`"),
+        ({"members": {**PICTURES, "/tmp/evil": b""}}, "an absolute name"),
+        ({"link": "cell_images/Parasitized/link"}, "a symbolic link"),
+    ],
+)
+def test_a_hostile_archive_is_refused(copy, server, tmp_path, evil, reason):
+    server.content = make_zip(tmp_path / "evil.zip", **evil)
+    answer = download(copy, server.url, server.content)
+    assert_failed(copy, answer, reason, "nothing was unpacked")
+    assert not (copy.parent / "evil").exists()
+
+
+def test_a_missing_file_is_said_at_once(copy, server, content, tool):
+    server.refusals = [404, 404]
+    assert_failed(copy, download(copy, server.url, content, tool=tool), server.url, "answered 404")
+    assert len(server.ranges) == 1
+    assert not part_of(copy).exists()
+
+
+def test_an_unknown_host_is_said_at_once(copy, content, tool):
+    # .invalid never exists (RFC 2606).
+    answer = download(copy, "http://nowhere.invalid/cells.zip", content, tool=tool)
+    assert_failed(copy, answer, "nowhere.invalid", "no such host, or no network")
+
+
+def test_a_host_that_never_answers_is_given_up(copy, content, tool):
+    write_program(make_path(copy.parent / f"with {tool}") / "sleep", "")
+    answer = download(copy, "http://127.0.0.1:1/cells.zip", content, tool=tool)
+    assert_failed(copy, answer, "the host does not answer", "5 times", "again to go on")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_said(copy, server, content, tool):
+    part_of(copy).symlink_to("/dev/full")
+    answer = download(copy, server.url, content, tool=tool)
+    assert_failed(copy, answer, "cannot write cell_images.zip.part (is the disk full?)")
+
+
+def test_an_address_that_is_none_is_said(copy, content, tool):
+    answer = download(copy, "gopherx://host/cells.zip", content, tool=tool)
+    assert_failed(copy, answer, "gopherx://host/cells.zip", "expected an http, https or file")
+
+
+def test_a_file_address_needs_neither_tool(copy, content, tmp_path):
+    source = tmp_path / "a b%.zip"
+    source.write_bytes(content)
+    answer = download(copy, source.as_uri(), content, tool=NEITHER)
+    assert answer[:2] == (0, RESULT)
+    assert source.read_bytes() == content
+    assert_whole(copy)
+
+
+def test_a_file_that_is_not_there_is_said(copy, content, tmp_path):
+    answer = download(copy, f"file://{tmp_path}/none.zip", content)
+    assert_failed(copy, answer, "cannot copy", "none.zip")
+
+
+def test_a_machine_without_curl_and_wget_is_told(copy, content):
+    answer = download(copy, "http://127.0.0.1:1/", content, tool=NEITHER)
+    assert_failed(copy, answer, "expected curl or wget, found neither")
+
+
+def test_a_machine_without_python_is_told(copy, content):
+    write_program(copy.parent / "old" / "python3", "exit 1")
+    for name in TOOLS:
+        (copy.parent / "old" / name).symlink_to(shutil.which(name))
+    answer = download(copy, "http://127.0.0.1:1/", content, PATH=str(copy.parent / "old"))
+    assert_failed(copy, answer, "expected Python 3.10 or newer")
+
+
+def test_a_folder_of_somebody_else_is_not_touched(copy, server, content):
+    (copy / "cell_images").mkdir()
+    (copy / "cell_images/mine.png").write_bytes(b"mine")
+    status, out, lines = download(copy, server.url, content)
+    assert (status, out) == (1, "")
+    assert lines == [
+        "error: cell_images exists and was not made by download.sh; move it away and run again"
+    ]
+    assert [path.name for path in (copy / "cell_images").iterdir()] == ["mine.png"]
+    assert server.ranges == []
+
+
+def test_a_data_set_that_lost_a_picture_is_not_touched(copy, server, content):
+    download(copy, server.url, content)
+    (copy / "cell_images/Uninfected/C3_c.png").unlink()
+    status, _, lines = download(copy, server.url, content)
+    assert status == 1
+    assert "has lost or gained files" in lines[0]
+    assert len(server.ranges) == 1
+
+
+def test_arguments_are_wrong_use(copy):
+    command = ["bash", str(copy / "download.sh"), "--fast"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("usage: bash download.sh")
+
+
+def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, server, content):
+    killer = (
+        "import os, runpy, shutil, sys; "
+        "shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9); "
+        "runpy.run_module('malaria.archive', run_name='__main__', alter_sys=True)"
+    )
+    write_program(
+        copy / ".venv/bin/python",
+        f'case "$*" in "-m malaria.archive unpack"*) shift 2; exec "{sys.executable}" -c "{killer}"'
+        f' "$@" ;; esac\nexec "{sys.executable}" "$@"',
+    )
+    assert download(copy, server.url, content)[0] == 128 + signal.SIGKILL
+    assert (copy / ".cell_images.partial").exists()
+    assert not (copy / "cell_images").exists()
+
+    shutil.rmtree(copy / ".venv")
+    assert download(copy, server.url, content)[:2] == (0, RESULT)
+    assert len(server.ranges) == 1
+    assert_whole(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("SIGINT", 130), ("SIGKILL", -9)], ids=["ctrl-c", "kill"]
+)
+def test_stopped_while_it_fetches_it_goes_on_the_next_time(copy, server, content, name, status):
+    write_program(
+        make_path(copy.parent / "with curl") / "curl",
+        f"printf half > '{part_of(copy)}'; touch '{copy.parent}/begun'; exec sleep 30",
+    )
+    (copy.parent / "with curl/touch").symlink_to(shutil.which("touch"))
+    with start(copy, server.url, content) as process:
+        wait_for(copy.parent / "begun")
+        os.killpg(process.pid, getattr(signal, name))
+        lines = process.communicate(timeout=10)[1].splitlines()
+    assert process.returncode == status
+    assert part_of(copy).read_bytes() == b"half"
+    if name == "SIGINT":
+        assert lines[-1].startswith("interrupted: what arrived is kept in cell_images.zip.part")
+        assert lines[-1].endswith("run bash download.sh again to go on")
+
+    part_of(copy).write_bytes(content[:10])
+    (copy.parent / "with curl/curl").unlink()
+    assert download(copy, server.url, content)[:2] == (0, RESULT)
+    assert server.ranges == ["bytes=10-"]
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never appeared"
+        time.sleep(0.01)
+
+
+def test_the_default_is_the_archive_of_the_nlm():
+    script = (REPOSITORY / "download.sh").read_text(encoding="utf-8")
+    assert "https://data.lhncbc.nlm.nih.gov/public/Malaria/cell_images.zip" in script
+    assert "0a949556b2414159b5100192609805376654c4266d8d187be9b1922fad43c668" in script

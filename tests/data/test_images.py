@@ -1,0 +1,308 @@
+"""Tests of malaria/images.py."""
+
+import os
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from malaria.base.errors import UserError
+from malaria.data.images import (
+    MAX_PIXELS,
+    PixelFormat,
+    UnreadableImageError,
+    check_image,
+    find_images,
+    is_image_name,
+    read_image,
+)
+
+RANDOM = np.random.default_rng(5)
+HEIGHT, WIDTH = 12, 10
+# Smooth, so that JPEG and WebP change it little.
+ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
+RGB = np.stack([ROWS * 20, COLUMNS * 25, 255 - ROWS * 20], axis=2).astype(np.uint8)
+GREY = RGB[:, :, 0]
+DEEP = (GREY.astype(np.uint16) << 8) + 37
+ALPHA = np.where(COLUMNS < 5, 0, 255).astype(np.uint8)
+SAME_SIZE = PixelFormat((HEIGHT, WIDTH))
+THREE_GREYS = np.stack([GREY] * 3, axis=2)
+ON_BLACK = np.where(ALPHA[:, :, None] == 0, 0, RGB)
+
+
+def palette(array):
+    return Image.fromarray(array).quantize(256, dither=Image.Dither.NONE)
+
+
+def with_alpha(*arrays):
+    return Image.fromarray(np.dstack([*arrays, ALPHA]))
+
+
+def palette_with_transparency():
+    image = Image.new("P", (WIDTH, HEIGHT), 1)
+    image.putpalette([9, 9, 9, 200, 100, 50])
+    image.paste(0, (0, 0, 5, HEIGHT))
+    return image
+
+
+TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "options", "expected"),
+    [
+        ("grey.png", Image.fromarray(GREY), {}, THREE_GREYS),
+        ("rgb.png", Image.fromarray(RGB), {}, RGB),
+        ("rgba.png", with_alpha(RGB), {}, ON_BLACK),
+        ("grey_alpha.png", with_alpha(GREY), {}, np.where(ON_BLACK.any(2, keepdims=True), 1, 0)
+         * THREE_GREYS),
+        ("palette.png", palette(RGB), {}, np.asarray(palette(RGB).convert("RGB"))),
+        ("palette_clear.png", palette_with_transparency(), {"transparency": 0}, TWO_COLOURS),
+        ("one_bit.png", Image.fromarray(GREY > 99), {}, np.where(THREE_GREYS > 99, 255, 0)),
+        ("deep.png", Image.fromarray(DEEP), {}, THREE_GREYS),
+        ("rgb.bmp", Image.fromarray(RGB), {}, RGB),
+        ("grey.bmp", Image.fromarray(GREY), {}, THREE_GREYS),
+        ("rgb.tif", Image.fromarray(RGB), {}, RGB),
+        ("lzw.tiff", Image.fromarray(RGB), {"compression": "tiff_lzw"}, RGB),
+        ("deep.tif", Image.fromarray(DEEP), {}, THREE_GREYS),
+        ("deep_big_endian.tif", Image.fromarray(DEEP.astype(">u2")), {}, THREE_GREYS),
+        ("exact.webp", Image.fromarray(RGB), {"lossless": True}, RGB),
+        ("clear.webp", with_alpha(RGB), {"lossless": True}, ON_BLACK),
+        ("first.tif", Image.fromarray(RGB), {"save_all": True, "append_images":
+         [Image.fromarray(255 - RGB)]}, RGB),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_every_kind_without_loss_gives_exactly_its_pixels(tmp_path, name, image, options, expected):
+    image.save(tmp_path / name, **options)
+    pixels = read_image(tmp_path / name, SAME_SIZE)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "expected"),
+    [
+        ("rgb.jpg", Image.fromarray(RGB), RGB),
+        ("grey.jpeg", Image.fromarray(GREY), THREE_GREYS),
+        ("cmyk.jpg", Image.fromarray(RGB).convert("CMYK"), RGB),
+        ("rgb.webp", Image.fromarray(RGB), RGB),
+    ],
+)
+def test_every_kind_with_loss_gives_nearly_its_pixels(tmp_path, name, image, expected):
+    image.save(tmp_path / name, quality=98)
+    pixels = read_image(tmp_path / name, SAME_SIZE)
+    assert np.abs(pixels.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif, quality=98)
+    with Image.open(tmp_path / "a.jpg") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    assert (upright.shape[0] == WIDTH) == (orientation > 4)
+    pixels = read_image(tmp_path / "a.jpg", PixelFormat(upright.shape[:2]))
+    np.testing.assert_array_equal(pixels, upright)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
+def test_odd_metadata_is_no_reason_to_refuse_a_picture(tmp_path, exif):
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg", SAME_SIZE).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_bgr_is_rgb_backwards(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    pixels = read_image(tmp_path / "a.png", PixelFormat((HEIGHT, WIDTH), colour="BGR"))
+    np.testing.assert_array_equal(pixels, RGB[:, :, [2, 1, 0]])
+
+
+@pytest.mark.parametrize("size", [(64, 48), (7, 5), (12, 200)])
+@pytest.mark.parametrize("name", ["bilinear", "bicubic"])
+def test_resizing_is_pillows_with_antialiasing(tmp_path, size, name):
+    image = Image.fromarray(RANDOM.integers(256, size=(31, 40, 3), dtype=np.uint8))
+    image.save(tmp_path / "a.png")
+    expected = image.resize(size[::-1], Image.Resampling[name.upper()])
+    pixels = read_image(tmp_path / "a.png", PixelFormat(size, resampling=name))
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
+
+
+def test_shrinking_averages_instead_of_picking_pixels(tmp_path):
+    chequered = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(chequered).save(tmp_path / "a.png")
+    pixels = read_image(tmp_path / "a.png", PixelFormat((8, 8)))
+    assert np.abs(pixels.astype(int) - 127).max() < 16
+
+
+def test_clear_parts_leave_no_colour_behind_when_resized(tmp_path):
+    white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    Image.fromarray(np.dstack([white, np.zeros_like(ALPHA)])).save(tmp_path / "a.png")
+    assert not read_image(tmp_path / "a.png", PixelFormat((4, 4))).any()
+
+
+def encoded(kind, **options):
+    noise = RANDOM.integers(256, size=(64, 64, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(noise).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def flipped(content, position):
+    """`content` with one byte changed."""
+    return content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("empty.png", b"", "not a picture of a known kind"),
+        ("text.png", b"no picture\n" * 99, "not a picture of a known kind"),
+        (
+            "Thumbs.db.png",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64,
+            "not a picture of a known kind",
+        ),
+        ("animation.png", encoded("GIF"), "not a picture of a known kind"),
+        ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture of a known kind"),
+        ("cut.png", encoded("PNG")[:5000], "damaged: "),
+        ("cut.jpg", encoded("JPEG")[:1500], "damaged: "),
+        ("cut.bmp", encoded("BMP")[:5000], "damaged: "),
+        ("cut.tif", encoded("TIFF")[:5000], ""),
+        ("cut.webp", encoded("WEBP")[:1500], ""),
+        ("changed.png", flipped(encoded("PNG"), 3000), "damaged: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value else "",
+)
+def test_a_file_that_is_no_whole_picture_is_refused(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=f"^{reason}") as caught:
+        read_image(tmp_path / name, SAME_SIZE)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UnreadableImageError, match=f"^{reason}"):
+        check_image(tmp_path / name)
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
+    Image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < MAX_PIXELS / 1000
+    with pytest.raises(UnreadableImageError, match=r"^9000 x 9000 pixels, more than the "):
+        read_image(tmp_path / "bomb.png", SAME_SIZE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_pixels_of_no_agreed_range_are_refused(tmp_path, dtype):
+    Image.fromarray(GREY.astype(dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableImageError, match="32-bit pixels, whose range is not known"):
+        read_image(tmp_path / "a.tif", SAME_SIZE)
+
+
+def link_to_itself(path):
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.symlink_to("nowhere.png"), "no such file"),
+        (link_to_itself, "cannot be read: Too many levels of symbolic links"),
+        (os.mkfifo, "not a regular file"),
+        (os.mkdir, "not a regular file"),
+    ],
+    ids=["missing", "broken link", "link to itself", "pipe", "folder"],
+)
+def test_what_is_no_file_is_refused_at_once(tmp_path, make, reason):
+    make(tmp_path / "a.png")
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(tmp_path / "a.png", SAME_SIZE)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded("PNG"))
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(UnreadableImageError, match="no permission to read it"):
+        read_image(tmp_path / "a.png", SAME_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_picture"),
+    [("a.png", True), ("A.PNG", True), ("b.Jpeg", True), ("c.JPG", True), ("d.TIF", True),
+     ("e.tiff", True), ("f.bmp", True), ("g.webp", True), ("Thumbs.db", False), ("a.gif", False),
+     ("png", False), ("a.png.txt", False), ("", False)],
+)  # fmt: skip
+def test_the_ending_in_any_case_tells_a_picture(name, is_picture):
+    assert is_image_name(name) is is_picture
+
+
+def found(folder):
+    return [str(path.relative_to(folder)) for path in find_images(folder)]
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_pictures_are_found_in_all_folders_sorted_by_name(tmp_path):
+    names = ["b.png", "a.JPG", "Thumbs.db", "notes.txt", "z/2.png", "z/10.png", "y/x/w/1.bmp"]
+    touch(tmp_path, *names, "empty/nothing.txt")
+    assert found(tmp_path) == ["a.JPG", "b.png", "y/x/w/1.bmp", "z/10.png", "z/2.png"]
+
+
+def test_names_of_every_sort_are_found_and_read(tmp_path):
+    names = [
+        b"a b.png",
+        "Zelle \u00e4 \u5bc4\u751f.png".encode(),
+        b"byte\xff.png",
+        b"line\n.png",
+        b"-x.png",
+    ]
+    content = encoded("PNG")
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    paths = list(find_images(tmp_path))
+    assert {os.fsencode(path.name) for path in paths} == set(names)
+    for path in paths:
+        assert read_image(path, SAME_SIZE).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_links_are_followed_but_each_real_folder_once(tmp_path):
+    touch(tmp_path, "cells/1.png", "cells/deep/2.png", "elsewhere/3.png")
+    (tmp_path / "cells" / "deep" / "up").symlink_to(tmp_path / "cells")
+    (tmp_path / "cells" / "self").symlink_to(".")
+    (tmp_path / "cells" / "other").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cells" / "same").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cells" / "file.png").symlink_to(tmp_path / "elsewhere" / "3.png")
+    assert found(tmp_path / "cells") == ["1.png", "file.png", "deep/2.png", "other/3.png"]
+
+
+def test_a_link_that_leads_nowhere_does_not_stop_the_others(tmp_path):
+    touch(tmp_path, "a.png", "z.png")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    (tmp_path / "round.png").symlink_to("round.png")
+    (tmp_path / "folder").symlink_to("nowhere")
+    assert found(tmp_path) == ["a.png", "gone.png", "round.png", "z.png"]
+
+
+def test_a_folder_is_listed_only_when_its_turn_comes(tmp_path):
+    touch(tmp_path, "a.png", "z/1.png")
+    paths = find_images(tmp_path)
+    assert next(paths).name == "a.png"
+    touch(tmp_path, "z/0.png")
+    assert [path.name for path in paths] == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none", "No such file or directory"), ("a.png", "Not a directory")]
+)
+def test_what_is_no_folder_cannot_be_listed(tmp_path, name, reason):
+    touch(tmp_path, "a.png")
+    with pytest.raises(UserError, match=f"cannot list the folder .*{name}: {reason}"):
+        list(find_images(tmp_path / name))

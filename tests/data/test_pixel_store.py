@@ -1,0 +1,200 @@
+"""Tests of malaria/pixels.py."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.base.errors import UserError
+from malaria.data import pixel_store as pixels
+from malaria.data.dataset import Sample
+from malaria.data.images import PixelFormat, read_image
+
+FORMAT = PixelFormat((6, 5))
+CACHES = ["memory", "disk", "none"]
+REASON = "not a picture of a known kind"
+
+
+@pytest.fixture
+def samples(write_cells):
+    """Twelve samples; the third and the last are no pictures."""
+    paths = sorted(write_cells(count=3).rglob("*.png"))
+    for number in (2, -1):
+        paths[number].write_text("no picture")
+    return [Sample(path, number % 2, "1") for number, path in enumerate(paths)]
+
+
+def load(samples, cache, folder="unused", pixel_format=FORMAT):
+    return pixels.load_pixels(samples, pixel_format, cache=cache, folder=folder, progress=False)
+
+
+def entries(folder):
+    return sorted(entry.name for entry in Path(folder).iterdir())
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_every_cache_gives_each_sample_its_own_pixels(samples, tmp_path, cache):
+    loaded, _ = load(samples, cache, tmp_path / "cache")
+    indices = np.array([9, 0, 3, 3])
+    expected = [read_image(loaded.samples[index].path, FORMAT) for index in indices]
+    received = loaded.read(indices)
+    assert received.dtype == np.uint8
+    np.testing.assert_array_equal(received, expected)
+    assert (tmp_path / "cache").exists() == (cache == "disk")
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_the_unreadable_are_left_out_and_told_with_their_reason(samples, tmp_path, cache):
+    for _ in range(2):  # the second time from what is on the disk
+        loaded, unreadable = load(samples, cache, tmp_path / "cache")
+        assert loaded.samples == samples[:2] + samples[3:-1]
+        assert unreadable == {samples[2].path: REASON, samples[-1].path: REASON}
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_link_that_leads_nowhere_is_one_unreadable_picture(samples, tmp_path, cache):
+    samples[0].path.unlink()
+    samples[0].path.symlink_to("nowhere")
+    loaded, unreadable = load(samples, cache, tmp_path / "cache")
+    assert unreadable[samples[0].path] == "no such file"
+    assert len(loaded.samples) == len(samples) - 3
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_nothing_readable_is_told_with_an_example(samples, tmp_path, cache):
+    bad = [samples[2], samples[-1]]
+    with pytest.raises(UserError, match=r"^none of 2 images is readable, e\.g\. ") as caught:
+        load(bad, cache, tmp_path / "cache")
+    assert str(samples[2].path) in str(caught.value)
+
+
+def paint_cache(folder):
+    """Change the cached pixels, so that whoever reads them shows it."""
+    [cached] = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    np.load(cached / "pixels.npy", mmap_mode="r+")[:] = 77
+
+
+def is_painted(loaded):
+    return bool((loaded.read(np.arange(len(loaded.samples))) == 77).all())
+
+
+def test_the_cache_on_the_disk_is_used_again(samples, tmp_path):
+    load(samples, "disk", tmp_path / "cache")
+    paint_cache(tmp_path / "cache")
+    assert is_painted(load(samples, "disk", tmp_path / "cache")[0])
+
+
+def touch(path):
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+def lengthen(path):
+    """Change the content, but not the time."""
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes() + b"\0")
+    os.utime(path, ns=times)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda samples: (samples, PixelFormat((5, 6))),
+        lambda samples: (samples, PixelFormat((6, 5), colour="BGR")),
+        lambda samples: (samples, PixelFormat((6, 5), resampling="bicubic")),
+        lambda samples: (samples[1:], FORMAT),
+        lambda samples: (samples[::-1], FORMAT),
+        lambda samples: (touch(samples[5].path), (samples, FORMAT))[1],
+        lambda samples: (lengthen(samples[5].path), (samples, FORMAT))[1],
+    ],
+    ids=["size", "colour", "filter", "fewer files", "other order", "newer file", "longer file"],
+)
+def test_the_cache_is_not_used_for_anything_else(samples, tmp_path, change):
+    load(samples, "disk", tmp_path / "cache")
+    paint_cache(tmp_path / "cache")
+    changed, pixel_format = change(samples)
+    loaded, _ = load(changed, "disk", tmp_path / "cache", pixel_format)
+    assert not is_painted(loaded)
+    np.testing.assert_array_equal(
+        loaded.read([0])[0], read_image(loaded.samples[0].path, pixel_format)
+    )
+
+
+def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monkeypatch):
+    # SystemExit, raised while pictures are read, with the clearing up taken away: as a kill.
+    def stop(*arguments):
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pixels, "read_image", stop)
+        patched.setattr(pixels.shutil, "rmtree", lambda *arguments, **settings: None)
+        with pytest.raises(SystemExit):
+            load(samples, "disk", tmp_path / "cache")
+    [left] = entries(tmp_path / "cache")
+    assert left.endswith(".partial")
+    loaded, _ = load(samples, "disk", tmp_path / "cache")
+    assert loaded.read([0]).any()
+    assert [name for name in entries(tmp_path / "cache") if name.endswith(".partial")] == []
+
+
+def test_an_interrupted_run_leaves_nothing(samples, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pixels, "read_image", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load(samples, "disk", tmp_path / "cache")
+    assert entries(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "function"), [(os, "posix_fallocate"), (Path, "mkdir"), (os, "replace")]
+)
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
+    samples, tmp_path, monkeypatch, owner, function
+):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+
+    def fail(*arguments, **settings):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(owner, function, fail)
+    with pytest.raises(UserError) as caught:
+        load(samples, "disk", folder)
+    assert "No space left on device" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert entries(folder) == []
+
+
+def test_a_full_disk_is_told_with_the_size_and_the_way_out(samples, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(UserError) as caught:
+        load(samples, "disk", tmp_path / "cache", PixelFormat((400, 300)))
+    assert str(caught.value).startswith(f"cannot write the 4 MB cache {tmp_path}/cache/")
+    assert str(caught.value).endswith("make room, or set cache: memory or none")
+
+
+def test_more_than_the_memory_holds_is_refused_before_reading():
+    picture = Sample(Path("never_read.png"), 0, None)
+    with pytest.raises(UserError, match="GB of memory: set cache: disk, or a smaller image_size"):
+        load([picture] * 1_000_000, "memory", pixel_format=PixelFormat((4096, 4096)))
+
+
+def test_pictures_without_a_cache_are_read_anew(samples):
+    loaded, _ = load(samples, "none")
+    Image.new("RGB", (5, 6), (1, 2, 3)).save(samples[0].path)
+    np.testing.assert_array_equal(loaded.read([0])[0, 0, 0], [1, 2, 3])
+
+
+def test_forgotten_pictures_give_their_memory_back_and_a_cache_on_disk_stays(samples, tmp_path):
+    in_memory, _ = load(samples, "memory")
+    in_memory.forget()
+    assert in_memory.stored.nbytes == 0
+    on_disk, _ = load(samples, "disk", tmp_path / "cache")
+    on_disk.forget()
+    again, _ = load(samples, "disk", tmp_path / "cache")
+    np.testing.assert_array_equal(again.stored, on_disk.stored)

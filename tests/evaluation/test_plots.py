@@ -1,0 +1,124 @@
+"""Tests of malaria/plots.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.base.errors import UserError
+from malaria.evaluation.plots import plot_confusion, plot_grid, plot_history, plot_roc
+
+REPOSITORY = Path(__file__).parents[2]
+LABELS = np.array([0, 0, 1, 1])
+PROBABILITIES = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]])
+HISTORY = [{"epoch": epoch, "accuracy": 0.5, "val_accuracy": 0.25 * epoch} for epoch in range(1, 4)]
+PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.uint8)
+ODD_NAMES = ["$x^$", r"\frac{$", "<script>alert(1)</script>", "x" * 200, "寄生", "a\x07\nb", "_b"]
+
+
+def draw_all(folder, kind="svg", name="Parasitized"):
+    """Every picture, drawn with a label of this name; returns their paths."""
+    names = [name, "Uninfected"]
+    paths = [folder / f"{stem}.{kind}" for stem in ("history", "confusion", "roc", "grid")]
+    plot_history(paths[0], HISTORY, "accuracy", "accuracy")
+    plot_confusion(paths[1], [[3, 1], [0, 2]], names)
+    plot_roc(paths[2], LABELS, PROBABILITIES, names, auc=0.875, positive=name)
+    plot_grid(paths[3], PICTURES, [f"{name} 0.900"] * 3)
+    return paths
+
+
+def elements(path, tag):
+    return list(ElementTree.parse(path).iter(f"{{http://www.w3.org/2000/svg}}{tag}"))
+
+
+def texts(path):
+    return ["".join(element.itertext()).strip() for element in elements(path, "text")]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_a_name_of_any_sort_is_drawn_as_text_and_never_interpreted(tmp_path, name):
+    for path in draw_all(tmp_path, name=name):
+        assert len(elements(path, "svg")) == 1
+        assert not elements(path, "script")
+
+
+def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
+    for path in draw_all(tmp_path, "png", "x" * 200):
+        with Image.open(path) as image:
+            image.load()
+            assert image.format == "PNG"
+            assert max(image.size) < 3000
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("$x^$", "$x^$"),
+        ("_b", "_b"),
+        ("<b>&amp;", "<b>&amp;"),
+        ("a\x1bb", "a\\x1bb"),
+        ("x" * 200, "x" * 21 + "..."),
+    ],
+)
+def test_a_name_is_shown_as_it_is_but_printable_and_cut(tmp_path, name, shown):
+    _, confusion, roc, _ = draw_all(tmp_path, name=name)
+    assert texts(confusion).count(shown) == 2
+    assert texts(roc).count(shown) == 1
+
+
+def test_the_same_numbers_give_the_same_bytes(tmp_path):
+    for first, again in zip(draw_all(tmp_path / "a"), draw_all(tmp_path / "b"), strict=True):
+        assert first.read_bytes() == again.read_bytes()
+
+
+def test_the_matrix_shows_counts_and_shares_of_each_row(tmp_path):
+    _, confusion, *_ = draw_all(tmp_path)
+    shown = " ".join(texts(confusion))
+    for part in ("3", "75.0%", "25.0%", "0.0%", "2", "100.0%", "predicted", "true"):
+        assert part in shown.split()
+
+
+def test_a_matrix_without_cells_of_a_label_is_drawn(tmp_path):
+    plot_confusion(tmp_path / "a.svg", [[0, 0, 0], [1, 2, 0], [0, 0, 3]], ["a", "b", "c"])
+    assert "33.3%" in " ".join(texts(tmp_path / "a.svg"))
+
+
+@pytest.mark.parametrize(("labels", "curves"), [(2, ["b"]), (3, ["a", "b", "c"])])
+def test_roc_shows_the_positive_label_of_two_and_each_of_three(tmp_path, labels, curves):
+    names = ["a", "b", "c"][:labels]
+    truth = np.array([0, 1, 2, 0, 1, 2]) % labels
+    probabilities = np.full((6, labels), 1 / labels)
+    plot_roc(tmp_path / "a.svg", truth, probabilities, names, auc=0.5, positive="b")
+    shown = texts(tmp_path / "a.svg")
+    assert [name for name in names if name in shown] == curves
+    assert "AUC 0.5000" in shown
+
+
+def test_one_epoch_is_drawn_too(tmp_path):
+    plot_history(tmp_path / "a.svg", HISTORY[:1], "accuracy", "accuracy")
+    assert {"training (augmented)", "validation", "epoch"} <= set(texts(tmp_path / "a.svg"))
+
+
+def test_a_grid_holds_every_picture_with_its_title(tmp_path):
+    titles = [f"cell {number}" for number in range(11)]
+    plot_grid(tmp_path / "a.svg", np.zeros((11, 4, 4, 3)), titles, columns=4)
+    assert len(elements(tmp_path / "a.svg", "image")) == 11
+    assert texts(tmp_path / "a.svg") == titles
+
+
+def test_a_picture_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
+    (tmp_path / "a.svg").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*a\.svg"):
+        plot_confusion(tmp_path / "a.svg", [[1, 0], [0, 1]], ["a", "b"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_no_window_is_opened():
+    code = "import sys, malaria.evaluation.plots; print('matplotlib.pyplot' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"

@@ -1,0 +1,285 @@
+"""Tests of malaria/inference.py."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UsageError, UserError
+from malaria.data.images import PixelFormat
+from malaria.inference import classifier as inference
+from malaria.inference.classifier import Classifier, load_classifier
+from malaria.networks.backend import keras
+from malaria.networks.storage import save_pair
+from malaria.saved import tflite as lite
+from malaria.saved.metadata import KEY, Pair, Passport
+
+ENTRIES = {
+    "labels": ["sick", "well"],
+    "positive_label": "well",
+    "image_size": [8, 6],
+    "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
+    "threshold": 0.5,
+}
+PICTURES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
+
+
+def network(outputs=1):
+    keras.utils.set_random_seed(outputs)
+    return keras.Sequential(
+        [
+            keras.Input((8, 6, 3)),
+            keras.layers.Conv2D(2, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Saved networks: ours, and two without a passport, one of them of three labels."""
+    folder = tmp_path_factory.mktemp("pairs")
+    made = {
+        "ours": network(),
+        "historic": network(),
+        "three": network(3),
+    }
+    for name, model in made.items():
+        pair = save_pair(model, folder, name, ENTRIES)
+        if name != "ours":
+            architecture = json.loads(pair.architecture.read_text(encoding="utf-8"))
+            del architecture[KEY]
+            pair.architecture.write_text(json.dumps(architecture), encoding="utf-8")
+        made[name] = (pair.weights, model)
+    return made
+
+
+def test_a_saved_network_answers_as_before(pairs):
+    path, model = pairs["ours"]
+    classifier = load_classifier(path)
+    probabilities = classifier.predict(PICTURES)
+    expected = model.predict(PICTURES.astype(np.float32) / 255, verbose=0)
+    np.testing.assert_allclose(probabilities[:, 1:], expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert np.ptp(expected) > 0
+
+
+def test_what_the_passport_says_holds_without_options(pairs):
+    passport = load_classifier(pairs["ours"][0]).passport
+    assert passport.labels == ("sick", "well")
+    assert passport.positive_label == "well"
+    assert passport.pixels == PixelFormat((8, 6))
+
+
+def test_other_names_for_the_labels_keep_their_places(pairs):
+    passport = load_classifier(pairs["ours"][0], labels=["krank", "gesund"]).passport
+    assert passport.labels == ("krank", "gesund")
+    assert passport.positive_label == "gesund"
+
+
+def test_a_historic_pair_is_read_as_in_its_time(pairs):
+    passport = load_classifier(pairs["historic"][0], labels=["NORMAL", "PNEUMONIA"]).passport
+    assert passport.labels == ("NORMAL", "PNEUMONIA")
+    assert passport.pixels == PixelFormat((8, 6), "BGR", "bicubic")
+
+
+def test_the_size_a_network_has_anyway_may_be_named(pairs):
+    assert load_classifier(pairs["ours"][0], size=[8, 6]).passport.pixels.size == (8, 6)
+
+
+def test_three_outputs_take_three_names(pairs):
+    classifier = load_classifier(pairs["three"][0], labels=["a", "b", "c"])
+    assert classifier.passport.positive_label in classifier.passport.labels
+    assert classifier.predict(PICTURES).shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ours", {"labels": ["a", "b", "c"]},
+         "--labels: the network tells 2 labels apart; received 3: a, b, c"),
+        ("three", {}, "--labels: the network tells 3 labels apart; received 2: "
+         "Parasitized, Uninfected"),
+        ("three", {"labels": ["a\x1b", "b"]},
+         "--labels: the network tells 3 labels apart; received 2: a\\x1b, b"),
+        ("ours", {"size": (6, 8)},
+         "--resize: the network takes 8,6 (height, width) and no other; received 6,8"),
+        ("historic", {"size": (141, 141)},
+         "--resize: the network takes 8,6 (height, width) and no other; received 141,141"),
+    ],
+)  # fmt: skip
+def test_what_the_network_cannot_do_is_refused(pairs, name, options, message):
+    with pytest.raises(UsageError) as caught:
+        load_classifier(pairs[name][0], **options)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("threshold", "names"), [(0.5, ["sick", "well"]), (0.9, ["sick", "sick"])])
+def test_decisions_are_names_by_the_threshold_of_the_positive_label(threshold, names):
+    passport = Passport(("sick", "well"), "well", PixelFormat((8, 6)), threshold)
+    classifier = Classifier(passport, network=None)
+    assert classifier.decide(np.array([[0.6, 0.4], [0.2, 0.8]])) == names
+
+
+@pytest.fixture
+def copy(pairs, tmp_path, monkeypatch):
+    """The pair "ours" in a folder of its own; what cannot be kept there goes to tmp_path/cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "models").mkdir()
+    weights, _ = pairs["ours"]
+    made = [tmp_path / "models" / f"ours{suffix}" for suffix in (".h5", ".json", ".tflite")]
+    for path in made:
+        shutil.copy(weights.with_suffix(path.suffix), path)
+    return Pair(*made)
+
+
+def uses_lite(classifier):
+    return isinstance(classifier.network, lite.LiteNetwork)
+
+
+@pytest.mark.parametrize("name", ["ours", "historic", "three"])
+def test_both_engines_give_one_answer(pairs, name):
+    labels = ["a", "b", "c"] if name == "three" else None
+    answers = []
+    for engine in ("auto", "litert", "keras"):
+        classifier = load_classifier(pairs[name][0], engine=engine, labels=labels)
+        answers.append(classifier.predict(PICTURES))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_allclose(answers[1], answers[2], rtol=0, atol=1e-5)
+
+
+def test_a_pair_with_its_tflite_needs_nothing_afterwards(copy):
+    classifier = load_classifier(copy.weights)
+    assert uses_lite(classifier)
+    assert classifier.afterwards is None
+
+
+def spoil_nothing(pair, other):
+    pair.tflite.unlink()
+
+
+def spoil_with_another(pair, other):
+    shutil.copy(other.with_suffix(".tflite"), pair.tflite)
+
+
+def spoil_a_byte(pair, other):
+    content = bytearray(pair.tflite.read_bytes())
+    content[len(content) // 2] ^= 1
+    pair.tflite.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [spoil_nothing, spoil_with_another, spoil_a_byte])
+def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_written(pairs, copy, spoil):
+    before = load_classifier(copy.weights).predict(PICTURES)
+    good = copy.tflite.read_bytes()
+    spoil(copy, pairs["three"][0])
+    classifier = load_classifier(copy.weights)
+    assert not uses_lite(classifier)
+    np.testing.assert_allclose(classifier.predict(PICTURES), before, rtol=0, atol=1e-5)
+    assert classifier.afterwards() == copy.tflite
+    assert len(copy.tflite.read_bytes()) == pytest.approx(len(good), abs=500)
+    again = load_classifier(copy.weights)
+    assert uses_lite(again)
+    np.testing.assert_allclose(again.predict(PICTURES), before, rtol=0, atol=1e-6)
+
+
+def test_litert_on_demand_writes_the_tflite_first(copy):
+    copy.tflite.unlink()
+    classifier = load_classifier(copy.weights, engine="litert")
+    assert uses_lite(classifier)
+    assert classifier.afterwards is None
+    assert copy.tflite.is_file()
+
+
+def test_keras_on_demand_leaves_the_folder_as_it_is(copy):
+    copy.tflite.unlink()
+    classifier = load_classifier(copy.weights, engine="keras")
+    assert not uses_lite(classifier)
+    assert classifier.afterwards is None
+
+
+def test_beside_a_pair_that_cannot_be_written_the_cache_is_used(copy, tmp_path):
+    copy.tflite.unlink()
+    copy.tflite.mkdir()  # root may write anywhere, but not over a folder
+    classifier = load_classifier(copy.weights)
+    assert classifier.afterwards().is_relative_to(tmp_path / "cache")
+    assert uses_lite(load_classifier(copy.weights))
+
+
+@pytest.mark.parametrize(("many", "gpu", "lite"), [(True, True, False), (True, False, True),
+                                                   (False, True, True)])  # fmt: skip
+def test_keras_answers_for_many_pictures_on_a_gpu(copy, monkeypatch, many, gpu, lite):
+    monkeypatch.setattr(inference, "nvidia_smi_works", lambda: gpu)
+    assert uses_lite(load_classifier(copy.weights, many=many)) is lite
+    assert uses_lite(load_classifier(copy.weights, many=many, engine="litert"))
+
+
+def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error(copy, monkeypatch):
+    monkeypatch.setattr(lite, "is_available", lambda: False)
+    classifier = load_classifier(copy.weights)
+    assert not uses_lite(classifier)
+    assert classifier.afterwards is None
+    with pytest.raises(UserError) as caught:
+        load_classifier(copy.weights, engine="litert")
+    assert str(caught.value) == "--engine litert: not installed here; pip install ai-edge-litert"
+
+
+def test_a_passport_of_another_size_than_the_networks_is_refused(copy):
+    content = json.loads(copy.architecture.read_text(encoding="utf-8"))
+    content[KEY]["image_size"] = [6, 8]
+    copy.architecture.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"says images of \(6, 8\), the network takes \(8, 6\)"):
+        load_classifier(copy.weights)
+
+
+def plain(**changes):
+    passport = Passport(("sick", "well"), "well", PixelFormat((8, 6)), 0.5)
+    return Classifier(replace(passport, **changes), network=None)
+
+
+def test_cells_between_the_bounds_of_review_have_no_label():
+    classifier = plain().deciding(review=(0.3, 0.8))
+    probabilities = np.array([[1 - well, well] for well in (0.1, 0.3, 0.31, 0.5, 0.79, 0.8, 0.9)])
+    assert classifier.decide(probabilities) == ["sick"] * 2 + ["review"] * 3 + ["well"] * 2
+    assert classifier.answers == ("sick", "well", "review")
+    assert plain().answers == ("sick", "well")
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.0, "well"), (1.0, "sick")])
+def test_at_the_ends_of_the_threshold_all_are_called_alike(threshold, label):
+    probabilities = np.array([[1, 0], [0.5, 0.5], [1e-6, 1 - 1e-6]])
+    assert plain().deciding(threshold=threshold).decide(probabilities) == [label] * 3
+
+
+def test_deciding_otherwise_leaves_the_classifier_as_it_was():
+    classifier = plain(threshold=0.4)
+    assert classifier.deciding().passport.threshold == 0.4
+    assert classifier.deciding(threshold=0.7).passport.threshold == 0.7
+    assert classifier.passport.threshold == 0.4
+
+
+@pytest.mark.parametrize("options", [{"threshold": 0.5}, {"review": (0.1, 0.2)}])
+def test_thresholds_are_for_two_labels(options):
+    classifier = plain(labels=("sick", "well", "dust"))
+    assert classifier.deciding() == classifier
+    with pytest.raises(UsageError, match="are for two labels; this model has more"):
+        classifier.deciding(**options)
+
+
+def test_the_identity_tells_classifiers_apart_that_answer_otherwise(pairs):
+    path = pairs["ours"][0]
+    one = load_classifier(path)
+    others = [
+        load_classifier(pairs["historic"][0]),
+        load_classifier(path, labels=["a", "b"]),
+        one.deciding(threshold=0.7),
+        one.deciding(review=(0.4, 0.6)),
+        one.deciding(review=(0.4, 0.7)),
+        replace(one, passport=replace(one.passport, pixels=PixelFormat((8, 6), "BGR"))),
+    ]
+    identities = {classifier.identity for classifier in [one, *others]}
+    assert len(identities) == 1 + len(others)
+    assert load_classifier(path, engine="keras").identity == one.identity

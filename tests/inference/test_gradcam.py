@@ -1,0 +1,339 @@
+"""Tests of malaria/gradcam.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from malaria.base.errors import UserError
+from malaria.data.drawing import draw_cell, draw_stain
+from malaria.inference.gradcam import GAP, Explainer, overlay, overlay_path, save_overlay
+from malaria.model import MODELS, build_model
+from malaria.networks.backend import keras
+
+REPOSITORY = Path(__file__).parents[2]
+SIDE = 64
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((3, 32, 32, 3), np.float32)
+PICTURE = RNG.integers(256, size=(20, 30, 3), dtype=np.uint8)
+
+
+class Cells(NamedTuple):
+    """Drawn cells; the first half is parasitized, which is label 0."""
+
+    images: np.ndarray  # (n, SIDE, SIDE, 3), float32, 0..1
+    parasites: np.ndarray  # (n, SIDE, SIDE), bool: where one was drawn, and a pixel around it
+    labels: np.ndarray  # (n,)
+
+
+def draw_cells(count, *, seed, patients=60):
+    """`count` Cells per label, of patients that no other seed has."""
+    stains = [draw_stain(np.random.default_rng([seed, n])) for n in range(patients)]
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], count)
+    drawn = [
+        draw_cell(rng, parasitized=label == 0, stain=stains[number % patients])
+        for number, label in enumerate(labels)
+    ]
+    images = np.stack([shrink(image) for image, _ in drawn])
+    masks = [shrink(mask.astype(np.uint8) * 255, ImageFilter.MaxFilter(3)) for _, mask in drawn]
+    return Cells(images.astype(np.float32) / 255, np.stack(masks) > 0, labels)
+
+
+def shrink(pixels, image_filter=None):
+    image = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(image.filter(image_filter) if image_filter else image)
+
+
+def small_network(*, label_count=2, padding="same", side=32):
+    """Stages of convolution, normalization and ReLU, then global pooling: it learns quickly."""
+    layers = [keras.Input((side, side, 3))]
+    for filters, strides in ((16, 2), (32, 2), (64, 1)):
+        layers += [
+            keras.layers.Conv2D(filters, 3, strides, padding=padding, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+        ]
+    layers += [keras.layers.GlobalAveragePooling2D(), end(label_count)]
+    return keras.Sequential(layers)
+
+
+def end(label_count):
+    if label_count == 2:
+        return keras.layers.Dense(1, activation="sigmoid")
+    return keras.layers.Dense(label_count, activation="softmax")
+
+
+def residual_network():
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(8, 3, 2, padding="same")(image)
+    for filters in (8, 16):
+        y = keras.layers.Conv2D(filters, 3, 2, padding="same", activation="relu")(x)
+        y = keras.layers.Conv2D(filters, 3, padding="same")(y)
+        x = keras.layers.Conv2D(filters, 1)(keras.layers.AveragePooling2D(2)(x))
+        x = keras.layers.ReLU()(keras.layers.Add()([x, y]))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, end(2)(x))
+
+
+def read_back(model):
+    """The model as storage reads it: from the .json, then its weights."""
+    copy = keras.models.model_from_json(model.to_json())
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network that has learned drawn cells."""
+    keras.utils.set_random_seed(1)
+    cells = draw_cells(300, seed=1)
+    model = small_network(side=SIDE)
+    # At a constant rate the accuracy on unseen cells jumps from epoch to epoch.
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=10 * 38)
+    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", jit_compile=False)
+    targets = cells.labels[:, None].astype(np.float32)
+    model.fit(cells.images, targets, batch_size=16, epochs=10, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def found(trained):
+    """Parasitized Cells of unseen patients that the network found, and their heat maps."""
+    cells = draw_cells(60, seed=2)
+    right = (trained.predict(cells.images, verbose=0)[:, 0] > 0.5) == cells.labels
+    assert right.mean() > 0.7
+    cells = Cells(*(values[right & (cells.labels == 0)] for values in cells))
+    return cells, Explainer(trained).heat_maps(cells.images, cells.labels)
+
+
+def share_on_parasites(heat_maps, parasites):
+    """The mean share of a map's hottest tenth that lies where a parasite was drawn."""
+    hottest = heat_maps >= np.quantile(heat_maps, 0.9, axis=(1, 2), keepdims=True)
+    hottest &= heat_maps > 0
+    return np.mean([mask[hot].mean() for hot, mask in zip(hottest, parasites, strict=True)])
+
+
+def test_the_hottest_tenth_lies_on_the_parasite_far_more_often_than_chance(found):
+    cells, heat_maps = found
+    chance = cells.parasites.sum() / cells.images.any(axis=-1).sum()
+    share = share_on_parasites(heat_maps, cells.parasites)
+    assert share > 3 * chance
+    assert share > 2 * share_on_parasites(heat_maps, np.roll(cells.parasites, 1, axis=0))
+
+
+def test_the_parasite_speaks_against_the_other_label(trained, found):
+    cells, heat_maps = found
+    others = Explainer(trained).heat_maps(cells.images, 1 - cells.labels)
+    share = share_on_parasites(others, cells.parasites)
+    assert share < share_on_parasites(heat_maps, cells.parasites) / 3
+
+
+def test_a_network_that_is_more_than_sure_is_explained_the_same(trained, found):
+    cells, heat_maps = found
+    sure = read_back(trained)
+    weights = sure.layers[-1].get_weights()
+    sure.layers[-1].set_weights([1e6 * values for values in weights])
+    assert (sure.predict(cells.images, verbose=0) == 0).all()
+    again = Explainer(sure).heat_maps(cells.images, cells.labels)
+    assert np.abs(again - heat_maps).max() < 1e-3
+
+
+def test_a_network_read_from_a_file_is_explained_the_same(trained, found):
+    cells, heat_maps = found
+    again = Explainer(read_back(trained)).heat_maps(cells.images, cells.labels)
+    assert np.abs(again - heat_maps).max() < 1e-6
+
+
+def test_the_network_itself_is_left_as_it_was(trained):
+    images = draw_cells(3, seed=3).images
+    before, config = trained.predict_on_batch(images), trained.get_config()
+    Explainer(trained).heat_maps(images, np.zeros(6, int))
+    assert (trained.predict_on_batch(images) == before).all()
+    assert trained.get_config() == config
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("place", [(9, 9), (9, 50), (33, 20), (52, 52)])
+def test_heat_is_where_the_cause_is_and_not_stretched(padding, place):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((61, 61, 3))]
+        + [layers.Conv2D(1, 3, strides, padding, kernel_initializer="ones") for strides in (1, 2)]
+        + [layers.MaxPooling2D(padding=padding), layers.Conv2D(1, 3, 1, padding)]
+        + [layers.GlobalAveragePooling2D(), end(2)]
+    )
+    model.set_weights([np.ones_like(values) for values in model.get_weights()])
+    images = np.zeros((1, 61, 61, 3), np.float32)
+    images[0, place[0], place[1]] = 1e3
+    [heat_map] = Explainer(model).heat_maps(images, [1])
+    warm = np.argwhere(heat_map > 0.9 * heat_map.max())
+    assert np.abs(warm.mean(axis=0) - place).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        small_network,
+        residual_network,
+        lambda: small_network(label_count=3),
+        lambda: small_network(padding="valid"),
+    ],
+    ids=["small", "residual", "three labels", "unpadded"],
+)
+def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build):
+    heat_maps = Explainer(build()).heat_maps(IMAGES, np.array([0, 1, 1]))
+    assert heat_maps.shape == (3, 32, 32)
+    assert heat_maps.dtype == np.float32
+    assert heat_maps.min() >= 0
+    for heat_map in heat_maps:
+        assert heat_map.max() in (0, 1)
+
+
+@pytest.mark.parametrize(("label_count", "size"), [(2, (64, 80)), (3, (48, 44))])
+def test_the_vgg_is_explained_at_any_size_and_number_of_labels(label_count, size):
+    model = build_model("vgg", image_size=size, label_count=label_count)
+    images = RNG.random((label_count, *size, 3), np.float32)
+    heat_maps = Explainer(model).heat_maps(images, np.arange(label_count))
+    assert heat_maps.shape == (label_count, *size)
+    assert np.isfinite(heat_maps).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_is_explained(name):
+    side = max(64, MODELS[name].smallest_side)
+    model = build_model(name, image_size=(side, side), label_count=2)
+    heat_maps = Explainer(model).heat_maps(RNG.random((2, side, side, 3), np.float32), [0, 1])
+    assert heat_maps.shape == (2, side, side)
+    assert heat_maps.max() == 1
+
+
+@pytest.mark.parametrize("label_count", [2, 3])
+def test_each_label_has_its_own_map(label_count):
+    keras.utils.set_random_seed(3)
+    explainer = Explainer(small_network(label_count=label_count))
+    maps = explainer.heat_maps(np.repeat(IMAGES[:1], label_count, axis=0), np.arange(label_count))
+    for one in range(label_count):
+        for other in range(one):
+            assert np.abs(maps[one] - maps[other]).max() > 0.1
+
+
+def test_two_softmax_outputs_are_explained_like_one_sigmoid():
+    one, two = small_network(), small_network()
+    two.pop()
+    two.add(keras.layers.Dense(2, activation="softmax"))
+    weights = one.get_weights()
+    pairs = [np.concatenate([0 * values, values], axis=-1) for values in weights[-2:]]
+    two.set_weights([*weights[:-2], *pairs])
+    for label in ([0, 0, 0], [1, 1, 1]):
+        maps = [Explainer(model).heat_maps(IMAGES, label) for model in (one, two)]
+        assert np.abs(maps[0] - maps[1]).max() < 1e-4
+
+
+def test_where_nothing_speaks_for_the_label_the_map_is_zero():
+    model = small_network()
+    model.layers[-1].set_weights([np.ones((64, 1)), np.zeros(1)])
+    explainer = Explainer(model)
+    assert explainer.heat_maps(IMAGES, [0, 0, 0]).max() == 0
+    assert (explainer.heat_maps(IMAGES, [1, 1, 1]).max(axis=(1, 2)) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([keras.layers.Flatten(), end(2)], "maps .* of more than one pixel, found none in"),
+        ([keras.layers.Conv2D(4, 8), keras.layers.Flatten(), end(2)], "more than one pixel"),
+        ([keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(1)], "a sigmoid"),
+        ([small_network(side=8)], "found one within another"),
+    ],
+    ids=["no maps", "maps of one pixel", "no probabilities", "nested"],
+)
+def test_a_network_that_cannot_be_explained_is_told(layers, message):
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    with pytest.raises(UserError, match=f"Grad-CAM: expected .*{message}"):
+        Explainer(model)
+
+
+def test_a_map_that_another_path_leads_past_is_not_used():
+    image = keras.Input((32, 32, 3))
+    early = keras.layers.Conv2D(4, 3, activation="relu", name="early")(image)
+    late = keras.layers.Conv2D(4, 3, activation="relu")(early)
+    pooled = [keras.layers.GlobalMaxPooling2D()(maps) for maps in (early, late)]
+    model = keras.Model(image, end(2)(keras.layers.Concatenate()(pooled)))
+    assert Explainer(model).heat_maps(IMAGES, [0, 1, 1]).shape == (3, 32, 32)
+
+
+def test_no_heat_leaves_the_picture_and_heat_changes_it_without_hiding_it():
+    assert (overlay(PICTURE, np.zeros((20, 30), np.float32)) == PICTURE).all()
+    hot = overlay(PICTURE, np.ones((20, 30), np.float32))
+    assert hot.shape == PICTURE.shape
+    assert hot.dtype == np.uint8
+    assert np.corrcoef(hot.ravel(), PICTURE.ravel())[0, 1] > 0.7
+    assert hot.mean() > PICTURE.mean() + 20
+
+
+def test_more_heat_is_a_brighter_colour():
+    heat = np.linspace(0, 1, 50, dtype=np.float32)[None]
+    grey = overlay(np.zeros((1, 50, 3), np.uint8), heat)[0] @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(grey) >= 0).all()
+    assert grey[-1] > 140
+
+
+def test_the_file_holds_the_picture_and_its_overlay_side_by_side(tmp_path):
+    heat_map = RNG.random((20, 30), np.float32)
+    save_overlay(tmp_path / "a" / "b.png", PICTURE, heat_map)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.png"]
+    with Image.open(tmp_path / "a" / "b.png") as image:
+        assert image.format == "PNG"
+        pixels = np.asarray(image)
+    assert (pixels[:, :30] == PICTURE).all()
+    assert (pixels[:, 30 + GAP :] == overlay(PICTURE, heat_map)).all()
+
+
+def test_an_overlay_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*a/b\.png"):
+        save_overlay(tmp_path / "a" / "b.png", PICTURE, np.zeros((20, 30)))
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "expected"),
+    [
+        ("cells/a.png", "cells", "a.png"),
+        ("cells/b/c/a.jpg", "cells", "b/c/a.jpg"),
+        ("a.png", ".", "a.png"),
+        ("cells/a.png", "cells/a.png", "a.png"),
+        ("../../a.png", "../../a.png", "a.png"),
+        ("/data/cells/a.png", "/data/cells", "a.png"),
+        ("cells/../../b/a.png", "cells", "b/a.png"),
+        ("/etc/a.png", "cells", "a.png"),
+        ("../a.png", "cells", "a.png"),
+    ],
+)
+def test_sub_folders_are_kept_and_no_name_leads_out_of_the_folder(path, source, expected):
+    target = overlay_path(Path(path), source=Path(source), folder="out")
+    assert target == Path("out", f"{expected}.gradcam.png")
+
+
+def test_pictures_of_one_folder_never_share_an_overlay():
+    names = ["a.jpg", "a.png", "a.PNG", "a.jpg.png", "a_jpg.png", "a.png.gradcam.png", "b/a.jpg"]
+    targets = {overlay_path(Path("in", name), source="in", folder="out") for name in names}
+    assert len(targets) == len(names)
+    assert not targets & {Path("out", name) for name in names[:5]}
+
+
+def test_nothing_is_printed(capfd):
+    Explainer(read_back(small_network())).heat_maps(IMAGES, [0, 1, 0])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_matplotlib_is_not_needed():
+    # Keras imports it where it is installed, so it must be hidden to see that.
+    code = "import sys; sys.modules['matplotlib'] = None; import malaria.inference.gradcam"
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert answer.stdout + answer.stderr == ""

@@ -1,0 +1,168 @@
+"""Tests of malaria/classify.py, with networks that are plain functions."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.data.images import PixelFormat
+from malaria.inference.classifier import MOST_WORKERS, Classifier, worker_count
+from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, classify
+from malaria.saved.metadata import Passport
+
+TWO = ("Parasitized", "Uninfected")
+
+
+def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, **pixels):
+    passport = Passport(labels, positive, PixelFormat((6, 4), **pixels), threshold)
+    return Classifier(passport, network)
+
+
+def red(images):
+    """One output: the red of the first pixel, 0..1."""
+    return images[:, :1, 0, 0]
+
+
+@pytest.fixture
+def write_reds(tmp_path):
+    """A function that writes one picture for each grey level of red; None is no picture."""
+
+    def write(levels):
+        paths = [tmp_path / f"{number}.png" for number in range(len(levels))]
+        for path, level in zip(paths, levels, strict=True):
+            if level is None:
+                path.write_text("no picture")
+            else:
+                Image.new("RGB", (9, 9), (level, 20, 10)).save(path)
+        return paths
+
+    return write
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
+    levels = [0, 255, 51, None, 204, 102, 0, None]
+    paths = write_reds(levels)
+    predictions = list(classify(paths, classifier(red), batch_size=batch_size))
+    assert [prediction.path for prediction in predictions] == paths
+    for level, prediction in zip(levels, predictions, strict=True):
+        if level is None:
+            assert prediction.error == "not a picture of a known kind"
+            assert (prediction.label, prediction.probability) == (None, None)
+            assert prediction.probabilities is None
+        else:
+            assert prediction.error is None
+            assert prediction.probabilities == pytest.approx((1 - level / 255, level / 255))
+            assert prediction.label == TWO[level > 127]
+            assert prediction.probability == max(prediction.probabilities)
+
+
+def test_the_network_sees_whole_batches_of_floats(write_reds):
+    seen = []
+
+    def network(images):
+        seen.append((images.shape, images.dtype))
+        return red(images)
+
+    list(classify(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network), batch_size=3))
+    assert sorted(shape for shape, _ in seen) == [(1, 6, 4, 3), (2, 6, 4, 3), (3, 6, 4, 3)]
+    assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
+
+
+def test_without_a_readable_picture_the_network_is_not_asked(tmp_path):
+    def network(images):
+        raise AssertionError
+
+    paths = [tmp_path / "none.png", tmp_path / "nothing.png"]
+    predictions = list(classify(paths, classifier(network)))
+    assert [prediction.error for prediction in predictions] == ["no such file"] * 2
+
+
+def test_no_paths_give_no_predictions():
+    assert list(classify([], classifier(red))) == []
+
+
+def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
+    [path] = write_reds([255])
+    taken = itertools.count()
+    paths = (path for _ in taken)
+    predictions = classify(paths, classifier(red), batch_size=4)
+    for asked in range(1, 30):
+        next(predictions)
+        batches_begun = -(-asked // 4)
+        assert next(taken) <= 4 * (batches_begun + READ_AHEAD * worker_count()) + asked
+    predictions.close()
+    assert BATCH_SIZE * READ_AHEAD * MOST_WORKERS < 100
+
+
+def test_pixels_are_scaled_and_ordered_as_the_passport_says(write_reds):
+    seen = []
+
+    def network(images):
+        seen.append(images[0, 0, 0])
+        return red(images)
+
+    paths = write_reds([255])
+    list(classify(paths, classifier(network)))
+    list(classify(paths, classifier(network, colour="BGR", resampling="bicubic")))
+    list(classify(paths, classifier(network, scale=1.0)))
+    np.testing.assert_allclose(seen, [[1, 20 / 255, 10 / 255], [10 / 255, 20 / 255, 1],
+                                      [255, 20, 10]], rtol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("positive", "threshold", "label"),
+    [
+        ("Parasitized", 0.5, "Uninfected"),
+        ("Parasitized", 0.19, "Parasitized"),
+        ("Uninfected", 0.5, "Uninfected"),
+        ("Uninfected", 0.81, "Parasitized"),
+    ],
+)
+def test_the_passports_threshold_decides(write_reds, positive, threshold, label):
+    paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
+    decider = classifier(red, positive=positive, threshold=threshold)
+    [prediction] = classify(paths, decider)
+    assert prediction.label == label
+    assert prediction.probability == pytest.approx(0.8 if label == "Uninfected" else 0.2)
+
+
+def test_of_three_labels_the_likeliest_is_named(write_reds):
+    def network(images):
+        return np.concatenate(
+            [0.5 * red(images), 0.5 - 0.5 * red(images), 0 * red(images) + 0.5], 1
+        )
+
+    labels = ("a", "b", "c")
+    three = classifier(lambda images: network(images) - [0, 0, 0.2], labels, "b")
+    predictions = list(classify(write_reds([255, 0, 128]), three))
+    assert [prediction.label for prediction in predictions] == ["a", "b", "c"]
+    assert predictions[0].probabilities == pytest.approx((0.5, 0, 0.3))
+
+
+def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
+    def network(images):
+        raise FloatingPointError("odd")
+
+    with pytest.raises(FloatingPointError):
+        list(classify(write_reds([1, 2, 3]), classifier(network)))
+
+
+def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_label(write_reds):
+    paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
+    doubting = classifier(red).deciding(review=(0.4, 0.6))
+    predictions = list(classify(paths, doubting))
+    assert [prediction.label for prediction in predictions] == [
+        *("Parasitized", "Parasitized", "review"),
+        *("Uninfected", "Uninfected"),
+    ]
+    assert predictions[2].probability == predictions[2].probabilities[0] < 0.5
+    assert predictions[4].probability == predictions[4].probabilities[1] == 1
+
+
+def test_probabilities_have_the_digits_of_a_float32_and_no_more(write_reds):
+    [prediction] = classify(write_reds([77]), classifier(red))
+    for probability in prediction.probabilities:
+        assert len(str(probability)) <= len("0.1234567")
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-7)

@@ -1,0 +1,85 @@
+"""The pretrained pairs: whole, as their card says, and right about drawn cells."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from malaria.cli.options import PRETRAINED
+from malaria.data.images import find_images
+from malaria.data.synthetic import LABELS, write_cells
+from malaria.inference.classifier import load_classifier
+from malaria.inference.predict import classify
+from malaria.saved.metadata import find_pair, read_architecture, sha256_of
+from malaria.saved.tflite import digest_pair, find_sealed
+
+FOLDER = Path(__file__).parents[2] / "pretrained"
+NAMES = ("compact", "vgg")
+# No cell of these was seen in training: the networks learnt from patients.
+COUNT, SEED, PATIENTS = 100, 77, 20
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The paths of drawn cells, half of them parasitized, and their labels."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_cells(folder, COUNT, seed=SEED, patients=PATIENTS)
+    paths = list(find_images(folder))
+    return paths, [path.parent.name for path in paths]
+
+
+def answers_of(name, paths, **options):
+    return list(classify(paths, load_classifier(FOLDER / f"{name}.h5", **options)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pair_has_its_own_whole_tflite(name):
+    pair = find_pair(FOLDER / f"{name}.h5")
+    digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
+    assert find_sealed(pair, digest) == pair.tflite
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_drawn_cells_nineteen_in_twenty_are_right(drawn, name):
+    paths, labels = drawn
+    right = [one.label == label for one, label in zip(answers_of(name, paths), labels, strict=True)]
+    assert np.mean(right) >= 0.95
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_engines_give_one_answer(drawn, name):
+    paths = drawn[0][::10]
+    lite, keras = (
+        np.array([one.probabilities for one in answers_of(name, paths, engine=engine)])
+        for engine in ("litert", "keras")
+    )
+    np.testing.assert_allclose(lite, keras, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_were_judged_on_patients_they_never_saw(name):
+    details = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["malaria"]
+    assert details["labels"] == list(LABELS)
+    assert details["positive_label"] == "Parasitized"
+    assert details["split"]["by"] == "patient"
+    assert details["split"]["validation_patients"]
+    assert details["config"]["exclude"] is None
+    assert details["config"]["model"] == name
+
+
+def test_a_passport_tells_nothing_of_the_machine_it_was_made_on():
+    for name in NAMES:
+        text = json.dumps(json.loads((FOLDER / f"{name}.json").read_text())["malaria"]["config"])
+        assert not re.search(r'": "/', text)
+
+
+def test_the_card_names_each_pair_and_nothing_else_lies_there():
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert all(name in card for name in NAMES)
+    suffixes = (".h5", ".json", ".tflite")
+    expected = {f"{name}{suffix}" for name in NAMES for suffix in suffixes} | {"MODEL_CARD.md"}
+    assert {path.name for path in FOLDER.iterdir()} == expected
+    assert PRETRAINED.parent == FOLDER
+    assert PRETRAINED.name in expected

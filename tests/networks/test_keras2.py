@@ -1,0 +1,126 @@
+"""Tests of malaria/keras2.py. The golden pairs are what tf_keras wrote: see make_golden.py."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.networks import keras2
+from malaria.networks.backend import keras, tf
+from malaria.networks.storage import load_model
+from malaria.saved.metadata import find_pair, read_architecture
+
+GOLDEN = Path(__file__).parent / "keras2"
+RECORDED = np.load(GOLDEN / "golden.npz")
+NAMES = [name for name in RECORDED.files if name != "pictures"]
+
+
+def read(name):
+    return read_architecture(find_pair(GOLDEN / f"{name}.json"))
+
+
+def layers_of(architecture):
+    config = architecture["config"]
+    return config["layers"] if isinstance(config, dict) else config
+
+
+def check_and_rebuild(architecture):
+    keras2.check_architecture(architecture)
+    return keras2.rebuild(architecture)
+
+
+def original_2019():
+    """The JSON of the original's full network, in the form of the golden one of its year."""
+    architecture = read("form_2019")
+    first, pool, second, *_, flatten, dropout, dense, last = layers_of(architecture)
+    first["config"]["batch_input_shape"] = [None, 141, 141, 3]
+    plan = [(first, 32), pool, (second, 64), (second, 64), pool, *[(second, 128)] * 3, pool]
+    plan += [flatten, dropout, (dense, 256), (dense, 256), last]
+    layers = []
+    for position, entry in enumerate(plan):
+        entry, width = entry if isinstance(entry, tuple) else (entry, None)
+        entry = copy.deepcopy(entry)
+        entry["config"]["name"] += f"_{position}"
+        if width:
+            entry["config"]["filters" if entry["class_name"] == "Conv2D" else "units"] = width
+        layers.append(entry)
+    return {**architecture, "config": {"name": "sequential_1", "layers": layers}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_pair_gives_the_probabilities_of_keras_2(name):
+    pair = find_pair(GOLDEN / f"{name}.h5")
+    model = load_model(pair, read_architecture(pair))
+    probabilities = model.predict(RECORDED["pictures"], verbose=0)
+    np.testing.assert_allclose(probabilities, RECORDED[name], rtol=0, atol=1e-6)
+
+
+def test_the_golden_pairs_do_not_answer_alike():
+    answers = [RECORDED[name].ravel() for name in NAMES]
+    assert all(np.ptp(answer) > 0.01 for answer in answers)
+    assert len({answer[0].round(3) for answer in answers}) == len(NAMES)
+
+
+def test_the_originals_network_rebuilds_to_its_6029441_parameters():
+    model = keras2.rebuild(original_2019())
+    assert model.count_params() == 6_029_441
+    assert model.input_shape == (None, 141, 141, 3)
+    assert model.output_shape == (None, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_keep_their_names(name):
+    architecture = read(name)
+    expected = [entry["config"]["name"] for entry in layers_of(architecture)]
+    received = [layer.name for layer in keras2.rebuild(architecture).layers]
+    assert received == expected[-len(received) :]
+
+
+def test_keras_2_and_keras_3_are_told_apart():
+    ours = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    assert not keras2.is_keras2(json.loads(ours.to_json()))
+    assert all(keras2.is_keras2(read(name)) for name in NAMES)
+
+
+@pytest.mark.parametrize("activation", keras2.ACTIVATIONS)
+def test_every_activation_means_the_same_in_both(activation):
+    tf_keras = pytest.importorskip("tf_keras", reason="Keras 2 itself is only here for tests")
+    x = tf.reshape(tf.linspace(-5.0, 5.0, 100), (10, 10))
+    ours, theirs = (kind.activations.get(activation)(x) for kind in (keras, tf_keras))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("data_format", "channels_first", "expected data_format channels_last"),
+        ("activation", "hard_sigmoid", "the activation 'hard_sigmoid' is not among"),
+        ("activation", {"class_name": "Lambda", "config": {}}, "is not among"),
+        ("renorm", True, "the setting 'renorm' of Conv2D is not among those known"),
+        ("filters", {"class_name": "Zeros", "config": {}}, "is no number or word"),
+        ("kernel_size", [3, {"a": 1}], "is no number or word"),
+    ],
+)
+def test_a_setting_that_is_not_known_is_refused_in_one_line(setting, value, message):
+    architecture = read("form_2019")
+    layers_of(architecture)[0]["config"][setting] = value
+    with pytest.raises(UserError, match=message) as caught:
+        check_and_rebuild(architecture)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_layer_read_at_another_output_is_refused():
+    architecture = read("form_tf2_branches")
+    layers_of(architecture)[1]["inbound_nodes"][0][0][2] = 1
+    with pytest.raises(UserError, match="in a way not known here"):
+        keras2.rebuild(architecture)
+
+
+def test_a_layer_used_twice_is_refused():
+    architecture = read("form_tf2_branches")
+    layers_of(architecture)[1]["inbound_nodes"] *= 2
+    with pytest.raises(UserError, match="the layer 'left' is used more than once"):
+        keras2.check_architecture(architecture)

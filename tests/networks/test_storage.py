@@ -1,0 +1,459 @@
+"""Tests of malaria/storage.py."""
+
+import json
+import os
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.networks.backend import keras
+from malaria.networks.storage import load_model, save_pair
+from malaria.saved.metadata import KEY, Pair, find_pair, read_architecture, read_passport, sha256_of
+from malaria.training.devices import computing_in
+
+GOLDEN = Path(__file__).parent / "keras2"
+SIZE = (20, 20, 3)
+PICTURES = np.random.default_rng(7).random((4, *SIZE), dtype=np.float32)
+ENTRIES = {
+    "labels": ["Parasitized", "Uninfected"],
+    "positive_label": "Parasitized",
+    "image_size": [20, 20],
+    "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
+    "threshold": 0.5,
+}
+layers = keras.layers
+
+
+def sequential(seed=1, units=8):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input(SIZE, name="image"),
+            layers.Conv2D(4, 3, activation="relu", name="conv"),
+            layers.MaxPooling2D(name="pool"),
+            layers.Flatten(name="flatten"),
+            layers.Dropout(0.5, name="dropout"),
+            layers.Dense(units, activation="relu", kernel_regularizer="l2", name="dense"),
+            layers.Dense(1, activation="sigmoid", name="probability"),
+        ],
+        name="small",
+    )
+
+
+def functional():
+    keras.utils.set_random_seed(2)
+    image = keras.Input(SIZE)
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(layers.Rescaling(2.0, -1.0)(image))
+    y = layers.BatchNormalization(epsilon=1e-5, gamma_initializer="zeros")(x)
+    x = layers.ReLU()(layers.Add()([x, y]))
+    pools = layers.GlobalMaxPooling2D()(x), layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(3, activation="softmax")(layers.Concatenate()(pools))
+    model = keras.Model(image, x)
+    random = np.random.default_rng(3)
+    for weight in model.weights:
+        weight.assign(random.uniform(0.1, 0.9, weight.shape))
+    return model
+
+
+def predict(model):
+    return model.predict(PICTURES, verbose=0)
+
+
+def load(pair):
+    """As the program does: the .json, its passport, then the network."""
+    architecture = read_architecture(pair)
+    read_passport(pair, architecture)
+    return load_model(pair, architecture)
+
+
+def changed(pair, change):
+    """The architecture of `pair` after change(layers, architecture)."""
+    architecture = read_architecture(pair)
+    change(architecture["config"]["layers"], architecture)
+    return architecture
+
+
+def refuse(pair, architecture, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_model(pair, architecture)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
+    assert pair.weights.stem in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save_pair(sequential(), tmp_path_factory.mktemp("models"), "model", ENTRIES)
+
+
+@pytest.fixture
+def pair(saved, tmp_path):
+    """A copy of the saved pair that a test may damage."""
+    for path in (saved.weights, saved.architecture):
+        shutil.copy(path, tmp_path)
+    return find_pair(tmp_path)
+
+
+@pytest.mark.parametrize("build", [sequential, functional])
+def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capfd, caplog):
+    model = build()
+    pair = save_pair(model, tmp_path / "new" / "folder", "model_1.0_0.5", ENTRIES)
+    loaded = load(pair)
+    assert np.array_equal(predict(loaded), predict(model))
+    assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
+    assert sorted(os.listdir(tmp_path / "new" / "folder")) == [
+        "model_1.0_0.5.h5",
+        "model_1.0_0.5.json",
+        "model_1.0_0.5.tflite",
+    ]
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == []
+
+
+def test_the_json_holds_keras_own_keys_the_passport_and_the_checksum(saved):
+    architecture = read_architecture(saved)
+    recorded = sha256_of(saved.weights)
+    assert architecture.pop(KEY) == {**ENTRIES, "weights_sha256": recorded}
+    expected = json.loads(sequential().to_json())
+    assert architecture == {key: expected[key] for key in expected if key != "compile_config"}
+    keras.models.model_from_json(saved.architecture.read_text(encoding="utf-8"))
+
+
+def test_what_json_has_no_word_for_becomes_null(tmp_path):
+    entries = {**ENTRIES, "notes": {"µ": [float("nan"), (1.5, -float("inf"))]}}
+    pair = save_pair(sequential(), tmp_path, "model", entries)
+    text = pair.architecture.read_text(encoding="utf-8")
+    assert json.loads(text)[KEY]["notes"] == {"µ": [None, [1.5, None]]}
+    assert "NaN" not in text
+    assert "µ" in text
+
+
+def test_a_compiled_network_is_saved_without_its_loss_and_optimizer(tmp_path):
+    model = sequential()
+    model.compile("adam", loss="binary_crossentropy")
+    pair = save_pair(model, tmp_path, "model", ENTRIES)
+    assert "compile_config" not in read_architecture(pair)
+    assert not load(pair).compiled
+
+
+def test_a_network_of_half_precision_loads_as_float32(tmp_path):
+    with computing_in("float16"):
+        model = sequential()
+    loaded = load(save_pair(model, tmp_path, "model", ENTRIES))
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    assert predict(loaded).dtype == np.float32
+    np.testing.assert_allclose(predict(loaded), predict(model), atol=5e-3)
+
+
+def test_keras_2_reads_the_weights_that_were_saved(saved):
+    tf_keras = pytest.importorskip("tf_keras", reason="Keras 2 itself is only here for tests")
+    theirs = tf_keras.Sequential(
+        [
+            tf_keras.layers.Conv2D(4, 3, activation="relu", input_shape=SIZE),
+            tf_keras.layers.MaxPooling2D(),
+            tf_keras.layers.Flatten(),
+            tf_keras.layers.Dense(8, activation="relu"),
+            tf_keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    theirs.load_weights(saved.weights)
+    for ours, read in zip(load(saved).get_weights(), theirs.get_weights(), strict=True):
+        assert np.array_equal(ours, read)
+
+
+@pytest.mark.parametrize("half", [".h5", ".json"])
+def test_a_pair_is_never_overwritten(tmp_path, half):
+    (tmp_path / f"model{half}").write_text("here before")
+    with pytest.raises(UserError, match=f"model{half} exists already"):
+        save_pair(sequential(), tmp_path, "model", ENTRIES)
+    assert (tmp_path / f"model{half}").read_text() == "here before"
+    assert os.listdir(tmp_path) == [f"model{half}"]
+
+
+@pytest.mark.parametrize("limit", [0, 12_000, 1_000_000])
+def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path, limit):
+    model = sequential()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot save .*model.h5: File too large"):
+            save_pair(model, tmp_path, "model", ENTRIES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_json_that_cannot_get_its_name_takes_the_h5_with_it(tmp_path, monkeypatch):
+    rename = os.replace
+
+    def fail_at_the_json(source, target):
+        if str(target).endswith(".json"):
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_json)
+    with pytest.raises(UserError, match=r"cannot save .*model.h5: Permission denied"):
+        save_pair(sequential(), tmp_path, "model", ENTRIES)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "models").touch()
+    with pytest.raises(UserError, match=r"cannot save .*models/model.h5: File exists"):
+        save_pair(sequential(), tmp_path / "models", "model", ENTRIES)
+
+
+def keras_object(class_name, module="keras.layers", config=None, **more):
+    return {"module": module, "class_name": class_name, "config": config or {}, **more}
+
+
+LAMBDA = keras_object("Lambda", config={"name": "x", "function": keras_object("__lambda__")})
+FUNCTION = keras_object("function", module="builtins", config="my_activation")
+HOSTILE = {
+    "a Lambda": lambda layers, _: layers.insert(2, LAMBDA),
+    "an operation": lambda layers, _: layers.insert(2, keras_object("TFOpLambda")),
+    "an unknown class": lambda layers, _: layers.insert(2, keras_object("Transmogrify")),
+    "a class of odd text": lambda layers, _: layers.insert(2, keras_object("\x1b[2J\n" * 99)),
+    "a class that is a list": lambda layers, _: layers.insert(2, keras_object(["Dense"])),
+    "a custom class": lambda layers, _: layers[1].update(registered_name="mine>Conv2D"),
+    "another module": lambda layers, _: layers[1].update(module="os"),
+    "a module of Keras": lambda layers, _: layers[1].update(module="keras.src.utils.file_utils"),
+    "a wrapper": lambda layers, _: layers.insert(
+        2, keras_object("TimeDistributed", config={"layer": LAMBDA})
+    ),
+    "in an initializer": lambda layers, _: layers[1]["config"].update(kernel_initializer=LAMBDA),
+    "in a regularizer": lambda layers, _: layers[1]["config"].update(
+        kernel_regularizer=keras_object("L2", config={"l2": [{"deep": LAMBDA}]})
+    ),
+    "as an activation": lambda layers, _: layers[1]["config"].update(activation=LAMBDA),
+    "a function": lambda layers, _: layers[1]["config"].update(activation=FUNCTION),
+    "an unknown activation": lambda layers, _: layers[1]["config"].update(activation="eval"),
+    "a network in a network": lambda layers, _: layers.insert(
+        2, keras_object("Sequential", config={"name": "inner", "layers": [LAMBDA]})
+    ),
+    "no network": lambda _, architecture: architecture.update(class_name="Lambda"),
+    "no class": lambda _, architecture: architecture.pop("class_name"),
+    "no layers": lambda _, architecture: architecture.update(config=None),
+    "channels first": lambda layers, _: layers[1]["config"].update(data_format="channels_first"),
+    "a layer used twice": lambda layers, _: layers[1].update(inbound_nodes=[1, 2]),
+}
+
+
+@pytest.mark.parametrize("form", ["form_2019", "form_tf2", "keras 3"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_json_with_more_than_plain_layers_is_refused_before_anything_is_built(
+    saved, kind, form, monkeypatch
+):
+    built = []
+    monkeypatch.setattr(keras.layers.Layer, "__init__", lambda self, **_: built.append(self))
+    pair = saved if form == "keras 3" else find_pair(GOLDEN / f"{form}.h5")
+    refuse(pair, changed(pair, HOSTILE[kind]), "json: ")
+    assert built == []
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layers, _: layers[1]["config"].update(deep=nested(200)), "nested more than 40"),
+        (lambda layers, _: layers.extend(layers[3:4] * 1000), "expected at most 1000 layers"),
+        (
+            lambda layers, _: layers[-1]["config"].update(units=-3),
+            "that Keras can build, received: .*(units|Negative dimensions)",
+        ),
+        (
+            lambda layers, _: layers[-1]["config"].update(units="x"),
+            "that Keras can build, received: ",
+        ),
+        (lambda layers, _: layers[1]["config"].pop("filters"), "that Keras can build, received: "),
+        (lambda layers, _: layers.clear(), "that Keras can build, received: "),
+        (
+            lambda layers, _: layers[-2]["config"].update(name="\x1b[2J\n"),
+            r"expected weights of the layer '\\x1b\[2J\\n', received none",
+        ),
+        (lambda layers, _: layers.pop(), "received weights of 'probability', a layer the network"),
+        (lambda layers, _: layers.insert(0, 3), "that Keras can build, received: "),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_in_one_line(saved, change, message):
+    refuse(saved, changed(saved, change), message)
+
+
+@pytest.mark.parametrize(
+    "shape", [[None, 20, 20, 1], [None, None, None, 3], [8, 20, 20, 3], [None, 1200]]
+)
+def test_a_network_that_takes_no_pictures_is_refused(saved, shape):
+    def change(layers, _):
+        layers[0]["config"]["batch_shape"] = shape
+        del layers[1:5]
+
+    refuse(saved, changed(saved, change), r"expected one input \(None, height, width, 3\)")
+
+
+GIANTS = {
+    "units": lambda layers, _: layers[-2]["config"].update(units=10**9),
+    "filters": lambda layers, _: layers[1]["config"].update(filters=10**9),
+    "digits": lambda layers, _: layers[1]["config"].update(filters=10**3000),
+    "pictures": lambda layers, _: layers[0]["config"].update(
+        {"batch_shape": [None, 10**6, 10**6, 3], "batch_input_shape": [None, 10**6, 10**6, 3]}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["form_tf2", "keras 3"])
+@pytest.mark.parametrize("kind", GIANTS)
+def test_a_giant_is_refused_at_once_and_its_memory_is_never_asked_for(saved, form, kind):
+    pair = saved if form == "keras 3" else find_pair(GOLDEN / f"{form}.h5")
+    architecture = changed(pair, GIANTS[kind])
+    before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    refuse(pair, architecture, "more weights than the [0-9,]+ bytes of that file can hold")
+    # Here Keras allocates, in this thread, every variable that still waits for it.
+    with keras.StatelessScope():
+        pass
+    assert time.perf_counter() - begin < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_a_network_too_large_for_one_picture_is_refused(saved):
+    def change(layers, _):
+        layers[0]["config"]["batch_shape"] = [None, 10_000, 10_000, 3]
+        layers[3:] = [keras_object("GlobalMaxPooling2D", config={"name": "top"})]
+
+    refuse(saved, changed(saved, change), "more than the 1,073,741,824 bytes allowed for one pict")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text("not HDF5 at all\n" * 99), "signature not found"),
+        (lambda path: path.write_bytes(path.read_bytes()[:9000]), "truncated file"),
+        (lambda path: path.write_bytes(b""), "expected the HDF5 weights"),
+        (lambda path: h5py.File(path, "w").close(), "expected the HDF5 weights"),
+    ],
+    ids=["text", "truncated", "empty", "no weights"],
+)
+def test_a_damaged_h5_is_refused_in_one_line(pair, damage, message):
+    architecture = read_architecture(pair)
+    damage(pair.weights)
+    refuse(pair, architecture, message)
+    with pytest.raises(UserError, match=r"model.h5 does not belong to model.json, or is damaged"):
+        read_passport(pair, architecture)
+
+
+KERNEL = "model_weights/dense/small/dense/kernel"
+
+
+def link_away(file, _):
+    file["model_weights/conv/away"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def link_softly(file, _):
+    file["model_weights/conv/soft"] = h5py.SoftLink("/model_weights")
+
+
+def store_away(file, values):
+    raw = f"{file.filename}.raw"
+    Path(raw).write_bytes(values.tobytes())
+    del file[KERNEL]
+    external = [(raw, 0, values.nbytes)]
+    file.create_dataset(KERNEL, values.shape, values.dtype, external=external)
+
+
+def store_virtually(file, values):
+    del file[KERNEL]
+    layout = h5py.VirtualLayout(values.shape, values.dtype)
+    layout[:] = h5py.VirtualSource("other.h5", "x", values.shape)
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def store(replacement):
+    def change(file, values):
+        del file[KERNEL]
+        file.create_dataset(KERNEL, data=replacement(values))
+
+    return change
+
+
+def store_a_bomb(file, _):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (10**6, 10**6), "f4", chunks=(1000, 1000), compression="gzip")
+
+
+def drop_the_layer(file, _):
+    del file["model_weights/dense"]
+
+
+def drop_the_bias(file, _):
+    file["model_weights/dense"].attrs["weight_names"] = [b"small/dense/kernel"]
+
+
+def rename_a_layer(file, _):
+    file.move("model_weights/dense", "model_weights/sparse")
+    names = [b"conv", b"sparse", b"probability"]
+    file["model_weights"].attrs["layer_names"] = names
+
+
+def make_a_group(file, _):
+    del file[KERNEL]
+    file.create_group(KERNEL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (link_away, "'model_weights/conv/away' is a link"),
+        (link_softly, "'model_weights/conv/soft' is a link"),
+        (store_away, "dense/kernel' are in another file"),
+        (store_virtually, "dense/kernel' are in another file"),
+        (store(lambda values: values[:-1]), r"dense/kernel.: expected \(324, 8\) of floats"),
+        (store(lambda values: values.astype("i4")), "received .* of .int32"),
+        (store(lambda values: np.full(values.shape, "x", "S1")), "received .* of .|S1"),
+        (store(lambda values: values.astype("f8") * 1e300), "values that are not finite"),
+        (store(lambda values: values * np.nan), "values that are not finite"),
+        (store(lambda values: values / 0.0 + 1), "values that are not finite"),
+        (store_a_bomb, r"received \(1000000, 1000000\)"),
+        (drop_the_layer, "cannot read .* no "),
+        (drop_the_bias, "the layer .dense.: expected 2 weights, received 1"),
+        (rename_a_layer, "expected weights of the layer 'dense', received none"),
+        (make_a_group, "cannot read"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:(divide by zero|invalid value):RuntimeWarning")
+def test_an_h5_that_does_not_fit_its_json_is_refused_in_one_line(pair, change, message):
+    with h5py.File(pair.weights, "r+") as file:
+        change(file, file[KERNEL][()])
+    refuse(pair, read_architecture(pair), message)
+
+
+def test_half_precision_and_compressed_weights_are_read(pair):
+    expected = predict(load(pair))
+    with h5py.File(pair.weights, "r+") as file:
+        values = file[KERNEL][()].astype("f2")
+        del file[KERNEL]
+        file.create_dataset(KERNEL, data=values, compression="gzip")
+    received = predict(load_model(pair, read_architecture(pair)))
+    np.testing.assert_allclose(received, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("named_alike", [True, False])
+def test_halves_of_two_pairs_do_not_load(saved, tmp_path, named_alike):
+    other = sequential(seed=5, units=8 if named_alike else 9)
+    other = save_pair(other, tmp_path, "other", ENTRIES)
+    mixed = Pair(other.weights, saved.architecture, saved.tflite)
+    with pytest.raises(UserError, match=r"other.h5 does not belong to model.json"):
+        load(mixed)
+
+
+def test_historic_halves_of_two_pairs_do_not_load():
+    mixed = Pair(GOLDEN / "form_2019.h5", GOLDEN / "form_tf2.json", GOLDEN / "none")
+    with pytest.raises(UserError, match=r"form_2019.h5 does not belong to form_tf2.json"):
+        load(mixed)

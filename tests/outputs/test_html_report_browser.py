@@ -1,0 +1,493 @@
+"""Tests of the HTML report in a real Chromium: what a person can do with it, and a stranger cannot.
+
+They are skipped where there is no selenium, Chromium or chromedriver.
+"""
+
+import io
+import json
+import os
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import unquote
+
+import pytest
+from PIL import Image
+
+from malaria.inference.predict import Prediction
+from malaria.outputs.html_report import Page
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
+)
+LABELS = ("Parasitized", "Uninfected")
+EVALUATION = {
+    "metrics": [{"name": "accuracy", "value": 0.5, "low": 0.2, "high": None}],
+    "confusion": [[2, 1], [2, 1]],
+    "roc": {"false": [0, float("nan"), 1], "true": [0, 0.5, 1]},
+    "reliability": [{"predicted": 0.5, "observed": 0.5, "count": 6}],
+    "report": "x" * 300,
+}
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+HOSTILE_END = "</script><script>alert(1)</script>.png"
+# (name, probability of Parasitized, patient, true label)
+CELLS = [
+    ("a.png", 0.97, "C10", "Parasitized"),
+    ("b.png", 0.10, "C2", "Parasitized"),
+    ("c.png", 0.80, "C2", "Uninfected"),
+    ("d.png", 0.02, "C10", "Uninfected"),
+    (HOSTILE, 0.55, '"><b>', "Parasitized"),
+    ("sub/e.png", 0.99, "C2", "Uninfected"),
+]
+
+
+def open_browser(profile, *, size=(1280, 900)):
+    """A headless Chromium with a fresh profile in the folder `profile`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in ("headless", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"):
+        options.add_argument(f"--{switch}")
+    for switch in ("disable-background-networking", "disable-component-update"):
+        options.add_argument(f"--{switch}")
+    if os.geteuid() == 0:  # its sandbox cannot be set up by root
+        options.add_argument("--no-sandbox")
+    options.add_argument(f"--user-data-dir={profile}")
+    options.add_argument(f"--window-size={size[0]},{size[1]}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The file of a report on CELLS, one with an overlay, and on two unreadable pictures."""
+    folder = tmp_path_factory.mktemp("report")
+    page = Page(
+        folder / "report.html",
+        labels=LABELS,
+        positive_label=LABELS[0],
+        threshold=0.5,
+        model_name='model "><b>' + "x" * 150,
+    )
+    for name, positive, group, truth in CELLS:
+        page.add(predict(folder / name, positive), group=group, truth=truth, overlay=overlay(name))
+    page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
+    page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file"), group="C3")
+    page.write(evaluation=EVALUATION)
+    return page.path
+
+
+def predict(path, positive):
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (40, 30), (200, 30, 40)).save(path)
+    label = LABELS[0] if positive >= 0.5 else LABELS[1]
+    return Prediction(path, label, max(positive, 1 - positive), (positive, 1 - positive))
+
+
+def overlay(name):
+    if name != "a.png":
+        return None
+    content = io.BytesIO()
+    Image.new("RGB", (80, 80), "orange").save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    browser = open_browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium, report):
+    """The report freshly opened in a wide window. After each test: no alert, a quiet console."""
+    set_screen(chromium)
+    for log in ("browser", "performance"):
+        chromium.get_log(log)
+    chromium.get(report.as_uri())
+    yield chromium
+    with pytest.raises(NoAlertPresentException):
+        _ = chromium.switch_to.alert
+    assert chromium.get_log("browser") == []
+
+
+def set_screen(browser, *, width=1280, height=900, media="", scheme="light"):
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def run(browser, expression):
+    return browser.execute_script(f"return {expression}")
+
+
+def shown(browser):
+    """The names on the tiles of the grid, in order, without their folders' names."""
+    titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
+    return [title.partition("/report0/")[2] for title in titles]
+
+
+def wait_until(condition):
+    """The page answers a moment later where the machine is busy."""
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited for five seconds in vain")
+
+
+def choose(browser, **values):
+    """Set fields of the form as a person would, one event each."""
+    script = """
+        const field = document.getElementById("choose").elements[arguments[0]];
+        field[field.type === "checkbox" ? "checked" : "value"] = arguments[1];
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+    """
+    for name, value in values.items():
+        browser.execute_script(script, name, value)
+
+
+def press(browser, *keys):
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+ALL = [*(name for name, *_ in CELLS), HOSTILE_END, "n" * 200 + ".png"]
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("path", ALL),
+        ("high", ["sub/e.png", "a.png", "c.png", HOSTILE, "b.png", "d.png", *ALL[-2:]]),
+        ("low", ["d.png", "b.png", HOSTILE, "c.png", "a.png", "sub/e.png", *ALL[-2:]]),
+        ("group", [HOSTILE, "b.png", "c.png", "sub/e.png", ALL[-1], "a.png", "d.png", ALL[-2]]),
+        ("mistakes", ["sub/e.png", "b.png", "c.png", HOSTILE, "a.png", "d.png", *ALL[-2:]]),
+    ],
+)
+def test_the_pictures_are_ordered_as_chosen(browser, order, names):
+    choose(browser, order=order)
+    assert shown(browser) == names
+
+
+def test_an_evaluated_report_begins_with_the_worst_mistake(browser):
+    assert shown(browser)[:3] == ["sub/e.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"label": "=Parasitized"}, ["a.png", "c.png", HOSTILE, "sub/e.png"]),
+        ({"label": "unreadable"}, ALL[-2:]),
+        ({"from": "0.1", "to": "0.8"}, ["b.png", "c.png", HOSTILE]),
+        ({"from": "0.97"}, ["a.png", "sub/e.png"]),
+        ({"group": "=C2"}, ["b.png", "c.png", "sub/e.png"]),
+        ({"group": '="><b>'}, [HOSTILE]),
+        ({"group": "=not known"}, [HOSTILE_END]),
+        ({"wrong": True}, ["b.png", "c.png", "sub/e.png"]),
+        ({"text": "SUB/"}, ["sub/e.png"]),
+        ({"text": "<IMG"}, [HOSTILE]),
+        ({"wrong": True, "group": "=C2", "to": "0.5"}, ["b.png"]),
+        ({"from": "0.9", "to": "0.1"}, []),
+    ],
+)
+def test_the_pictures_are_filtered_as_chosen_and_counted(browser, values, names):
+    choose(browser, order="path", **values)
+    assert shown(browser) == names
+    said = run(browser, "document.getElementById('status').textContent")
+    assert said == (f"{len(names)} of 8 pictures" if names else "No picture fits this choice.")
+
+
+def test_typing_filters_and_reset_brings_all_back(browser):
+    browser.find_element("name", "text").send_keys("b.png")
+    wait_until(lambda: shown(browser) == ["b.png"])
+    browser.find_element("css selector", "[type=reset]").click()
+    wait_until(lambda: len(shown(browser)) == 8)
+    assert browser.find_element("name", "text").get_property("value") == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "again"),
+    [
+        (0, ['"><b>', "C2", "C3", "C10", "not known"], ["not known", "C10", "C3", "C2", '"><b>']),
+        (1, ["C2", "C10", '"><b>', "C3", "not known"], ['"><b>', "C3", "not known", "C10", "C2"]),
+        (-3, ['"><b>', "C2", "C10", "C3", "not known"], ["C3", "not known", "C10", "C2", '"><b>']),
+    ],
+)
+def test_the_table_of_patients_is_sorted_by_keyboard(browser, column, first, again):
+    directions = ("descending", "ascending") if column else ("ascending", "descending")
+    heads = browser.find_elements("css selector", ".by-group thead th")
+    for names, direction in zip((first, again), directions, strict=True):
+        heads[column].find_element("tag name", "button").send_keys(Keys.ENTER)
+        rows = "[...document.querySelectorAll('.by-group tbody th')].map((h) => h.textContent)"
+        assert run(browser, rows) == names
+        assert heads[column].get_attribute("aria-sort") == direction
+        assert len(browser.find_elements("css selector", ".by-group [aria-sort]")) == 1
+
+
+def test_a_picture_opens_moves_and_closes_by_keyboard(browser):
+    choose(browser, order="path")
+    browser.find_element("css selector", "[type=reset]").send_keys(Keys.TAB)
+    assert focused(browser).endswith("/a.png")
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ENTER)
+    assert dialog(browser)["title"] == "b.png"
+    press(browser, Keys.ARROW_RIGHT)
+    assert dialog(browser)["title"] == "c.png"
+    press(browser, Keys.ESCAPE)
+    assert not run(browser, "document.getElementById('cell').open")
+    assert focused(browser).endswith("/c.png")
+
+
+def focused(browser):
+    return run(browser, "document.activeElement.title")
+
+
+def dialog(browser):
+    """What the open dialog says: its title, its lines as a dict, how many pictures it shows."""
+    assert run(browser, "document.getElementById('cell').open")
+    lines = run(browser, "document.getElementById('cell-details').innerText").split("\n")
+    lines = [line for line in lines if line]
+    return {
+        "title": run(browser, "document.getElementById('cell-name').textContent"),
+        "lines": dict(zip(lines[::2], lines[1::2], strict=True)),
+        "pictures": len(browser.find_elements("css selector", "#cell-pictures img")),
+    }
+
+
+def test_the_large_view_has_all_figures_and_the_overlay_beside_the_picture(browser):
+    choose(browser, order="path")
+    browser.find_elements("css selector", "#grid button")[0].click()
+    said = dialog(browser)
+    assert said["pictures"] == 2
+    assert said["lines"].pop("Path").endswith("/report0/a.png")
+    assert said["lines"] == {
+        "Label": "Parasitized",
+        "True label": "Parasitized",
+        "Probability of Parasitized": "0.9700",
+        "Probability of Uninfected": "0.0300",
+        "Patient or folder": "C10",
+    }
+    sizes = run(browser, "[...document.querySelectorAll('dialog img')].map((i) => i.naturalWidth)")
+    assert sizes == [40, 80]
+
+
+def test_the_link_of_the_large_view_leads_to_the_picture(browser, report):
+    choose(browser, text="<img")
+    browser.find_element("css selector", "#grid button").click()
+    link = run(browser, "document.getElementById('cell-link').href")
+    assert unquote(link) == f"file://{report.parent}/{HOSTILE}"
+
+
+def test_the_end_and_the_home_key_reach_the_last_and_the_first_picture(browser):
+    choose(browser, order="path")
+    browser.find_element("css selector", "[type=reset]").send_keys(Keys.TAB)
+    press(browser, Keys.END)
+    assert focused(browser).endswith("n.png")
+    press(browser, Keys.ARROW_RIGHT)
+    assert focused(browser).endswith("n.png")
+    press(browser, Keys.HOME)
+    assert focused(browser).endswith("/a.png")
+
+
+@pytest.fixture
+def many(browser, tmp_path):
+    """A report of more pictures than are put into the grid at once, opened; returns how many."""
+    page = Page(
+        tmp_path / "report.html",
+        labels=LABELS,
+        positive_label=LABELS[0],
+        threshold=0.5,
+        model_name="model",
+    )
+    for number in range(2500):
+        page.add(Prediction(f"{number}.png", error="no such file"))
+    page.write()
+    browser.get(page.path.as_uri())
+    return 2500
+
+
+def test_all_of_many_pictures_come_into_the_grid(browser, many):
+    assert (
+        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 pictures"
+    )
+    browser.set_script_timeout(10)
+    browser.execute_async_script(
+        """
+        const [count, done] = arguments, grid = document.getElementById("grid");
+        const look = () => grid.childElementCount === count ? done() : setTimeout(look, 20);
+        look();
+        """,
+        many,
+    )
+    titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
+    assert titles == [f"{number}.png" for number in range(many)]
+
+
+def test_the_last_of_many_pictures_is_one_key_away(browser, many):
+    last = """
+        document.getElementById("choose").reset();
+        choose();
+        document.querySelector("#grid button").focus();
+        const key = new KeyboardEvent("keydown", { key: "End", bubbles: true });
+        document.activeElement.dispatchEvent(key);
+        return [document.activeElement.title, document.querySelectorAll("#grid button").length];
+    """
+    assert browser.execute_script(last) == [f"{many - 1}.png", many]
+
+
+def test_all_of_many_pictures_are_printed_at_once(browser, many):
+    printed = """
+        choose();
+        const before = document.querySelectorAll("#grid li").length;
+        dispatchEvent(new Event("beforeprint"));
+        return [before < arguments[0], document.querySelectorAll("#grid li").length];
+    """
+    assert browser.execute_script(printed, many) == [True, many]
+
+
+def test_hostile_names_are_text_and_only_text(browser):
+    choose(browser, order="path")
+    pictures = run(browser, "[...document.images].map((i) => i.getAttribute('src').slice(0, 11))")
+    assert pictures == ["data:image/"] * len(CELLS)
+    assert run(browser, "document.querySelectorAll('b').length") == 0
+    assert run(browser, "document.scripts.length") == 2
+    text = browser.find_element("tag name", "body").text
+    for part in (HOSTILE_END.rpartition("/")[2], "</script><script>alert(2)", 'model "><b>'):
+        assert part in text
+    browser.find_elements("css selector", "#grid button")[4].click()
+    assert dialog(browser)["title"] == HOSTILE
+
+
+def test_nothing_is_asked_of_a_network(browser):
+    choose(browser, order="high")
+    browser.find_elements("css selector", "#grid button")[0].click()
+    requested = [
+        message["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"]
+        == "Network.requestWillBeSent"
+    ]
+    assert requested
+    assert {url.partition(":")[0] for url in requested} <= {"file", "data"}
+    entries = run(browser, "performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert all(name.startswith("data:") for name in entries)
+
+
+def test_the_policy_stops_a_script_a_style_and_a_request_that_got_in(chromium, report):
+    with listening_server() as (address, asked):
+        chromium.get(report.as_uri())
+        chromium.execute_script(
+            """
+            document.body.insertAdjacentHTML("beforeend",
+                "<p id=probe style='color: red'></p><img src=x onerror='window.hacked = 1'>");
+            const script = document.createElement("script");
+            script.textContent = "window.hacked = 2";
+            const picture = document.createElement("img");
+            picture.src = arguments[0];
+            document.body.append(script, picture);
+            """,
+            address,
+        )
+        failed = (
+            "fetch(arguments[0]).then(() => arguments[1]('sent'), () => arguments[1]('stopped'))"
+        )
+        assert chromium.execute_async_script(failed, address) == "stopped"
+    assert asked == []
+    assert run(chromium, "window.hacked") is None
+    assert (
+        run(chromium, "getComputedStyle(document.getElementById('probe')).color")
+        != "rgb(255, 0, 0)"
+    )
+    assert len(chromium.get_log("browser")) >= 4
+
+
+@contextmanager
+def listening_server():
+    """(address, list of the paths that were asked for) of a server on this machine."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(browser):
+    set_screen(browser, width=360, height=640)
+    assert overflow(browser, "document.documentElement") == 0
+    choose(browser, order="path")
+    for button in browser.find_elements("css selector", "#grid button"):
+        browser.execute_script("arguments[0].click()", button)
+        assert overflow(browser, "document.getElementById('cell')") == 0
+        assert overflow(browser, "document.documentElement") == 0
+        press(browser, Keys.ESCAPE)
+
+
+def overflow(browser, element):
+    """How many pixels of it can only be seen by scrolling sideways."""
+    return run(browser, f"{element}.scrollWidth - {element}.clientWidth")
+
+
+def test_a_dark_scheme_is_dark_on_a_screen_and_light_on_paper(browser):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert run(browser, ground) == "rgb(255, 255, 255)"
+    set_screen(browser, scheme="dark")
+    assert run(browser, ground) == "rgb(23, 24, 27)"
+    set_screen(browser, scheme="dark", media="print")
+    assert run(browser, ground) == "rgb(255, 255, 255)"
+
+
+def test_paper_has_the_figures_and_the_chosen_pictures_but_no_controls(browser):
+    choose(browser, group="=C2")
+    set_screen(browser, media="print")
+    assert [printed(browser, part) for part in ("form", "dialog", "details", ".hint")] == [0] * 4
+    assert printed(browser, ".by-group tbody tr") == 5
+    assert printed(browser, "main svg[role=img]") == 3
+    assert printed(browser, "#grid img") == 3
+
+
+def printed(browser, selector):
+    """How many elements of this sort are displayed."""
+    elements = f"[...document.querySelectorAll({selector!r})]"
+    return run(browser, f"{elements}.filter((element) => element.checkVisibility()).length")
+
+
+def test_without_javascript_the_summary_and_the_tables_are_there(browser):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.refresh()
+        nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    texts = {node.get("name", {}).get("value") for node in nodes if not node["ignored"]}
+    assert {"Summary", "66.7%", "Pictures by label", "By patient or folder", "C10"} <= texts
+    assert "The thumbnails need JavaScript. Everything above works without it." in texts
+    assert "Reset" not in texts
+
+
+def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = ("combobox", "searchbox", "spinbutton", "checkbox", "button", "image")
+    shown = [node for node in nodes if not node["ignored"] and node["role"]["value"] in controls]
+    assert {node["role"]["value"] for node in shown} >= {
+        "combobox",
+        "spinbutton",
+        "button",
+        "image",
+    }
+    assert [node["role"]["value"] for node in shown if not node["name"]["value"]] == []

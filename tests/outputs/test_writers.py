@@ -1,0 +1,193 @@
+"""Tests of malaria/journal.py."""
+
+import csv
+import io
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.inference.predict import Prediction
+from malaria.outputs.writers import FLUSH_EVERY, Journal
+
+LABELS = ("Parasitized", "=Uninfected")
+HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
+UNDECODABLE = os.fsdecode(b"\xff.png")
+PREDICTIONS = [
+    *(Prediction(Path(name), LABELS[0], 0.75, (0.75, 0.25)) for name in HOSTILE),
+    Prediction(Path("cells", "b.png"), LABELS[1], 0.6, (0.4, 0.6)),
+    Prediction(Path(UNDECODABLE), error="=damaged\nhere"),
+    Prediction(Path("d.png"), "review", 0.45, (0.45, 0.55)),
+]
+
+
+def open_journal(path, resume=False, model="0123456789abcdef", labels=LABELS, source="cells"):
+    return Journal(path, source=source, labels=labels, model=model, resume=resume)
+
+
+def write(path, predictions=PREDICTIONS):
+    journal = open_journal(path)
+    for prediction in predictions:
+        journal.add(prediction)
+    journal.finish()
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "B.CSV"])
+def test_when_it_is_finished_the_file_is_all_that_is_there(tmp_path, name):
+    write(tmp_path / "new folder" / name)
+    assert names(tmp_path / "new folder") == [name]
+
+
+def test_json_and_its_lines_hold_each_name_as_it_is(tmp_path):
+    write(tmp_path / "a.json")
+    write(tmp_path / "a.jsonl")
+    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == rows
+    assert [row["path"] for row in rows] == [str(made.path) for made in PREDICTIONS]
+    assert rows[0] == {
+        "path": "=1+1.png",
+        "label": "Parasitized",
+        "probability": 0.75,
+        "probabilities": {"Parasitized": 0.75, "=Uninfected": 0.25},
+        "error": None,
+    }
+    broken = rows[PREDICTIONS.index(Prediction(Path(UNDECODABLE), error="=damaged\nhere"))]
+    assert broken["error"] == "=damaged\nhere"
+    assert broken["label"] is broken["probability"] is broken["probabilities"] is None
+
+
+def test_in_csv_no_name_label_or_reason_becomes_a_formula(tmp_path):
+    write(tmp_path / "a.csv")
+    header, *rows = csv.reader(io.StringIO((tmp_path / "a.csv").read_bytes().decode("utf-8")))
+    assert header == ["path", "label", "probability", "probability of Parasitized",
+                      "probability of =Uninfected", "error"]  # fmt: skip
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
+    expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
+    assert [row[0] for row in rows[: len(HOSTILE)]] == expected
+    assert rows[0][1:] == ["Parasitized", "0.75", "0.75", "0.25", ""]
+    assert rows[-3] == ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", ""]
+    assert rows[-2] == ["\\udcff.png", "", "", "", "", "'=damaged\nhere"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.json", "[\n]\n"), ("a.jsonl", "")])
+def test_of_no_predictions_the_file_is_valid_too(tmp_path, name, content):
+    write(tmp_path / name, [])
+    assert (tmp_path / name).read_text() == content
+
+
+def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
+    first = open_journal(tmp_path / "a.jsonl")
+    for prediction in PREDICTIONS[:4]:
+        first.add(prediction)
+    first.close()
+    assert not (tmp_path / "a.jsonl").exists()
+    second = open_journal(tmp_path / "a.jsonl", resume=True)
+    assert list(second.earlier()) == PREDICTIONS[:4]
+    for prediction in PREDICTIONS[4:]:
+        second.add(prediction)
+    second.finish()
+    whole = (tmp_path / "a.jsonl").read_bytes()
+    write(tmp_path / "b.jsonl")
+    assert whole == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_a_row_that_was_torn_anywhere_is_dropped_and_the_others_stay(tmp_path):
+    path = tmp_path / "a.csv"
+    journal = open_journal(path)
+    for prediction in PREDICTIONS[:3]:
+        journal.add(prediction)
+    journal.close()
+    whole = journal.partial.read_bytes()
+    two = len(b"".join(whole.splitlines(keepends=True)[:2]))
+    for cut in range(two, len(whole)):
+        journal.partial.write_bytes(whole[:cut])
+        again = open_journal(path, resume=True)
+        assert list(again.earlier()) == PREDICTIONS[:2]
+        again.add(PREDICTIONS[2])
+        again.close()
+        assert journal.partial.read_bytes() == whole
+
+
+def test_after_an_interruption_it_begins_anew_only_if_it_is_told_to(tmp_path):
+    journal = open_journal(tmp_path / "a.csv")
+    journal.add(PREDICTIONS[0])
+    journal.close()
+    before = journal.partial.read_bytes()
+    with pytest.raises(UserError) as caught:
+        open_journal(tmp_path / "a.csv")
+    assert str(caught.value) == (
+        f"{tmp_path}/a.csv was interrupted: go on with --resume, or delete {journal.partial}"
+    )
+    assert journal.partial.read_bytes() == before
+    journal.partial.unlink()
+    write(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("change", [{"model": "b" * 64}, {"source": "other"}])
+def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
+    journal = open_journal(tmp_path / "a.csv")
+    journal.add(PREDICTIONS[0])
+    journal.close()
+    other = open_journal(tmp_path / "a.csv", resume=True, **change)
+    assert list(other.earlier()) == []
+    other.close()
+    assert journal.partial.exists()
+
+
+def test_at_most_so_many_rows_wait_to_be_written(tmp_path):
+    journal = open_journal(tmp_path / "a.csv")
+    for number in range(3 * FLUSH_EVERY - 1):
+        journal.add(Prediction(Path(f"{number}.png"), LABELS[0], 0.5, (0.5, 0.5)))
+        written = journal.partial.read_bytes().count(b"\n")
+        assert number + 1 - written < FLUSH_EVERY
+    journal.close()
+
+
+def test_nothing_to_go_on_with_is_a_beginning(tmp_path):
+    journal = open_journal(tmp_path / "a.csv", resume=True)
+    assert list(journal.earlier()) == []
+    journal.finish()
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    journal = open_journal(path)
+    journal.add(PREDICTIONS[0])
+    assert path.read_text() == "old"
+    journal.finish()
+    assert len(json.loads(path.read_text())) == 1
+
+
+@pytest.mark.parametrize("name", ["file/a.csv", "file/deeper/a.csv"])
+def test_a_place_where_nothing_can_be_written_is_told(tmp_path, name):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"cannot write .*\.partial: "):
+        open_journal(tmp_path / name)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("count", [1, FLUSH_EVERY], ids=["at the end", "on the way"])
+def test_a_full_disk_is_told(tmp_path, count):
+    journal = open_journal(tmp_path / "a.csv")
+    journal.close()
+    journal.file = open("/dev/full", "w")  # noqa: SIM115  close() is what is tried
+
+    def add_all():
+        for _ in range(count):
+            journal.add(PREDICTIONS[0])
+        journal.close()
+
+    with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+        add_all()
+    with suppress(OSError):
+        journal.file.close()

@@ -1,0 +1,184 @@
+"""Tests of malaria/lite.py."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.model import MODELS, build_model
+from malaria.networks.backend import keras
+from malaria.networks.storage import to_tflite
+from malaria.saved.metadata import KEY, Pair
+from malaria.saved.tflite import (
+    SEAL_BYTES,
+    LiteNetwork,
+    cache_path,
+    digest_pair,
+    find_sealed,
+    keep_sealed,
+    write_sealed,
+)
+
+DIGEST = digest_pair("ab" * 32, {"class_name": "Sequential", "config": {"layers": []}})
+CONTENT = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch):
+    """The names of a pair; what cannot be kept beside it would go to tmp_path/cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Pair(*(tmp_path / "models" / f"a{suffix}" for suffix in (".h5", ".json", ".tflite")))
+
+
+def test_what_was_written_for_a_pair_is_found(pair):
+    write_sealed(pair.tflite, CONTENT, DIGEST)
+    assert find_sealed(pair, DIGEST) == pair.tflite
+    assert len(pair.tflite.read_bytes()) == len(CONTENT) + SEAL_BYTES
+
+
+def test_nothing_is_found_where_there_is_none(pair):
+    assert find_sealed(pair, DIGEST) is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "architecture"),
+    [
+        ("ac" * 32, {"class_name": "Sequential", "config": {"layers": []}}),
+        ("ab" * 32, {"class_name": "Functional", "config": {"layers": []}}),
+        ("ab" * 32, {"class_name": "Sequential", "config": {"layers": [{}]}}),
+    ],
+    ids=["weights", "class", "layers"],
+)
+def test_another_pairs_network_is_not_used(pair, weights, architecture):
+    write_sealed(pair.tflite, CONTENT, digest_pair(weights, architecture))
+    assert find_sealed(pair, DIGEST) is None
+
+
+def test_the_passport_and_the_order_of_the_keys_do_not_count():
+    architecture = {"config": {"layers": []}, KEY: {"threshold": 0.3}, "class_name": "Sequential"}
+    assert digest_pair("ab" * 32, architecture) == DIGEST
+
+
+def damage_at(place):
+    def damage(content):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        return bytes(changed)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(damage_at(place) for place in (0, 1000, len(CONTENT), len(CONTENT) + 10, -1)),
+        lambda content: content[:-1],
+        lambda content: content[1:],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:SEAL_BYTES],
+        lambda content: content[:10],
+        lambda content: content + b"\0",
+        lambda content: content + content[-SEAL_BYTES:],
+        lambda content: CONTENT,
+        lambda content: b"",
+    ],
+)
+def test_a_damaged_file_is_not_used(pair, damage):
+    write_sealed(pair.tflite, CONTENT, DIGEST)
+    pair.tflite.write_bytes(damage(pair.tflite.read_bytes()))
+    assert find_sealed(pair, DIGEST) is None
+
+
+def test_a_file_of_more_than_a_block_is_checked_to_its_end(pair):
+    content = bytes(3 << 20)
+    write_sealed(pair.tflite, content, DIGEST)
+    assert find_sealed(pair, DIGEST) == pair.tflite
+    pair.tflite.write_bytes(damage_at((2 << 20) + 5)(pair.tflite.read_bytes()))
+    assert find_sealed(pair, DIGEST) is None
+
+
+def test_it_is_kept_beside_its_pair_in_place_of_a_wrong_one(pair):
+    pair.tflite.parent.mkdir()
+    pair.tflite.write_bytes(b"of another pair")
+    assert keep_sealed(pair, CONTENT, DIGEST) == pair.tflite
+    assert find_sealed(pair, DIGEST) == pair.tflite
+    assert not cache_path(DIGEST).exists()
+
+
+def test_it_is_kept_in_the_cache_where_nothing_can_be_written_beside(pair, tmp_path):
+    pair.tflite.mkdir(parents=True)  # root may write anywhere, but not over a folder
+    assert keep_sealed(pair, CONTENT, DIGEST) == cache_path(DIGEST)
+    assert find_sealed(pair, DIGEST) == cache_path(DIGEST)
+    assert cache_path(DIGEST).is_relative_to(tmp_path / "cache")
+    assert [path.name for path in pair.tflite.parent.iterdir()] == ["a.tflite"]
+    other = digest_pair("cd" * 32, {})
+    assert find_sealed(pair, other) is None
+
+
+def test_where_neither_can_be_written_that_is_told(pair, tmp_path):
+    pair.tflite.mkdir(parents=True)
+    (tmp_path / "cache").write_text("no folder")
+    assert find_sealed(pair, DIGEST) is None
+    with pytest.raises(UserError, match=r"cannot write .*cache"):
+        keep_sealed(pair, CONTENT, DIGEST)
+
+
+def test_without_a_setting_the_cache_is_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_path(DIGEST) == tmp_path / ".cache" / "malaria" / f"{DIGEST.hex()}.tflite"
+
+
+def test_a_digest_is_of_the_network_and_the_weights_alone():
+    text = json.dumps({"a": 1, "b": 2}) + "ef" * 32
+    assert digest_pair("ef" * 32, {"b": 2, "a": 1}) == hashlib.sha256(text.encode()).digest()
+
+
+@pytest.mark.parametrize("label_count", [2, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_both_engines_give_one_answer_for_batches_of_any_size(tmp_path, capfd, name, label_count):
+    keras.utils.set_random_seed(1)
+    side = MODELS[name].smallest_side
+    size = (side + 5, side + 2)
+    model = build_model(name, image_size=size, label_count=label_count)
+    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
+    network = LiteNetwork(tmp_path / "a.tflite")
+    random = np.random.default_rng(2)
+    seen = []
+    for count in (1, 5, 3, 5, 1):
+        # Of unlike strength and far from 0..1, so that untrained weights answer unlike too.
+        strength = 10 ** random.uniform(-2, 2, size=(count, 1, 1, 1))
+        images = (strength * random.normal(size=(count, *size, 3))).astype(np.float32)
+        answers = network(images)
+        expected = model.predict_on_batch(images)
+        assert answers.shape == expected.shape
+        assert answers.dtype == np.float32
+        np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-4)
+        seen += list(expected)
+    assert np.ptp(seen, axis=0).min() > 0.05
+    assert network.output_count == expected.shape[1]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_several_threads_ask_at_once_and_each_gets_its_own_answers(tmp_path):
+    model = build_model("compact", image_size=(16, 16), label_count=2)
+    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
+    network = LiteNetwork(tmp_path / "a.tflite")
+    batches = np.random.default_rng(0).random((40, 3, 16, 16, 3), np.float32)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(network, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        np.testing.assert_allclose(answer, model.predict_on_batch(batch), rtol=0, atol=1e-5)
+
+
+def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):
+    model = build_model("vgg", image_size=(42, 42), label_count=2)
+    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
+    network = LiteNetwork(tmp_path / "a.tflite")
+    first = network(np.full((2, 42, 42, 3), 30, np.float32))
+    copy = first.copy()
+    network(np.full((2, 42, 42, 3), -30, np.float32))
+    np.testing.assert_array_equal(first, copy)

@@ -1,0 +1,153 @@
+"""Batches of tensors: right pixels, right order, changed at random only in training."""
+
+import numpy as np
+import pytest
+
+from malaria.data.dataset import scan_folder
+from malaria.data.images import PixelFormat, read_image
+from malaria.data.pixel_store import load_pixels
+from malaria.data.synthetic import LABELS, write_cells
+from malaria.inference.tta import turn
+from malaria.training.batches import (
+    encode_labels,
+    epoch_order,
+    training_batches,
+    validation_batches,
+)
+from malaria.training.config import Augmentation
+
+SIZE = (32, 32)
+NOTHING = Augmentation()
+EVERYTHING = Augmentation(
+    flips=True, quarter_turns=True, rotation=45, shear=0.1, zoom=0.1, brightness=0.2, stain=0.2
+)
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    write_cells(folder, 10, seed=1, patients=2)
+    samples = scan_folder(folder, LABELS, r"^C(\d+)")
+    return load_pixels(samples, PixelFormat(SIZE), cache="memory", folder=folder)[0]
+
+
+def dataset_of(pixels, **changes):
+    """training_batches of all 20 samples."""
+    settings = {"batch_size": 8, "steps": None, "epoch": 0, "seed": 3, "augmentation": NOTHING}
+    return training_batches(pixels, np.arange(20), **settings | changes)
+
+
+def batches_of(pixels, **changes):
+    """The same as a list of arrays."""
+    return [(images.numpy(), labels.numpy()) for images, labels in dataset_of(pixels, **changes)]
+
+
+def test_an_epoch_shows_every_sample_once_with_its_own_label(pixels):
+    batches = batches_of(pixels)
+    assert [len(images) for images, _ in batches] == [8, 8, 4]
+    shown = np.concatenate([images for images, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])[:, 0]
+    for sample, stored in zip(pixels.samples, pixels.stored, strict=True):
+        [place] = np.flatnonzero((shown == np.float32(stored) / np.float32(255)).all((1, 2, 3)))
+        assert labels[place] == sample.label
+
+
+def test_images_are_float32_from_0_to_1_also_when_changed(pixels):
+    for images, _ in batches_of(pixels, augmentation=EVERYTHING):
+        assert images.dtype == np.float32
+        assert images.min() >= 0
+        assert images.max() <= 1
+
+
+def test_training_batches_without_augmentation_are_what_classifying_reads(pixels):
+    [(images, _), *_] = validation_batches(pixels, np.arange(20), batch_size=20)
+    read = np.stack([read_image(sample.path, pixels.pixel_format) for sample in pixels.samples])
+    assert (images.numpy() == np.float32(read) / np.float32(255)).all()
+
+
+def test_each_epoch_has_its_own_order_and_the_same_epoch_always_the_same(pixels):
+    first, again, second = (batches_of(pixels, epoch=epoch) for epoch in (0, 0, 1))
+    assert all((a[0] == b[0]).all() for a, b in zip(first, again, strict=True))
+    assert not all((a[0] == b[0]).all() for a, b in zip(first, second, strict=True))
+
+
+def test_an_epoch_is_augmented_alike_whatever_ran_before_and_unlike_the_next(pixels):
+    first, again, second = (
+        batches_of(pixels, epoch=epoch, augmentation=EVERYTHING)[0][0] for epoch in (4, 4, 5)
+    )
+    assert (first == again).all()
+    assert (first != second).any()
+
+
+def test_more_steps_than_one_pass_go_on_through_the_samples():
+    orders = [epoch_order(np.arange(20), batch_size=8, steps=6, epoch=e, seed=0) for e in range(5)]
+    assert [len(order) for order in orders] == [48] * 5
+    stream = np.concatenate(orders)
+    for start in range(0, 240, 20):
+        assert sorted(stream[start : start + 20]) == list(range(20))
+
+
+def test_validation_batches_are_never_changed_and_always_in_the_same_order(pixels):
+    once, twice = (
+        [images.numpy() for images, _ in validation_batches(pixels, np.arange(20), batch_size=8)]
+        for _ in range(2)
+    )
+    assert all((a == b).all() for a, b in zip(once, twice, strict=True))
+    assert sum(map(len, once)) == 20
+
+
+def test_some_validation_batches_are_a_fixed_mix_of_both_labels(pixels):
+    batches = validation_batches(pixels, np.arange(20), batch_size=8, steps=1)
+    [(_, labels)] = list(batches)
+    assert 0 < labels.numpy().mean() < 1
+    assert len(labels) == 8
+
+
+@pytest.mark.parametrize(
+    ("label_count", "expected"), [(2, [[0.0], [1.0]]), (3, [0, 1])], ids=["sigmoid", "softmax"]
+)
+def test_labels_are_as_the_loss_wants_them(label_count, expected):
+    assert encode_labels([0, 1], label_count=label_count).tolist() == expected
+
+
+def test_the_set_keeps_its_number_of_labels_when_a_side_lacks_one(pixels):
+    only_second = np.flatnonzero([sample.label == 1 for sample in pixels.samples])
+    [(_, labels), *_] = validation_batches(pixels, only_second, batch_size=20)
+    assert labels.numpy().tolist() == [[1.0]] * 10
+
+
+def test_the_set_is_never_held_as_float32(pixels):
+    assert pixels.stored.dtype == np.uint8
+    assert pixels.stored.nbytes == 20 * 32 * 32 * 3
+
+
+def test_small_images_are_whole_ones_made_smaller(pixels):
+    [(images, labels)] = batches_of(pixels, batch_size=20, size=(16, 16))
+    [(whole, same)] = [
+        (np.concatenate(parts), np.concatenate(others))
+        for parts, others in [zip(*batches_of(pixels), strict=True)]
+    ]
+    assert images.shape == (20, 16, 16, 3)
+    np.testing.assert_array_equal(labels, same)
+    np.testing.assert_allclose(images.mean(axis=(1, 2)), whole.mean(axis=(1, 2)), atol=0.01)
+
+
+def test_validation_batches_can_be_seen_from_all_sides(pixels):
+    def images_of(view):
+        return np.concatenate(
+            [
+                batch
+                for batch, _ in validation_batches(pixels, np.arange(20), batch_size=8, view=view)
+            ]
+        )
+
+    np.testing.assert_allclose(images_of(1), turn(images_of(0), 1))
+    np.testing.assert_allclose(images_of(6), turn(images_of(0), 6))
+
+
+def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
+    for batches in (
+        dataset_of(pixels),
+        validation_batches(pixels, np.arange(20), batch_size=8),
+    ):
+        assert batches.options().autotune.enabled is False

@@ -1,0 +1,232 @@
+"""Cross-validation: no patient is judged by a network that saw it, and nothing is done twice."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UsageError, UserError
+from malaria.data.dataset import scan_folder
+from malaria.data.splits import fold_samples
+from malaria.data.synthetic import LABELS, write_cells
+from malaria.training import cross_validation as folds
+from malaria.training.config import Config
+from malaria.training.cross_validation import cross_validate
+
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    write_cells(folder, 12, patients=6)
+    return folder
+
+
+def settings(cells, folder, **changes):
+    fast = {"model": "compact", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
+    known = {"train_images": str(cells), "output_models": str(folder / "models")}
+    return Config(**known | fast | changes)
+
+
+@pytest.fixture(scope="module")
+def finished(cells, tmp_path_factory):
+    return cross_validate(settings(cells, tmp_path_factory.mktemp("run")), COUNT)
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def samples_of(cells):
+    return scan_folder(cells, LABELS, r"^C(\d+)")
+
+
+def test_every_image_is_judged_once(cells, finished):
+    rows = rows_of(finished.folder / "out_of_fold.csv")
+    assert [row["path"] for row in rows] == [str(sample.path) for sample in samples_of(cells)]
+    sums = [sum(float(row[f"probability of {name}"]) for name in LABELS) for row in rows]
+    assert sums == pytest.approx([1] * len(rows), abs=1e-5)
+
+
+def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
+    judged = []
+    for number in range(1, COUNT + 1):
+        pair = json.loads((finished.folder / f"fold{number}.json").read_text())
+        judged += pair["malaria"]["split"]["validation_patients"]
+    assert sorted(judged) == sorted({sample.patient for sample in samples_of(cells)})
+
+
+def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
+    real, seen = folds.fit, []
+
+    def fit(config, data, *arguments, **options):
+        seen.append([{one.patient for one in data.samples(side)}
+                     for side in (data.training, data.validation)])  # fmt: skip
+        return real(config, data, *arguments, **options)
+
+    monkeypatch.setattr(folds, "fit", fit)
+    cross_validate(settings(cells, tmp_path), 2)
+    every = {sample.patient for sample in samples_of(cells)}
+    assert len(seen) == 2
+    for training, validation in seen:
+        assert training
+        assert not training & validation
+        assert training | validation == every
+
+
+def test_every_file_is_there_and_nothing_unfinished(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    pairs = {
+        f"fold{n}{end}" for n in range(1, COUNT + 1) for end in (".h5", ".json", ".tflite", ".npy")
+    }
+    assert names == pairs | {
+        *("folds.csv", "out_of_fold.csv", "metrics.json", "evaluation.txt", "images.txt"),
+        *("suspects.csv", "suspects.html"),
+        *("roc.svg", "reliability.svg", "confusion_matrix.svg"),
+    }
+
+
+def test_the_mean_and_the_deviation_are_of_the_folds(cells, finished):
+    rows = rows_of(finished.folder / "folds.csv")
+    assert [row["fold"] for row in rows] == ["1", "2", "3", "mean", "deviation"]
+    for name in ("accuracy", "sensitivity", "specificity", "auc"):
+        values = [float(row[name]) for row in rows]
+        assert values[3] == pytest.approx(np.mean(values[:3]))
+        assert values[4] == pytest.approx(np.std(values[:3], ddof=1))
+    by_fold = json.loads((finished.folder / "metrics.json").read_text())["by_fold"]
+    assert by_fold["auc"]["mean"] == pytest.approx(float(rows[3]["auc"]))
+    assert "mean" in finished.text
+    assert "resamples of 6 patients" in finished.text
+
+
+def test_what_is_there_is_not_overwritten(cells, finished):
+    config = settings(cells, finished.folder.parent.parent)
+    with pytest.raises(UserError, match="go on with --resume, or delete it"):
+        cross_validate(config, COUNT)
+
+
+def test_with_nothing_to_resume_that_is_told(cells, tmp_path):
+    with pytest.raises(UserError, match="nothing to resume"):
+        cross_validate(settings(cells, tmp_path), COUNT, resume=True)
+
+
+def test_a_resumed_run_repeats_no_finished_fold_and_ends_alike(
+    cells, finished, tmp_path, monkeypatch
+):
+    config = settings(cells, tmp_path)
+    real, begun = folds.fit, []
+
+    def fit(*arguments, **options):
+        begun.append(arguments[3].path.parent.name)
+        if begun == ["fold1", "fold2"]:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(folds, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(config, COUNT)
+    resumed = cross_validate(config, COUNT, resume=True)
+    assert begun == ["fold1", "fold2", "fold2", "fold3"]
+    ours, others = (rows_of(one.folder / "out_of_fold.csv") for one in (resumed, finished))
+    for row, other in zip(ours, others, strict=True):
+        name = f"probability of {LABELS[0]}"
+        assert float(row[name]) == pytest.approx(float(other[name]), abs=1e-3)
+
+
+def test_other_images_than_before_are_not_mixed_with_them(tmp_path):
+    write_cells(tmp_path / "cells", 6, patients=3)
+    config = settings(tmp_path / "cells", tmp_path)
+    cross_validate(config, 2)
+    next((tmp_path / "cells" / LABELS[0]).iterdir()).unlink()
+    with pytest.raises(UserError, match=r"have changed since .*: delete"):
+        cross_validate(config, 2, resume=True)
+
+
+def test_a_threshold_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path):
+    with pytest.raises(UsageError, match="expected threshold: a number; received youden"):
+        cross_validate(settings(cells, tmp_path, threshold="youden"), COUNT)
+    assert not (tmp_path / "models").exists()
+
+
+def test_excluded_images_are_judged_but_not_learnt_from(cells, tmp_path, capsys):
+    first = samples_of(cells)[0]
+    (tmp_path / "a.csv").write_text(f"path\nParasitized/{first.path.name}\n")
+    config = settings(cells, tmp_path, exclude=str(tmp_path / "a.csv"))
+    result = cross_validate(config, 2)
+    assert len(rows_of(result.folder / "out_of_fold.csv")) == 24
+    text = capsys.readouterr().err
+    assert "excluded: 1 of 1 files" in text
+    trained = [int(line.split()[1]) for line in text.splitlines() if line.startswith("training:")]
+    assert sum(trained) == 24 - 1
+
+
+def test_parts_by_patient_share_none_and_each_label_is_spread(cells):
+    samples = samples_of(cells)
+    parts = fold_samples(samples, by="patient", count=3, seed=1)
+    assert sorted(np.concatenate([validation for _, validation in parts])) == list(range(24))
+    for training, validation in parts:
+        sides = [{samples[index].patient for index in side} for side in (training, validation)]
+        assert not sides[0] & sides[1]
+        assert len(training) + len(validation) == 24
+        labels = [samples[index].label for index in validation]
+        assert labels.count(0) == labels.count(1)
+
+
+def test_parts_by_image_have_each_label_alike(cells):
+    parts = fold_samples(samples_of(cells), by="image", count=4, seed=1)
+    assert [len(validation) for _, validation in parts] == [6] * 4
+
+
+def test_the_same_seed_gives_the_same_parts(cells):
+    def parts(seed):
+        found = fold_samples(samples_of(cells), by="patient", count=3, seed=seed)
+        return [validation.tolist() for _, validation in found]
+
+    assert parts(1) == parts(1)
+    assert len({str(parts(seed)) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("setting", [{"keep": "best"}, {"early_stopping": 2}])
+def test_an_epoch_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path, setting):
+    with pytest.raises(UsageError, match="expected keep: last and early_stopping: null"):
+        cross_validate(settings(cells, tmp_path, **setting), COUNT)
+
+
+def test_another_list_of_excluded_files_is_another_run(cells, tmp_path):
+    first, second, *_ = (sample.path.name for sample in samples_of(cells))
+    listing = tmp_path / "a.csv"
+    listing.write_text(f"path\nParasitized/{first}\n")
+    config = settings(cells, tmp_path, exclude=str(listing))
+    cross_validate(config, 2)
+    listing.write_text(f"path\nParasitized/{second}\n")
+    with pytest.raises(UserError, match="or those excluded, have changed"):
+        cross_validate(config, 2, resume=True)
+
+
+@pytest.mark.parametrize("content", [None, b"torn", "other shape"])
+def test_damaged_answers_of_a_part_are_told(cells, tmp_path, content):
+    config = settings(cells, tmp_path)
+    answers = cross_validate(config, 2).folder / "fold1.npy"
+    if content is None:
+        answers.unlink()
+    elif content == b"torn":
+        answers.write_bytes(answers.read_bytes()[:100])
+    else:
+        np.save(answers, np.zeros((1, 2), np.float32))
+    with pytest.raises(UserError, match=r"fold1\.npy"):
+        cross_validate(config, 2, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("by", "count", "message"),
+    [
+        ("patient", 7, "at least 7 patients; received 6"),
+        ("image", 13, "at least 13 images of each label; received 12"),
+    ],
+)
+def test_more_parts_than_there_are_patients_are_refused(cells, by, count, message):
+    with pytest.raises(UserError, match=message):
+        fold_samples(samples_of(cells), by=by, count=count, seed=1)

@@ -1,0 +1,180 @@
+"""Where training runs, and what is said of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from malaria.base import machine
+from malaria.base.machine import has_bfloat16, nvidia_smi_works, usable_cores
+from malaria.model import build_model
+from malaria.networks.backend import tf
+from malaria.training import devices
+from malaria.training.devices import choose_device, choose_precision, computing_in
+
+needs_no_gpu = pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="about machines without a GPU"
+)
+# One step on the same batch, on one device and on two copies of the network in step.
+TWO_DEVICES = """
+from malaria.networks.backend import keras, tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+import numpy as np
+from malaria.training.config import Augmentation
+from malaria.data.dataset import Sample
+from malaria.training.devices import mirror
+from malaria.training.loop import compile_model
+from malaria.data.images import PixelFormat
+from malaria.model import build_model
+from malaria.training.batches import training_batches, validation_batches
+from malaria.data.pixel_store import Pixels
+
+stored = np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3)).astype(np.uint8)
+samples = [Sample(None, number % 2, None) for number in range(40)]
+pixels = Pixels(samples, PixelFormat((48, 48)), stored, np.arange(40))
+for strategy in (tf.distribute.get_strategy(), mirror(["/CPU:0", "/CPU:1"])):
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = build_model("vgg", image_size=(48, 48), label_count=2)
+        # The two halves of a batch would each be dropped out in their own way.
+        model.get_layer("dropout").rate = 0
+        compile_model(model, optimizer=keras.optimizers.Adam(1e-3))
+    batches = training_batches(
+        pixels,
+        np.arange(40),
+        batch_size=16,
+        steps=None,
+        epoch=0,
+        seed=1,
+        augmentation=Augmentation(flips=True),
+    )
+    first = model.fit(batches.take(1), verbose=0).history["loss"][0]
+    whole = model.fit(batches, verbose=0).history["loss"][0]
+    validation = validation_batches(pixels, np.arange(40), batch_size=16)
+    print(strategy.num_replicas_in_sync, first, whole, model.evaluate(validation, verbose=0)[0])
+"""
+
+
+def test_two_devices_give_the_first_steps_loss_of_one():
+    result = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=True
+    )
+    one, two = ([float(word) for word in line.split()] for line in result.stdout.splitlines())
+    assert (one[0], two[0]) == (1, 2)
+    assert two[1] == pytest.approx(one[1], abs=1e-6)
+    assert two[2:] == pytest.approx(one[2:], abs=1e-4)
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("devices", ["auto", "cpu", "all"])
+def test_without_a_gpu_the_cpu_is_named(devices):
+    device = choose_device(devices, False)
+    assert device.name.startswith(f"CPU, {usable_cores()} cores")
+    assert not device.has_gpu
+
+
+@needs_no_gpu
+def test_a_gpu_that_tensorflow_does_not_see_is_told_with_the_remedy(nvidia_smi):
+    nvidia_smi("echo 'GPU 0: Some Card (UUID: GPU-1)'")
+    assert "pip install -r requirements-gpu.txt" in choose_device("auto", False).name
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("script", ["exit 9", "echo No devices were found"])
+def test_a_driver_that_finds_no_gpu_is_no_reason_to_complain(nvidia_smi, script):
+    nvidia_smi(script)
+    assert not nvidia_smi_works()
+    assert "nvidia-smi" not in choose_device("auto", False).name
+
+
+def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
+    gpus = [tf.config.LogicalDevice(f"/device:GPU:{number}", "GPU") for number in range(2)]
+    monkeypatch.setattr(devices.tf.config, "list_logical_devices", lambda kind: gpus)
+    monkeypatch.setattr(devices, "_gpu_name", lambda: "Some Card")
+    monkeypatch.setattr(devices, "mirror", lambda names: names)
+    assert choose_device("all", False).strategy == ["/device:GPU:0", "/device:GPU:1"]
+    assert choose_device("auto", False).strategy.num_replicas_in_sync == 1
+    assert choose_device("auto", False).name == "GPU Some Card"
+
+
+@pytest.mark.parametrize(
+    ("mixed", "has_gpu", "has_units", "precision"),
+    [
+        ("auto", False, True, "bfloat16"),
+        ("auto", False, False, "float32"),
+        ("auto", True, True, "float32"),
+        (True, False, True, "bfloat16"),
+        (True, False, False, "float32"),
+        (True, True, False, "float16"),
+        (False, False, True, "float32"),
+        (False, True, True, "float32"),
+    ],
+)
+def test_half_precision_is_used_only_where_it_is_quicker(
+    monkeypatch, mixed, has_gpu, has_units, precision
+):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: has_units)
+    assert choose_precision(mixed, has_gpu=has_gpu) == precision
+
+
+def test_without_onednn_the_units_for_bfloat16_are_of_no_use(monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert choose_precision(True, has_gpu=False) == "float32"
+
+
+@needs_no_gpu
+def test_the_precision_is_told_where_it_is_not_the_usual_or_not_what_was_asked_for(monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
+    assert choose_device("auto", "auto").name.endswith(", computing in bfloat16")
+    assert "float" not in choose_device("auto", False).name
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: False)
+    assert "mixed_precision is not used" in choose_device("auto", True).name
+    assert "precision" not in choose_device("auto", "auto").name
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_units"),
+    [("fma amx_bf16 avx512f", True), ("fma avx512_bf16", False), ("", False), (None, False)],
+)
+def test_a_processor_has_units_for_bfloat16_if_linux_lists_them(
+    tmp_path, monkeypatch, flags, has_units
+):
+    path = tmp_path / "cpuinfo"
+    if flags is not None:
+        path.write_text(f"model name\t: Some\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(machine, "CPU_INFO", path)
+    assert has_bfloat16() == has_units
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_ends_in_float32_so_that_small_probabilities_survive(precision):
+    with computing_in(precision):
+        model = build_model("vgg", image_size=(48, 48), label_count=2)
+    assert model.get_layer("dense1").compute_dtype == precision
+    assert model.get_layer("probability").compute_dtype == "float32"
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+
+
+def test_the_precision_of_one_network_is_not_that_of_the_next():
+    with pytest.raises(ValueError, match="interrupted"), computing_in("bfloat16"):
+        raise ValueError("interrupted")
+    model = build_model("vgg", image_size=(48, 48), label_count=2)
+    assert model.get_layer("dense1").compute_dtype == "float32"
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an nvidia-smi that runs the given shell script first on the PATH."""
+
+    def make(script):
+        path = tmp_path / "nvidia-smi"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{Path(tmp_path)}:{os.environ['PATH']}")
+
+    return make

@@ -1,0 +1,384 @@
+"""A training run: what it leaves, how it is interrupted, and that it learns."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.base.machine import has_bfloat16
+from malaria.data.loading import load_data
+from malaria.data.synthetic import write_cells
+from malaria.model import build_model
+from malaria.networks.backend import keras, tf
+from malaria.networks.storage import load_model
+from malaria.saved.metadata import find_pair, read_architecture, read_passport, sha256_of
+from malaria.training.checkpoint import Progress
+from malaria.training.config import Augmentation, Config
+from malaria.training.dry_run import check
+from malaria.training.loop import compile_model, current_learning_rate, run_epochs
+from malaria.training.optimizer import make_optimizer
+from malaria.training.trainer import _interrupts, train
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn") / "cells"
+    write_cells(folder, 24, seed=3, patients=6)
+    (folder / "Parasitized" / "C9_broken.png").write_bytes(b"no picture")
+    (folder / "Parasitized" / "Thumbs.db").write_bytes(b"not for us")
+    return folder
+
+
+def settings(cells, folder, **changes):
+    known = {
+        "train_images": str(cells),
+        "output_models": str(folder / "models"),
+        "image_size": (48, 48),
+        "epochs": 2,
+        "batch_size": 8,
+        "plot_training_data": False,
+    }
+    return Config(**known | changes)
+
+
+@pytest.fixture(scope="module")
+def finished(cells, tmp_path_factory):
+    """One whole run, with everything that can be asked of it."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = settings(cells, folder, plot_training_data=True, tensorboard=True, cache="disk")
+    return config, train(config)
+
+
+def test_the_pair_is_named_after_time_accuracy_and_loss(finished):
+    _, outcome = finished
+    name = outcome.pair.weights.stem
+    assert re.fullmatch(r"model_\d{8}T\d{6}\.\d{3}Z_0\.\d{4}_\d\.\d{4}", name)
+    assert name.endswith(f"_{outcome.evaluation.accuracy:.4f}_{outcome.evaluation.loss:.4f}")
+    assert outcome.folder.name == name
+
+
+def test_the_figures_are_those_of_the_saved_weights_on_unchanged_images(finished):
+    config, outcome = finished
+    model = load_model(outcome.pair, read_architecture(outcome.pair))
+    data = load_data(config)
+    images = data.pixels.read(data.validation).astype(np.float32) / 255
+    second = model.predict(images, verbose=0)[:, 0]
+    labels = data.labels[data.validation]
+    assert np.mean((second > 0.5) == labels) == pytest.approx(outcome.evaluation.accuracy)
+    truth = np.where(labels == 1, second, 1 - second)
+    assert -np.log(truth).mean() == pytest.approx(outcome.evaluation.loss, abs=1e-4)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no units for bfloat16")
+def test_what_was_trained_in_bfloat16_is_judged_and_saved_in_float32(cells, tmp_path):
+    outcome = train(settings(cells, tmp_path, mixed_precision=True))
+    model = load_model(outcome.pair, read_architecture(outcome.pair))
+    data = load_data(settings(cells, tmp_path))
+    images = data.pixels.read(data.validation).astype(np.float32) / 255
+    with open(outcome.folder / "validation.csv", newline="") as file:
+        told = [float(row["probability of Uninfected"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(model.predict(images, verbose=0)[:, 0], told, atol=1e-5)
+    layers = json.loads(outcome.pair.architecture.read_text())["config"]["layers"]
+    assert "bfloat16" not in json.dumps(layers)
+
+
+def test_the_passport_says_all_that_classifying_needs(finished):
+    config, outcome = finished
+    architecture = read_architecture(outcome.pair)
+    passport = read_passport(outcome.pair, architecture)
+    assert passport.labels == config.labels
+    assert passport.positive_label == "Parasitized"
+    assert passport.pixels.size == (48, 48)
+    assert (passport.pixels.colour, passport.pixels.resampling) == ("RGB", "bilinear")
+    details = passport.details
+    assert details["weights_sha256"] == sha256_of(outcome.pair.weights)
+    assert details["config"]["random_state"] == 42
+    assert details["split"]["by"] == "patient"
+    assert details["validation"]["count"] == outcome.evaluation.count
+    assert set(details["versions"]) >= {"tensorflow", "keras", "numpy", "python"}
+
+
+def test_keras_itself_reads_the_architecture(finished):
+    _, outcome = finished
+    model = keras.models.model_from_json(outcome.pair.architecture.read_text())
+    model.load_weights(outcome.pair.weights)
+    assert model.input_shape == (None, 48, 48, 3)
+
+
+def test_no_patient_is_on_both_sides(finished):
+    _, outcome = finished
+    details = json.loads(outcome.pair.architecture.read_text())["malaria"]
+    with open(outcome.folder / "validation.csv", newline="") as file:
+        shown = {row["patient"] for row in csv.DictReader(file)}
+    assert shown == set(details["split"]["validation_patients"])
+    # A share of .3 of six patients is two.
+    assert len(shown) == 2
+
+
+def test_every_picture_and_table_is_there(finished):
+    _, outcome = finished
+    assert sorted(path.name for path in outcome.folder.iterdir()) == [
+        "accuracy.svg",
+        "augmentation.png",
+        "confusion_matrix.svg",
+        "evaluation.txt",
+        "history.csv",
+        "loss.svg",
+        "predictions.png",
+        "roc.svg",
+        "validation.csv",
+    ]
+
+
+def test_the_history_has_a_row_for_each_epoch(finished):
+    _, outcome = finished
+    with open(outcome.folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[0]["val_loss"]) > 0
+
+
+def test_nothing_is_left_of_the_resume_state_and_one_board_is_written(finished):
+    config, _ = finished
+    models = Path(config.output_models)
+    assert not (models / "resume").exists()
+    assert len(list(models.glob("tensorboard/*/events.out.*"))) == 1
+    assert not list(models.rglob("*.partial"))
+
+
+def test_without_plots_only_tables_are_written(cells, tmp_path):
+    outcome = train(settings(cells, tmp_path, epochs=1))
+    assert {path.suffix for path in outcome.folder.iterdir()} == {".csv", ".txt"}
+
+
+def test_three_labels_end_in_a_softmax_and_are_evaluated(tmp_path):
+    labels = ("Parasitized", "Uninfected", "Other")
+    write_cells(tmp_path / "cells", 12, patients=4, labels=labels)
+    config = settings(tmp_path / "cells", tmp_path, labels=labels, epochs=1)
+    outcome = train(config)
+    assert np.shape(outcome.evaluation.confusion) == (3, 3)
+    assert outcome.evaluation.sensitivity is None
+    assert read_passport(outcome.pair, read_architecture(outcome.pair)).labels == labels
+
+
+def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):
+    config = settings(cells, tmp_path, epochs=3)
+    text = "\n".join(check(config))
+    assert "training: 32 images (Parasitized 16, Uninfected 16) of 4 patients" in text
+    assert "validation: 16 images (Parasitized 8, Uninfected 8) of 2 patients" in text
+    assert "C9_broken.png: not a picture of a known kind" in text
+    assert "network: vgg, 524,417 parameters, 48 x 48 pixels" in text
+    assert "epochs: 3 of 4 steps of 8 images" in text
+    assert re.search(r"estimated time: \d+\.\d (minutes|hours)", text)
+    assert not (tmp_path / "models").exists()
+
+
+def constant_adam(learning_rate):
+    return make_optimizer("constant", learning_rate=learning_rate, total_steps=9, steps_per_epoch=3)
+
+
+def test_a_check_of_folds_tells_the_time_of_all(cells, tmp_path):
+    lines = list(check(settings(cells, tmp_path, epochs=200), folds=4))
+    *_, one, all_of_them = lines
+    assert all_of_them.startswith("of 4 folds: about")
+    # Rounded to a tenth of a minute each.
+    minutes = [float(line.split()[-2]) for line in (one, all_of_them)]
+    assert abs(minutes[1] - 4 * minutes[0]) <= 0.25
+    assert "training: 32 images" in "".join(lines)
+
+
+def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
+    model = build_model("vgg", image_size=(42, 42), label_count=2)
+    images = np.random.default_rng(0).random((8, 42, 42, 3), np.float32)
+    labels = np.float32([[0], [1]] * 4)
+    # With such a rate the loss soon rises for good.
+    compile_model(model, optimizer=constant_adam(0.05))
+    kept = []
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    progress = Progress()
+    run_epochs(
+        model,
+        progress,
+        epochs=30,
+        patience=2,
+        training=lambda epoch: dataset,
+        validation=dataset,
+        after_epoch=lambda progress: kept.append(model.get_weights()),
+    )
+    assert progress.epoch == progress.best_epoch + 2 < 30
+    losses = [row["val_loss"] for row in progress.history]
+    assert progress.best_loss == min(losses)
+    best = kept[progress.best_epoch - 1]
+    assert all((a == b).all() for a, b in zip(model.get_weights(), best, strict=True))
+
+
+def test_the_cosine_schedule_rises_to_its_peak_and_falls_to_zero():
+    model = build_model("vgg", image_size=(42, 42), label_count=2)
+    optimizer = make_optimizer("cosine", learning_rate=1.0, total_steps=100, steps_per_epoch=10)
+    compile_model(model, optimizer=optimizer)
+    rates = []
+    for step in range(101):
+        model.optimizer.iterations.assign(step)
+        rates.append(current_learning_rate(model))
+    assert rates[0] == pytest.approx(1 / 25)
+    assert np.argmax(rates) == 30
+    assert max(rates) == pytest.approx(1, abs=1e-6)
+    assert rates[100] == pytest.approx(0, abs=1e-6)
+    assert (np.diff(rates[:31]) > 0).all()
+    assert (np.diff(rates[30:]) < 0).all()
+
+
+def command(cells, models, *more):
+    changes = {
+        "train_images": cells,
+        "output_models": models,
+        "image_size": "[48,48]",
+        "epochs": 6,
+        "batch_size": 8,
+        "deterministic": "true",
+        "plot_training_data": "false",
+    }
+    options = [f"--set={key}={value}" for key, value in changes.items()]
+    return [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
+
+
+def run(*arguments):
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def weights_in(models):
+    found = {}
+    with h5py.File(find_pair(models).weights) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cells, tmp_path_factory):
+    models = tmp_path_factory.mktemp("undisturbed")
+    assert run(*command(cells, models)).returncode == 0
+    return weights_in(models)
+
+
+@pytest.mark.parametrize(
+    ("stop", "after", "status"),
+    [
+        (signal.SIGINT, "training:", 130),
+        (signal.SIGINT, "epoch 1/6", 130),
+        (signal.SIGKILL, "epoch 2/6", -9),
+    ],
+    ids=["Ctrl-C in the first epoch", "Ctrl-C in the second", "kill -9 in the third"],
+)
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    cells, tmp_path, undisturbed, stop, after, status
+):
+    said = []
+    with subprocess.Popen(command(cells, tmp_path), stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith(after):
+                wait_for(lambda: list(tmp_path.glob("resume/*/state.npz")))
+                process.send_signal(stop)
+    assert process.returncode == status
+    assert "Traceback" not in "".join(said)
+    with pytest.raises(UserError):
+        find_pair(tmp_path)
+
+    again = run(*command(cells, tmp_path))
+    assert again.returncode == 1
+    assert "go on with --resume" in again.stderr
+
+    resumed = run(*command(cells, tmp_path, "--resume"))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after epoch" in resumed.stderr
+    found = weights_in(tmp_path)
+    assert found.keys() == undisturbed.keys()
+    assert all((found[name] == undisturbed[name]).all() for name in found)
+    assert not (tmp_path / "resume").exists()
+
+
+def test_ctrl_c_counts_at_the_next_step_and_a_second_one_at_once():
+    with _interrupts() as check:
+        check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited for half a minute in vain")
+
+
+def test_resume_without_an_interrupted_run_is_one_line(cells, tmp_path):
+    result = run(*command(cells, tmp_path, "--resume"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: nothing to resume: expected ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_run_does_not_go_on_with_other_images(cells, tmp_path):
+    moving = tmp_path / "cells"
+    shutil.copytree(cells, moving)
+    with subprocess.Popen(command(moving, tmp_path), stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 1/6"):
+                process.kill()
+    next((moving / "Uninfected").iterdir()).unlink()
+    result = run(*command(moving, tmp_path, "--resume"))
+    assert result.returncode == 1
+    assert "the images, or those excluded, have changed" in result.stderr
+
+
+def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
+    model = build_model("vgg", image_size=(42, 42), label_count=2)
+    compile_model(model, optimizer=constant_adam(1e-3))
+    images, labels = np.zeros((4, 42, 42, 3), np.float32), np.full((4, 1), np.nan, np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    with pytest.raises(UserError, match="lower learning_rate"):
+        run_epochs(
+            model,
+            Progress(),
+            epochs=1,
+            patience=None,
+            training=lambda epoch: dataset,
+            validation=dataset,
+            after_epoch=print,
+        )
+
+
+def test_drawn_cells_of_unseen_patients_are_told_apart(tmp_path):
+    write_cells(tmp_path / "cells", 200, seed=1, patients=12)
+    config = settings(
+        tmp_path / "cells",
+        tmp_path,
+        model="compact",
+        image_size=(64, 64),
+        epochs=8,
+        batch_size=16,
+        learning_rate=2e-3,
+        augmentation=Augmentation(flips=True, quarter_turns=True, brightness=0.1, stain=0.05),
+    )
+    assert train(config).evaluation.accuracy > 0.9
