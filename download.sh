@@ -65,7 +65,7 @@ find_python() {
     fail "expected Python 3.10 or newer as .venv/bin/python or python3, found none: install it"
 }
 
-archive() { "$python" -m malaria.archive "$@"; }
+archive() { "$python" -m malaria.cli.archive "$@"; }
 
 # Whatever lies there may be somebody's work.
 refuse_to_replace() {

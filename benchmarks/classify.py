@@ -28,7 +28,7 @@ from malaria.base.machine import usable_cores
 from malaria.cli.command import Parser, add_debug, run_script
 from malaria.data.images import find_images, open_image
 from malaria.data.synthetic import write_cells
-from malaria.inference.classifier import load_classifier
+from malaria.inference.load import load_classifier
 from malaria.inference.predict import BATCH_SIZE, classify
 from malaria.saved.metadata import find_pair, network_size, read_architecture, sha256_of
 from malaria.saved.tflite import LiteNetwork, digest_pair, find_sealed

@@ -26,7 +26,7 @@ from tests.test_page_browser import open_browser
 from malaria.cli.command import Parser, add_debug, run_script
 from malaria.data.images import find_images
 from malaria.data.synthetic import LABELS, write_cells
-from malaria.inference.predict import Prediction
+from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.

@@ -26,7 +26,7 @@ from malaria.data.dataset import PATIENT_PATTERN, scan_folder
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.images import RESAMPLINGS, open_image
 from malaria.evaluation.bootstrap import measure
-from malaria.inference.classifier import load_classifier
+from malaria.inference.load import load_classifier
 
 SIDE = 128
 BATCH = 64
@@ -65,7 +65,7 @@ def main(arguments):
 
 def learnt_changes(classifier):
     """How the names of the changes begin that the augmentation of the training makes too."""
-    augmentation = classifier.passport.details["config"]["augmentation"]
+    augmentation = classifier.metadata.details["config"]["augmentation"]
     return [start for key, starts in LIKE.items() if augmentation[key] for start in starts]
 
 
@@ -73,7 +73,7 @@ def choose_cells(classifier, images, count):
     """(pictures, labels) of patients that this network never saw."""
     details = json.loads(classifier.pair.architecture.read_text())["malaria"]
     unseen = set(details["split"]["validation_patients"])
-    samples = scan_folder(images, classifier.passport.labels, PATIENT_PATTERN)
+    samples = scan_folder(images, classifier.metadata.labels, PATIENT_PATTERN)
     samples = [sample for sample in samples if sample.patient in unseen]
     picks = np.random.RandomState(0).permutation(len(samples))[:count]
     pictures = [open_image(samples[pick].path).resize((SIDE, SIDE)) for pick in picks]
@@ -83,7 +83,7 @@ def choose_cells(classifier, images, count):
 def draw_cells(classifier, count):
     """(pictures, labels) of drawn cells, half of them parasitized."""
     stains = [draw_stain(np.random.default_rng([9, n])) for n in range(DRAWN_PATIENTS)]
-    positive = classifier.passport.labels.index("Parasitized")
+    positive = classifier.metadata.labels.index("Parasitized")
     labels = np.arange(count) % 2
     pictures = [
         Image.fromarray(
@@ -102,11 +102,11 @@ def judge(classifiers, cells, change):
     """The FIGURES of all networks on their cells after a change, as texts."""
     answers, truths = [], []
     for classifier, (pictures, labels) in zip(classifiers, cells, strict=True):
-        passport = classifier.passport
-        height, width = passport.pixels.size
+        metadata = classifier.metadata
+        height, width = metadata.pixels.size
         arrays = [
             np.asarray(
-                change(picture).resize((width, height), RESAMPLINGS[passport.pixels.resampling])
+                change(picture).resize((width, height), RESAMPLINGS[metadata.pixels.resampling])
             )
             for picture in pictures
         ]
@@ -118,8 +118,8 @@ def judge(classifiers, cells, change):
     figures = measure(
         np.concatenate(truths),
         np.concatenate(answers),
-        positive=passport.labels.index(passport.positive_label),
-        threshold=passport.threshold,
+        positive=metadata.labels.index(metadata.positive_label),
+        threshold=metadata.threshold,
         resamples=1,
     )
     return [f"{figures[name].value:.3f}" for name in FIGURES]

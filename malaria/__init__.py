@@ -1,1 +1,50 @@
-"""Tell malaria-parasitized red blood cells from uninfected ones, one picture a cell."""
+"""Tell malaria-parasitized red blood cells from uninfected ones.
+
+    from malaria import load_classifier
+
+    model = load_classifier()
+    model.classify(["a.png", pil_image, uint8_array])
+
+What is public is listed in __all__ and imported when it is first asked for: neither `import
+malaria` nor classifying brings TensorFlow with it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from malaria.evaluation.result import Result
+    from malaria.inference.classifier import Classifier
+    from malaria.inference.load import load_classifier
+    from malaria.inference.prediction import Prediction
+    from malaria.training.config import Config
+    from malaria.training.trainer import train
+
+__version__ = "2.0.0"
+__all__ = [
+    "Classifier",
+    "Config",
+    "Prediction",
+    "Result",
+    "__version__",
+    "load_classifier",
+    "train",
+]
+_PLACES = {
+    "Classifier": "malaria.inference.classifier",
+    "Config": "malaria.training.config",
+    "Prediction": "malaria.inference.prediction",
+    "Result": "malaria.evaluation.result",
+    "load_classifier": "malaria.inference.load",
+    "train": "malaria.training.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'malaria' has no attribute {name!r}; it has {__all__}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

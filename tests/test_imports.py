@@ -18,7 +18,7 @@ ORDER = [
         "images",
         "decisions",
         "thresholds",
-        "passport",
+        "metadata",
         "dataset",
         "splits",
         "config",
@@ -102,7 +102,7 @@ def test_a_script_starts_without_the_libraries_that_take_seconds(script):
 def pair(tmp_path_factory):
     """The path of a saved pair, and of a picture."""
     from malaria.model import build_model
-    from malaria.networks.storage import save_pair
+    from malaria.networks.save import save_pair
 
     folder = tmp_path_factory.mktemp("pair")
     entries = {

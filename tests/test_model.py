@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.model import MODELS, build_model
+from malaria.model import NETWORKS, build_model
 from malaria.networks.backend import keras
 from malaria.training.config import ANY_SIZE
 
@@ -137,32 +137,32 @@ def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
     assert model.get_layer("pooled").output.shape == (None, 256)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_two_labels_end_in_one_sigmoid_but_for_fastais_head(name):
-    side = MODELS[name].smallest_side
+    side = NETWORKS[name].smallest_side
     model = build_model(name, image_size=(side, side), label_count=2)
     outputs = model.predict_on_batch(np.random.default_rng(0).random((3, side, side, 3), "f"))
     assert outputs.shape == (3, 2 if name == "xresnet34" else 1)
     assert ((outputs > 0) & (outputs < 1)).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_more_labels_end_in_a_softmax(name):
-    side = MODELS[name].smallest_side
+    side = NETWORKS[name].smallest_side
     model = build_model(name, image_size=(side, side), label_count=4)
     outputs = model.predict_on_batch(np.random.default_rng(0).random((3, side, side, 3), "f"))
     assert outputs.shape == (3, 4)
     assert outputs.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_smallest_side_is_the_smallest_that_works(name):
-    side = MODELS[name].smallest_side
+    side = NETWORKS[name].smallest_side
     with pytest.raises(UserError, match=f"at least {side} pixels"):
         build_model(name, image_size=(200, side - 1), label_count=2)
     # Older versions of Keras build it, with maps of no pixels.
     with suppress(ValueError):
-        model = MODELS[name].build((side - 1, side - 1), 2)
+        model = NETWORKS[name].build((side - 1, side - 1), 2)
         assert any(0 in layer.output.shape for layer in model.layers)
 
 

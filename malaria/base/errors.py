@@ -1,6 +1,4 @@
-"""errors: mistakes the user can mend, and strangers' text made safe to print."""
-
-import unicodedata
+"""errors: mistakes that the user can correct; each carries its own line and exit status."""
 
 
 class UserError(Exception):
@@ -10,19 +8,6 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """A command line or a config that cannot be right; nothing was begun."""
+    """A command line, a config or an argument that cannot be right; nothing was begun."""
 
     exit_status = 2
-
-
-def printable(text):
-    """`text` with control characters, which could move a cursor or break a line, as `\\x1b`.
-
-    Names of files come from strangers; bytes that are no UTF-8 are escaped too.
-    """
-    return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else character
-        for character in str(text)
-    )

@@ -1,19 +1,23 @@
-"""files: write a file whole or not at all."""
+"""files: write a file whole or not at all; compute the SHA-256 of one."""
 
 import csv
+import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from malaria.base.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_CHUNK = 1 << 20
 
 
 @contextmanager
-def whole_file(path):
+def whole_file(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well it takes the place of `path`.
 
     Otherwise it is removed and `path` is as before. Raises UserError if it cannot be written.
@@ -32,24 +36,24 @@ def whole_file(path):
             temporary.unlink()
 
 
-def flush(path):
+def flush(path: Path) -> None:
     """Bring the file to the disk, so that a power cut after the rename finds it whole."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 
-def write_text(path, text):
+def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def write_json(path, content):
+def write_json(path: Path | str, content: Any) -> None:
     """Write plain values as JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def write_csv(path, header, rows):
+def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table as CSV, whole or not at all; no text in it becomes a formula."""
     with (
         whole_file(path) as temporary,
@@ -59,12 +63,31 @@ def write_csv(path, header, rows):
         writer.writerows([safe_cell(value) for value in row] for row in (header, *rows))
 
 
-def plain_cell(text):
+def plain_cell(text: str) -> str:
     """The text that `safe_cell` made safe."""
     return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
-def safe_cell(value):
+def safe_cell(value: Any) -> Any:
     """`value`, with an apostrophe before text that a spreadsheet would take for a formula."""
     is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
     return f"'{value}" if is_formula else value
+
+
+def sha256_of(path: Path | str) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits. Raises UserError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hash_file(file).hex()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def hash_file(file: BinaryIO, size: int | None = None) -> bytes:
+    """The SHA-256, 32 bytes, of the next `size` bytes of an open file; None: of all that follow."""
+    digest = hashlib.sha256()
+    left = size
+    while block := file.read(_CHUNK if left is None else max(0, min(_CHUNK, left))):
+        digest.update(block)
+        left = None if left is None else left - len(block)
+    return digest.digest()

@@ -7,16 +7,17 @@ import subprocess
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+MOST_WORKERS = 4
 
 
-def usable_cores():
+def usable_cores() -> int:
     """How many cores this process may use; a cluster's job often has fewer than the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def has_bfloat16():
+def has_bfloat16() -> bool:
     """Whether the processor multiplies matrices of bfloat16 (Intel's AMX), as far as Linux tells.
 
     Others with instructions for it, AVX512_BF16, were slower with it than with float32 (0.7 times).
@@ -24,9 +25,17 @@ def has_bfloat16():
     return CPU_INFO.exists() and re.search(r"\bamx_bf16\b", CPU_INFO.read_text()) is not None
 
 
-def nvidia_smi_works():
+def nvidia_smi_works() -> bool:
     """Whether nvidia-smi is there and lists at least one GPU."""
     if shutil.which("nvidia-smi") is None:
         return False
     listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return listing.returncode == 0 and "GPU" in listing.stdout
+
+
+def worker_count() -> int:
+    """How many threads classify at once; the cores beyond that speed up each of them.
+
+    Each has a copy of the weights and room for a batch: at most 60 MB for the original's network.
+    """
+    return min(usable_cores(), MOST_WORKERS)

@@ -1,4 +1,4 @@
-"""shares: how sure a share of a count is."""
+"""proportions: how sure the proportion of a count is."""
 
 from math import sqrt
 
@@ -6,8 +6,8 @@ from math import sqrt
 Z_95 = 1.959964
 
 
-def wilson(count, total):
-    """The 95 % score interval (low, high) of the share count / total; (0, 1) if total is 0.
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95 % score interval (low, high) of the proportion count / total; (0, 1) if total is 0.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22 (1927) 209-212. It takes the counted ones as independent;

@@ -1,9 +1,10 @@
-"""streams: keep what libraries say on stderr from people who cannot mend it."""
+"""streams: tell progress on stderr, and keep there what libraries say from the user."""
 
 import os
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 # The file descriptor belongs to all threads: two that hold it back at once would restore each
@@ -11,8 +12,13 @@ from contextlib import contextmanager
 _ONE_AT_A_TIME = threading.Lock()
 
 
+def log(line: str) -> None:
+    """Tell how things go, on stderr; stdout is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 @contextmanager
-def stderr_kept_back():
+def stderr_kept_back() -> Iterator[None]:
     """Hold what is written to stderr, by C++ too, and show it only if the block fails.
 
     For the whole process: nothing else should be telling anything meanwhile.

@@ -3,8 +3,13 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from malaria.base.errors import UsageError, UserError, printable
+from malaria import __version__
+from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -13,26 +18,36 @@ class Parser(argparse.ArgumentParser):
     The description and the examples are printed as they are written.
     """
 
-    def __init__(self, **settings):
+    def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and leaving."""
         raise UsageError(f"{printable(message)}; see {self.prog} --help")
 
 
-def add_debug(parser):
-    """Add --debug, which run_script looks for."""
+def name_program(script: str, examples: str) -> dict[str, str]:
+    """The prog and the epilog of a parser: of `script`, or of the installed command started.
+
+    examples: how to start the script, as `python <script>`.
+    """
+    started = Path(sys.argv[0]).name
+    if started.startswith("malaria-"):
+        return {"prog": started, "epilog": examples.replace(f"python {script}", started)}
+    return {"prog": script, "epilog": examples}
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add --version, and --debug, which run_script looks for."""
+    version = f"malaria {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
 
 
-def say(line):
-    """Tell how things go, on stderr; stdout is for results."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def run_script(main, arguments=None):
+def run_script(
+    main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | None = None
+) -> int:
     """Run `main(arguments)`; return 0 done, 1 not done, 2 wrong use or 130 interrupted.
 
     `main` returns a status or None. Errors become one line on stderr; with --debug among the
@@ -59,7 +74,7 @@ def run_script(main, arguments=None):
         return getattr(error, "exit_status", 1)
 
 
-def describe(error):
+def describe(error: Exception) -> str:
     """A UserError's own line or lines; for anything else one, with its type and how to see more.
 
     Both are printable: they may quote a stranger's file.

@@ -1,56 +1,53 @@
-"""comparison: several models on the same labelled pictures, side by side."""
+"""compare: several models on the same labelled pictures, side by side."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from malaria.base.errors import UserError, printable
-from malaria.cli.command import say
-from malaria.inference.classifier import load_classifier
-from malaria.inference.predict import classify
-from malaria.outputs.results import Truth, prepare_next_start, write_json
-from malaria.outputs.terminal import Summary
-from malaria.saved.metadata import find_pair
+from malaria.base.errors import UserError
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.cli.options import Options
+from malaria.inference.classifier import Classifier
+from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.inference.predict import Rate, predict
+from malaria.saved.pair import find_pair
 
 
-def compare_models(options, list_paths):
-    """Evaluate every model of options.model; print one table and the differences to the first.
+def compare_models(options: Options, paths: Sequence[Path]) -> int:
+    """Evaluate every model of --model; print one table and the differences to the first.
 
-    list_paths: gives the pictures anew for each model. Returns the exit status. Raises UserError.
+    paths: the pictures. Returns the exit status: 1 if one could not be read. Raises UserError.
     """
-    from malaria.evaluation import format as findings
-    from malaria.evaluation import result as evaluation
+    from malaria.evaluation.format import describe_comparison, to_json
+    from malaria.evaluation.result import compare_with_first
+    from malaria.inference.evaluate import LabelledPredictions
+    from malaria.outputs.metrics_file import save_metrics
 
     _check_names(options.model)
-    assessments, rates, unreadable = {}, {}, 0
+    results, rates, unreadable = {}, {}, 0
     for path in options.model:
-        name, truth, summary = _classify_all(path, options, list_paths())
-        assessments[name] = truth.assessment
-        rates[name] = summary.images_per_second
-        unreadable = max(unreadable, summary.unreadable)
-    comparisons = evaluation.compare_with_first(assessments)
-    print(findings.describe_comparison(assessments, comparisons, rates))
-    content = {name: findings.to_json(one) for name, one in assessments.items()}
-    write_json(options.metrics, content)
+        classifier, rate = _open(options, path), Rate()
+        labelled = LabelledPredictions(classifier, options.image, group_by=options.group_by)
+        predictions = rate.measure(predict(paths, classifier))
+        labelled.add_all(predictions)
+        results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
+        unreadable = max(unreadable, labelled.unreadable)
+        prepare_next_start(classifier)
+    print(describe_comparison(results, compare_with_first(results), rates))
+    save_metrics(options.metrics, {name: to_json(one) for name, one in results.items()})
     return 1 if unreadable else 0
 
 
-def _check_names(models):
+def _check_names(models: Sequence[Path]) -> None:
     names = [find_pair(path).weights.stem for path in models]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UserError(f"--model: {printable(twice[0])} is named twice; rename one of the pairs")
 
 
-def _classify_all(path, options, paths):
-    """(name of the model, the Truth filled with its answers, the Summary)."""
+def _open(options: Options, path: Path) -> Classifier:
     classifier = load_classifier(
         path, engine=options.engine, labels=options.labels, size=options.resize
-    ).deciding(threshold=options.threshold, tta=options.tta)
-    say(f"classifying with {printable(classifier.name)}")
-    truth = Truth(classifier, Path(options.image), options.metrics, group_by=options.group_by)
-    summary = Summary(classifier.answers, classifier.passport.positive_label)
-    summary.start()
-    for prediction in classify(paths, classifier):
-        summary.add(prediction)
-        truth.add(prediction, group=None)
-    prepare_next_start(classifier)
-    return classifier.name, truth, summary
+    ).with_threshold(options.threshold, tta=options.tta)
+    log(f"classifying with {printable(classifier.name)}")
+    return classifier

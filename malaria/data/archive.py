@@ -1,19 +1,20 @@
 """archive: unpack a zip of labelled pictures into a folder, whole or not at all."""
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import stat
 import struct
-import sys
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
-from malaria.base.errors import UserError, printable
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.base.errors import UserError
+from malaria.base.files import hash_file
+from malaria.base.text import printable
 
 # Several times what the NLM archive needs (27,560 members, 0.4 GiB unpacked, the largest member
 # under 1 MiB): a zip of a few kilobytes can unpack to more than any disk holds.
@@ -33,7 +34,7 @@ CHUNK = 2**20
 BAD_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 
 
-def unpack(archive, destination, *, sha256=None):
+def unpack(archive: Path | str, destination: Path | str, *, sha256: str | None = None) -> None:
     """Unpack what the one top folder of the zip `archive` holds into the new folder `destination`.
 
     Every member is checked before the first byte is written, and `destination` appears only when
@@ -43,31 +44,32 @@ def unpack(archive, destination, *, sha256=None):
     if os.path.lexists(destination):
         raise UserError(f"{destination} exists: expected a new folder; move it away and run again")
     # Opened once: the bytes that are unpacked are the bytes that were verified.
-    with one_line_errors(archive, destination), open(archive, "rb") as file:
-        digest = file_digest(file)
+    with _one_line_errors(archive, destination), open(archive, "rb") as file:
+        digest = hash_file(file).hex()
+        file.seek(0)
         if sha256 and digest != sha256.lower():
             raise UserError(f"{archive}: expected SHA-256 {sha256}, received {digest}")
         with zipfile.ZipFile(file) as packed:
-            files = files_to_unpack(packed, archive)
-            write_all(packed, files, destination, {"sha256": digest, "files": len(files)})
+            files = _files_to_unpack(packed, archive)
+            _write_all(packed, files, destination, {"sha256": digest, "files": len(files)})
 
 
-def is_complete(folder):
+def is_complete(folder: Path | str) -> bool:
     """Whether `unpack` made `folder` and it still holds as many files as then."""
     try:
         marker = json.loads(Path(folder, MARKER).read_text(encoding="utf-8"))
-        return count_files(folder) == marker["files"]
+        return bool(count_files(folder) == marker["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def count_files(folder):
+def count_files(folder: Path | str) -> int:
     """The number of files in and below `folder`, without those that file managers leave behind."""
     return sum(name not in SKIPPED_NAMES for _, _, names in os.walk(folder) for name in names)
 
 
 @contextlib.contextmanager
-def one_line_errors(archive, destination):
+def _one_line_errors(archive: Path | str, destination: Path) -> Iterator[None]:
     """Turn a damaged zip and a failing disk into a UserError."""
     try:
         yield
@@ -79,34 +81,27 @@ def one_line_errors(archive, destination):
         raise UserError(f"cannot unpack {archive} into {destination}: {reason}") from error
 
 
-def file_digest(file):
-    """The SHA-256 of an open file as hexadecimal digits; leaves the file at its beginning."""
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()
-
-
-def files_to_unpack(packed, archive):
+def _files_to_unpack(
+    packed: zipfile.ZipFile, archive: Path | str
+) -> list[tuple[zipfile.ZipInfo, Path]]:
     """A list of (member, path below the top folder); raises UserError if any member is unsafe."""
     members = packed.infolist()
-    check_sizes(members, archive)
-    names = set()
+    _check_sizes(members, archive)
+    names: set[str] = set()
     for member in members:
-        reason = why_unsafe(member)
+        reason = _why_unsafe(member)
         if member.filename in names:
             reason = "the name of an earlier member"
         if reason:
             name = printable(member.orig_filename)
             raise UserError(f"{archive}: member {name} has {reason}; nothing was unpacked")
         names.add(member.filename)
-    files = [(member, member.filename.split("/")) for member in members if is_wanted(member)]
-    check_top_folder([parts for _, parts in files], archive)
+    files = [(member, member.filename.split("/")) for member in members if _is_wanted(member)]
+    _check_top_folder([parts for _, parts in files], archive)
     return [(member, Path(*parts[1:])) for member, parts in files]
 
 
-def check_sizes(members, archive):
+def _check_sizes(members: Sequence[zipfile.ZipInfo], archive: Path | str) -> None:
     """Raise UserError for an archive that is too much as a whole."""
     unpacked = sum(member.file_size for member in members)
     for found, limit, unit in (
@@ -119,13 +114,13 @@ def check_sizes(members, archive):
             )
 
 
-def why_unsafe(member):
+def _why_unsafe(member: zipfile.ZipInfo) -> str | None:
     """What a member has that no member of an honest archive of pictures has, or None."""
     name = member.orig_filename
     parts = name.removesuffix("/").split("/")
     # A zip made on Windows has no type here, hence the 0.
     kind = stat.S_IFMT(member.external_attr >> 16)
-    findings = {
+    findings: dict[str, Any] = {
         "a control character in its name": printable(name) != name,
         "a backslash in its name": "\\" in name,
         "an absolute name": PureWindowsPath(name).anchor,
@@ -141,12 +136,12 @@ def why_unsafe(member):
     return next((finding for finding, present in findings.items() if present), None)
 
 
-def is_wanted(member):
+def _is_wanted(member: zipfile.ZipInfo) -> bool:
     parts = member.filename.split("/")
     return not (member.is_dir() or parts[-1] in SKIPPED_NAMES or SKIPPED_FOLDER in parts)
 
 
-def check_top_folder(names, archive):
+def _check_top_folder(names: list[list[str]], archive: Path | str) -> None:
     """Raise UserError unless all files, given as lists of parts, lie in one top folder."""
     tops = sorted({parts[0] for parts in names})
     if len(tops) != 1 or min(map(len, names)) < 2:
@@ -154,14 +149,19 @@ def check_top_folder(names, archive):
         raise UserError(f"{archive}: expected one top folder, found: {found}; nothing was unpacked")
 
 
-def write_all(packed, files, destination, marker):
+def _write_all(
+    packed: zipfile.ZipFile,
+    files: Sequence[tuple[zipfile.ZipInfo, Path]],
+    destination: Path,
+    marker: dict[str, Any],
+) -> None:
     """Write the files and the marker beside `destination`, then give the folder its name."""
     partial = destination.with_name(f".{destination.name}.partial")
     if os.path.lexists(partial):
         shutil.rmtree(partial)
     try:
         for member, path in files:
-            write_file(packed, member, partial / path)
+            _write_file(packed, member, partial / path)
         (partial / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
         partial.rename(destination)
     except BaseException:
@@ -169,7 +169,7 @@ def write_all(packed, files, destination, marker):
         raise
 
 
-def write_file(packed, member, path):
+def _write_file(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # "x", otherwise two names that are one on this disk (a.png, A.png) would become one picture.
     with packed.open(member) as source, open(path, "xb") as target:
@@ -180,43 +180,8 @@ def write_file(packed, member, path):
             raise zipfile.BadZipFile(found)
 
 
-def main(arguments):
-    options = parse(arguments)
-    if options.command == "check":
-        return 0 if is_complete(options.destination) else 1
-    if options.command == "digest":
-        with open(options.archive, "rb") as file:
-            print(file_digest(file))
-        return 0
-    unpack(options.archive, options.destination, sha256=options.sha256)
-    print(summary(Path(options.destination)))
-    return 0
-
-
-def summary(folder):
+def summary(folder: Path) -> str:
     """One line with the number of files in each label folder."""
     labels = sorted(path for path in folder.iterdir() if path.is_dir())
     counts = ", ".join(f"{count_files(label)} {printable(label.name)}" for label in labels)
     return f"{folder}/: {counts}"
-
-
-def parse(arguments):
-    parser = Parser(
-        prog="python -m malaria.archive",
-        description="What download.sh does with an archive once it has it.",
-    )
-    add_debug(parser)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("unpack", help="unpack a zip into a new folder")
-    command.add_argument("archive")
-    command.add_argument("destination")
-    command.add_argument("--sha256", help="refuse an archive with another SHA-256")
-    command = commands.add_parser("check", help="exit 0 if a folder is complete, 1 otherwise")
-    command.add_argument("destination")
-    command = commands.add_parser("digest", help="print the SHA-256 of a file")
-    command.add_argument("archive")
-    return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

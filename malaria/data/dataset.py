@@ -1,13 +1,18 @@
-"""dataset: scan a folder into samples; tell their patients and count them."""
+"""dataset: labelled folders -> samples; their patients, their counts and their true labels."""
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from malaria.data.images import KINDS, find_images
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.data.folders import KINDS, find_images, sub_folders
 
+# Of the NLM's cells, and of the first original's models; label 0 first.
+LABELS = ("Parasitized", "Uninfected")
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
 # What make_grouper takes beside a regular expression.
@@ -23,7 +28,14 @@ class Sample:
     patient: str | None
 
 
-def find_problems(folder, labels, train_size):
+def default_positive(labels: Sequence[str]) -> str:
+    """The positive label where nobody names it: Parasitized if it is a label, else the last."""
+    return LABELS[0] if LABELS[0] in labels else labels[-1]
+
+
+def find_problems(
+    folder: Path | str, labels: Sequence[str], train_size: int | None
+) -> dict[str, str]:
     """{setting: problem} of a data folder that cannot be trained on; {} if it can."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -41,14 +53,14 @@ def find_problems(folder, labels, train_size):
     return {}
 
 
-def _describe_missing(folder, missing):
-    found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+def _describe_missing(folder: Path, missing: list[str]) -> str:
+    found = sub_folders(folder)
     near = get_close_matches(missing[0], found, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"no folder for {', '.join(missing)} in {folder}; the folders there: {found[:20]}{hint}"
 
 
-def scan_folder(folder, labels, patient_pattern):
+def scan_folder(folder: Path | str, labels: Sequence[str], patient_pattern: str) -> list[Sample]:
     """Every picture below folder/<label>, as Samples in the order of labels, then of paths.
 
     The patient is the first group (or the whole match) of `patient_pattern` in the file's name.
@@ -61,7 +73,7 @@ def scan_folder(folder, labels, patient_pattern):
     ]
 
 
-def find_patient(name, pattern):
+def find_patient(name: str, pattern: re.Pattern[str]) -> str | None:
     """The patient in a file's name, or None."""
     match = pattern.search(name)
     if match is None:
@@ -69,27 +81,37 @@ def find_patient(name, pattern):
     return match.group(1) if pattern.groups else match.group()
 
 
-def make_grouper(group_by):
+def make_grouper(group_by: str | re.Pattern[str]) -> Callable[[Path], str | None]:
     """A function from a picture's path to its group, a text, or None.
 
     group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a compiled
     regular expression, searched in the path: its first group, or the whole match.
     """
+    if isinstance(group_by, re.Pattern):
+        return lambda path: find_patient(str(path), group_by)
     if group_by == FOLDER:
         return lambda path: path.parent.name
-    if group_by == PATIENT:
-        patient = re.compile(PATIENT_PATTERN)
-        return lambda path: find_patient(path.name, patient)
-    return lambda path: find_patient(str(path), group_by)
+    patient = re.compile(PATIENT_PATTERN)
+    return lambda path: find_patient(path.name, patient)
 
 
-def count_samples(samples, labels):
-    """{label: (images, patients)}; patients counts the known ones."""
+def true_label(path: Path, folder: Path, labels: Sequence[str]) -> str | None:
+    """The label that is named like the sub-folder of `folder` that holds `path`, or None."""
+    first, *rest = Path(path).relative_to(folder).parts
+    return first if rest and first in labels else None
+
+
+def check_sub_folders(folder: Path, labels: Sequence[str]) -> None:
+    """Raise UserError unless a sub-folder of `folder` is named as one of the labels."""
+    found = sub_folders(folder)
+    if not set(found) & set(labels):
+        raise UserError(
+            f"expected sub-folders of {printable(folder)} named "
+            f"{printable(', '.join(labels))}; found {printable(', '.join(found[:20]) or 'none')}"
+        )
+
+
+def count_samples(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, int]:
+    """{label: number of images}, in the order of the labels."""
     images = Counter(sample.label for sample in samples)
-    patients = {number: set() for number in range(len(labels))}
-    for sample in samples:
-        patients[sample.label].add(sample.patient)
-    return {
-        label: (images[number], len(patients[number] - {None}))
-        for number, label in enumerate(labels)
-    }
+    return {label: images[number] for number, label in enumerate(labels)}

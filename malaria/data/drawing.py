@@ -4,13 +4,14 @@ On black, in the manner of the NLM thin blood smears, from whose cells the colou
 were measured.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 SMALLEST_SIDE, LARGEST_SIDE = 60, 200  # pixels
-OUTLINE_STEP = 3  # pixels; the real outlines are stairs, segmented at a coarser scale
+OUTLINE_STEP = 3  # pixels; the real outlines are _stairs, segmented at a coarser scale
 VISIBLE = 0.12  # the opacity from which a stain counts as drawn
 
 # Groups of patients whose stain is alike: RGB 0..255 of their cells, and their share.
@@ -19,6 +20,10 @@ SHARES = (0.28, 0.15, 0.16, 0.32, 0.09)
 # RGB of a parasite as a linear function of its cell's (R, G, B, 1): a fit to the darkest pixels of
 # 1,900 cells, then darkened, since no parasite is painted fully opaque.
 PARASITE = ((0.60, 0.0, 0.0, 32), (-0.28, 0.55, 0.17, -28), (-0.35, 0.21, 0.80, 37))
+
+
+# Two numbers, x and y.
+Place = Sequence[float] | np.ndarray
 
 
 class Stain(NamedTuple):
@@ -37,7 +42,14 @@ class Canvas(NamedTuple):
     y: np.ndarray  # (height, 1)
     wobble: np.ndarray  # (height, width), smooth noise of about 0.12 that makes shapes irregular
 
-    def blob(self, centre, radii, *, angle=0.0, softness=0.6):
+    def blob(
+        self,
+        centre: Place,
+        radii: Place,
+        *,
+        angle: float = 0.0,
+        softness: float = 0.6,
+    ) -> np.ndarray:
         """Opacity (height, width), 0..1, of an ellipse whose edge is `softness` radii wide."""
         x, y = self.x - centre[0], self.y - centre[1]
         along = (x * np.cos(angle) + y * np.sin(angle)) / radii[0]
@@ -45,12 +57,12 @@ class Canvas(NamedTuple):
         distance = np.sqrt(along**2 + across**2) + self.wobble
         return ((1 - distance) / softness + 0.5).clip(0, 1)
 
-    def paint(self, opacity, colour):
+    def paint(self, opacity: np.ndarray, colour: np.ndarray | Sequence[float]) -> None:
         """Mix `colour` (RGB) into the picture as `opacity` (height, width) says."""
         self.image[:] += opacity[..., None] * (np.asarray(colour, np.float32) - self.image)
 
 
-def draw_stain(rng):
+def draw_stain(rng: np.random.Generator) -> Stain:
     """One patient's Stain."""
     cell = rng.choice(STAINS, p=SHARES) + rng.normal(0, (6, 6, 4))
     parasite = np.array(PARASITE) @ [*cell, 1] + rng.normal(0, (8, 8, 6))
@@ -59,24 +71,26 @@ def draw_stain(rng):
     return Stain(cell, parasite.clip(15, 255), clear)
 
 
-def draw_cell(rng, *, parasitized, stain):
+def draw_cell(
+    rng: np.random.Generator, *, parasitized: bool, stain: Stain
+) -> tuple[np.ndarray, np.ndarray]:
     """A picture (height, width, 3), uint8, RGB, and its mask (height, width), bool.
 
     Sides are 60..200 pixels. The mask is True where a parasite was drawn: nowhere in an
     uninfected cell.
     """
-    canvas = start_canvas(rng, stain)
-    depth = outline_depth(rng, canvas)
-    inside = (stairs(depth) > 0) & (canvas.x**2 + canvas.y**2 < 1.75)  # keeps the corners black
-    draw_body(rng, canvas, depth, stain)
+    canvas = _start_canvas(rng, stain)
+    depth = _outline_depth(rng, canvas)
+    inside = (_stairs(depth) > 0) & (canvas.x**2 + canvas.y**2 < 1.75)  # keeps the corners black
+    _draw_body(rng, canvas, depth, stain)
     mask = np.zeros(inside.shape, bool)
     if parasitized:
-        mask = inside & draw_parasites(rng, canvas, inside & (depth > 0.12), stain)
-    canvas.image[:] += rng.uniform(1, 2.2) * smooth_noise(rng, inside.shape, 3)[..., None]
+        mask = inside & _draw_parasites(rng, canvas, inside & (depth > 0.12), stain)
+    canvas.image[:] += rng.uniform(1, 2.2) * _smooth_noise(rng, inside.shape, 3)[..., None]
     return (canvas.image.clip(0, 255) * inside[..., None]).astype(np.uint8), mask
 
 
-def start_canvas(rng, stain):
+def _start_canvas(rng: np.random.Generator, stain: Stain) -> Canvas:
     """A Canvas of random size, all in the colour of one cell of the patient."""
     height = rng.normal(130, 20)
     sides = np.array([height, height * np.exp(rng.normal(0, 0.1))])
@@ -86,17 +100,19 @@ def start_canvas(rng, stain):
         image=np.full((height, width, 3), colour, np.float32),
         x=np.linspace(-1, 1, width, dtype=np.float32)[None],
         y=np.linspace(-1, 1, height, dtype=np.float32)[:, None],
-        wobble=0.12 * smooth_noise(rng, (height, width), 14),
+        wobble=0.12 * _smooth_noise(rng, (height, width), 14),
     )
 
 
-def smooth_noise(rng, shape, scale):
+def _smooth_noise(rng: np.random.Generator, shape: Sequence[int], scale: int) -> np.ndarray:
     """Noise (height, width) = `shape`, float32, deviation about 1, smooth over `scale` pixels."""
     coarse = rng.standard_normal([side // scale + 2 for side in shape], dtype=np.float32)
-    return np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    )
 
 
-def outline_depth(rng, canvas):
+def _outline_depth(rng: np.random.Generator, canvas: Canvas) -> np.ndarray:
     """How deep in the cell a pixel lies (height, width): 1 in its middle, below 0 outside.
 
     The outline is a wavy circle, at times with a bite or a spur where cells overlapped.
@@ -108,25 +124,26 @@ def outline_depth(rng, canvas):
     for shallow, deep in ((-0.2, -0.5), (0.1, 0.3)):
         if rng.random() < 0.15:
             turn = np.angle(np.exp(1j * (angles - rng.uniform(-np.pi, np.pi))))
-            radius += rng.uniform(*sorted((shallow, deep))) * np.exp(-((turn / 0.3) ** 2))
+            low, high = sorted((shallow, deep))
+            radius += rng.uniform(low, high) * np.exp(-((turn / 0.3) ** 2))
     radius = radius.clip(0.4)
-    x = stretch(canvas.x, radius * np.cos(angles))
-    y = stretch(canvas.y, radius * np.sin(angles))
+    x = _stretch(canvas.x, radius * np.cos(angles))
+    y = _stretch(canvas.y, radius * np.sin(angles))
     return 1 - np.hypot(x, y) / np.interp(np.arctan2(y, x), angles, radius).astype(np.float32)
 
 
-def stretch(axis, outline):
+def _stretch(axis: np.ndarray, outline: np.ndarray) -> np.ndarray:
     """Map `axis`, -1..1, to the extent of `outline`: the cell touches the picture's edges."""
     return ((axis + 1) * np.ptp(outline) / 2 + outline.min()).astype(np.float32)
 
 
-def stairs(field):
+def _stairs(field: np.ndarray) -> np.ndarray:
     """`field` (height, width) in squares of OUTLINE_STEP pixels, each with its middle's value."""
     steps = [np.arange(side) // OUTLINE_STEP * OUTLINE_STEP + 1 for side in field.shape]
     return field[np.ix_(*(np.minimum(step, step.size - 1) for step in steps))]
 
 
-def draw_body(rng, canvas, depth, stain):
+def _draw_body(rng: np.random.Generator, canvas: Canvas, depth: np.ndarray, stain: Stain) -> None:
     """Uneven light, a pale rim, in half of the cells a pale middle, in some harmless specks."""
     slope = rng.normal(0, 3.5, 2)
     light = slope[0] * canvas.x + slope[1] * canvas.y + rng.uniform(5, 18) * canvas.wobble
@@ -144,7 +161,9 @@ def draw_body(rng, canvas, depth, stain):
         canvas.paint(smudge * rng.uniform(0.05, 0.14), stain.parasite)
 
 
-def draw_parasites(rng, canvas, room, stain):
+def _draw_parasites(
+    rng: np.random.Generator, canvas: Canvas, room: np.ndarray, stain: Stain
+) -> np.ndarray:
     """Draw one to three parasites; returns where (height, width), bool.
 
     Each begins at a pixel of `room` (height, width), bool, otherwise it could be cut away.
@@ -153,20 +172,24 @@ def draw_parasites(rng, canvas, room, stain):
     mask = np.zeros(room.shape, bool)
     for place in rng.choice(len(rows), rng.choice((1, 2, 3), p=(0.68, 0.24, 0.08))):
         anchor = np.array([canvas.x[0, columns[place]], canvas.y[rows[place], 0]])
-        draw = rng.choice((draw_ring, draw_trophozoite, draw_schizont), p=(0.69, 0.27, 0.04))
+        draw = (_draw_ring, _draw_trophozoite, _draw_schizont)[rng.choice(3, p=(0.69, 0.27, 0.04))]
         opacity = draw(rng, canvas, anchor, stain) * rng.uniform(0.75, 1)
         canvas.paint(opacity, stain.parasite)
         mask |= opacity > VISIBLE
     return mask
 
 
-def draw_dot(rng, canvas, centre, radius):
+def _draw_dot(
+    rng: np.random.Generator, canvas: Canvas, centre: np.ndarray, radius: tuple[float, float]
+) -> np.ndarray:
     """Opacity of a dot of chromatin; `radius` is its smallest and its largest."""
     radii = rng.uniform(*radius) * np.array([1, rng.uniform(0.5, 1)])
     return canvas.blob(centre, radii, angle=rng.uniform(0, np.pi), softness=0.9)
 
 
-def draw_ring(rng, canvas, anchor, stain):
+def _draw_ring(
+    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
+) -> np.ndarray:
     """Opacity of a young parasite: a faint ring about a pale vacuole, with a dot or two."""
     radii = rng.uniform(0.14, 0.32) * rng.uniform(0.75, 1, 2)
     inward = np.arctan2(-anchor[1], -anchor[0]) + rng.normal(0, 0.8)
@@ -174,25 +197,29 @@ def draw_ring(rng, canvas, anchor, stain):
     vacuole = canvas.blob(centre, 0.85 * radii, softness=0.4)
     canvas.paint(vacuole * rng.uniform(0, 0.25), stain.clear)
     ring = canvas.blob(centre, 1.15 * radii, softness=0.3) * (1 - vacuole)
-    opacity = np.maximum(ring * rng.uniform(0.1, 0.4), draw_dot(rng, canvas, anchor, (0.07, 0.12)))
+    opacity = np.maximum(ring * rng.uniform(0.1, 0.4), _draw_dot(rng, canvas, anchor, (0.07, 0.12)))
     if rng.random() < 0.2:
         second = anchor + rng.normal(0, 0.17, 2)
-        opacity = np.maximum(opacity, draw_dot(rng, canvas, second, (0.06, 0.1)))
+        opacity = np.maximum(opacity, _draw_dot(rng, canvas, second, (0.06, 0.1)))
     return opacity
 
 
-def draw_trophozoite(rng, canvas, anchor, stain):
+def _draw_trophozoite(
+    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
+) -> np.ndarray:
     """Opacity of a grown parasite: a compact uneven body with a darker nucleus."""
     radii = rng.uniform(0.12, 0.24) * np.array([1, rng.uniform(0.35, 0.9)])
     body = canvas.blob(anchor, radii, angle=rng.uniform(0, np.pi), softness=0.8)
     body *= (rng.uniform(0.45, 0.75) + 1.2 * canvas.wobble).clip(0, 1)
-    return np.maximum(body, draw_dot(rng, canvas, anchor, (0.07, 0.12)))
+    return np.maximum(body, _draw_dot(rng, canvas, anchor, (0.07, 0.12)))
 
 
-def draw_schizont(rng, canvas, anchor, stain):
+def _draw_schizont(
+    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
+) -> np.ndarray:
     """Opacity of a dividing parasite: a cluster of dots about brownish pigment."""
     opacity = canvas.blob(anchor, (0.26, 0.24), softness=1) * 0.3
     for centre in anchor + rng.normal(0, 0.12, (rng.integers(6, 13), 2)):
-        opacity = np.maximum(opacity, draw_dot(rng, canvas, centre, (0.05, 0.08)))
+        opacity = np.maximum(opacity, _draw_dot(rng, canvas, centre, (0.05, 0.08)))
     canvas.paint(canvas.blob(anchor, (0.09, 0.07)) * 0.7, (96, 52, 48))
     return opacity

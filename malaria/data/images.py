@@ -1,4 +1,4 @@
-"""images: find image files; read one into the array a model understands (no TensorFlow)."""
+"""images: read one picture, from a file or from memory, into the array a model understands."""
 
 import os
 import stat
@@ -9,18 +9,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from malaria.base.errors import UserError
+from malaria.base.errors import UsageError, UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-# The same for people.
-KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-# Only the decoders behind those endings are tried: Pillow knows dozens of rarer formats, and
-# a stranger's file need not reach them.
+# Only the decoders behind the endings in folders.SUFFIXES are tried: Pillow knows dozens of rarer
+# formats, and a stranger's file need not reach them.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 # A picture of one cell has under a megapixel. Past this a small file could fill the memory.
 MAX_PIXELS = 64_000_000
-COLOURS = ("RGB", "BGR")
+# Of the pictures that a network takes: keeps one, as float32, under 200 MB.
+MAX_SIDE = 4096
+CHANNEL_ORDERS = ("RGB", "BGR")
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+# A picture in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
+# or (height, width, 4) RGBA.
+Source = Path | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
@@ -47,62 +50,14 @@ class PixelFormat:
     scale: float = 1 / 255
 
 
-def is_image_name(name):
-    """Whether the ending of `name`, in any case, is that of a picture."""
-    return name.lower().endswith(SUFFIXES)
-
-
-def find_images(folder):
-    """Yield the paths of all pictures below `folder`, folder by folder, sorted by name.
-
-    Follows symbolic links, each real folder once. Holds the names of one folder at a time.
-    Raises UserError if a folder cannot be listed.
-    """
-    yield from _walk(Path(folder), seen=set())
-
-
-def _walk(folder, seen):
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    seen.add(real)
-    files, folders = _list(folder)
-    for name in files:
-        yield folder / name
-    for name in folders:
-        yield from _walk(folder / name, seen)
-
-
-def _list(folder):
-    """The sorted names of the pictures in `folder` and of the folders in it."""
-    files, folders = [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _is_folder(entry):
-                    folders.append(entry.name)
-                elif is_image_name(entry.name):
-                    files.append(entry.name)
-    except OSError as error:
-        raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
-    return sorted(files), sorted(folders)
-
-
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, say: as a file it becomes one unreadable picture
-        return False
-
-
-def read_image(path, pixel_format):
+def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     """Read one picture as (height, width, 3), uint8, in the colour order of `pixel_format`.
 
     Grey and palette pictures become RGB; transparent parts become black, the surround of a cell;
     16-bit grey keeps its upper 8 bits; a photograph's EXIF orientation is applied; of several
     frames the first counts. Raises UnreadableImageError with the reason.
     """
-    image = open_image(path)
+    image = open_image(source)
     height, width = pixel_format.size
     if image.size != (width, height):
         image = image.resize((width, height), RESAMPLINGS[pixel_format.resampling])
@@ -110,23 +65,23 @@ def read_image(path, pixel_format):
     return pixels[:, :, ::-1] if pixel_format.colour == "BGR" else pixels
 
 
-def check_image(path):
+def check_image(path: Path) -> None:
     """Decode a picture and forget it. Raises UnreadableImageError with the reason."""
     open_image(path)
 
 
-def open_image(path):
+def open_image(source: Source) -> Image.Image:
     """The decoded picture, mode RGB, in its own size. Raises UnreadableImageError."""
     try:
+        if isinstance(source, np.ndarray):
+            source = Image.fromarray(source)
+        if isinstance(source, Image.Image):
+            return _decode(source, in_place=False)
         # A pipe or a device with the name of a picture would be waited on for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(os.stat(source).st_mode):
             raise UnreadableImageError("not a regular file")
-        with Image.open(path, formats=FORMATS) as image:
-            _check_pixels(image)
-            # In place, and loaded before the file is closed: each copy costs every picture.
-            ImageOps.exif_transpose(image, in_place=True)
-            image.load()
-            return _to_rgb(image)
+        with Image.open(source, formats=FORMATS) as image:
+            return _decode(image, in_place=True)
     except UnreadableImageError:
         raise
     except Exception as error:
@@ -134,7 +89,38 @@ def open_image(path):
         raise UnreadableImageError(_reason(error)) from None
 
 
-def _check_pixels(image):
+def check_array(array: np.ndarray) -> None:
+    """Raise UsageError unless `array` is a picture as Source has it.
+
+    Floats are refused, never rescaled: nobody can tell 0..1 from 0..255 in a dark picture.
+    """
+    shape = array.shape
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    if array.dtype != np.uint8:
+        raise UsageError(
+            f"expected grey levels 0..255 as uint8; received {array.dtype}: multiply by 255 where "
+            "they are 0..1, round, and convert with .astype('uint8')"
+        )
+    if not fits or 0 in shape:
+        raise UsageError(
+            "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
+            f"received {shape}"
+        )
+
+
+def _decode(image: Image.Image, *, in_place: bool) -> Image.Image:
+    _check_pixels(image)
+    if in_place:
+        # Each copy costs every picture.
+        ImageOps.exif_transpose(image, in_place=True)
+    else:
+        image = ImageOps.exif_transpose(image)
+    # Before the file is closed.
+    image.load()
+    return _to_rgb(image)
+
+
+def _check_pixels(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
@@ -144,7 +130,7 @@ def _check_pixels(image):
         raise UnreadableImageError("32-bit pixels, whose range is not known: expected 8 or 16 bits")
 
 
-def _to_rgb(image):
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         image = Image.fromarray(grey)
@@ -154,7 +140,7 @@ def _to_rgb(image):
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):

@@ -1,23 +1,28 @@
-"""pixels: read each sample once into one uint8 array, in memory, on disk, or anew each time."""
+"""pixel_store: each sample read once into a uint8 array, in memory or on disk, or anew."""
 
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
-from malaria.base.errors import UserError, printable
+from malaria.base.errors import UserError
 from malaria.base.files import write_text
 from malaria.base.machine import usable_cores
+from malaria.base.text import printable
+from malaria.data.dataset import Sample
 from malaria.data.images import PixelFormat, UnreadableImageError, check_image, read_image
 
+Cache = Literal["memory", "disk", "none"]
 # As many pictures wait between reader and writer, so that a large folder does not pile up.
 CHUNK = 256
 
@@ -30,12 +35,12 @@ class Pixels:
     rows: for each sample its row in `stored`.
     """
 
-    samples: list
+    samples: list[Sample]
     pixel_format: PixelFormat
     stored: np.ndarray | None
     rows: np.ndarray
 
-    def read(self, indices):
+    def read(self, indices: np.ndarray) -> np.ndarray:
         """The pictures of these samples, (len(indices), height, width, 3), uint8."""
         if self.stored is not None:
             return self.stored[self.rows[indices]]
@@ -44,18 +49,26 @@ class Pixels:
             images = list(threads.map(partial(read_image, pixel_format=self.pixel_format), paths))
         return np.stack(images)
 
-    def forget(self):
+    def forget(self) -> None:
         """Give the memory back; nothing can be read any more. A cache on disk stays."""
         if self.stored is not None and self.stored.base is None:
             self.stored.resize(0, refcheck=False)
 
 
-def load_pixels(samples, pixel_format, *, cache, folder, progress=True):
+def load_pixels(
+    samples: Sequence[Sample],
+    pixel_format: PixelFormat,
+    *,
+    cache: Cache,
+    folder: Path | str,
+    progress: bool = True,
+) -> tuple[Pixels, dict[Path, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
     cache: "memory", "disk" (below `folder`, and used again as long as neither the files nor the
     pixel format change) or "none". Raises UserError if there is no room or nothing is readable.
     """
+    stored: np.ndarray | None
     if cache == "disk":
         stored, faults = _disk_array(samples, pixel_format, Path(folder), progress)
     else:
@@ -68,17 +81,17 @@ def load_pixels(samples, pixel_format, *, cache, folder, progress=True):
     return Pixels([samples[row] for row in rows], pixel_format, stored, rows), unreadable
 
 
-def _example(samples):
+def _example(samples: Sequence[Sample]) -> str:
     return printable(samples[0].path)
 
 
-def stored_bytes(count, pixel_format):
+def stored_bytes(count: int, pixel_format: PixelFormat) -> int:
     """How many bytes `count` pictures take in memory or on disk."""
     height, width = pixel_format.size
     return count * height * width * 3
 
 
-def _empty_array(count, pixel_format):
+def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
     needed = stored_bytes(count, pixel_format)
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > 0.8 * available:
@@ -89,10 +102,15 @@ def _empty_array(count, pixel_format):
     return np.empty((count, *pixel_format.size, 3), np.uint8)
 
 
-def _fill(stored, samples, pixel_format, progress):
+def _fill(
+    stored: np.ndarray | None,
+    samples: Sequence[Sample],
+    pixel_format: PixelFormat,
+    progress: bool,
+) -> dict[int, str]:
     """Read every sample into its row; return {row: reason} of the unreadable ones."""
 
-    def read(row):
+    def read(row: int) -> tuple[int, str | None]:
         try:
             if stored is None:
                 check_image(samples[row].path)
@@ -102,7 +120,7 @@ def _fill(stored, samples, pixel_format, progress):
             return row, str(error)
         return row, None
 
-    faults = {}
+    faults: dict[int, str] = {}
     with (
         ThreadPoolExecutor(usable_cores()) as threads,
         tqdm(total=len(samples), desc="reading images", unit="", disable=_quiet(progress)) as bar,
@@ -114,12 +132,14 @@ def _fill(stored, samples, pixel_format, progress):
     return faults
 
 
-def _quiet(progress):
+def _quiet(progress: bool) -> bool | None:
     """What tqdm's `disable` wants: None shows a bar on a terminal only."""
     return None if progress else True
 
 
-def _disk_array(samples, pixel_format, folder, progress):
+def _disk_array(
+    samples: Sequence[Sample], pixel_format: PixelFormat, folder: Path, progress: bool
+) -> tuple[np.ndarray, dict[int, str]]:
     """The cached array of exactly these files in this format, made if there is none."""
     target = folder / _digest(samples, pixel_format)
     if not target.is_dir():
@@ -129,7 +149,7 @@ def _disk_array(samples, pixel_format, folder, progress):
     return stored, {int(row): reason for row, reason in faults.items()}
 
 
-def _digest(samples, pixel_format):
+def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
     """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
     digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
@@ -138,7 +158,7 @@ def _digest(samples, pixel_format):
     return digest.hexdigest()[:16]
 
 
-def _state(path):
+def _state(path: Path) -> tuple[object, ...]:
     """What changes when the file does; a file that cannot be asked is told as unreadable later."""
     try:
         status = os.stat(path)
@@ -147,7 +167,9 @@ def _state(path):
     return status.st_size, status.st_mtime_ns
 
 
-def _make_disk_array(target, samples, pixel_format, progress):
+def _make_disk_array(
+    target: Path, samples: Sequence[Sample], pixel_format: PixelFormat, progress: bool
+) -> None:
     """Fill a folder beside `target` and rename it, so that a half-made one is never used."""
     partial_folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -169,7 +191,7 @@ def _make_disk_array(target, samples, pixel_format, progress):
         shutil.rmtree(partial_folder, ignore_errors=True)
 
 
-def _reserve(path, count, pixel_format):
+def _reserve(path: Path, count: int, pixel_format: PixelFormat) -> np.memmap:
     """A .npy file mapped for writing, its disk space taken at once.
 
     A full disk then is an OSError here; met while writing into the map it would kill the process.

@@ -1,20 +1,28 @@
 """splits: choose samples; divide them by patient or by image, once or into parts."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 
 from malaria.base.errors import UserError
+from malaria.data.dataset import Sample
+
+SplitBy = Literal["patient", "image"]
+# (training, validation): two index arrays.
+Sides = tuple[np.ndarray, np.ndarray]
 
 # So many ways to draw the validation patients are compared for the balance of their labels.
 DRAWS = 100
 
 
-def choose_samples(samples, per_label, *, seed):
+def choose_samples(samples: Sequence[Sample], per_label: int | None, *, seed: int) -> list[Sample]:
     """At random, but the same for the same seed, `per_label` samples of each label; None: all."""
     if per_label is None:
         return list(samples)
     # RandomState, not default_rng: numpy promises its streams never change.
     random = np.random.RandomState(seed)
-    chosen = []
+    chosen: list[Sample] = []
     for label in sorted({sample.label for sample in samples}):
         members = [sample for sample in samples if sample.label == label]
         picks = random.permutation(len(members))[:per_label]
@@ -22,7 +30,7 @@ def choose_samples(samples, per_label, *, seed):
     return chosen
 
 
-def split_samples(samples, *, by, test_size, seed):
+def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, seed: int) -> Sides:
     """Two sorted index arrays, (training, validation), which together are all `samples`.
 
     by="patient": no patient is on both sides, and `test_size` is the share of patients;
@@ -41,7 +49,9 @@ def split_samples(samples, *, by, test_size, seed):
     return np.sort(training), np.sort(validation)
 
 
-def _split_by_image(samples, labels, test_size, seed):
+def _split_by_image(
+    samples: Sequence[Sample], labels: np.ndarray, test_size: float, seed: int
+) -> Sides:
     from sklearn.model_selection import train_test_split  # costs a second that --help need not pay
 
     every = np.arange(len(samples))
@@ -54,7 +64,9 @@ def _split_by_image(samples, labels, test_size, seed):
         ) from None
 
 
-def _split_by_patient(samples, labels, test_size, seed):
+def _split_by_patient(
+    samples: Sequence[Sample], labels: np.ndarray, test_size: float, seed: int
+) -> Sides:
     """Of DRAWS random draws the one in which each label's share of cells is nearest test_size."""
     from sklearn.model_selection import GroupShuffleSplit
 
@@ -70,7 +82,7 @@ def _split_by_patient(samples, labels, test_size, seed):
     return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
 
 
-def known_patients(samples):
+def known_patients(samples: Sequence[Sample]) -> list[str]:
     """The patient of each sample. Raises UserError if one has none."""
     unknown = [sample for sample in samples if sample.patient is None]
     if unknown:
@@ -78,16 +90,16 @@ def known_patients(samples):
             f"{len(unknown)} of {len(samples)} file names tell no patient, such as "
             f"{unknown[0].path}: expected patient_pattern to match, or split_by: image"
         )
-    return [sample.patient for sample in samples]
+    return [sample.patient for sample in samples if sample.patient is not None]
 
 
-def _imbalance(labels, validation, test_size):
+def _imbalance(labels: np.ndarray, validation: np.ndarray, test_size: float) -> float:
     """How far the validation share of the worst label is from test_size."""
     shares = np.bincount(labels[validation], minlength=labels.max() + 1) / np.bincount(labels)
-    return np.abs(shares - test_size).max()
+    return float(np.abs(shares - test_size).max())
 
 
-def fold_samples(samples, *, by, count, seed):
+def fold_samples(samples: Sequence[Sample], *, by: SplitBy, count: int, seed: int) -> list[Sides]:
     """`count` pairs of sorted index arrays, (training, validation); each sample is once validated.
 
     by="patient": no patient is on both sides of a pair; each label's share is alike in all parts as

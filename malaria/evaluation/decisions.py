@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def label_probabilities(outputs):
+def label_probabilities(outputs: np.ndarray) -> np.ndarray:
     """A network's outputs as (n, number of labels), each row adding up to 1, in label order.
 
     One column is the sigmoid of two labels, the probability of the second; more are a softmax.
@@ -13,7 +13,7 @@ def label_probabilities(outputs):
     return outputs
 
 
-def decide(probabilities, *, positive, threshold):
+def decide(probabilities: np.ndarray, *, positive: int, threshold: float) -> np.ndarray:
     """The label of each row of (n, number of labels), as (n,) integers.
 
     Of two labels the positive one, if its probability is at least `threshold`, else the other;

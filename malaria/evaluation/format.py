@@ -1,77 +1,89 @@
-"""findings: an Assessment as text for people, as JSON and for the HTML page."""
+"""format: a Result as text for people, as JSON, and for the HTML report."""
 
-from malaria.base.errors import printable
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from malaria.base.tables import align
-from malaria.evaluation.result import reliability, roc_points
+from malaria.base.text import printable
+from malaria.evaluation.bootstrap import Comparison, Estimate
+from malaria.evaluation.curves import reliability, roc_points
+from malaria.evaluation.result import Result
 
-# What people call the figures.
+# What people call the metrics.
 TITLES = {
     "f1": "F1",
     "auc": "AUC",
     "brier": "Brier score",
     "calibration_error": "calibration error",
+    "cross_entropy": "cross-entropy",
 }
 
 
-def to_json(assessment, **more):
-    """The content of metrics.json, plain values only. more: further keys, such as unreadable=3."""
+def to_json(result: Result, **more: Any) -> dict[str, Any]:
+    """The content of metrics.json, plain values only. more: further keys, such as left_out=3."""
+    estimates = {name: one._asdict() for name, one in result.metrics.items()}
     return {
-        "images": len(assessment.labels),
+        "images": len(result.labels),
         **more,
-        "labels": assessment.names,
-        "images_by_label": assessment.counts,
-        "positive": assessment.names[assessment.positive],
-        "threshold": assessment.threshold if len(assessment.names) == 2 else None,
-        "figures": {name: figure._asdict() for name, figure in assessment.figures.items()},
-        "intervals": assessment.intervals,
-        "confusion": {"row": "true", "column": "predicted", "counts": assessment.confusion},
-        "worst_mistakes": assessment.mistakes,
+        "labels": list(result.label_names),
+        "images_by_label": result.counts,
+        "positive": result.positive_label,
+        "threshold": result.threshold if len(result.label_names) == 2 else None,
+        "metrics": estimates,
+        # The name that this key had before; scripts may still ask for it.
+        "figures": estimates,
+        "intervals": result.intervals,
+        "confusion": {"row": "true", "column": "predicted", "counts": result.confusion},
+        "worst_mistakes": result.mistakes,
     }
 
 
-def to_report(assessment):
-    """What page.Page.write takes as its evaluation."""
-    answers = (assessment.labels, assessment.probabilities, assessment.positive)
+def to_report(result: Result) -> dict[str, Any]:
+    """What html_report.Page.write takes as its evaluation."""
     return {
         "metrics": [
-            {"name": TITLES.get(name, name), **figure._asdict()}
-            for name, figure in assessment.figures.items()
+            {"name": title_of(name), **one._asdict()} for name, one in result.metrics.items()
         ],
-        "confusion": assessment.confusion,
-        "roc": roc_points(*answers),
-        "reliability": reliability(*answers),
-        "report": assessment.report,
+        "confusion": result.confusion,
+        "roc": roc_points(result),
+        "reliability": reliability(result),
+        "report": result.classification_report,
     }
 
 
-def describe(assessment):
-    """An Assessment as text for people."""
-    confusion = [
-        ["true, predicted as", *assessment.names],
-        *([name, *row] for name, row in zip(assessment.names, assessment.confusion, strict=True)),
-    ]
+def title_of(metric: str) -> str:
+    """What people call this metric."""
+    return TITLES.get(metric, metric)
+
+
+def describe(result: Result) -> str:
+    """A Result as text for people."""
     parts = [
-        _describe_images(assessment),
-        align([["figure", "value", "95 % interval"], *_figure_rows(assessment.figures)]),
-        _describe_intervals(assessment.intervals),
-        assessment.report.rstrip("\n"),
-        "confusion matrix, row = true label, column = predicted label\n" + align(confusion),
-        _describe_mistakes(assessment.mistakes),
+        _describe_images(result),
+        align([["metric", "value", "95 % interval"], *_metric_rows(result.metrics)]),
+        _describe_intervals(result.intervals),
+        result.classification_report.rstrip("\n"),
+        "confusion matrix, row = true label, column = predicted label\n" + _describe_matrix(result),
+        _describe_mistakes(result.mistakes),
     ]
     return "\n\n".join(parts)
 
 
-def describe_comparison(assessments, comparisons, images_per_second):
+def describe_comparison(
+    results: Mapping[str, Result],
+    comparisons: Mapping[str, Comparison],
+    images_per_second: Mapping[str, float],
+) -> str:
     """Several models side by side, and each against the first, as text for people.
 
-    assessments, images_per_second: by the model's name. comparisons: as from compare_with_first.
+    results, images_per_second: by the model's name. comparisons: as from compare_with_first.
     """
-    first_name, first = next(iter(assessments.items()))
-    rows = [["figure", *assessments]]
-    for name in first.figures:
-        figures = [assessment.figures[name] for assessment in assessments.values()]
-        rows.append([TITLES.get(name, name), *(" ".join(_texts(figure)) for figure in figures)])
-    rows.append(["images per second", *(f"{images_per_second[name]:.1f}" for name in assessments)])
+    first_name, first = next(iter(results.items()))
+    rows: list[Sequence[str]] = [["metric", *results]]
+    for name in first.metrics:
+        estimates = [result.metrics[name] for result in results.values()]
+        rows.append([title_of(name), *(" ".join(_texts(one)) for one in estimates)])
+    rows.append(["images per second", *(f"{images_per_second[name]:.1f}" for name in results)])
     differences = [
         _describe_difference(name, first_name, comparison)
         for name, comparison in comparisons.items()
@@ -79,10 +91,10 @@ def describe_comparison(assessments, comparisons, images_per_second):
     return "\n\n".join([align(rows), _describe_intervals(first.intervals), *differences])
 
 
-def _describe_difference(name, first_name, comparison):
+def _describe_difference(name: str, first_name: str, comparison: Comparison) -> str:
     title = f"{name} minus {first_name}, on the same resamples"
-    rows = [["figure", "difference", "95 % interval"]]
-    rows += _figure_rows(comparison.differences, sign="+")
+    rows = [["metric", "difference", "95 % interval"]]
+    rows += _metric_rows(comparison.differences, sign="+")
     test = (
         f"right in {name} only: {comparison.only_one:,} images; in {first_name} only: "
         f"{comparison.only_other:,}; McNemar's exact p = {comparison.p_value:.2g}, if images were "
@@ -91,16 +103,18 @@ def _describe_difference(name, first_name, comparison):
     return "\n".join([printable(title), align(rows), printable(test)])
 
 
-def _describe_images(assessment):
-    counts = ", ".join(f"{count:,} {name}" for name, count in assessment.counts.items())
-    positive = assessment.names[assessment.positive]
-    rule = f"positive is {positive}, predicted from probability {assessment.threshold:.4g} on"
-    if len(assessment.names) > 2:
-        rule = "predicted is the likeliest label"
-    return printable(f"{len(assessment.labels):,} images: {counts}; {rule}")
+def _describe_images(result: Result) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in result.counts.items())
+    rule = (
+        f"the positive label is {result.positive_label}, predicted from a probability of "
+        f"{result.threshold:.4g} on"
+    )
+    if len(result.label_names) > 2:
+        rule = "the predicted label is the likeliest"
+    return printable(f"{len(result.labels):,} images: {counts}; {rule}")
 
 
-def _describe_intervals(intervals):
+def _describe_intervals(intervals: Mapping[str, Any]) -> str:
     drawn = f"{intervals['count']:,} {intervals['resampled']}"
     text = (
         f"intervals: {intervals['method']}, {intervals['resamples']:,} resamples of {drawn}, "
@@ -111,7 +125,14 @@ def _describe_intervals(intervals):
     return text
 
 
-def _describe_mistakes(mistakes):
+def _describe_matrix(result: Result) -> str:
+    rows = zip(result.label_names, result.confusion, strict=True)
+    return align(
+        [["true, predicted as", *result.label_names], *([name, *row] for name, row in rows)]
+    )
+
+
+def _describe_mistakes(mistakes: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         f"{mistake['probability']:.4f} {mistake['predicted']}, truly {mistake['true']}: "
         f"{mistake['path']}"
@@ -121,11 +142,11 @@ def _describe_mistakes(mistakes):
     return "\n".join([head, *map(printable, lines)]) if lines else "no mistakes"
 
 
-def _figure_rows(figures, sign=""):
-    return [[TITLES.get(name, name), *_texts(figure, sign)] for name, figure in figures.items()]
+def _metric_rows(estimates: Mapping[str, Estimate], sign: str = "") -> list[list[str]]:
+    return [[title_of(name), *_texts(one, sign)] for name, one in estimates.items()]
 
 
-def _texts(figure, sign=""):
-    """The value and the interval of a Figure as texts; - for what is undefined."""
-    value, low, high = ("-" if number is None else f"{number:{sign}.4f}" for number in figure)
-    return value, "-" if figure.low is None else f"[{low}, {high}]"
+def _texts(one: Estimate, sign: str = "") -> tuple[str, str]:
+    """The value and the interval of an Estimate as texts; - for what is undefined."""
+    value, low, high = ("-" if number is None else f"{number:{sign}.4f}" for number in one)
+    return value, "-" if one.low is None else f"[{low}, {high}]"

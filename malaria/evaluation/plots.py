@@ -1,17 +1,23 @@
-"""plots: pictures from those numbers; every one goes to a file, none opens a window."""
+"""plots: metrics as pictures; every one goes to a file, none opens a window."""
 
 import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from malaria.base.errors import printable
 from malaria.base.files import whole_file
+from malaria.base.text import printable, shorten
+from malaria.evaluation.curves import reliability
 from malaria.evaluation.metrics import roc_curve
+from malaria.evaluation.result import Result
 
 # Names come from strangers: a $ in one is no formula. Fixed ids make the same SVG every time.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "svg.hashsalt": "malaria",
     "svg.fonttype": "none",
@@ -21,20 +27,22 @@ STYLE = {
     "axes.grid": True,
     "grid.alpha": 0.3,
 }
+# Longer names of labels are cut short.
+NAME_LENGTH = 24
 TRAINING, VALIDATION = "#4269d0", "#ff725c"
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as its ending says, .svg or .png, whole or not at all."""
     kind = path.suffix[1:]
-    metadata = {"Date": None} if kind == "svg" else {}
+    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
     with whole_file(path) as temporary, warnings.catch_warnings():
         # A letter that the font lacks: an .svg is shown in its reader's, a .png has a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight", dpi=110)
 
 
-def plot_history(path, history, key, title):
+def plot_history(path: Path, history: Sequence[Mapping[str, float]], key: str, title: str) -> None:
     """A curve over epochs of history[i][key] (training) and history[i]["val_" + key]."""
     with rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4))
@@ -47,23 +55,24 @@ def plot_history(path, history, key, title):
             values = [row[prefix + key] for row in history]
             axes.plot(epochs, values, marker="o", markersize=4, color=colour, label=name)
         axes.set(xlabel="epoch", ylabel=title)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
         save_figure(figure, path)
 
 
-def plot_confusion(path, confusion, names):
+def plot_confusion(path: Path, result: Result) -> None:
     """The confusion matrix: row = true label, column = predicted label, with shares of the row."""
-    confusion = np.asarray(confusion)
+    confusion = np.asarray(result.confusion)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    names = [shorten(name, NAME_LENGTH) for name in result.label_names]
     side = 2.6 + 0.9 * len(names)
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(side, side))
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set(xlabel="predicted", ylabel="true")
-        axes.set_xticks(range(len(names)), [_cut(name) for name in names])
-        axes.set_yticks(range(len(names)), [_cut(name) for name in names], rotation=90, va="center")
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names, rotation=90, va="center")
         for (row, column), count in np.ndenumerate(confusion):
             text = f"{count}\n{shares[row, column]:.1%}"
             colour = "white" if shares[row, column] > 0.5 else "black"
@@ -71,31 +80,35 @@ def plot_confusion(path, confusion, names):
         save_figure(figure, path)
 
 
-def plot_roc(path, labels, probabilities, names, *, auc, positive):
+def plot_roc(path: Path, result: Result) -> None:
     """ROC curves: of the positive label for two labels, of each label against the rest for more."""
-    shown = [names.index(positive)] if len(names) == 2 else range(len(names))
+    names = result.label_names
+    auc = result.values["auc"]
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 4.8))
         axes = figure.add_subplot()
-        for label in shown:
-            false, true = roc_curve(labels, probabilities, label)
+        for label in [result.positive] if len(names) == 2 else range(len(names)):
+            false, true = roc_curve(result.labels, result.probabilities, label)
             # Without the space a name that begins with _ would be left out of the legend.
-            axes.plot(false, true, label=f" {_cut(names[label])}")
+            axes.plot(false, true, label=f" {shorten(names[label], NAME_LENGTH)}")
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
-        axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"AUC {auc:.4f}")
+        title = "AUC undefined" if auc is None else f"AUC {auc:.4f}"
+        axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=title)
         axes.set_aspect("equal")
         axes.legend(frameon=False, loc="lower right")
         save_figure(figure, path)
 
 
-def plot_reliability(path, bins, positive):
-    """Observed share against mean predicted probability of `positive`, as reliability's bins say.
+def plot_reliability(path: Path, result: Result) -> None:
+    """Observed share of the positive label against its mean predicted probability, by bins.
 
     The area of a point is as the number of its images.
     """
+    bins = reliability(result)
     predicted, observed, counts = (
         np.array([row[name] for row in bins]) for name in ("predicted", "observed", "count")
     )
+    positive = shorten(result.positive_label, NAME_LENGTH)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 4.8))
         axes = figure.add_subplot()
@@ -103,13 +116,20 @@ def plot_reliability(path, bins, positive):
         axes.plot(predicted, observed, color=TRAINING, linewidth=1)
         sizes = 16 + 500 * counts / counts.max()
         axes.scatter(predicted, observed, s=sizes, color=TRAINING, alpha=0.6, clip_on=False)
-        axes.set(xlabel=f"predicted probability of {_cut(positive)}", ylabel="observed share")
+        axes.set(xlabel=f"predicted probability of {positive}", ylabel="observed share")
         axes.set_aspect("equal")
         axes.legend(frameon=False, loc="upper left")
         save_figure(figure, path)
 
 
-def plot_grid(path, images, titles, *, columns=8, colours=None):
+def plot_grid(
+    path: Path,
+    images: Sequence[np.ndarray],
+    titles: Sequence[str],
+    *,
+    columns: int = 8,
+    colours: Sequence[str] | None = None,
+) -> None:
     """Pictures (n, height, width, 3), uint8 or 0..1, in rows of `columns`, each with its title."""
     rows = -(-len(images) // columns)
     with rc_context(STYLE | {"axes.grid": False, "font.size": 8}):
@@ -122,8 +142,3 @@ def plot_grid(path, images, titles, *, columns=8, colours=None):
             axis.imshow(image)
             axis.set_title(printable(title), color=colour)
         save_figure(figure, path)
-
-
-def _cut(name, length=24):
-    name = printable(name)
-    return name if len(name) <= length else f"{name[: length - 3]}..."

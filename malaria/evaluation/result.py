@@ -1,177 +1,165 @@
-"""evaluation: what models are worth on labelled images.
+"""result: the one record of a model's answers on labelled images, and what they are worth."""
 
-The sub-folders of a folder are the true labels. Of a matrix, rows are true labels and columns are
-predicted ones.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from malaria.base.errors import UserError, printable
+from malaria.base.errors import UserError
+from malaria.base.text import printable
 from malaria.evaluation import metrics
-from malaria.evaluation.bootstrap import BINS, LEVEL, are_known, bin_of, compare, measure
-from malaria.evaluation.decisions import decide
+from malaria.evaluation.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    Comparison,
+    Estimate,
+    Groups,
+    are_known,
+    compare,
+    defined,
+    estimate,
+)
+
+# So many of the surest mistakes are named.
+MISTAKES = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
+class Result:
     """A model's answers on n labelled images, and what they are worth.
 
     paths, labels (n,) integers, probabilities (n, number of labels), groups (patients, or None):
-    of each image, in one order. names: of the labels. positive: its place among them.
-    resamples, seed: for the intervals.
+    of each image, in one order. label_names: label 0 first. positive_label: the one that
+    sensitivity is of. model: the saved .h5 that was judged, where there is one. resamples, seed:
+    for the intervals.
     """
 
-    paths: list
+    paths: list[str]
     labels: np.ndarray
     probabilities: np.ndarray
-    names: list[str]
-    positive: int
+    label_names: tuple[str, ...]
+    positive_label: str
     threshold: float
-    groups: list | None = None
-    resamples: int = 1000
+    groups: Groups = None
+    model: Path | None = None
+    resamples: int = RESAMPLES
     seed: int = 0
 
+    @property
+    def positive(self) -> int:
+        """The place of the positive label among the labels."""
+        return self.label_names.index(self.positive_label)
+
+    def of(self, images: np.ndarray) -> "Result":
+        """The Result of some of the images, by their indices."""
+        return replace(
+            self,
+            paths=[self.paths[image] for image in images],
+            labels=self.labels[images],
+            probabilities=self.probabilities[images],
+            groups=[self.groups[image] for image in images] if self.groups else None,
+        )
+
     @cached_property
-    def figures(self):
-        """{name: Figure}, see bootstrap.measure. Raises UserError if there are no images."""
-        decision = {"positive": self.positive, "threshold": self.threshold}
-        return measure(self.labels, self.probabilities, **decision, **self.resampling)
+    def scored(self) -> metrics.Scored:
+        """What the metrics are sums of. Raises UserError if there are no images."""
+        return metrics.score(
+            self.labels, self.probabilities, positive=self.positive, threshold=self.threshold
+        )
+
+    @cached_property
+    def values(self) -> dict[str, float | None]:
+        """{name of metrics.METRICS: number}; None where the labels leave it undefined."""
+        numbers = metrics.compute_metrics(self.scored)[0]
+        return {name: defined(x) for name, x in zip(metrics.METRICS, numbers, strict=True)}
+
+    @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """{name of metrics.METRICS: Estimate}, with 95 % intervals, which take a while."""
+        return estimate(self.scored, groups=self.groups, resamples=self.resamples, seed=self.seed)
 
     @property
-    def resampling(self):
-        return {"groups": self.groups, "resamples": self.resamples, "seed": self.seed}
+    def predicted(self) -> np.ndarray:
+        """The label decided on for each image, (n,), integers."""
+        return self.scored.predicted
 
     @property
-    def predicted(self):
-        """The label decided on for each image, (n,) integers."""
-        return decide(self.probabilities, positive=self.positive, threshold=self.threshold)
+    def confusion(self) -> list[list[int]]:
+        """Counts: row = true label, column = predicted label."""
+        count = len(self.label_names)
+        matrix: list[list[int]] = metrics.confusion_matrix(
+            self.labels, self.predicted, label_count=count
+        ).tolist()
+        return matrix
 
     @property
-    def confusion(self):
-        """Counts, one list for each true label."""
-        count = len(self.names)
-        return metrics.confusion_matrix(self.labels, self.predicted, label_count=count).tolist()
-
-    @property
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """{label: number of images}, in the order of the labels."""
-        return dict(zip(self.names, map(sum, self.confusion), strict=True))
+        return dict(zip(self.label_names, map(sum, self.confusion), strict=True))
 
     @property
-    def intervals(self):
-        """How the intervals of the figures are made, as plain values."""
-        by_patient = are_known(self.groups)
+    def intervals(self) -> dict[str, Any]:
+        """How the intervals of the metrics are made, as plain values."""
+        by_patient = self.groups is not None and are_known(self.groups)
         return {
             "method": "percentile bootstrap",
             "level": LEVEL,
             "resampled": "patients" if by_patient else "images",
-            "count": len(set(self.groups)) if by_patient else len(self.labels),
+            "count": len(set(self.groups or ())) if by_patient else len(self.labels),
             "resamples": self.resamples,
             "seed": self.seed,
         }
 
     @property
-    def report(self):
-        """scikit-learn's classification report, with names that can be printed."""
-        names = [printable(name) for name in self.names]
-        return metrics.classification_report(self.labels, self.predicted, names)
+    def classification_report(self) -> str:
+        """scikit-learn's table by label."""
+        return metrics.classification_report(self.labels, self.predicted, self.label_names)
 
     @property
-    def mistakes(self):
-        """See `worst_mistakes`."""
-        return worst_mistakes(
-            self.paths, self.labels, self.probabilities, self.predicted, self.names
-        )
+    def mistakes(self) -> list[dict[str, Any]]:
+        """[{"path", "true", "predicted", "probability"}] of wrongly labelled images, surest first.
+
+        probability: of the predicted label. Images whose folder is wrong turn up here too.
+        """
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        sureness = self.probabilities[wrong, self.predicted[wrong]]
+        surest = wrong[np.argsort(-sureness, kind="stable")][:MISTAKES]
+        return [self._describe_mistake(image) for image in surest]
+
+    def _describe_mistake(self, image: int) -> dict[str, Any]:
+        predicted = self.predicted[image]
+        return {
+            "path": str(self.paths[image]),
+            "true": self.label_names[self.labels[image]],
+            "predicted": self.label_names[predicted],
+            "probability": float(self.probabilities[image, predicted]),
+        }
 
 
-def true_label(path, folder, labels):
-    """The place in `labels` of the sub-folder of `folder` that holds `path`, or None."""
-    first, *rest = Path(path).relative_to(folder).parts
-    return labels.index(first) if rest and first in labels else None
-
-
-def check_sub_folders(folder, labels):
-    """Raise UserError unless a sub-folder of `folder` is named as one of the labels."""
-    found = sorted(entry.name for entry in Path(folder).iterdir() if entry.is_dir())
-    if not set(found) & set(labels):
-        raise UserError(
-            f"--evaluate: expected sub-folders of {printable(folder)} named "
-            f"{printable(', '.join(labels))}; found {printable(', '.join(found[:20]) or 'none')}"
-        )
-
-
-def compare_with_first(assessments):
-    """{name: Comparison} of each model but the first, minus the first, of {name: Assessment}.
+def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
+    """{name: Comparison} of each model but the first, minus the first, of {name: Result}.
 
     Raises UserError if they are not about the same images and labels.
     """
-    (first_name, first), *others = assessments.items()
+    (first_name, first), *others = results.items()
     comparisons = {}
     for name, other in others:
-        if (other.names, other.positive, other.paths) != (first.names, first.positive, first.paths):
+        if _subject(other) != _subject(first):
             raise UserError(
                 f"{printable(name)} cannot be compared with {printable(first_name)}: expected the "
-                f"same images and the labels {first.names}; received {other.names}"
+                f"same images and the labels {list(first.label_names)}; "
+                f"received {list(other.label_names)}"
             )
         comparisons[name] = compare(
-            *(first.labels, other.probabilities, first.probabilities),
-            positive=first.positive,
-            thresholds=(other.threshold, first.threshold),
-            **first.resampling,
+            *(first.labels, other.scored, first.scored),
+            groups=first.groups,
+            resamples=first.resamples,
+            seed=first.seed,
         )
     return comparisons
 
 
-def reliability(labels, probabilities, positive, bins=BINS):
-    """[{"predicted", "observed", "count"}] of each bin of P(positive) with images, rising.
-
-    predicted: the mean probability; observed: the share whose true label is the positive one.
-    """
-    probability, is_positive = probabilities[:, positive], labels == positive
-    places = bin_of(probability, bins)
-    return [
-        {
-            "predicted": float(probability[places == place].mean(dtype=np.float64)),
-            "observed": float(is_positive[places == place].mean()),
-            "count": int(np.sum(places == place)),
-        }
-        for place in np.unique(places)
-    ]
-
-
-def roc_points(labels, probabilities, positive, most=200):
-    """{"false": [...], "true": [...]}: the ROC curve of the positive label against the rest.
-
-    false: false positive rates; both rise from 0 to 1, or are empty if a label is absent. Of more
-    than `most` points those are left out that are within 2 / (most - 1) of one that stays.
-    """
-    if len(np.unique(labels == positive)) < 2:
-        return {"false": [], "true": []}
-    false, true = metrics.roc_curve(labels, probabilities, positive)
-    if len(false) > most:
-        # Both rates only rise, so their sum is a distance along the curve.
-        kept = np.unique(np.searchsorted(false + true, np.linspace(0, 2, most)))
-        false, true = false[kept], true[kept]
-    return {"false": false.tolist(), "true": true.tolist()}
-
-
-def worst_mistakes(paths, labels, probabilities, predicted, names, most=20):
-    """[{"path", "true", "predicted", "probability"}] of wrongly labelled images, surest first.
-
-    probability: of the predicted label. Images that were given a wrong label turn up here too.
-    """
-    wrong = np.flatnonzero(predicted != labels)
-    sureness = probabilities[wrong, predicted[wrong]]
-    return [
-        {
-            "path": str(paths[image]),
-            "true": names[labels[image]],
-            "predicted": names[predicted[image]],
-            "probability": float(probabilities[image, predicted[image]]),
-        }
-        for image in wrong[np.argsort(-sureness, kind="stable")][:most]
-    ]
+def _subject(result: Result) -> tuple[Any, ...]:
+    return result.label_names, result.positive_label, result.paths

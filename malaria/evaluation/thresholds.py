@@ -7,18 +7,18 @@ least the threshold, as in decisions.
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 
 from malaria.base.errors import UserError
-from malaria.evaluation.decisions import decide
 
 YOUDEN = "youden"
 SENSITIVITY = re.compile(r"sensitivity>=(\d*\.?\d+)")
 ALLOWED = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
 
 
-def parse_rule(value):
+def parse_rule(value: object) -> float | str:
     """A threshold 0..1 (float), "youden" or "sensitivity>=S", of a number or a text.
 
     Raises ValueError, which says what is allowed.
@@ -33,7 +33,9 @@ def parse_rule(value):
     return number
 
 
-def choose_threshold(labels, probabilities, *, positive, rule):
+def choose_threshold(
+    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, rule: float | str
+) -> float:
     """The threshold that `rule` picks on these images, 0..1.
 
     A number is that threshold. "youden" maximises sensitivity + specificity - 1 (Youden 1950), and
@@ -60,30 +62,20 @@ def choose_threshold(labels, probabilities, *, positive, rule):
     return _middle(values, np.flatnonzero(found / positives >= _target(rule))[-1])
 
 
-def at_threshold(labels, probabilities, positive, threshold):
-    """{"sensitivity", "specificity"} of the positive label; None where its images are absent."""
-    predicted = decide(probabilities, positive=positive, threshold=threshold) == positive
-    is_positive = np.asarray(labels) == positive
-    return {
-        "sensitivity": _share(predicted[is_positive]),
-        "specificity": _share(~predicted[~is_positive]),
-    }
-
-
-def _target(text):
+def _target(text: str) -> float:
     """The S of "sensitivity>=S"; of another text NaN."""
     match = SENSITIVITY.fullmatch(text)
     return float(match[1]) if match else math.nan
 
 
-def _number(text):
+def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return math.nan
 
 
-def _cuts(is_positive, scores):
+def _cuts(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The m distinct scores, rising, and (m,) counts of positives and of others from each on."""
     values, place = np.unique(scores, return_inverse=True)
     found = np.bincount(place[is_positive], minlength=len(values))
@@ -91,13 +83,9 @@ def _cuts(is_positive, scores):
     return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
 
 
-def _middle(values, cut):
+def _middle(values: np.ndarray, cut: int | np.integer[Any]) -> float:
     """The threshold from values[cut] on: halfway to the value below it, or to 0."""
     below = values[cut - 1] if cut else values.dtype.type(0)
     middle = below + (values[cut] - below) / 2
     # Between neighbouring floats there is none, and the lower one would decide otherwise.
     return float(middle if middle > below else values[cut])
-
-
-def _share(correct):
-    return float(correct.mean()) if len(correct) else None

@@ -1,200 +1,178 @@
-"""inference: a classifier from a saved pair."""
+"""classifier: a trained network with all that is needed to feed it and to read it."""
 
 import hashlib
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from malaria.base.errors import UsageError, UserError, printable
-from malaria.base.machine import nvidia_smi_works, usable_cores
+from malaria.base.errors import UsageError
+from malaria.base.files import sha256_of
+from malaria.data.dataset import PATIENT
+from malaria.data.images import Source
 from malaria.evaluation.decisions import decide, label_probabilities
+from malaria.inference.predict import predict
+from malaria.inference.prediction import REVIEW, Prediction
+from malaria.inference.sources import check_batch, list_sources
 from malaria.inference.tta import VIEWS, average, turn
-from malaria.saved import tflite as lite
-from malaria.saved.metadata import (
-    Pair,
-    Passport,
-    find_pair,
-    network_size,
-    read_architecture,
-    read_passport,
-    sha256_of,
-)
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair, read_architecture
 
-# Each has a copy of the weights and room for a batch: at most 60 MB for the original's network.
-MOST_WORKERS = 4
-# What a cell in doubt is called in place of a label.
-REVIEW = "review"
+if TYPE_CHECKING:  # they bring scikit-learn and TensorFlow with them
+    from malaria.evaluation.result import Result
+    from malaria.inference.explain import Explanation
+    from malaria.inference.gradcam import Explainer
+
+# (n, height, width, 3) float32 -> outputs, (n, 1) or (n, number of labels).
+Network = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with all that is needed to feed it and to read it.
+    """A network, how pictures are read for it, and what its outputs mean.
 
-    network: (n, height, width, 3) float32 -> its outputs, (n, 1) or (n, number of labels).
     afterwards: None, or what makes the next start quicker: called once the results are told, it
-    returns the path it wrote. review: see `deciding`.
+    returns the path it wrote. review: as in `with_threshold`. Several threads may use one at once.
     """
 
-    passport: Passport
-    network: Callable
+    metadata: Metadata
+    network: Network
     pair: Pair | None = None
-    afterwards: Callable | None = None
+    afterwards: Callable[[], Path] | None = None
     review: tuple[float, float] | None = None
 
-    @property
-    def name(self):
-        """The model's, as its files are named."""
-        return self.pair.weights.stem
+    def classify(self, source: Source | Iterable[Source]) -> list[Prediction]:
+        """What the network says of each picture, in order, exactly as run.py says it.
 
-    @property
-    def answers(self):
-        """Every label that `decide` may give."""
-        return (*self.passport.labels, REVIEW) if self.review else self.passport.labels
+        Args:
+            source: a path; a folder, searched with its sub-folders; a PIL image; a uint8 array
+                (height, width), (height, width, 3) RGB or (height, width, 4) RGBA; a batch
+                (n, height, width, 3); or a list of such pictures. Of any size.
 
-    @property
-    def identity(self):
-        """Hexadecimal digits, the same for classifiers that answer alike."""
-        text = repr((_sha256(self.pair, self.passport), self.passport.labels, self.review))
-        pixels = repr((self.passport.threshold, self.passport.pixels, self.passport.tta))
-        return hashlib.sha256((text + pixels).encode()).hexdigest()
+        Returns:
+            One Prediction a picture. A picture that cannot be read has an `error` in place of a
+            label.
 
-    def deciding(self, *, threshold=None, review=None, tta=None):
+        Raises:
+            UsageError: arrays of another type or shape, floats above all, and empty lists.
+            UserError: a folder without pictures.
+        """
+        return list(predict(list_sources(source), self))
+
+    def evaluate(self, folder: Path | str, *, group_by: Any = PATIENT) -> "Result":
+        """What the answers are worth on `folder`, whose sub-folders are named as the labels.
+
+        Args:
+            folder: with a sub-folder for at least one of the labels.
+            group_by: whose cells are drawn together for the intervals, as dataset.make_grouper
+                takes it; "patient" reads the patient from names like the NLM's.
+
+        Returns:
+            The Result: metrics with 95 % intervals, the confusion matrix, the surest mistakes.
+
+        Raises:
+            UserError: no such sub-folder, or no readable picture in one.
+        """
+        from malaria.inference.evaluate import evaluate
+
+        return evaluate(self, Path(folder), group_by=group_by)
+
+    def explain(self, source: Source) -> "Explanation":
+        """Where in one picture the network looked (Grad-CAM). This imports TensorFlow.
+
+        Raises UnreadableImageError for a picture that cannot be read, and UserError for a network
+        that cannot be explained so.
+        """
+        from malaria.inference.explain import explain
+
+        return explain(self, source)
+
+    def with_threshold(
+        self,
+        threshold: float | None = None,
+        *,
+        review: tuple[float, float] | None = None,
+        tta: bool | None = None,
+    ) -> "Classifier":
         """The same Classifier with another threshold, or with doubtful cells labelled "review".
 
-        review: (low, high), on the probability of the positive label. tta: whether answers are
-        averaged over views. None: as the passport says. Raises UsageError for the first two beyond
-        two labels, and for tta with images that are not square.
+        threshold: from this probability of the positive label on a cell is called positive. review:
+        (low, high), on the same probability. tta: whether answers are averaged over turns and
+        flips. None: as the metadata says. Raises UsageError for the first two beyond two labels,
+        and for tta with images that are not square.
         """
-        if (threshold, review) != (None, None) and len(self.passport.labels) > 2:
-            raise UsageError("--threshold and --review are for two labels; this model has more")
-        threshold = self.passport.threshold if threshold is None else threshold
-        tta = self.passport.tta if tta is None else tta
-        height, width = self.passport.pixels.size
+        if (threshold, review) != (None, None) and len(self.metadata.labels) > 2:
+            raise UsageError(
+                "threshold and review: expected a model of two labels; this one has "
+                f"{len(self.metadata.labels)}"
+            )
+        threshold = self.metadata.threshold if threshold is None else threshold
+        tta = self.metadata.tta if tta is None else tta
+        height, width = self.metadata.pixels.size
         if tta and height != width:
-            raise UsageError(f"--tta: quarter turns need square images, not {height} x {width}")
-        passport = replace(self.passport, threshold=threshold, tta=tta)
-        return replace(self, passport=passport, review=review)
+            raise UsageError(f"tta: quarter turns need square images, not {height} x {width}")
+        metadata = replace(self.metadata, threshold=threshold, tta=tta)
+        return replace(self, metadata=metadata, review=review)
 
-    def load_keras(self):
-        """The network in Keras, for what needs its gradients."""
-        return _load_keras(self.pair, read_architecture(self.pair))
+    @property
+    def name(self) -> str:
+        """The model's, as its files are named."""
+        return self.pair.weights.stem if self.pair else "model"
 
-    def scale(self, images):
-        """(n, height, width, 3) uint8 as the network takes it, float32."""
-        return images.astype(np.float32) * np.float32(self.passport.pixels.scale)
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every label that `decide` may give."""
+        return (*self.metadata.labels, REVIEW) if self.review else self.metadata.labels
 
-    def predict(self, images):
-        """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8."""
+    @property
+    def identity(self) -> str:
+        """Hexadecimal digits, the same for classifiers that answer alike."""
+        weights = self.metadata.details.get("weights_sha256")
+        weights = weights or (self.pair and sha256_of(self.pair.weights))
+        text = repr((weights, self.metadata.labels, self.review))
+        pixels = repr((self.metadata.threshold, self.metadata.pixels, self.metadata.tta))
+        return hashlib.sha256((text + pixels).encode()).hexdigest()
+
+    def load_keras(self) -> Any:
+        """The network in Keras, for what needs its gradients. This imports TensorFlow."""
+        from malaria.networks.load import load_model
+
+        assert self.pair is not None, "a network that is no saved pair has no Keras form"
+        return load_model(self.pair, read_architecture(self.pair))
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        """Grad-CAM of the network, made once. Raises UserError for one that has none."""
+        from malaria.inference.gradcam import Explainer
+
+        return Explainer(self.load_keras())
+
+    def scale(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3) uint8 as the network takes it, float32. Raises UsageError."""
+        check_batch(images)
+        return images.astype(np.float32) * np.float32(self.metadata.pixels.scale)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8.
+
+        The images have the size and the colour order of metadata.pixels. Raises UsageError for
+        floats, which are refused and never rescaled, and for other shapes.
+        """
         images = self.scale(images)
-        if not self.passport.tta:
+        if not self.metadata.tta:
             return label_probabilities(self.network(images))
         return label_probabilities(average(self.network(turn(images, view)) for view in VIEWS))
 
-    def decide(self, probabilities):
-        """The names of the labels, a list, by the threshold; REVIEW for those in doubt."""
-        labels = self.passport.labels
-        positive = labels.index(self.passport.positive_label)
-        numbers = decide(probabilities, positive=positive, threshold=self.passport.threshold)
+    def decide(self, probabilities: np.ndarray) -> list[str]:
+        """The names of the labels by the threshold; REVIEW for those in doubt."""
+        positive = self.metadata.positive
+        numbers = decide(probabilities, positive=positive, threshold=self.metadata.threshold)
         low, high = self.review or (1.0, 0.0)
         doubtful = (low < probabilities[:, positive]) & (probabilities[:, positive] < high)
         return [
-            REVIEW if is_doubtful else labels[number]
+            REVIEW if is_doubtful else self.metadata.labels[number]
             for number, is_doubtful in zip(numbers, doubtful, strict=True)
         ]
-
-
-def load_classifier(path, *, engine="auto", many=False, labels=None, size=None):
-    """The Classifier saved at `path`: a .h5, its .json, or a folder, where the newest counts.
-
-    engine: "litert" answers in a quarter of a second; "keras" also knows GPUs, and takes seconds to
-    start; "auto" is Keras only where LiteRT cannot be, or for `many` images on a GPU. labels, size
-    (height, width): in place of what a historic pair does not say. Raises UserError.
-    """
-    pair = find_pair(path)
-    architecture = read_architecture(pair)
-    passport = read_passport(pair, architecture)
-    digest = lite.digest_pair(_sha256(pair, passport), architecture)
-    network, outputs, afterwards = _load(pair, architecture, digest, engine, many)
-    passport = _override(passport, outputs, network_size(architecture), labels, size)
-    return Classifier(passport, network, pair, afterwards)
-
-
-def _sha256(pair, passport):
-    """Of the .h5; reading a passport has already computed it."""
-    return passport.details.get("weights_sha256") or sha256_of(pair.weights)
-
-
-def _load(pair, architecture, digest, engine, many):
-    """(network, number of its outputs, what to do afterwards or None)."""
-    has_lite = engine != "keras" and lite.is_available()
-    if engine == "litert" and not has_lite:
-        raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
-    sealed = lite.find_sealed(pair, digest) if has_lite else None
-    if sealed and not (engine == "auto" and many and nvidia_smi_works()):
-        return *_open_lite(sealed), None
-    model = _load_keras(pair, architecture)
-    keep = partial(_keep_lite, model, pair, digest) if has_lite and not sealed else None
-    if engine == "litert":
-        return *_open_lite(keep()), None
-    return _in_turn(model.predict_on_batch), model.output_shape[-1], keep
-
-
-def _open_lite(path):
-    network = lite.LiteNetwork(path, cores=max(1, usable_cores() // worker_count()))
-    return network, network.output_count
-
-
-def worker_count():
-    """How many threads ask a network at once; the cores beyond that speed up each of them."""
-    return min(usable_cores(), MOST_WORKERS)
-
-
-def _in_turn(network):
-    """The same network for one thread at a time: Keras builds it when it is first asked."""
-    lock = threading.Lock()
-
-    def ask(images):
-        with lock:
-            return network(images)
-
-    return ask
-
-
-def _load_keras(pair, architecture):
-    # Late, since it brings TensorFlow with it: seconds that the common path need not pay.
-    from malaria.networks.storage import load_model
-
-    return load_model(pair, architecture)
-
-
-def _keep_lite(model, pair, digest):
-    """Make the .tflite for the next time; return its path."""
-    from malaria.networks.storage import to_tflite
-
-    return lite.keep_sealed(pair, to_tflite(model), digest)
-
-
-def _override(passport, outputs, fixed, labels, size):
-    labels = tuple(labels or passport.labels)
-    expected = 2 if outputs == 1 else outputs
-    if len(labels) != expected:
-        raise UsageError(
-            f"--labels: the network tells {expected} labels apart; received {len(labels)}: "
-            f"{printable(', '.join(labels))}"
-        )
-    if size is not None and fixed is not None and tuple(size) != fixed:
-        raise UsageError(
-            f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
-            f"received {size[0]},{size[1]}"
-        )
-    if fixed not in (None, passport.pixels.size):
-        raise UserError(
-            f"the passport says images of {passport.pixels.size}, the network takes {fixed} "
-            "(height, width): copy both files again from where they were trained"
-        )
-    positive = labels[passport.labels.index(passport.positive_label)]
-    pixels = replace(passport.pixels, size=tuple(size or passport.pixels.size))
-    return replace(passport, labels=labels, positive_label=positive, pixels=pixels)

@@ -1,15 +1,22 @@
-"""classify: image paths -> predictions, batch by batch."""
+"""predict: pictures -> predictions, batch by batch."""
 
+import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from malaria.data.images import UnreadableImageError, read_image
-from malaria.inference.classifier import worker_count
+from malaria.base.machine import worker_count
+from malaria.data.images import Source, UnreadableImageError, read_image
+from malaria.inference.prediction import Prediction
+
+if TYPE_CHECKING:
+    from malaria.inference.classifier import Classifier
 
 # More is no faster with LiteRT on a CPU, and each picture of a batch takes some MB.
 BATCH_SIZE = 8
@@ -17,70 +24,93 @@ BATCH_SIZE = 8
 READ_AHEAD = 2
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What the network says of one picture.
-
-    probability: of `label`, or of the positive label for one in doubt; probabilities: of every
-    label, in order. error: why the picture could not be read, and then the others are None.
-    """
-
-    path: Path
-    label: str | None = None
-    probability: float | None = None
-    probabilities: tuple[float, ...] | None = None
-    error: str | None = None
-
-
-def classify(paths, classifier, *, batch_size=BATCH_SIZE):
-    """Yield a Prediction for each path, in order; a picture that cannot be read is one too.
+def predict(
+    sources: Iterable[Source], classifier: "Classifier", *, batch_size: int = BATCH_SIZE
+) -> Iterator[Prediction]:
+    """Yield a Prediction for each picture, in order; one that cannot be read is one too.
 
     Each thread reads a batch and then asks the network about it, while others read or ask; a few
     batches at a time are held in memory.
     """
-    paths = iter(paths)
-    waiting = deque()
+    sources = iter(sources)
+    waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count()
     with ThreadPoolExecutor(count) as threads:
         while True:
-            while len(waiting) < READ_AHEAD * count and (batch := list(islice(paths, batch_size))):
-                waiting.append(threads.submit(_predict, batch, classifier))
+            while len(waiting) < READ_AHEAD * count and (
+                batch := list(islice(sources, batch_size))
+            ):
+                waiting.append(threads.submit(_predict_batch, batch, classifier))
             if not waiting:
                 return
             yield from waiting.popleft().result()
 
 
-def _read(path, classifier):
-    """The picture, or the reason why it is none."""
-    try:
-        return read_image(path, classifier.passport.pixels)
-    except UnreadableImageError as error:
-        return str(error)
+def annotate(
+    predictions: Iterable[Prediction],
+    *,
+    group_of: Callable[[Path], str | None],
+    label_of: Callable[[Path], str | None] = lambda path: None,
+) -> Iterator[Prediction]:
+    """Yield the predictions of files with their group and their true label."""
+    for one in predictions:
+        if one.path is not None:
+            one = replace(one, group=group_of(one.path), true_label=label_of(one.path))
+        yield one
 
 
-def _predict(paths, classifier):
-    """The Predictions of these paths, a list."""
-    pictures = [_read(path, classifier) for path in paths]
-    images = [picture for picture in pictures if not isinstance(picture, str)]
+class Rate:
+    """How many predictions come in a second, what is made of them included."""
+
+    def __init__(self) -> None:
+        self.count, self.started, self.ended = 0, 0.0, 0.0
+
+    def measure(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Yield the predictions, and count them."""
+        self.started = self.ended = time.perf_counter()
+        for prediction in predictions:
+            self.count, self.ended = self.count + 1, time.perf_counter()
+            yield prediction
+
+    @property
+    def per_second(self) -> float:
+        """0 before the first one."""
+        return self.count / max(self.ended - self.started, 1e-9)
+
+
+def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[Prediction]:
+    pictures = [_read(source, classifier) for source in sources]
+    images = [picture for picture in pictures if isinstance(picture, np.ndarray)]
     answers = iter(_answers(images, classifier) if images else ())
     predictions = []
-    for path, picture in zip(paths, pictures, strict=True):
+    for source, picture in zip(sources, pictures, strict=True):
+        path = Path(source) if isinstance(source, (str, Path)) else None
         if isinstance(picture, str):
             predictions.append(Prediction(path, error=picture))
             continue
         label, probabilities = next(answers)
-        probability = probabilities[_place(label, classifier.passport)]
+        probability = probabilities[_place(label, classifier)]
         predictions.append(Prediction(path, label, probability, probabilities))
     return predictions
 
 
-def _place(label, passport):
+def _read(source: Source, classifier: "Classifier") -> np.ndarray | str:
+    """The picture, or the reason why it is none."""
+    try:
+        return read_image(source, classifier.metadata.pixels)
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _place(label: str, classifier: "Classifier") -> int:
     """The place of a label, or of the positive one for a label that is none of the model's."""
-    known = label if label in passport.labels else passport.positive_label
-    return passport.labels.index(known)
+    labels = classifier.metadata.labels
+    return labels.index(label) if label in labels else classifier.metadata.positive
 
 
-def _answers(images, classifier):
+def _answers(
+    images: Sequence[np.ndarray], classifier: "Classifier"
+) -> list[tuple[str, tuple[float, ...]]]:
     """(label, probabilities) of each picture."""
     probabilities = classifier.predict(np.stack(images))
     labels = classifier.decide(probabilities)

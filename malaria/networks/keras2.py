@@ -4,7 +4,8 @@ Keras 3 cannot read the older form ("could not locate class 'Sequential'"). The 
 the whole vocabulary of both: a stranger's file may not name any other class.
 """
 
-from malaria.base.errors import UserError, printable
+from malaria.base.errors import UserError
+from malaria.base.text import printable
 from malaria.networks.backend import keras
 
 layers = keras.layers

@@ -5,7 +5,8 @@ import os
 import h5py
 import numpy as np
 
-from malaria.base.errors import UserError, printable
+from malaria.base.errors import UserError
+from malaria.base.text import printable
 from malaria.networks.keras2 import quote
 
 

@@ -1,60 +1,112 @@
-"""page: predictions -> one HTML file for people; it needs no network and no other file."""
+"""html_report: predictions -> one HTML file for people; it needs no network and no other file."""
 
-import base64
-import hashlib
-import io
 import math
-import os
 import platform
-import re
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timezone
-from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from malaria.base.errors import printable
 from malaria.base.files import write_text
 from malaria.base.proportions import wilson
-from malaria.data.images import UnreadableImageError, open_image
+from malaria.base.streams import log
+from malaria.base.text import natural_key, printable
+from malaria.data.images import UnreadableImageError
+from malaria.inference.classifier import Classifier
+from malaria.inference.prediction import Prediction
+from malaria.outputs.html_parts import (
+    as_jpeg,
+    csp_hash,
+    data_uri,
+    histogram,
+    loaded_versions,
+    polyline,
+    relative_link,
+    thumbnail,
+)
+from malaria.outputs.output import Output
 
-# At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
-THUMBNAIL_SIDE = 64
-JPEG_QUALITY = 75
-BINS = 20
+if TYPE_CHECKING:
+    from malaria.inference.evaluate import LabelledPredictions
+
 UNKNOWN_GROUP = "not known"
-# Named with their versions where they were loaded: so the file tells which engine answered.
-LIBRARIES = {
-    "ai_edge_litert": "LiteRT",
-    "tensorflow": "TensorFlow",
-    "keras": "Keras",
-    "numpy": "NumPy",
-    "PIL": "Pillow",
-}
+# What the page knows of one picture, by name; plain values.
+Row = dict[str, Any]
+
+
+class HtmlReport(Output):
+    """The page of --report: every picture with its prediction."""
+
+    def __init__(
+        self, path: Path, classifier: Classifier, labelled: "LabelledPredictions | None" = None
+    ) -> None:
+        """labelled: collects what the answers are worth, if that is to be on the page too."""
+        self.labelled = labelled
+        self.page = Page(
+            path,
+            labels=classifier.metadata.labels,
+            positive_label=classifier.metadata.positive_label,
+            threshold=classifier.metadata.threshold,
+            model_name=classifier.name,
+        )
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the prediction with a thumbnail of its picture."""
+        self.page.add(
+            prediction,
+            group=prediction.group,
+            truth=prediction.true_label,
+            overlay=as_jpeg(prediction.overlay) if prediction.overlay else None,
+        )
+
+    def finish(self) -> None:
+        """Write the page. Raises UserError if it cannot be written."""
+        evaluation = None
+        if self.labelled:
+            from malaria.evaluation.format import to_report
+
+            evaluation = to_report(self.labelled.result)
+        self.page.write(evaluation=evaluation)
+        log(f"saved {printable(self.page.path)}")
 
 
 class Page:
     """Collects predictions as they pass and writes the report; holds only thumbnails and rows."""
 
-    def __init__(self, path, *, labels, positive_label, threshold, model_name):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        labels: Sequence[str],
+        positive_label: str,
+        threshold: float,
+        model_name: str,
+    ) -> None:
         """labels: of the model, in its order. threshold: of two labels, for the positive one."""
         self.path = Path(path)
         self.positive = list(labels).index(positive_label)
         self.labels = [printable(label) for label in labels]
-        self.threshold = threshold if len(self.labels) == 2 else None
+        self.threshold: float | None = threshold if len(self.labels) == 2 else None
         self.model_name = printable(model_name)
-        self.rows = []
+        self.rows: list[Row] = []
 
-    def add(self, prediction, *, group=None, truth=None, overlay=None):
+    def add(
+        self,
+        prediction: Prediction,
+        *,
+        group: str | None = None,
+        truth: str | None = None,
+        overlay: bytes | None = None,
+    ) -> None:
         """Keep one prediction. group: the patient or folder. truth: the true label's name.
 
         overlay: the bytes of a PNG or JPEG of where the network looked. A label that is none of
         the model's means that the picture is left to a person.
         """
-        row = {
+        row: Row = {
             "name": printable(prediction.path),
             "link": None,
             "label": _text(prediction.label),
@@ -67,11 +119,11 @@ class Page:
         }
         row["positive"] = row["probabilities"][self.positive] if row["probabilities"] else None
         row["wrong"] = row["truth"] not in (None, row["label"]) and row["label"] in self.labels
-        if prediction.error is None:
+        if prediction.error is None and prediction.path is not None:
             row |= self._picture(prediction.path)
         self.rows.append(row)
 
-    def _picture(self, path):
+    def _picture(self, path: Path) -> Row:
         """The thumbnail and a link to the file, or why there is none: it may be gone by now."""
         try:
             image = thumbnail(path)
@@ -79,7 +131,13 @@ class Page:
             return {"error": _text(error)}
         return {"image": image, "link": relative_link(path, self.path.parent)}
 
-    def write(self, *, evaluation=None, title=None, note=None):
+    def write(
+        self,
+        *,
+        evaluation: dict[str, Any] | None = None,
+        title: str | None = None,
+        note: str | None = None,
+    ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
         title: in place of "Report on n pictures". note: a paragraph in place of all summaries,
@@ -93,7 +151,7 @@ class Page:
         known = {"evaluation": evaluation, "title": printable(title), "note": note}
         write_text(self.path, make_template().render(self._content(), **known))
 
-    def _content(self):
+    def _content(self) -> dict[str, Any]:
         found = {row["label"] for row in self.rows} - {None}
         groups = group_rows(self.rows)
         return {
@@ -112,9 +170,12 @@ class Page:
             "versions": {"Python": platform.python_version()} | loaded_versions(),
         }
 
-    def _tally(self, rows):
-        """The counts of some rows. share: of the positive label, among pictures with a label."""
-        counts = Counter(row["label"] for row in rows)
+    def _tally(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """The counts of some rows.
+
+        share: of the positive label, among pictures with a label; (low, high) its 95 % interval.
+        """
+        counts: Counter[str | None] = Counter(row["label"] for row in rows)
         decided = sum(counts[label] for label in self.labels)
         positive = counts[self.labels[self.positive]]
         low, high = wilson(positive, decided)
@@ -132,76 +193,18 @@ class Page:
         }
 
 
-def group_rows(rows):
+def group_rows(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     """[(group, its rows), ...] sorted by name, C2 before C10; [] if no row has a group."""
     if all(row["group"] is None for row in rows):
         return []
-    groups = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["group"] or UNKNOWN_GROUP, []).append(row)
-    return sorted(groups.items(), key=lambda item: re.sub(r"\d+", _padded, item[0]))
+    return sorted(groups.items(), key=lambda item: natural_key(item[0]))
 
 
-def thumbnail(path):
-    """The picture as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
-
-    Raises UnreadableImageError with the reason.
-    """
-    image = open_image(path)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return data_uri(content.getvalue())
-
-
-def data_uri(content):
-    """A PNG's or JPEG's bytes as an address that holds them itself."""
-    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def relative_link(path, folder):
-    """The address of the file `path` in a page that lies in `folder`; bytes of any sort allowed."""
-    relative = os.path.relpath(path, folder)
-    return "./" + quote(os.fsencode(Path(relative).as_posix()))
-
-
-def histogram(probabilities):
-    """How many lie in each of BINS equal parts of 0..1, lower end included; None is left out."""
-    counts = Counter(min(int(p * BINS), BINS - 1) for p in probabilities if p is not None)
-    return [counts[place] for place in range(BINS)]
-
-
-def polyline(horizontal, vertical, side):
-    """Points of 0..1 as `x,y x,y ...` in a square of `side`, y upwards.
-
-    Equal neighbours come once; a point that is no number, as of a label without cells, never.
-    """
-    points = [
-        f"{x * side:.1f},{(1 - y) * side:.1f}"
-        for x, y in zip(horizontal, vertical, strict=True)
-        if math.isfinite(x) and math.isfinite(y)
-    ]
-    return " ".join(point for point, _ in groupby(points))
-
-
-def csp_hash(text):
-    """`text`, the content of a style or script element, as a Content-Security-Policy names it."""
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def loaded_versions():
-    """{library: version} of those LIBRARIES that this process has loaded."""
-    return {
-        name: getattr(sys.modules[module], "__version__", "of unknown version")
-        for module, name in LIBRARIES.items()
-        if module in sys.modules
-    }
-
-
-def make_template():
-    """page.html, which escapes whatever is put into it."""
+def make_template() -> Template:
+    """html_report.html, which escapes whatever is put into it."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -211,17 +214,13 @@ def make_template():
     )
     environment.filters |= {"csp_hash": csp_hash, "printable": printable}
     environment.globals |= {"polyline": polyline, "zip": zip}
-    return environment.get_template("page.html")
+    return environment.get_template("html_report.html")
 
 
-def _padded(digits):
-    return digits.group().zfill(20)
-
-
-def _text(value):
+def _text(value: object) -> str | None:
     return None if value is None else printable(value)
 
 
-def _finite(value):
+def _finite(value: float) -> float | None:
     """A probability short enough for a file; None for NaN, which JSON does not have."""
     return round(float(value), 6) if math.isfinite(value) else None

@@ -1,75 +1,78 @@
-"""outcome: what a training leaves beside its pair: figures, tables and pictures."""
+"""artifacts: what a training leaves beside its pair: metrics, tables and pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from malaria.base.files import write_csv, write_text
-from malaria.base.tables import align
+from malaria.data.labelled_images import LabelledImages
 from malaria.evaluation import plots
-from malaria.training.augmentation import augment
+from malaria.evaluation.format import describe
+from malaria.evaluation.result import Result
+from malaria.training.augmentation import Amounts, augment
+
+# So many pictures are shown.
+SHOWN = 16
 
 
-def describe_evaluation(evaluation, names, threshold):
-    """The figures of an Evaluation, the report and the matrix, as text for people."""
-    figures = [f"accuracy {evaluation.accuracy:.4f}", f"loss {evaluation.loss:.4f}"]
-    if evaluation.sensitivity is not None:
-        figures.append(f"sensitivity {evaluation.sensitivity:.4f}")
-        figures.append(f"specificity {evaluation.specificity:.4f}")
-    figures.append(f"AUC {evaluation.auc:.4f}")
-    decided = f", threshold {threshold:.4f}" if evaluation.sensitivity is not None else ""
-    title = f"{evaluation.count} validation images{decided}: {', '.join(figures)}"
-    matrix = align([["true, predicted as", *names], *_matrix_rows(evaluation.confusion, names)])
-    return f"{title}\n\n{evaluation.report}\n{matrix}"
-
-
-def _matrix_rows(confusion, names):
-    return [[name, *row] for name, row in zip(names, confusion, strict=True)]
-
-
-def write_tables(folder, *, history, text, samples, names, labels, probabilities):
+def write_tables(folder: Path, result: Result, history: Sequence[Mapping[str, float]]) -> None:
     """history.csv, evaluation.txt and validation.csv (each image with all its probabilities)."""
-    write_text(folder / "evaluation.txt", f"{text}\n")
+    write_text(folder / "evaluation.txt", f"{describe(result)}\n")
     write_csv(folder / "history.csv", list(history[0]), [list(row.values()) for row in history])
-    known = {"samples": samples, "names": names, "labels": labels, "probabilities": probabilities}
-    write_answers(folder / "validation.csv", **known)
+    write_answers(folder / "validation.csv", result)
 
 
-def write_answers(path, *, samples, names, labels, probabilities):
+def write_answers(path: Path, result: Result) -> None:
     """A .csv of labelled images: path, patient, true label, probability of every label."""
+    names = result.label_names
+    patients = result.groups or [None] * len(result.paths)
+    answers = zip(result.paths, patients, result.labels, result.probabilities, strict=True)
     rows = [
-        [str(sample.path), sample.patient or "", names[label], *np.round(probability, 6).tolist()]
-        for sample, label, probability in zip(samples, labels, probabilities, strict=True)
+        [path, patient or "", names[label], *np.round(probability, 6).tolist()]
+        for path, patient, label, probability in answers
     ]
     header = ["path", "patient", "label", *(f"probability of {name}" for name in names)]
     write_csv(path, header, rows)
 
 
-def write_curves(folder, *, history, evaluation, names, positive, labels, probabilities):
-    """accuracy.svg, loss.svg, confusion_matrix.svg and roc.svg."""
+def write_plots(
+    folder: Path,
+    result: Result,
+    history: Sequence[Mapping[str, float]],
+    images: LabelledImages,
+    *,
+    augmentation: Amounts,
+    seed: int,
+) -> None:
+    """accuracy.svg, loss.svg, confusion_matrix.svg, roc.svg, augmentation.png, predictions.png."""
     plots.plot_history(folder / "accuracy.svg", history, "accuracy", "accuracy")
     plots.plot_history(folder / "loss.svg", history, "loss", "cross-entropy, nats")
-    plots.plot_confusion(folder / "confusion_matrix.svg", evaluation.confusion, names)
-    plots.plot_roc(
-        folder / "roc.svg", labels, probabilities, names, auc=evaluation.auc, positive=positive
-    )
+    plots.plot_confusion(folder / "confusion_matrix.svg", result)
+    plots.plot_roc(folder / "roc.svg", result)
+    _plot_augmentation(folder / "augmentation.png", images, augmentation, seed=seed)
+    _plot_predictions(folder / "predictions.png", images, result, seed=seed)
 
 
-def write_augmentation(path, pixels, indices, augmentation, *, seed):
+def _plot_augmentation(
+    path: Path, images: LabelledImages, augmentation: Amounts, *, seed: int
+) -> None:
     """One batch before (upper rows) and after augmentation (lower rows)."""
-    chosen = np.random.RandomState(seed).permutation(indices)[:16]
-    before = pixels.read(chosen)
+    chosen = np.random.RandomState(seed).permutation(images.training)[:SHOWN]
+    before = images.pixels.read(chosen)
     after = np.asarray(augment(before, augmentation, seed=[seed, 0]))
     titles = ["before"] * len(before) + ["after"] * len(after)
     plots.plot_grid(path, [*before, *after], titles)
 
 
-def write_predictions(path, pixels, indices, *, names, labels, probabilities, seed):
-    """Sixteen validation images, each with its predicted label and probability; mistakes in red."""
-    picks = np.random.RandomState(seed).permutation(len(indices))[:16]
-    best = probabilities[picks].argmax(axis=1)
-    right = best == labels[picks]
+def _plot_predictions(path: Path, images: LabelledImages, result: Result, *, seed: int) -> None:
+    """Some validation images, each with its predicted label and probability; mistakes in red."""
+    picks = np.random.RandomState(seed).permutation(len(images.validation))[:SHOWN]
+    names, predicted = result.label_names, result.predicted[picks]
+    right = predicted == result.labels[picks]
     titles = [
-        f"{'' if is_right else 'wrong: '}{names[label]} {probabilities[pick, label]:.3f}"
-        for pick, label, is_right in zip(picks, best, right, strict=True)
+        f"{'' if is_right else 'wrong: '}{names[label]} {result.probabilities[pick, label]:.3f}"
+        for pick, label, is_right in zip(picks, predicted, right, strict=True)
     ]
     colours = ["black" if is_right else "red" for is_right in right]
-    plots.plot_grid(path, pixels.read(indices[picks]), titles, colours=colours)
+    plots.plot_grid(path, [*images.pixels.read(images.validation[picks])], titles, colours=colours)

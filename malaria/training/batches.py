@@ -1,16 +1,29 @@
-"""pipeline: samples -> batches of tensors."""
+"""batches: samples -> batches of tensors."""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from malaria.data.pixel_store import Pixels
 from malaria.inference.tta import turn
 from malaria.networks.backend import tf
-from malaria.training.augmentation import augment, to_float
+from malaria.training.augmentation import Amounts, augment, to_float
 
 # Batches made ahead while the device computes.
 PREFETCH = 2
 
 
-def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augmentation, size=None):
+def training_batches(
+    pixels: Pixels,
+    indices: np.ndarray,
+    *,
+    batch_size: int,
+    steps: int | None,
+    epoch: int,
+    seed: int,
+    augmentation: Amounts,
+    size: tuple[int, int] | None = None,
+) -> tf.data.Dataset:
     """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
 
     images: (n, height, width, 3), float32, 0..1, augmented; labels: as `encode_labels` says. The
@@ -20,7 +33,9 @@ def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augment
     """
     order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
 
-    def prepare(images, labels, number):
+    def prepare(
+        images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if size is not None:
             images = tf.image.resize(images, size, antialias=True)
         return augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number])), labels
@@ -28,28 +43,37 @@ def training_batches(pixels, indices, *, batch_size, steps, epoch, seed, augment
     return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
 
 
-def validation_batches(pixels, indices, *, batch_size, steps=None, view=0):
+def validation_batches(
+    pixels: Pixels,
+    indices: np.ndarray,
+    *,
+    batch_size: int,
+    steps: int | None = None,
+    view: int = 0,
+) -> tf.data.Dataset:
     """Batches of (images, labels) as in training, but un-augmented and always in the same order.
 
     steps: None for all of `indices`, else so many batches of a fixed random choice of them. view:
-    as views.turn takes it.
+    as tta.turn takes it.
     """
     if steps is not None:
         indices = np.random.RandomState(0).permutation(indices)[: steps * batch_size]
 
-    def prepare(images, labels, _):
+    def prepare(images: tf.Tensor, labels: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return to_float(images), labels
 
     return _raw_batches(pixels, indices, batch_size, view).map(prepare).prefetch(PREFETCH)
 
 
-def _raw_batches(pixels, order, batch_size, view=0):
+def _raw_batches(
+    pixels: Pixels, order: np.ndarray, batch_size: int, view: int = 0
+) -> tf.data.Dataset:
     """Batches (uint8 images, labels, number of the batch) of the samples in this order."""
     labels = np.array([sample.label for sample in pixels.samples])
     encoded = encode_labels(labels, label_count=len(np.unique(labels)))
     height, width = pixels.pixel_format.size
 
-    def batches():
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
         for number, start in enumerate(range(0, len(order), batch_size)):
             batch = order[start : start + batch_size]
             images = pixels.read(batch)
@@ -65,7 +89,7 @@ def _raw_batches(pixels, order, batch_size, view=0):
     return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
 
 
-def _options():
+def _options() -> tf.data.Options:
     options = tf.data.Options()
     # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
     # for ever longer, half a minute at last.
@@ -76,13 +100,15 @@ def _options():
     return options
 
 
-def encode_labels(labels, *, label_count):
+def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np.ndarray:
     """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
     labels = np.asarray(labels)
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
 
 
-def epoch_order(indices, *, batch_size, steps, epoch, seed):
+def epoch_order(
+    indices: np.ndarray, *, batch_size: int, steps: int | None, epoch: int, seed: int
+) -> np.ndarray:
     """The samples of one epoch in the order they are shown.
 
     Passes follow one another without end, each shuffled anew; with `steps` an epoch is a stretch
@@ -101,10 +127,10 @@ def epoch_order(indices, *, batch_size, steps, epoch, seed):
     )
 
 
-def _shuffle(indices, seed, number):
+def _shuffle(indices: np.ndarray, seed: int, number: int) -> np.ndarray:
     return np.random.RandomState([seed, number]).permutation(indices)
 
 
-def seed_of(seed, epoch):
+def seed_of(seed: int, epoch: int) -> int:
     """One 31-bit number of (seed, epoch), so that no two epochs are augmented alike."""
     return int(np.random.RandomState([seed, epoch]).randint(2**31))

@@ -1,144 +1,207 @@
-"""config: every setting of a training, its default, and what it may be."""
+"""config: every setting of a training, declared once: its default, its limits and its meaning.
+
+config.yaml, `train.py --print_config` and the table in docs/training.md are made from here by
+config_reference; the tests hold them equal.
+"""
 
 import hashlib
 import json
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from malaria.data.dataset import PATIENT_PATTERN
-from malaria.evaluation.thresholds import parse_rule
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, default_positive
+from malaria.evaluation.thresholds import ALLOWED, parse_rule
+from malaria.model import NETWORKS
+from malaria.training.declare import (
+    Count,
+    Flag,
+    Label,
+    Labels,
+    NetworkName,
+    NoFlag,
+    Pattern,
+    Settings,
+    Share,
+    Side,
+    Text,
+    Whole,
+    setting,
+)
 
-# The names of model.MODELS, which cannot be asked here: it takes seconds to import TensorFlow.
-NETWORKS = ("vgg", "compact", "keras_cnn", "xresnet34")
-# Of these, the networks that take images of any size, and so may begin with smaller ones.
-ANY_SIZE = ("compact", "xresnet34")
+# A number, or a rule that picks one on the validation images.
+Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
 # What may differ between a run and its resumption without changing the weights.
 NOT_IN_IDENTITY = {"cache", "devices", "output_models", "plot_training_data", "tensorboard"}
+# The networks that may begin with smaller images.
+ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)
 
 
-def _no_flag(value):
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return value
-
-
-def _folder_name(label):
-    """A label is a folder below train_images, never a way out of it."""
-    if label.strip() in ("", ".", "..") or set(label) & set("/\\\0"):
-        raise ValueError("expected the name of a folder in train_images")
-    return label
-
-
-def _unlike(labels):
-    if len(set(labels)) < len(labels):
-        raise ValueError("expected labels that differ")
-    return labels
-
-
-def _pattern(text):
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from None
-    return text
-
-
-Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
-# PyYAML reads 1e-4 as text, so text that is a number counts as one.
-Number = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, lt=1)]
-Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-class Augmentation(BaseModel):
+class Augmentation(Settings):
     """Random changes to training images; what is not named is off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    flips: Flag = False
-    quarter_turns: Flag = False
-    rotation: Annotated[Number, Field(ge=0, le=180)] = 0.0
-    shear: Share = 0.0
-    zoom: Share = 0.0
-    stretch: Share = 0.0
-    blur: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    brightness: Share = 0.0
-    stain: Share = 0.0
-    background: Annotated[Number, Field(ge=0, le=1)] = 0.0
-
-
-class Config(BaseModel):
-    """The settings, whose meaning and unit stand in config.yaml, with their defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train_images: Text = "cell_images/"
-    labels: Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)] = (
-        "Parasitized",
-        "Uninfected",
+    flips: Flag = setting(False, "left-right and up-down")
+    quarter_turns: Flag = setting(False, "by 0, 90, 180 or 270 degrees; for square images")
+    rotation: Annotated[float, Field(ge=0, le=180), NoFlag] = setting(
+        0.0, "degrees, at most, either way"
     )
-    positive_label: Label | None = None
-    train_size: Annotated[int, Field(strict=True, ge=2)] | None = None
-    split_by: Literal["patient", "image"] = "patient"
-    patient_pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = (
-        PATIENT_PATTERN
+    shear: Share = setting(0.0, "sideways shift as a share of the height, either way")
+    zoom: Share = setting(0.0, "share larger or smaller")
+    aspect_ratio: Share = setting(
+        0.0, "share wider and flatter, or narrower and higher", was="stretch"
     )
-    test_size: Annotated[Number, Field(gt=0, lt=1)] = 0.3
-    random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
-    exclude: Text | None = None
+    blur: Whole = setting(0.0, "share, at most, of a blurred image (1 pixel) in the mixture")
+    brightness: Share = setting(0.0, "share brighter or darker")
+    color_jitter: Share = setting(
+        0.0, "share by which each colour is stronger or weaker, as stains differ", was="stain"
+    )
+    background: Whole = setting(0.0, "share of images whose black surround becomes light")
 
-    model: Literal[NETWORKS] = "vgg"
-    image_size: tuple[Side, Side] = (141, 141)
 
-    epochs: Count = 16
-    batch_size: Count = 16
-    steps_per_epoch: Count | None = None
-    validation_steps: Count | None = None
-    learning_rate: Annotated[Number, Field(gt=0, le=10)] = 7e-4
-    schedule: Literal["constant", "cosine", "fine_tune"] = "cosine"
-    warmup: Share = 0.3
-    weight_decay: Share = 0.5
-    label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.05
-    weight_average: Share = 0.0
-    small_epochs: Annotated[int, Field(strict=True, ge=0)] = 0
-    small_size: tuple[Side, Side] | None = None
-    early_stopping: Count | None = None
-    keep: Literal["best", "last"] | None = None
-    augmentation: Augmentation = Augmentation(
-        flips=True, quarter_turns=True, rotation=45, zoom=0.1, brightness=0.1, stain=0.1
+class Config(Settings):
+    """All settings of a training, with their defaults."""
+
+    train_images: Text = setting(
+        "cell_images/", "folder with one sub-folder for each label", section="Images"
+    )
+    labels: Labels = setting(
+        LABELS,
+        "the sub-folders; label 0 first. Two end in a sigmoid, the probability of the second; "
+        "three or more (and always with xresnet34) in a softmax",
+    )
+    positive_label: Label | None = setting(
+        None,
+        "the label that sensitivity is of; null: Parasitized if it is a label, else the last label",
+    )
+    train_size: Annotated[int, Field(strict=True, ge=2)] | None = setting(
+        None, "images per label, chosen at random; null: all"
+    )
+    image_size: tuple[Side, Side] = setting(
+        (141, 141), "height and width, pixels, that images are resized to"
+    )
+    cache: Literal["memory", "disk", "none"] = setting(
+        "memory",
+        "where resized images are kept: memory (3 bytes a pixel), disk (output_models/cache, used "
+        "again), none (read anew)",
     )
 
-    threshold: Annotated[float | str, BeforeValidator(parse_rule)] = 0.5
-    tta: Flag = False
+    split_by: Literal["patient", "image"] = setting(
+        "patient",
+        "patient: no patient is on both sides; image: at random",
+        section="Split into training and validation",
+    )
+    patient_pattern: Pattern = setting(
+        PATIENT_PATTERN,
+        "regular expression; its first group in a file's name is the patient",
+    )
+    test_size: Annotated[float, Field(gt=0, lt=1), NoFlag] = setting(
+        0.3, "share of patients (or of images) kept for validation"
+    )
+    random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
+        42, "seed of choice, split, weights, order and augmentation"
+    )
+    exclude: Text | None = setting(
+        None,
+        "a .csv with a column path, such as label_errors.csv: files to leave out of training, "
+        "never out of validation",
+    )
 
-    cache: Literal["memory", "disk", "none"] = "memory"
-    devices: Literal["auto", "cpu", "all"] = "auto"
-    mixed_precision: Literal["auto", True, False] = "auto"
-    deterministic: Flag = False
+    model: NetworkName = setting(
+        "vgg",
+        "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
+        section="Network",
+    )
 
-    output_models: Text = "models/"
-    plot_training_data: Flag = True
-    tensorboard: Flag = False
+    epochs: Count = setting(16, "at most", section="Training")
+    batch_size: Count = setting(16, "images a step; memory grows by about 20 MB for each")
+    steps_per_epoch: Count | None = setting(None, "null: one whole pass over the training images")
+    validation_steps: Count | None = setting(
+        None, "batches looked at after an epoch; null: all images"
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=10), NoFlag] = setting(
+        7e-4, "of Adam; with cosine the highest"
+    )
+    schedule: Literal["constant", "cosine", "fine_tune"] = setting(
+        "cosine",
+        "cosine: rises, then falls to zero; constant; fine_tune: fastai's, for xresnet34",
+    )
+    warmup: Share = setting(0.3, "share of all steps in which a cosine schedule rises")
+    weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5), NoFlag] = setting(
+        0.05, "share of a label's certainty spread over all labels"
+    )
+    ema_decay: Share = setting(
+        0.0,
+        "share that an exponential moving average of the weights keeps at a step, such as 0.99; "
+        "0: none. The average is what is saved",
+        was="weight_average",
+    )
+    progressive_epochs: Annotated[int, Field(strict=True, ge=0)] = setting(
+        0,
+        "so many first epochs with smaller images (progressive resizing), for networks that take "
+        f"any size: {ANY_SIZE}",
+        was="small_epochs",
+    )
+    progressive_size: tuple[Side, Side] | None = setting(
+        None, "height and width of these, pixels", was="small_size"
+    )
+    early_stopping: Count | None = setting(
+        None, "stop after so many epochs without a lower validation loss; null: never"
+    )
+    keep: Literal["best", "last"] | None = setting(
+        None,
+        "whose weights: best, of the lowest validation loss, or last; null: best with "
+        "early_stopping, else last",
+    )
+
+    threshold: Rule = setting(
+        0.5,
+        "from this probability of the positive label on a cell is called positive; or youden (most "
+        "sensitivity + specificity), or sensitivity>=0.98",
+        section="Decision, chosen on the validation images and kept with the model",
+    )
+    tta: Flag = setting(
+        False,
+        "average the answers over the eight quarter turns and flips of an image: eight times the "
+        "work",
+    )
+
+    augmentation: Augmentation = setting(
+        Augmentation(
+            flips=True, quarter_turns=True, rotation=45, zoom=0.1, brightness=0.1, color_jitter=0.1
+        ),
+        "in a config that has this key, what it does not name is off",
+        section="Random changes to training images, never to validation images",
+    )
+
+    devices: Literal["auto", "cpu", "all"] = setting(
+        "auto", "auto: the first GPU, else the CPU; cpu; all: every GPU", section="Machine"
+    )
+    mixed_precision: Literal["auto", True, False] = setting(
+        "auto",
+        "auto: bfloat16 on processors with units for it (Intel AMX); true: also float16 on GPUs; "
+        "false: float32",
+    )
+    deterministic: Flag = setting(False, "the same bits on every run, a little slower")
+
+    output_models: Text = setting("models/", "made if missing", section="Results")
+    plot_training_data: Flag = setting(
+        True, "curves, matrix, augmentation and predictions as pictures"
+    )
+    tensorboard: Flag = setting(False, "also write output_models/tensorboard/")
 
     @property
-    def positive(self):
-        """The label whose share found is the sensitivity."""
-        if self.positive_label is not None:
-            return self.positive_label
-        return "Parasitized" if "Parasitized" in self.labels else self.labels[-1]
+    def positive(self) -> str:
+        """The label that sensitivity is of."""
+        return self.positive_label or default_positive(self.labels)
 
     @property
-    def kept(self):
+    def kept(self) -> str:
         """Whose weights are saved: "best" or "last"."""
         return self.keep or ("best" if self.early_stopping else "last")
 
     @property
-    def identity(self):
+    def identity(self) -> str:
         """Twelve hexadecimal digits, the same for settings that lead to the same weights."""
         settings = self.model_dump(mode="json", exclude=NOT_IN_IDENTITY)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""folds: cross-validation, where each image is judged by a network that never saw its patient."""
+"""cross_validation: each image is judged by a network that never saw its patient."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,29 +7,32 @@ import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import whole_file, write_text
-from malaria.cli.command import say
-from malaria.data.loading import describe_sides, load_folds
+from malaria.base.streams import log
+from malaria.data.labelled_images import LabelledImages, describe_sides
+from malaria.data.splits import fold_samples
+from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
-from malaria.networks.storage import save_pair
+from malaria.networks.save import save_pair
+from malaria.training import finish, steps
 from malaria.training.checkpoint import ResumePoint
-from malaria.training.devices import set_determinism
-from malaria.training.finish import judge, passport_entries
-from malaria.training.out_of_fold import part_figures, write_summary
+from malaria.training.config import Config
+from malaria.training.devices import Device, set_determinism
+from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
 from malaria.training.trainer import fit, set_up
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What came of it: the folder with all figures, and the figures for people."""
+    """What came of it: the folder with everything, and a text for people."""
 
     folder: Path
     text: str
 
 
-def cross_validate(config, count, *, resume=False):
+def cross_validate(config: Config, count: int, *, resume: bool = False) -> CrossValidation:
     """Train `count` networks, each without one part of the patients (or images); judge each on it.
 
-    Every image is in one part. Saves each network, the figures of each part, all predictions and
+    Every image is in one part. Saves each network, the metrics of each part, all predictions and
     the suspected labels in a folder of its own below output_models. resume: go on with the first
     part that is not finished. Raises UserError.
     """
@@ -37,15 +40,26 @@ def cross_validate(config, count, *, resume=False):
     folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
     _check_folder(folder, resume=resume)
     device = set_up(config)
-    data, parts = load_folds(config, count)
-    _check_images(folder, data.digest)
-    for number, (training, validation) in enumerate(parts, start=1):
-        say(f"fold {number} of {count}")
-        _run_fold(config, data.sides(training, validation), device, folder, number, count)
-    return CrossValidation(folder, write_summary(config, data, parts, folder))
+    images = steps.load_images(config)
+    known = {"count": count, "seed": config.random_state}
+    parts = fold_samples(images.samples, by=config.split_by, **known)
+    _check_images(folder, images.digest)
+    for number, sides in enumerate(parts, start=1):
+        log(f"fold {number} of {count}")
+        _run_fold(config, images.sides(*sides), device, folder, number, count)
+    answers = OutOfFold.read(
+        folder,
+        images.samples,
+        [validation for _, validation in parts],
+        label_names=config.labels,
+        positive_label=config.positive,
+        threshold=config.threshold,
+    )
+    text = write_summary(folder, answers, source=config.train_images, split_by=config.split_by)
+    return CrossValidation(folder, text)
 
 
-def _check_honesty(config):
+def _check_honesty(config: Config) -> None:
     """Raise UsageError for settings that would choose on the very images that are reported."""
     if isinstance(config.threshold, str):
         raise UsageError(
@@ -59,7 +73,7 @@ def _check_honesty(config):
         )
 
 
-def _check_folder(folder, *, resume):
+def _check_folder(folder: Path, *, resume: bool) -> None:
     if resume and not folder.is_dir():
         raise UserError(f"nothing to resume: expected {folder}; start without --resume")
     if folder.exists() and not resume:
@@ -69,7 +83,7 @@ def _check_folder(folder, *, resume):
         )
 
 
-def _check_images(folder, digest):
+def _check_images(folder: Path, digest: str) -> None:
     """Raise UserError if the finished parts of the folder were of other images."""
     path = folder / "images.txt"
     if path.exists() and path.read_text(encoding="utf-8").strip() != digest:
@@ -80,32 +94,37 @@ def _check_images(folder, digest):
     write_text(path, f"{digest}\n")
 
 
-def _run_fold(config, data, device, folder, number, folds):
+def _run_fold(
+    config: Config, images: LabelledImages, device: Device, folder: Path, number: int, folds: int
+) -> None:
     """Train and judge one part, unless that is done; its pair is written last."""
     name = f"fold{number}"
     point = ResumePoint(folder, name)
     if (folder / f"{name}.json").is_file():
-        say("done earlier")
+        log("done earlier")
         point.remove()
         return
     for suffix in (".h5", ".tflite"):
         # Without a .json they are what a crash left of the saving.
         (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    for line in describe_sides(config, data):
-        say(line)
+    for line in describe_sides(images, config.labels):
+        log(line)
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
-    model, progress = fit(config, data, device, point, resume=point.path.exists())
-    judged = judge(config, data, model)
-    say(f"{name}: " + _describe(part_figures(judged.labels, judged.probabilities, config)))
-    with whole_file(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
-        np.save(file, judged.probabilities)
-    entries = passport_entries(config, data, progress, judged)
+    model = steps.build(config, device, images)
+    progress = fit(config, images, model, point, resume=point.path.exists())
+    model = finish.as_saved(config, device, model)
+    result = finish.evaluate(config, images, model)
+    log(f"{name}: {describe_fold(result)}")
+    _write_answers(folder / f"{name}.npy", result)
+    entries = finish.metadata_entries(config, images, progress, result)
     entries["split"] |= {"test_size": None, "fold": number, "folds": folds}
     save_pair(model, folder, name, entries)
     point.remove()
 
 
-def _describe(figures):
-    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
+def _write_answers(path: Path, result: Result) -> None:
+    """Keep the probabilities of one part for the summary of all."""
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, result.probabilities)

@@ -1,64 +1,73 @@
-"""check: what a training would do and how long it would take, without doing it."""
+"""dry_run: what a training would do and how long it would take, without doing it."""
 
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from malaria.data.loading import describe_data, load_data, load_folds, steps_in_epoch
+from malaria.data.labelled_images import LabelledImages, describe_images
+from malaria.data.splits import fold_samples
+from malaria.networks.backend import keras
+from malaria.training import steps
 from malaria.training.augmentation import augment
 from malaria.training.batches import encode_labels
+from malaria.training.config import Config
 from malaria.training.devices import choose_device, set_determinism
-from malaria.training.trainer import make_model
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
 
 
-def check(config, folds=1):
+def dry_run(config: Config, folds: int = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
     folds: how many such trainings there are to be.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
-    data = load_data(config) if folds == 1 else _first_fold(config, folds)
-    yield from describe_data(config, data)
-    steps = steps_in_epoch(config, data)
-    model = make_model(config, device, steps)
+    images = _load(config, folds)
+    yield from describe_images(images, config.labels)
+    count = steps.steps_in_epoch(config, images)
+    model = steps.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
-    yield f"epochs: {config.epochs} of {steps} steps of {config.batch_size} images"
-    seconds, checking = _time_steps(model, config, data)
-    training = config.epochs * steps * seconds
-    validating = config.epochs * _validation_steps(config, data) * checking
+    yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
+    seconds, checking = _time_steps(model, config, images)
+    training = config.epochs * count * seconds
+    validating = config.epochs * _validation_steps(config, images) * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
     yield f"estimated time: {_duration(training + validating)}"
     if folds > 1:
         yield f"of {folds} folds: about {_duration(folds * (training + validating))}"
 
 
-def _first_fold(config, count):
-    data, parts = load_folds(config, count)
-    return data.sides(*parts[0])
+def _load(config: Config, folds: int) -> LabelledImages:
+    """The images, split as for a training or as for the first of several folds."""
+    images = steps.load_images(config)
+    if folds == 1:
+        return steps.split(config, images)
+    parts = fold_samples(images.samples, by=config.split_by, count=folds, seed=config.random_state)
+    return images.sides(*parts[0])
 
 
-def _validation_steps(config, data):
-    whole = -(-len(data.validation) // config.batch_size)
+def _validation_steps(config: Config, images: LabelledImages) -> int:
+    whole = -(-len(images.validation) // config.batch_size)
     return min(config.validation_steps or whole, whole)
 
 
-def _time_steps(model, config, data):
+def _time_steps(model: keras.Model, config: Config, images: LabelledImages) -> tuple[float, float]:
     """Seconds of one training step and of one validation step, on one batch of the real data."""
-    indices = np.resize(data.training, config.batch_size)
-    labels = encode_labels(data.labels[indices], label_count=len(config.labels))
-    images = augment(data.pixels.read(indices), config.augmentation, seed=[0, 0])
+    indices = np.resize(images.training, config.batch_size)
+    labels = encode_labels(images.labels[indices], label_count=len(config.labels))
+    amounts = config.augmentation.model_dump()
+    batch = augment(images.pixels.read(indices), amounts, seed=[0, 0])
     return (
-        _time(lambda: model.train_on_batch(images, labels)),
-        _time(lambda: model.test_on_batch(images, labels)),
+        _time(lambda: model.train_on_batch(batch, labels)),
+        _time(lambda: model.test_on_batch(batch, labels)),
     )
 
 
-def _time(step):
+def _time(step: Callable[[], object]) -> float:
     for _ in range(WARM_STEPS):
         step()
     started = time.perf_counter()
@@ -67,6 +76,6 @@ def _time(step):
     return (time.perf_counter() - started) / TIMED_STEPS
 
 
-def _duration(seconds):
+def _duration(seconds: float) -> str:
     minutes = seconds / 60
     return f"{minutes / 60:.1f} hours" if minutes >= 100 else f"{minutes:.1f} minutes"

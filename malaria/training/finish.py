@@ -1,147 +1,118 @@
-"""finish: evaluate the best weights; save the pair and the figures that lie beside it."""
+"""finish: judge a trained network on the validation images and save it, as a Config says."""
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from malaria.data.labelled_images import LabelledImages
 from malaria.evaluation.decisions import label_probabilities
-from malaria.evaluation.metrics import Evaluation, evaluate
+from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.inference.tta import VIEWS, average
+from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.networks.storage import save_pair
-from malaria.saved.metadata import Pair
-from malaria.training import artifacts as outcome
+from malaria.networks.save import save_pair
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair
+from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
+from malaria.training.checkpoint import Progress
+from malaria.training.config import Config
+from malaria.training.devices import Device
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A finished run: the saved pair, the folder of figures named like it, and how good it is.
-
-    text: the figures for people.
-    """
-
-    pair: Pair
-    folder: Path
-    evaluation: Evaluation
-    text: str
+def as_saved(config: Config, device: Device, model: keras.Model) -> keras.Model:
+    """The same network in float32 on one device, as it is to be saved."""
+    if not device.has_gpu and device.precision == "float32" and not config.progressive_epochs:
+        # Forget the optimizer, which takes twice the memory of the weights.
+        model.compile()
+        return model
+    plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
+    plain.set_weights(model.get_weights())
+    return plain
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a network answers to the validation images, in their order, and what that is worth."""
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    threshold: float
-    evaluation: Evaluation
-
-
-def judge(config, data, model):
-    """The model Judged on all validation images, with the threshold that `config` asks for."""
-    probabilities = predict_validation(config, data, model)
-    labels = data.labels[data.validation]
-    threshold = choose_threshold(
-        labels,
-        probabilities,
-        positive=config.labels.index(config.positive),
-        rule=config.threshold,
+def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Result:
+    """The Result on all validation images, with the threshold that `config` asks for."""
+    probabilities = _predict_validation(config, images, model)
+    labels = images.labels[images.validation]
+    positive = config.labels.index(config.positive)
+    samples = images.chosen(images.validation)
+    return Result(
+        paths=[str(sample.path) for sample in samples],
+        labels=labels,
+        probabilities=probabilities,
+        label_names=config.labels,
+        positive_label=config.positive,
+        threshold=choose_threshold(labels, probabilities, positive=positive, rule=config.threshold),
+        groups=[sample.patient for sample in samples],
     )
-    evaluation = evaluate(
-        labels, probabilities, names=config.labels, positive=config.positive, threshold=threshold
-    )
-    return Judged(labels, probabilities, threshold, evaluation)
 
 
-def predict_validation(config, data, model):
+def _predict_validation(config: Config, images: LabelledImages, model: keras.Model) -> np.ndarray:
     """Probabilities (n, number of labels) of the validation images, with tta over all views."""
+    known = images.pixels, images.validation
     outputs = [
         model.predict(
-            validation_batches(
-                data.pixels, data.validation, batch_size=config.batch_size, view=view
-            ),
-            verbose=0,
+            validation_batches(*known, batch_size=config.batch_size, view=view), verbose=0
         )
         for view in (VIEWS if config.tta else VIEWS[:1])
     ]
     return label_probabilities(average(outputs))
 
 
-def finish(config, data, model, progress):
-    """Evaluate the model on all validation images; save the pair and its figures: the Outcome."""
-    judged = judge(config, data, model)
-    evaluation = judged.evaluation
-    text = outcome.describe_evaluation(evaluation, config.labels, judged.threshold)
-    name = name_model(evaluation)
-    folder = Path(config.output_models) / name
-    _write_figures(config, data, folder, progress.history, judged, text)
+def save(
+    config: Config, images: LabelledImages, model: keras.Model, progress: Progress, result: Result
+) -> Result:
+    """Write the pair, and a folder of metrics named like it; return the Result with its `model`."""
+    pair = Pair.at(config.output_models, _name_model(result))
+    result = replace(result, model=pair.weights)
+    folder = pair.weights.with_suffix("")
+    write_tables(folder, result, progress.history)
+    if config.plot_training_data:
+        write_plots(
+            *(folder, result, progress.history, images),
+            augmentation=config.augmentation.model_dump(),
+            seed=config.random_state,
+        )
     # The .tflite is made in as much memory as the pictures give back.
-    data.pixels.forget()
-    entries = passport_entries(config, data, progress, judged)
-    pair = save_pair(model, config.output_models, name, entries)
-    return Outcome(pair, folder, evaluation, text)
+    images.pixels.forget()
+    entries = metadata_entries(config, images, progress, result)
+    save_pair(model, config.output_models, pair.weights.stem, entries)
+    return result
 
 
-def name_model(evaluation):
+def _name_model(result: Result) -> str:
     """model_<UTC time, ISO 8601 basic>_<validation accuracy>_<validation loss>."""
     now = datetime.now(timezone.utc)
     time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
-    return f"model_{time}_{evaluation.accuracy:.4f}_{evaluation.loss:.4f}"
+    return f"model_{time}_{result.values['accuracy']:.4f}_{result.values['cross_entropy']:.4f}"
 
 
-def _write_figures(config, data, folder, history, judged, text):
-    known = {
-        "names": config.labels,
-        "labels": judged.labels,
-        "probabilities": judged.probabilities,
-    }
-    outcome.write_tables(
-        folder,
-        history=history,
-        text=text,
-        samples=data.samples(data.validation),
-        **known,
-    )
-    if not config.plot_training_data:
-        return
-    outcome.write_curves(
-        folder, history=history, evaluation=judged.evaluation, positive=config.positive, **known
-    )
-    seed = config.random_state
-    outcome.write_augmentation(
-        folder / "augmentation.png", data.pixels, data.training, config.augmentation, seed=seed
-    )
-    outcome.write_predictions(
-        folder / "predictions.png", data.pixels, data.validation, seed=seed, **known
-    )
-
-
-def passport_entries(config, data, progress, judged):
+def metadata_entries(
+    config: Config, images: LabelledImages, progress: Progress, result: Result
+) -> dict[str, Any]:
     """What the saved pair says of itself under the key `malaria`."""
-    pixel_format = asdict(data.pixels.pixel_format)
-    size = pixel_format.pop("size")
-    return {
-        "format": 1,
-        "labels": list(config.labels),
-        "positive_label": config.positive,
-        "image_size": list(size),
-        "pixels": pixel_format,
-        "threshold": judged.threshold,
-        "tta": config.tta,
-        "validation": asdict(judged.evaluation),
+    metadata = Metadata(
+        labels=config.labels,
+        positive_label=config.positive,
+        pixels=images.pixels.pixel_format,
+        threshold=result.threshold,
+        tta=config.tta,
+    )
+    patients = {sample.patient for sample in images.chosen(images.validation)}
+    return metadata.to_entries() | {
+        "validation": _describe_validation(result),
         "split": {
             "by": config.split_by,
             "test_size": config.test_size,
             "random_state": config.random_state,
-            "training_images": len(data.training),
-            "validation_images": len(data.validation),
-            "validation_patients": sorted(
-                {sample.patient for sample in data.samples(data.validation)} - {None}
-            ),
+            "training_images": len(images.training),
+            "validation_images": len(images.validation),
+            "validation_patients": sorted(name for name in patients if name is not None),
         },
         "epochs": {"run": progress.epoch, "best": progress.best_epoch},
         "config": config.model_dump(mode="json"),
@@ -151,4 +122,16 @@ def passport_entries(config, data, progress, judged):
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+    }
+
+
+def _describe_validation(result: Result) -> dict[str, Any]:
+    values = result.values
+    names = ("accuracy", "auc", "sensitivity", "specificity")
+    return {
+        "count": len(result.labels),
+        "loss": values["cross_entropy"],
+        **{name: values[name] for name in names},
+        "confusion": result.confusion,
+        "report": result.classification_report,
     }

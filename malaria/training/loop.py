@@ -7,7 +7,7 @@ import time
 from tqdm import tqdm
 
 from malaria.base.errors import UserError
-from malaria.cli.command import say
+from malaria.base.streams import log
 from malaria.networks.backend import keras, tf
 
 FIGURES = ("loss", "accuracy")
@@ -93,7 +93,7 @@ def _run_epoch(model, epoch, epochs, batches, validation, check_interrupt):
     row |= {name: history[name][0] for name in FIGURES}
     row |= {f"val_{name}": checked[name] for name in FIGURES}
     row |= {"learning_rate": rate, "seconds": round(seconds, 1)}
-    say(describe_row(row, epochs))
+    log(describe_row(row, epochs))
     if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
         raise UserError("the loss is no longer a number: set a lower learning_rate")
     return row, bar.unaveraged

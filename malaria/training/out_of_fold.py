@@ -1,81 +1,98 @@
 """out_of_fold: the answers of all parts of a cross-validation, put together and written."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.files import write_csv, write_json, write_text
 from malaria.base.tables import align
-from malaria.evaluation import format as findings
+from malaria.data.dataset import Sample
 from malaria.evaluation import plots
-from malaria.evaluation.label_errors import write_suspects
-from malaria.evaluation.metrics import area_under_roc
-from malaria.evaluation.result import Assessment, reliability
+from malaria.evaluation.format import describe, to_json
+from malaria.evaluation.result import Result
+from malaria.outputs.label_errors import CSV, HTML, write_label_errors
 from malaria.training.artifacts import write_answers
 
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
+# The metrics that are told of each part.
+METRICS = ("accuracy", "sensitivity", "specificity", "auc")
+# A number of the part, or mean or deviation; its METRICS, None or NaN where undefined.
+TableRow = list[Any]
 
 
-def write_summary(config, data, parts, folder):
-    """Write every figure of all parts, the pictures and the suspects; return a text for people.
+@dataclass(frozen=True)
+class OutOfFold:
+    """The answers to all images, each of the network that never saw it.
 
-    parts: (training, validation) of each; folder: where fold1.npy, ... lie. Raises UserError.
+    samples: in the order of `result`. parts: indices of the images that each network judged.
     """
-    probabilities = np.empty((len(data.labels), len(config.labels)), np.float32)
-    rows = []
-    for number, (_, validation) in enumerate(parts, start=1):
-        part = _read_answers(folder / f"fold{number}.npy", probabilities[validation].shape)
-        probabilities[validation] = part
-        rows.append(list(part_figures(data.labels[validation], part, config).values()))
-    table = _mean_rows(rows)
-    write_csv(folder / "folds.csv", ["fold", *FIGURES], table)
-    samples = data.pixels.samples
-    write_answers(
-        folder / "out_of_fold.csv",
-        samples=samples,
-        names=config.labels,
-        labels=data.labels,
-        probabilities=probabilities,
-    )
-    assessment = _assess(data.labels, probabilities, config, samples)
-    more = {"folds": len(parts), "split_by": config.split_by, "by_fold": dict(_by_figure(table))}
-    write_json(folder / "metrics.json", findings.to_json(assessment, **more))
-    _write_pictures(config, folder, assessment)
-    count = write_suspects(
+
+    samples: Sequence[Sample]
+    parts: Sequence[np.ndarray]
+    result: Result
+
+    @classmethod
+    def read(
+        cls, folder: Path, samples: Sequence[Sample], parts: Sequence[np.ndarray], **known: Any
+    ) -> "OutOfFold":
+        """From fold1.npy, fold2.npy, ... in `folder`. known: of the Result. Raises UserError."""
+        probabilities = np.empty((len(samples), len(known["label_names"])), np.float32)
+        for number, part in enumerate(parts, start=1):
+            answers = _read_answers(folder / f"fold{number}.npy", probabilities[part].shape)
+            probabilities[part] = answers
+        result = Result(
+            paths=[str(sample.path) for sample in samples],
+            labels=np.array([sample.label for sample in samples]),
+            probabilities=probabilities,
+            groups=[sample.patient for sample in samples],
+            **known,
+        )
+        return cls(samples, parts, result)
+
+
+def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split_by: str) -> str:
+    """Write every metric of all parts, the pictures and the suspected labels; return a text.
+
+    source: the folder the images are in.
+    """
+    result = answers.result
+    table = _with_mean([list(_metrics(result.of(part))) for part in answers.parts])
+    write_csv(folder / "folds.csv", ["fold", *METRICS], table)
+    write_answers(folder / "out_of_fold.csv", result)
+    more = {"folds": len(answers.parts), "split_by": split_by, "by_fold": dict(_by_metric(table))}
+    write_json(folder / "metrics.json", to_json(result, **more))
+    plots.plot_roc(folder / "roc.svg", result)
+    plots.plot_confusion(folder / "confusion_matrix.svg", result)
+    plots.plot_reliability(folder / "reliability.svg", result)
+    suspected = write_label_errors(
         folder,
-        samples,
-        probabilities,
-        source=config.train_images,
-        names=config.labels,
-        positive=config.positive,
+        answers.samples,
+        result.probabilities,
+        source=source,
+        label_names=result.label_names,
+        positive_label=result.positive_label,
     )
-    text = _describe_all(table, assessment, count)
+    text = _describe_all(table, result, suspected)
     write_text(folder / "evaluation.txt", f"{text}\n")
     return text
 
 
-def part_figures(labels, probabilities, config):
-    """{name of FIGURES: number}; None for what is not defined."""
-    figures = _assess(labels, probabilities, config, resamples=1).figures
-    return {name: figures[name].value for name in FIGURES}
+def describe_fold(result: Result) -> str:
+    """The METRICS of one part on one line."""
+    known = zip(METRICS, _metrics(result), strict=True)
+    return ", ".join(f"{name} {value:.4f}" for name, value in known if value is not None)
 
 
-def _assess(labels, probabilities, config, samples=None, **settings):
-    groups = [sample.patient for sample in samples] if samples else None
-    return Assessment(
-        paths=[str(sample.path) for sample in samples] if samples else [],
-        labels=labels,
-        probabilities=probabilities,
-        names=list(config.labels),
-        positive=config.labels.index(config.positive),
-        threshold=config.threshold,
-        groups=groups,
-        **settings,
-    )
+def _metrics(result: Result) -> Iterator[float | None]:
+    return (result.values[name] for name in METRICS)
 
 
-def _read_answers(path, shape):
+def _read_answers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        answers = np.load(path, allow_pickle=False)
+        answers: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"cannot read {path}: {error}; delete {path.with_suffix('.json')} and --resume"
@@ -85,45 +102,35 @@ def _read_answers(path, shape):
     return answers
 
 
-def _mean_rows(rows):
-    """Rows of (fold or name, figures): each fold, then the mean and the sample deviation."""
+def _with_mean(rows: list[list[float | None]]) -> list[TableRow]:
+    """Each part with its number, then the mean and the sample deviation."""
     values = np.array(rows, np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
-    numbered = [[number, *row] for number, row in enumerate(rows, start=1)]
+    numbered: list[TableRow] = [[number, *row] for number, row in enumerate(rows, start=1)]
     return [*numbered, ["mean", *mean.tolist()], ["deviation", *deviation.tolist()]]
 
 
-def _by_figure(table):
-    """Pairs (figure, {"mean", "deviation"}); None for what is not defined."""
-    for place, name in enumerate(FIGURES, start=1):
+def _by_metric(table: list[TableRow]) -> Iterator[tuple[str, dict[str, float | None]]]:
+    """Pairs (metric, {"mean", "deviation"}); None for what is not defined."""
+    for place, name in enumerate(METRICS, start=1):
         mean, deviation = table[-2][place], table[-1][place]
         yield name, {"mean": _number(mean), "deviation": _number(deviation)}
 
 
-def _number(value):
+def _number(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else value
 
 
-def _describe_all(table, assessment, suspects):
+def _describe_all(table: list[TableRow], result: Result, suspected: int) -> str:
     shown = [
         [str(name), *("-" if _number(value) is None else f"{value:.4f}" for value in values)]
         for name, *values in table
     ]
     parts = [
-        align([["fold", *FIGURES], *shown]),
+        align([["fold", *METRICS], *shown]),
         "all parts together",
-        findings.describe(assessment),
-        f"suspected labels: {suspects:,}, see suspects.html; leave them out of a training with "
-        "exclude: suspects.csv",
+        describe(result),
+        f"suspected labels: {suspected:,}, see {HTML}; leave them out of a training with "
+        f"exclude: {CSV}",
     ]
     return "\n\n".join(parts)
-
-
-def _write_pictures(config, folder, assessment):
-    names, positive = config.labels, config.positive
-    labels, probabilities = assessment.labels, assessment.probabilities
-    auc = area_under_roc(labels, probabilities)
-    plots.plot_roc(folder / "roc.svg", labels, probabilities, names, auc=auc, positive=positive)
-    plots.plot_confusion(folder / "confusion_matrix.svg", assessment.confusion, names)
-    bins = reliability(labels, probabilities, assessment.positive)
-    plots.plot_reliability(folder / "reliability.svg", bins, positive)

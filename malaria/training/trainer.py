@@ -1,188 +1,129 @@
-"""training: one run from settings to a saved pair, which can be interrupted and resumed."""
+"""trainer: one run from settings to a saved pair, which can be interrupted and resumed."""
 
-import signal
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from malaria.cli.command import say
-from malaria.data.loading import describe_data, load_data, steps_in_epoch
-from malaria.model import build_model
-from malaria.training.batches import training_batches, validation_batches
+from malaria.base.streams import log
+from malaria.data.labelled_images import LabelledImages, describe_images
+from malaria.evaluation.result import Result
+from malaria.networks.backend import keras
+from malaria.training import finish, steps
 from malaria.training.checkpoint import Progress, ResumePoint
-from malaria.training.devices import choose_device, computing_in, set_determinism
-from malaria.training.finish import finish
-from malaria.training.loop import compile_model, open_board, run_epochs
-from malaria.training.optimizer import make_optimizer
+from malaria.training.config import Config
+from malaria.training.config_check import make_config
+from malaria.training.devices import Device, choose_device, set_determinism
+from malaria.training.interrupt import interrupts_noted
+from malaria.training.loop import open_board, run_epochs
 
 
-def make_model(config, device, steps_per_epoch):
-    """The network that `config` names, compiled, on the device."""
-    with device.strategy.scope(), computing_in(device.precision):
-        model = build_model(
-            config.model,
-            image_size=config.image_size,
-            label_count=len(config.labels),
-            any_size=config.small_epochs > 0,
-        )
-        optimizer = make_optimizer(
-            config.schedule,
-            learning_rate=config.learning_rate,
-            total_steps=config.epochs * steps_per_epoch,
-            steps_per_epoch=steps_per_epoch,
-            warmup=config.warmup,
-            weight_decay=config.weight_decay,
-            weight_average=config.weight_average,
-        )
-        compile_model(
-            model,
-            optimizer=optimizer,
-            label_smoothing=config.label_smoothing,
-            has_gpu=device.has_gpu,
-        )
-    return model
+def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Result:
+    """Train a network, save it, and say how good it is.
 
+    Args:
+        settings: a Config, or a dict of its settings; those left out keep their defaults.
+        resume: go on with the interrupted run of the same settings.
 
-def train(config, *, resume=False):
-    """Train as `config` says and save what came of it; return the Outcome.
+    Returns:
+        The Result on the validation images. Its `model` is the path of the saved .h5; the folder of
+        the same name beside it holds metrics, tables and pictures.
 
-    resume: go on with the interrupted run of the same settings. Raises UserError.
+    Raises:
+        UsageError: settings that cannot be, with every problem at once.
+        UserError: what cannot be read, split, trained on or written.
     """
+    config = make_config(settings)
     point = ResumePoint(config.output_models, config.identity)
     point.check(resume=resume)
     show = _open_board(config)
     device = set_up(config)
-    data = _load(config)
-    model, progress = fit(config, data, device, point, resume=resume, show=show)
-    with _kept(config, progress):
-        finished = finish(config, data, model, progress)
+    images = load(config)
+    model = steps.build(config, device, images)
+    progress = fit(config, images, model, point, resume=resume, show=show)
+    with progress_kept(config, progress):
+        model = finish.as_saved(config, device, model)
+        result = finish.evaluate(config, images, model)
+        result = finish.save(config, images, model, progress, result)
     point.remove()
-    return finished
+    return result
 
 
-def fit(config, data, device, point, *, resume, show=lambda row: None):
-    """Train on one side of `data`; return (the network as it is to be saved, its Progress).
+def set_up(config: Config) -> Device:
+    """Seeds and device, in this order; the device is told."""
+    set_determinism(config.random_state, deterministic=config.deterministic)
+    device = choose_device(config.devices, config.mixed_precision)
+    log(f"device: {device.name}")
+    return device
+
+
+def load(config: Config) -> LabelledImages:
+    """The images on their two sides, which are told."""
+    images = steps.split(config, steps.load_images(config))
+    for line in describe_images(images, config.labels):
+        log(line)
+    return images
+
+
+def fit(
+    config: Config,
+    images: LabelledImages,
+    model: keras.Model,
+    point: ResumePoint,
+    *,
+    resume: bool,
+    show: Callable[[dict[str, float]], None] = lambda row: None,
+) -> Progress:
+    """Train the model on one side of the images; return how it went.
 
     point: where the state is kept after each epoch, and whence to go on with `resume`. show: called
     with each row of the history.
     """
-    model = make_model(config, device, steps_in_epoch(config, data))
-    progress = _begin(point, model, data, resume=resume)
+    progress = _begin(point, model, images, resume=resume)
+    training, validation = steps.batches(config, images)
 
-    def after_epoch(progress):
-        point.save(progress, model, data.digest)
+    def after_epoch(progress: Progress) -> None:
+        point.save(progress, model, images.digest)
         show(progress.history[-1])
 
-    with _kept(config, progress), _interrupts() as check_interrupt:
-        _run(config, data, model, progress, after_epoch, check_interrupt)
-    return _plain(config, device, model), progress
+    with progress_kept(config, progress), interrupts_noted() as check_interrupt:
+        return run_epochs(
+            model,
+            progress,
+            epochs=config.epochs,
+            patience=config.early_stopping,
+            training=training,
+            validation=validation,
+            after_epoch=after_epoch,
+            keep=config.kept,
+            check_interrupt=check_interrupt,
+        )
 
 
 @contextmanager
-def _kept(config, progress):
+def progress_kept(config: Config, progress: Progress) -> Iterator[None]:
     """Say after Ctrl-C what is not lost."""
     try:
         yield
     except KeyboardInterrupt:
-        say(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
+        log(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
         raise
 
 
-@contextmanager
-def _interrupts():
-    """Give a function that raises KeyboardInterrupt if Ctrl-C was pressed; asked after each step.
-
-    Raised where it happens, it is lost if Python is clearing away an object just then. Pressed a
-    second time it is raised at once.
-    """
-    pressed = []
-
-    def note(number, frame):
-        if pressed:
-            signal.default_int_handler(number, frame)
-        pressed.append(number)
-
-    def check():
-        if pressed:
-            raise KeyboardInterrupt
-
-    # A program started in the background may be meant to ignore Ctrl-C.
-    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_ours:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        if is_ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _open_board(config):
-    if not config.tensorboard:
-        return lambda row: None
-    return open_board(Path(config.output_models) / "tensorboard" / config.identity)
-
-
-def set_up(config):
-    """Seeds and device, in this order; the device is told."""
-    set_determinism(config.random_state, deterministic=config.deterministic)
-    device = choose_device(config.devices, config.mixed_precision)
-    say(f"device: {device.name}")
-    return device
-
-
-def _load(config):
-    data = load_data(config)
-    for line in describe_data(config, data):
-        say(line)
-    return data
-
-
-def _begin(point, model, data, *, resume):
+def _begin(
+    point: ResumePoint, model: keras.Model, images: LabelledImages, *, resume: bool
+) -> Progress:
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
     if resume:
-        progress = point.load(model, data.digest)
-        say(f"going on after epoch {progress.epoch}")
+        progress = point.load(model, images.digest)
+        log(f"going on after epoch {progress.epoch}")
         return progress
     progress = Progress()
-    point.save(progress, model, data.digest)
+    point.save(progress, model, images.digest)
     return progress
 
 
-def _plain(config, device, model):
-    """The same network in float32 on one device, as it is to be saved."""
-    if not device.has_gpu and device.precision == "float32" and not config.small_epochs:
-        # Forget the optimizer, which takes twice the memory of the weights.
-        model.compile()
-        return model
-    plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
-    plain.set_weights(model.get_weights())
-    return plain
-
-
-def _run(config, data, model, progress, after_epoch, check_interrupt):
-    def training(epoch):
-        return training_batches(
-            data.pixels,
-            data.training,
-            batch_size=config.batch_size,
-            steps=config.steps_per_epoch,
-            epoch=epoch,
-            seed=config.random_state,
-            augmentation=config.augmentation,
-            size=config.small_size if epoch < config.small_epochs else None,
-        )
-
-    validation = validation_batches(
-        data.pixels, data.validation, batch_size=config.batch_size, steps=config.validation_steps
-    )
-    run_epochs(
-        model,
-        progress,
-        epochs=config.epochs,
-        patience=config.early_stopping,
-        training=training,
-        validation=validation,
-        after_epoch=after_epoch,
-        keep=config.kept,
-        check_interrupt=check_interrupt,
-    )
+def _open_board(config: Config) -> Callable[[dict[str, float]], None]:
+    if not config.tensorboard:
+        return lambda row: None
+    return open_board(Path(config.output_models) / "tensorboard" / config.identity)

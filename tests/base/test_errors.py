@@ -2,7 +2,8 @@
 
 import pytest
 
-from malaria.base.errors import UsageError, UserError, printable
+from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from malaria.cli.compare import compare_models
 from malaria.cli.options import parse
 from malaria.data.images import find_images
 from malaria.networks.backend import keras
-from malaria.networks.storage import save_pair
+from malaria.networks.save import save_pair
 
 
 def save(folder, name, labels=("Parasitized", "Uninfected"), seed=0):

@@ -65,7 +65,7 @@ def found(write_cells, tmp_path):
 
 def test_the_table_names_the_file_its_label_and_the_likelier_one(found):
     _, samples, out = found
-    with open(out / "suspects.csv", newline="") as file:
+    with open(out / "label_errors.csv", newline="") as file:
         [row] = csv.DictReader(file)
     assert row == {
         "path": f"Parasitized/{samples[2].path.name}",
@@ -79,7 +79,7 @@ def test_the_table_names_the_file_its_label_and_the_likelier_one(found):
 
 def test_the_page_shows_the_picture_with_both_labels(found):
     _, samples, out = found
-    text = (out / "suspects.html").read_text()
+    text = (out / "label_errors.html").read_text()
     assert samples[2].path.name in text
     assert samples[3].path.name not in text
     assert text.count("data:image/jpeg") == 1
@@ -90,7 +90,7 @@ def test_the_page_shows_the_picture_with_both_labels(found):
 
 def test_the_table_is_what_the_setting_exclude_takes(found):
     folder, samples, out = found
-    assert find_excluded(samples, out / "suspects.csv", folder) == ({samples[2].path}, 1)
+    assert find_excluded(samples, out / "label_errors.csv", folder) == ({samples[2].path}, 1)
 
 
 def test_paths_as_other_tables_write_them_are_taken_too(found, tmp_path):

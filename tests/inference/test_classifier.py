@@ -12,9 +12,9 @@ from malaria.data.images import PixelFormat
 from malaria.inference import classifier as inference
 from malaria.inference.classifier import Classifier, load_classifier
 from malaria.networks.backend import keras
-from malaria.networks.storage import save_pair
+from malaria.networks.save import save_pair
 from malaria.saved import tflite as lite
-from malaria.saved.metadata import KEY, Pair, Passport
+from malaria.saved.metadata import KEY, Pair, Metadata
 
 ENTRIES = {
     "labels": ["sick", "well"],
@@ -40,7 +40,7 @@ def network(outputs=1):
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """Saved networks: ours, and two without a passport, one of them of three labels."""
+    """Saved networks: ours, and two without a metadata, one of them of three labels."""
     folder = tmp_path_factory.mktemp("pairs")
     made = {
         "ours": network(),
@@ -67,32 +67,32 @@ def test_a_saved_network_answers_as_before(pairs):
     assert np.ptp(expected) > 0
 
 
-def test_what_the_passport_says_holds_without_options(pairs):
-    passport = load_classifier(pairs["ours"][0]).passport
-    assert passport.labels == ("sick", "well")
-    assert passport.positive_label == "well"
-    assert passport.pixels == PixelFormat((8, 6))
+def test_what_the_metadata_says_holds_without_options(pairs):
+    metadata = load_classifier(pairs["ours"][0]).metadata
+    assert metadata.labels == ("sick", "well")
+    assert metadata.positive_label == "well"
+    assert metadata.pixels == PixelFormat((8, 6))
 
 
 def test_other_names_for_the_labels_keep_their_places(pairs):
-    passport = load_classifier(pairs["ours"][0], labels=["krank", "gesund"]).passport
-    assert passport.labels == ("krank", "gesund")
-    assert passport.positive_label == "gesund"
+    metadata = load_classifier(pairs["ours"][0], labels=["krank", "gesund"]).metadata
+    assert metadata.labels == ("krank", "gesund")
+    assert metadata.positive_label == "gesund"
 
 
 def test_a_historic_pair_is_read_as_in_its_time(pairs):
-    passport = load_classifier(pairs["historic"][0], labels=["NORMAL", "PNEUMONIA"]).passport
-    assert passport.labels == ("NORMAL", "PNEUMONIA")
-    assert passport.pixels == PixelFormat((8, 6), "BGR", "bicubic")
+    metadata = load_classifier(pairs["historic"][0], labels=["NORMAL", "PNEUMONIA"]).metadata
+    assert metadata.labels == ("NORMAL", "PNEUMONIA")
+    assert metadata.pixels == PixelFormat((8, 6), "BGR", "bicubic")
 
 
 def test_the_size_a_network_has_anyway_may_be_named(pairs):
-    assert load_classifier(pairs["ours"][0], size=[8, 6]).passport.pixels.size == (8, 6)
+    assert load_classifier(pairs["ours"][0], size=[8, 6]).metadata.pixels.size == (8, 6)
 
 
 def test_three_outputs_take_three_names(pairs):
     classifier = load_classifier(pairs["three"][0], labels=["a", "b", "c"])
-    assert classifier.passport.positive_label in classifier.passport.labels
+    assert classifier.metadata.positive_label in classifier.metadata.labels
     assert classifier.predict(PICTURES).shape == (5, 3)
 
 
@@ -119,8 +119,8 @@ def test_what_the_network_cannot_do_is_refused(pairs, name, options, message):
 
 @pytest.mark.parametrize(("threshold", "names"), [(0.5, ["sick", "well"]), (0.9, ["sick", "sick"])])
 def test_decisions_are_names_by_the_threshold_of_the_positive_label(threshold, names):
-    passport = Passport(("sick", "well"), "well", PixelFormat((8, 6)), threshold)
-    classifier = Classifier(passport, network=None)
+    metadata = Metadata(("sick", "well"), "well", PixelFormat((8, 6)), threshold)
+    classifier = Classifier(metadata, network=None)
     assert classifier.decide(np.array([[0.6, 0.4], [0.2, 0.8]])) == names
 
 
@@ -227,7 +227,7 @@ def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error
     assert str(caught.value) == "--engine litert: not installed here; pip install ai-edge-litert"
 
 
-def test_a_passport_of_another_size_than_the_networks_is_refused(copy):
+def test_the_metadata_of_another_size_than_the_networks_is_refused(copy):
     content = json.loads(copy.architecture.read_text(encoding="utf-8"))
     content[KEY]["image_size"] = [6, 8]
     copy.architecture.write_text(json.dumps(content), encoding="utf-8")
@@ -236,12 +236,12 @@ def test_a_passport_of_another_size_than_the_networks_is_refused(copy):
 
 
 def plain(**changes):
-    passport = Passport(("sick", "well"), "well", PixelFormat((8, 6)), 0.5)
-    return Classifier(replace(passport, **changes), network=None)
+    metadata = Metadata(("sick", "well"), "well", PixelFormat((8, 6)), 0.5)
+    return Classifier(replace(metadata, **changes), network=None)
 
 
 def test_cells_between_the_bounds_of_review_have_no_label():
-    classifier = plain().deciding(review=(0.3, 0.8))
+    classifier = plain().with_threshold(review=(0.3, 0.8))
     probabilities = np.array([[1 - well, well] for well in (0.1, 0.3, 0.31, 0.5, 0.79, 0.8, 0.9)])
     assert classifier.decide(probabilities) == ["sick"] * 2 + ["review"] * 3 + ["well"] * 2
     assert classifier.answers == ("sick", "well", "review")
@@ -251,22 +251,22 @@ def test_cells_between_the_bounds_of_review_have_no_label():
 @pytest.mark.parametrize(("threshold", "label"), [(0.0, "well"), (1.0, "sick")])
 def test_at_the_ends_of_the_threshold_all_are_called_alike(threshold, label):
     probabilities = np.array([[1, 0], [0.5, 0.5], [1e-6, 1 - 1e-6]])
-    assert plain().deciding(threshold=threshold).decide(probabilities) == [label] * 3
+    assert plain().with_threshold(threshold=threshold).decide(probabilities) == [label] * 3
 
 
 def test_deciding_otherwise_leaves_the_classifier_as_it_was():
     classifier = plain(threshold=0.4)
-    assert classifier.deciding().passport.threshold == 0.4
-    assert classifier.deciding(threshold=0.7).passport.threshold == 0.7
-    assert classifier.passport.threshold == 0.4
+    assert classifier.with_threshold().metadata.threshold == 0.4
+    assert classifier.with_threshold(threshold=0.7).metadata.threshold == 0.7
+    assert classifier.metadata.threshold == 0.4
 
 
 @pytest.mark.parametrize("options", [{"threshold": 0.5}, {"review": (0.1, 0.2)}])
 def test_thresholds_are_for_two_labels(options):
     classifier = plain(labels=("sick", "well", "dust"))
-    assert classifier.deciding() == classifier
+    assert classifier.with_threshold() == classifier
     with pytest.raises(UsageError, match="are for two labels; this model has more"):
-        classifier.deciding(**options)
+        classifier.with_threshold(**options)
 
 
 def test_the_identity_tells_classifiers_apart_that_answer_otherwise(pairs):
@@ -275,10 +275,10 @@ def test_the_identity_tells_classifiers_apart_that_answer_otherwise(pairs):
     others = [
         load_classifier(pairs["historic"][0]),
         load_classifier(path, labels=["a", "b"]),
-        one.deciding(threshold=0.7),
-        one.deciding(review=(0.4, 0.6)),
-        one.deciding(review=(0.4, 0.7)),
-        replace(one, passport=replace(one.passport, pixels=PixelFormat((8, 6), "BGR"))),
+        one.with_threshold(threshold=0.7),
+        one.with_threshold(review=(0.4, 0.6)),
+        one.with_threshold(review=(0.4, 0.7)),
+        replace(one, metadata=replace(one.metadata, pixels=PixelFormat((8, 6), "BGR"))),
     ]
     identities = {classifier.identity for classifier in [one, *others]}
     assert len(identities) == 1 + len(others)

@@ -13,8 +13,9 @@ from malaria.data.dataset import Sample
 from malaria.data.images import PixelFormat, read_image
 from malaria.data.pixel_store import load_pixels
 from malaria.data.synthetic import write_cells
-from malaria.model import MODELS, build_model
-from malaria.networks.storage import load_model, save_pair
+from malaria.model import NETWORKS, build_model
+from malaria.networks.load import load_model
+from malaria.networks.save import save_pair
 from malaria.saved.metadata import read_architecture
 from malaria.training.batches import validation_batches
 from malaria.training.config import NETWORKS, Augmentation, Config
@@ -61,13 +62,13 @@ def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
 
 
 def test_the_names_a_config_may_give_are_those_of_the_networks():
-    assert tuple(MODELS) == NETWORKS
+    assert tuple(NETWORKS) == NETWORKS
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("label_count", [2, 3])
 def test_every_network_is_saved_and_loads_back_with_the_same_answers(tmp_path, name, label_count):
-    side = MODELS[name].smallest_side + 3
+    side = NETWORKS[name].smallest_side + 3
     model = build_model(name, image_size=(side, side), label_count=label_count)
     pair = save_pair(model, tmp_path, "pair", {})
     loaded = load_model(pair, read_architecture(pair))
@@ -93,14 +94,14 @@ def test_the_readme_tells_the_defaults_that_there_are():
     told = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", readme, re.MULTILINE))
     numbers = (
         *("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing"),
-        *("test_size", "warmup", "random_state", "weight_average", "small_epochs"),
+        *("test_size", "warmup", "random_state", "ema_decay", "progressive_epochs"),
     )
     for key in numbers:
         assert float(told[key]) == getattr(default, key), key
     for key in Augmentation.model_fields:
         value = getattr(default.augmentation, key)
         assert yaml.safe_load(told[key]) == value, key
-    for key in ("keep", "exclude", "early_stopping", "small_size", "train_size"):
+    for key in ("keep", "exclude", "early_stopping", "progressive_size", "train_size"):
         assert told[key] == "null", key
 
 

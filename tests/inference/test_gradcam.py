@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from malaria.base.errors import UserError
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.inference.gradcam import GAP, Explainer, overlay, overlay_path, save_overlay
-from malaria.model import MODELS, build_model
+from malaria.model import NETWORKS, build_model
 from malaria.networks.backend import keras
 
 REPOSITORY = Path(__file__).parents[2]
@@ -203,9 +203,9 @@ def test_the_vgg_is_explained_at_any_size_and_number_of_labels(label_count, size
     assert np.isfinite(heat_maps).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_explained(name):
-    side = max(64, MODELS[name].smallest_side)
+    side = max(64, NETWORKS[name].smallest_side)
     model = build_model(name, image_size=(side, side), label_count=2)
     heat_maps = Explainer(model).heat_maps(RNG.random((2, side, side, 3), np.float32), [0, 1])
     assert heat_maps.shape == (2, side, side)

@@ -9,14 +9,14 @@ from PIL import Image
 from malaria.data.images import PixelFormat
 from malaria.inference.classifier import MOST_WORKERS, Classifier, worker_count
 from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, classify
-from malaria.saved.metadata import Passport
+from malaria.saved.metadata import Metadata
 
 TWO = ("Parasitized", "Uninfected")
 
 
 def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, **pixels):
-    passport = Passport(labels, positive, PixelFormat((6, 4), **pixels), threshold)
-    return Classifier(passport, network)
+    metadata = Metadata(labels, positive, PixelFormat((6, 4), **pixels), threshold)
+    return Classifier(metadata, network)
 
 
 def red(images):
@@ -96,7 +96,7 @@ def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
     assert BATCH_SIZE * READ_AHEAD * MOST_WORKERS < 100
 
 
-def test_pixels_are_scaled_and_ordered_as_the_passport_says(write_reds):
+def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
     seen = []
 
     def network(images):
@@ -120,7 +120,7 @@ def test_pixels_are_scaled_and_ordered_as_the_passport_says(write_reds):
         ("Uninfected", 0.81, "Parasitized"),
     ],
 )
-def test_the_passports_threshold_decides(write_reds, positive, threshold, label):
+def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label):
     paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
     decider = classifier(red, positive=positive, threshold=threshold)
     [prediction] = classify(paths, decider)
@@ -151,7 +151,7 @@ def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
 
 def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_label(write_reds):
     paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
-    doubting = classifier(red).deciding(review=(0.4, 0.6))
+    doubting = classifier(red).with_threshold(review=(0.4, 0.6))
     predictions = list(classify(paths, doubting))
     assert [prediction.label for prediction in predictions] == [
         *("Parasitized", "Parasitized", "review"),

@@ -10,7 +10,7 @@ import pytest
 from malaria.cli.options import PRETRAINED
 from malaria.data.images import find_images
 from malaria.data.synthetic import LABELS, write_cells
-from malaria.inference.classifier import load_classifier
+from malaria.inference.load import load_classifier
 from malaria.inference.predict import classify
 from malaria.saved.metadata import find_pair, read_architecture, sha256_of
 from malaria.saved.tflite import digest_pair, find_sealed
@@ -69,7 +69,7 @@ def test_they_were_judged_on_patients_they_never_saw(name):
     assert details["config"]["model"] == name
 
 
-def test_a_passport_tells_nothing_of_the_machine_it_was_made_on():
+def test_the_metadata_tells_nothing_of_the_machine_it_was_made_on():
     for name in NAMES:
         text = json.dumps(json.loads((FOLDER / f"{name}.json").read_text())["malaria"]["config"])
         assert not re.search(r'": "/', text)

@@ -7,7 +7,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.tta import VIEWS, average, turn
-from malaria.saved.metadata import Passport, _parse
+from malaria.saved.metadata import Metadata, _parse
 
 LABELS = ("Parasitized", "Uninfected")
 # Every corner is unlike, so no two views of it are alike.
@@ -15,8 +15,8 @@ IMAGES = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
 
 
 def classifier(network, size=(3, 3), tta=False):
-    passport = Passport(LABELS, "Parasitized", PixelFormat(size, scale=1.0), tta=tta)
-    return Classifier(passport, network)
+    metadata = Metadata(LABELS, "Parasitized", PixelFormat(size, scale=1.0), tta=tta)
+    return Classifier(metadata, network)
 
 
 def corner(images):
@@ -47,25 +47,25 @@ def test_answers_are_averaged_as_floats_of_four_bytes():
 
 def test_with_tta_the_answer_is_the_mean_of_those_to_all_views():
     corners = IMAGES[:, [0, 0, 2, 2], [0, 2, 0, 2], 0].mean(axis=1) / 100
-    sure = classifier(corner).deciding(tta=True)
+    sure = classifier(corner).with_threshold(tta=True)
     np.testing.assert_allclose(sure.predict(IMAGES)[:, 1], corners, rtol=1e-6)
 
 
-def test_without_an_option_tta_is_as_the_passport_says():
+def test_without_an_option_tta_is_as_the_metadata_says():
     plain, sure = classifier(corner), classifier(corner, tta=True)
     once, eight = plain.predict(IMAGES), sure.predict(IMAGES)
     assert not np.allclose(once, eight)
-    np.testing.assert_array_equal(sure.deciding().predict(IMAGES), eight)
-    np.testing.assert_array_equal(sure.deciding(tta=False).predict(IMAGES), once)
+    np.testing.assert_array_equal(sure.with_threshold().predict(IMAGES), eight)
+    np.testing.assert_array_equal(sure.with_threshold(tta=False).predict(IMAGES), once)
 
 
 def test_tta_is_refused_for_images_that_are_not_square():
     with pytest.raises(UsageError, match="square images, not 3 x 4"):
-        classifier(corner, size=(3, 4)).deciding(tta=True)
+        classifier(corner, size=(3, 4)).with_threshold(tta=True)
 
 
 @pytest.mark.parametrize(("size", "tta"), [([9, 9], "yes"), ([9, 9], 1), ([9, 8], True)])
-def test_a_passport_with_an_impossible_tta_is_refused(size, tta):
+def test_the_metadata_with_an_impossible_tta_is_refused(size, tta):
     entries = {
         "labels": list(LABELS),
         "positive_label": "Parasitized",

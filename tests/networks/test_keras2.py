@@ -10,7 +10,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.networks import keras2
 from malaria.networks.backend import keras, tf
-from malaria.networks.storage import load_model
+from malaria.networks.load import load_model
 from malaria.saved.metadata import find_pair, read_architecture
 
 GOLDEN = Path(__file__).parent / "keras2"

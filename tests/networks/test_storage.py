@@ -13,8 +13,9 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
-from malaria.networks.storage import load_model, save_pair
-from malaria.saved.metadata import KEY, Pair, find_pair, read_architecture, read_passport, sha256_of
+from malaria.networks.load import load_model
+from malaria.networks.save import save_pair
+from malaria.saved.metadata import KEY, Pair, find_pair, read_architecture, read_metadata, sha256_of
 from malaria.training.devices import computing_in
 
 GOLDEN = Path(__file__).parent / "keras2"
@@ -66,9 +67,9 @@ def predict(model):
 
 
 def load(pair):
-    """As the program does: the .json, its passport, then the network."""
+    """As the program does: the .json, its metadata, then the network."""
     architecture = read_architecture(pair)
-    read_passport(pair, architecture)
+    read_metadata(pair, architecture)
     return load_model(pair, architecture)
 
 
@@ -116,7 +117,7 @@ def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capf
     assert caplog.messages == []
 
 
-def test_the_json_holds_keras_own_keys_the_passport_and_the_checksum(saved):
+def test_the_json_holds_keras_own_keys_the_metadata_and_the_checksum(saved):
     architecture = read_architecture(saved)
     recorded = sha256_of(saved.weights)
     assert architecture.pop(KEY) == {**ENTRIES, "weights_sha256": recorded}
@@ -346,7 +347,7 @@ def test_a_damaged_h5_is_refused_in_one_line(pair, damage, message):
     damage(pair.weights)
     refuse(pair, architecture, message)
     with pytest.raises(UserError, match=r"model.h5 does not belong to model.json, or is damaged"):
-        read_passport(pair, architecture)
+        read_metadata(pair, architecture)
 
 
 KERNEL = "model_weights/dense/small/dense/kernel"

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UserError
-from malaria.inference.predict import Prediction
+from malaria.inference.prediction import Prediction
 from malaria.outputs import html_report as page_module
 from malaria.outputs.html_report import Page, histogram, polyline, relative_link, thumbnail
 

@@ -13,16 +13,17 @@ from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import classify
 from malaria.outputs.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
-from malaria.saved.metadata import Pair, Passport
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair
 
 LABELS = ("Parasitized", "Uninfected")
 
 
 def make_classifier(**changes):
     """P(Uninfected) is the red of the first pixel."""
-    passport = Passport(LABELS, "Parasitized", PixelFormat((9, 7)))
+    metadata = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)))
     pair = Pair(*(Path(f"models/a{suffix}") for suffix in (".h5", ".json", ".tflite")))
-    return Classifier(passport, lambda images: images[:, :1, 0, 0], pair, **changes)
+    return Classifier(metadata, lambda images: images[:, :1, 0, 0], pair, **changes)
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_what_was_looked_at_is_written_for_each_readable_picture(folder, tmp_pat
 
     plain = make_classifier()
     explanations = Explanations(
-        tmp_path / "looked", folder, WithKeras(plain.passport, plain.network)
+        tmp_path / "looked", folder, WithKeras(plain.metadata, plain.network)
     )
     predictions = predict(folder)
     assert list(explanations.explain(predictions)) == predictions

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from malaria.inference.classifier import REVIEW
-from malaria.inference.predict import Prediction
+from malaria.inference.prediction import Prediction
 from malaria.outputs.terminal import LISTED_GROUPS, Summary, Table, format_prediction, wants_colour
 
 LABELS = ("Parasitized", "Uninfected")

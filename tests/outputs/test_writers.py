@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.inference.predict import Prediction
+from malaria.inference.prediction import Prediction
 from malaria.outputs.writers import FLUSH_EVERY, Journal
 
 LABELS = ("Parasitized", "=Uninfected")

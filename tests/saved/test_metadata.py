@@ -1,4 +1,4 @@
-"""Tests of malaria/passport.py."""
+"""Tests of malaria/metadata.py."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from malaria.saved.metadata import (
     find_pair,
     network_size,
     read_architecture,
-    read_passport,
+    read_metadata,
     sha256_of,
 )
 
@@ -35,7 +35,7 @@ def make_pair(folder, name, content="{}"):
     return folder / f"{name}.json"
 
 
-def with_passport(folder, **changes):
+def with_metadata(folder, **changes):
     """(pair, architecture) with ENTRIES and `changes`; an entry that is None is left out."""
     pair = find_pair(make_pair(folder, "model"))
     entries = {**ENTRIES, "weights_sha256": sha256_of(pair.weights), **changes}
@@ -114,11 +114,11 @@ def test_a_json_that_is_no_architecture_is_refused_in_one_line(tmp_path, content
 
 def test_a_historic_pair_is_read_as_the_original_read_pictures():
     pair = find_pair(GOLDEN / "form_2018.h5")
-    passport = read_passport(pair, read_architecture(pair))
-    assert passport.labels == ("Parasitized", "Uninfected")
-    assert passport.positive_label == "Parasitized"
-    assert passport.pixels == PixelFormat((20, 20), "BGR", "bicubic", 1 / 255)
-    assert (passport.threshold, passport.details) == (0.5, {})
+    metadata = read_metadata(pair, read_architecture(pair))
+    assert metadata.labels == ("Parasitized", "Uninfected")
+    assert metadata.positive_label == "Parasitized"
+    assert metadata.pixels == PixelFormat((20, 20), "BGR", "bicubic", 1 / 255)
+    assert (metadata.threshold, metadata.details) == (0.5, {})
 
 
 @pytest.mark.parametrize("sides", [None, [None, None], [10**9, 20], [float("inf"), 20], ["a", 2]])
@@ -126,17 +126,17 @@ def test_a_historic_network_that_says_no_possible_size_gets_the_originals(sides)
     shape = sides and [None, *sides, 3]
     architecture = {"config": [{"config": {"batch_input_shape": shape}}]}
     assert network_size(architecture) is None
-    assert read_passport(None, architecture).pixels.size == (141, 141)
+    assert read_metadata(None, architecture).pixels.size == (141, 141)
 
 
-def test_a_passport_is_read_whole(tmp_path):
-    pair, architecture = with_passport(tmp_path, validation={"accuracy": 0.9})
-    passport = read_passport(pair, architecture)
-    assert passport.labels == ("NORMAL", "PNEUMONIA")
-    assert passport.positive_label == "PNEUMONIA"
-    assert passport.pixels == PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
-    assert passport.threshold == 0.25
-    assert passport.details["validation"] == {"accuracy": 0.9}
+def test_the_metadata_is_read_whole(tmp_path):
+    pair, architecture = with_metadata(tmp_path, validation={"accuracy": 0.9})
+    metadata = read_metadata(pair, architecture)
+    assert metadata.labels == ("NORMAL", "PNEUMONIA")
+    assert metadata.positive_label == "PNEUMONIA"
+    assert metadata.pixels == PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
+    assert metadata.threshold == 0.25
+    assert metadata.details["validation"] == {"accuracy": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -162,25 +162,25 @@ def test_a_passport_is_read_whole(tmp_path):
         ({"threshold": 1.5}, "threshold 1.5"),
     ],
 )
-def test_an_impossible_passport_is_refused_in_one_line(tmp_path, changes, message):
-    pair, architecture = with_passport(tmp_path, **changes)
+def test_an_impossible_metadata_is_refused_in_one_line(tmp_path, changes, message):
+    pair, architecture = with_metadata(tmp_path, **changes)
     with pytest.raises(UserError, match=message) as caught:
-        read_passport(pair, architecture)
+        read_metadata(pair, architecture)
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
 
 
-def test_a_passport_that_is_no_object_is_refused(tmp_path):
-    pair, _ = with_passport(tmp_path)
+def test_the_metadata_that_is_no_object_is_refused(tmp_path):
+    pair, _ = with_metadata(tmp_path)
     with pytest.raises(UserError, match="is damaged"):
-        read_passport(pair, {KEY: []})
+        read_metadata(pair, {KEY: []})
 
 
 @pytest.mark.parametrize("recorded", ["0" * 64, "\x1b[2J\n", None, 7])
 def test_weights_of_another_checksum_are_refused_in_one_line(tmp_path, recorded):
-    pair, architecture = with_passport(tmp_path, weights_sha256=recorded)
+    pair, architecture = with_metadata(tmp_path, weights_sha256=recorded)
     with pytest.raises(UserError, match=r"model.h5 does not belong to model.json") as caught:
-        read_passport(pair, architecture)
+        read_metadata(pair, architecture)
     assert str(caught.value).isprintable()
 
 

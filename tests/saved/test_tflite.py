@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.model import MODELS, build_model
+from malaria.model import NETWORKS, build_model
 from malaria.networks.backend import keras
-from malaria.networks.storage import to_tflite
+from malaria.networks.export import to_tflite
 from malaria.saved.metadata import KEY, Pair
 from malaria.saved.tflite import (
     SEAL_BYTES,
@@ -30,7 +30,7 @@ CONTENT = bytes(range(256)) * 10
 def pair(tmp_path, monkeypatch):
     """The names of a pair; what cannot be kept beside it would go to tmp_path/cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Pair(*(tmp_path / "models" / f"a{suffix}" for suffix in (".h5", ".json", ".tflite")))
+    return Pair.at(tmp_path / "models", "a")
 
 
 def test_what_was_written_for_a_pair_is_found(pair):
@@ -57,7 +57,7 @@ def test_another_pairs_network_is_not_used(pair, weights, architecture):
     assert find_sealed(pair, DIGEST) is None
 
 
-def test_the_passport_and_the_order_of_the_keys_do_not_count():
+def test_the_metadata_and_the_order_of_the_keys_do_not_count():
     architecture = {"config": {"layers": []}, KEY: {"threshold": 0.3}, "class_name": "Sequential"}
     assert digest_pair("ab" * 32, architecture) == DIGEST
 
@@ -138,10 +138,10 @@ def test_a_digest_is_of_the_network_and_the_weights_alone():
 
 
 @pytest.mark.parametrize("label_count", [2, 3])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_both_engines_give_one_answer_for_batches_of_any_size(tmp_path, capfd, name, label_count):
     keras.utils.set_random_seed(1)
-    side = MODELS[name].smallest_side
+    side = NETWORKS[name].smallest_side
     size = (side + 5, side + 2)
     model = build_model(name, image_size=size, label_count=label_count)
     write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)

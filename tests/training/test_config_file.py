@@ -62,7 +62,7 @@ def test_the_originals_numbers_are_in_its_config():
     assert (config.batch_size, config.epochs, config.train_size) == (200, 35, 6000)
     assert (config.steps_per_epoch, config.validation_steps) == (60, 15)
     assert (config.learning_rate, config.schedule) == (1e-4, "constant")
-    assert (config.weight_decay, config.label_smoothing, config.weight_average) == (0, 0, 0)
+    assert (config.weight_decay, config.label_smoothing, config.ema_decay) == (0, 0, 0)
     assert config.augmentation == Augmentation(flips=True, rotation=45, shear=0.033, zoom=0.033)
 
 
@@ -317,15 +317,15 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
     [
         ("tta: true\nimage_size: [50, 60]\naugmentation: {}\n",
          "tta: quarter turns need a square image_size; received [50, 60]"),
-        ("model: compact\nsmall_epochs: 2\n", "expected small_epochs and small_size together"),
+        ("model: compact\nsmall_epochs: 2\n", "expected progressive_epochs and progressive_size together"),
         ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
-        ("small_epochs: 1\nsmall_size: [48, 48]\n",
-         "small_epochs: expected model compact or xresnet34, which take any size; received vgg"),
-        ("model: compact\nsmall_size: [48, 48]\n", "small_epochs and small_size together"),
+        ("progressive_epochs: 1\nsmall_size: [48, 48]\n",
+         "progressive_epochs: expected model compact or xresnet34, which take any size; received vgg"),
+        ("model: compact\nsmall_size: [48, 48]\n", "progressive_epochs and progressive_size together"),
         ("model: compact\nsmall_epochs: 1\nsmall_size: [48, 32]\n",
-         "small_size: quarter_turns need a square; received [48, 32]"),
+         "progressive_size: quarter_turns need a square; received [48, 32]"),
         ("model: compact\nsmall_epochs: 1\nsmall_size: [8, 8]\n",
-         "small_size: expected at least 16; received [8, 8]"),
+         "progressive_size: expected at least 16; received [8, 8]"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_told(problems, text, problem):
@@ -375,7 +375,7 @@ IN_IDENTITY = {
     "validation_steps": 9, "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.1,
     "early_stopping": 2, "augmentation": {"zoom": 0.1}, "mixed_precision": True,
     "deterministic": True, "threshold": "youden", "exclude": "a.csv", "weight_decay": 0.02,
-    "label_smoothing": 0.2, "weight_average": 0.9, "small_epochs": 1, "small_size": [48, 48],
+    "label_smoothing": 0.2, "ema_decay": 0.9, "progressive_epochs": 1, "progressive_size": [48, 48],
     "keep": "last", "tta": True,
 }  # fmt: skip
 

@@ -84,7 +84,7 @@ def test_every_file_is_there_and_nothing_unfinished(finished):
     }
     assert names == pairs | {
         *("folds.csv", "out_of_fold.csv", "metrics.json", "evaluation.txt", "images.txt"),
-        *("suspects.csv", "suspects.html"),
+        *("label_errors.csv", "label_errors.html"),
         *("roc.svg", "reliability.svg", "confusion_matrix.svg"),
     }
 

@@ -47,7 +47,7 @@ def test_the_average_of_the_weights_is_kept_and_training_goes_on_from_the_weight
     data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(8)
 
     def run(epochs, average):
-        model, progress = compiled(weight_average=average), Progress()
+        model, progress = compiled(ema_decay=average), Progress()
         unaveraged = []
         run_epochs(
             model,

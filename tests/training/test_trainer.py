@@ -20,8 +20,8 @@ from malaria.data.loading import load_data
 from malaria.data.synthetic import write_cells
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.networks.storage import load_model
-from malaria.saved.metadata import find_pair, read_architecture, read_passport, sha256_of
+from malaria.networks.load import load_model
+from malaria.saved.metadata import find_pair, read_architecture, read_metadata, sha256_of
 from malaria.training.checkpoint import Progress
 from malaria.training.config import Augmentation, Config
 from malaria.training.dry_run import check
@@ -94,15 +94,15 @@ def test_what_was_trained_in_bfloat16_is_judged_and_saved_in_float32(cells, tmp_
     assert "bfloat16" not in json.dumps(layers)
 
 
-def test_the_passport_says_all_that_classifying_needs(finished):
+def test_the_metadata_says_all_that_classifying_needs(finished):
     config, outcome = finished
     architecture = read_architecture(outcome.pair)
-    passport = read_passport(outcome.pair, architecture)
-    assert passport.labels == config.labels
-    assert passport.positive_label == "Parasitized"
-    assert passport.pixels.size == (48, 48)
-    assert (passport.pixels.colour, passport.pixels.resampling) == ("RGB", "bilinear")
-    details = passport.details
+    metadata = read_metadata(outcome.pair, architecture)
+    assert metadata.labels == config.labels
+    assert metadata.positive_label == "Parasitized"
+    assert metadata.pixels.size == (48, 48)
+    assert (metadata.pixels.colour, metadata.pixels.resampling) == ("RGB", "bilinear")
+    details = metadata.details
     assert details["weights_sha256"] == sha256_of(outcome.pair.weights)
     assert details["config"]["random_state"] == 42
     assert details["split"]["by"] == "patient"
@@ -170,7 +170,7 @@ def test_three_labels_end_in_a_softmax_and_are_evaluated(tmp_path):
     outcome = train(config)
     assert np.shape(outcome.evaluation.confusion) == (3, 3)
     assert outcome.evaluation.sensitivity is None
-    assert read_passport(outcome.pair, read_architecture(outcome.pair)).labels == labels
+    assert read_metadata(outcome.pair, read_architecture(outcome.pair)).labels == labels
 
 
 def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):

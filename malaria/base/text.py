@@ -1,0 +1,38 @@
+"""text: make strangers' text safe to print, cut it short, and sort names as people count."""
+
+import re
+import unicodedata
+
+
+def printable(text: object) -> str:
+    """`text` with control characters, which could move a cursor or break a line, as `\\x1b`.
+
+    Names of files come from strangers; bytes that are no UTF-8 are escaped too.
+    """
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else character
+        for character in str(text)
+    )
+
+
+def shorten(text: object, length: int, *, from_end: bool = False) -> str:
+    """`text`, printable, in at most `length` characters; `...` stands for what was cut off.
+
+    from_end: cut at the beginning instead, as suits a path, whose end says more.
+    """
+    shown = printable(text)
+    if len(shown) <= length:
+        return shown
+    return f"...{shown[3 - length :]}" if from_end else f"{shown[: length - 3]}..."
+
+
+def quote(text: object) -> str:
+    """A stranger's `text` for a message: in quotes, on one line, at most 80 characters."""
+    return f"'{shorten(text, 80)}'"
+
+
+def natural_key(name: str) -> str:
+    """A key to sort names by, with 2 before 10 and C2 before C10."""
+    return re.sub(r"\d+", lambda digits: digits.group().zfill(20), name)

@@ -1,0 +1,25 @@
+"""draw: the command that draws cells for a first try."""
+
+from collections.abc import Sequence
+
+from malaria.base.text import printable
+from malaria.cli.command import Parser, add_common
+from malaria.data.synthetic import write_cells
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Draw cells as the command line says, and tell how many."""
+    parser = Parser(
+        prog="python -m malaria draw",
+        description="Draw blood cells into DIR/Parasitized and DIR/Uninfected.",
+        epilog="example: python -m malaria draw --out drawn --count 200",
+    )
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
+    parser.add_argument("--count", metavar="N", type=int, required=True, help="cells per label")
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="default %(default)s")
+    parser.add_argument("--patients", metavar="P", type=int, default=12, help="default %(default)s")
+    add_common(parser)
+    options = parser.parse_args(arguments)
+    paths = write_cells(options.out, options.count, seed=options.seed, patients=options.patients)
+    patients = min(options.count, options.patients)
+    print(f"wrote {len(paths)} cells (patients: {patients}) into {printable(options.out)}")

@@ -1,0 +1,61 @@
+"""main: the commands of the installed package: `python -m malaria`, malaria-train and so on."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from malaria import __version__
+from malaria.base.errors import UsageError
+from malaria.base.text import quote
+from malaria.cli.command import run_script
+
+COMMANDS = {
+    "train": "train a network on a folder of labelled pictures",
+    "classify": "classify one picture or a folder with a trained model",
+    "draw": "draw blood cells for a first try",
+}
+# Where the command's function `main` is, if not in the module of the same name.
+MODULES = {"classify": "run"}
+
+
+def main(arguments: Sequence[str]) -> int | None:
+    """Run the command that the first argument names."""
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(f"malaria {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(
+            f"expected one of {', '.join(COMMANDS)}; received {quote(name)}; see python -m malaria "
+            "--help"
+        )
+    command = import_module(f"malaria.cli.{MODULES.get(name, name)}")
+    status: int | None = command.main(rest)
+    return status
+
+
+def train() -> None:
+    """The command malaria-train."""
+    sys.exit(run_script(main, ["train", *sys.argv[1:]]))
+
+
+def classify() -> None:
+    """The command malaria-classify."""
+    sys.exit(run_script(main, ["classify", *sys.argv[1:]]))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {meaning}" for name, meaning in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: python -m malaria COMMAND ...",
+            "",
+            *lines,
+            "",
+            "python -m malaria COMMAND --help explains a command; --version tells the version.",
+        ]
+    )

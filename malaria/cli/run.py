@@ -1,0 +1,115 @@
+"""run: classify one picture, or all pictures of a folder, with a trained model."""
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.cli.choose import choose_outputs, open_labelled, open_overlays, open_writer
+from malaria.cli.compare import compare_models
+from malaria.cli.options import Options, parse
+from malaria.data.dataset import make_grouper
+from malaria.data.folders import KINDS, find_images
+from malaria.inference.classifier import Classifier
+from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.inference.predict import Rate, annotate, predict
+from malaria.inference.prediction import Prediction
+from malaria.outputs.output import Output
+from malaria.outputs.summary import Summary
+from malaria.outputs.writer import Writer
+
+# From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
+MANY = 2000
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Classify as the command line says; return 0, or 1 if a picture could not be read."""
+    options = parse(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    paths = list_images(options.image, options.slice)
+    if len(options.model) > 1:
+        return compare_models(options, list(paths))
+    first = list(islice(paths, MANY))
+    classifier = load_classifier(
+        options.model[0],
+        engine=options.engine,
+        many=len(first) == MANY,
+        labels=options.labels,
+        size=options.resize,
+    ).with_threshold(options.threshold, review=options.review, tta=options.tta)
+    unreadable = classify(options, classifier, chain(first, paths))
+    prepare_next_start(classifier)
+    return 1 if unreadable else 0
+
+
+def list_images(image: Path, interval: tuple[int, int] | None) -> Iterator[Path]:
+    """An iterator over what --image names. Raises UserError at once if there is nothing."""
+    if not image.exists():
+        raise UserError(f"--image: no file or folder {printable(image)}")
+    if not image.is_dir():
+        return iter([image])
+    paths = find_images(image)
+    first = next(paths, None)
+    if first is None:
+        raise UserError(f"--image: no pictures in {printable(image)}: expected {KINDS}")
+    paths = chain([first], paths)
+    if interval is None:
+        return paths
+    chosen = islice(paths, *interval)
+    first = next(chosen, None)
+    if first is None:
+        raise UserError(f"--slice: there are fewer than {interval[0] + 1} pictures")
+    return chain([first], chosen)
+
+
+def classify(options: Options, classifier: Classifier, paths: Iterable[Path]) -> int:
+    """Give each prediction to all that was asked for; return how many pictures were unreadable."""
+    labelled = open_labelled(options, classifier)
+    overlays = open_overlays(options, classifier)
+    writer = open_writer(options, classifier)
+    rate = Rate()
+    summary = Summary(classifier, rate, counts_only=options.count_only)
+    outputs = [*choose_outputs(options, classifier, labelled), summary]
+    if writer:
+        outputs.append(writer)
+    try:
+        predictions = annotate(
+            predict_all(paths, classifier, writer, rate),
+            group_of=make_grouper(options.group_by),
+            label_of=labelled.label_of if labelled else lambda path: None,
+        )
+        give(overlays.explain(predictions) if overlays else predictions, outputs)
+    finally:
+        for output in outputs:
+            output.close()
+    return summary.unreadable
+
+
+def predict_all(
+    paths: Iterable[Path], classifier: Classifier, writer: Writer | None, rate: Rate
+) -> Iterator[Prediction]:
+    """The predictions of an interrupted run, if it is resumed, then the new ones."""
+    if writer and writer.known:
+        paths = (path for path in paths if str(path) not in writer.known)
+        yield from writer.earlier()
+    yield from rate.measure(predict(tqdm(paths, unit=" images", disable=no_bar()), classifier))
+
+
+def no_bar() -> bool | None:
+    """What tqdm's `disable` wants: rows on the same terminal would break the bar."""
+    return True if sys.stdout.isatty() else None
+
+
+def give(predictions: Iterable[Prediction], outputs: Sequence[Output]) -> None:
+    """Add every prediction to every output, then finish them all."""
+    for prediction in predictions:
+        for output in outputs:
+            output.add(prediction)
+    for output in outputs:
+        output.finish()

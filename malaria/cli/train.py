@@ -1,0 +1,99 @@
+"""train: train a network on a folder of labelled pictures, as config.yaml says, and save it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from malaria.base.text import printable
+from malaria.cli import values
+from malaria.cli.command import Parser, add_common, name_program
+from malaria.training.config import Config
+from malaria.training.config_check import data_problems
+from malaria.training.config_file import read_config
+from malaria.training.config_reference import config_yaml, setting_names
+
+DESCRIPTION = "Train a network on a folder of labelled pictures, as config.yaml says, and save it."
+EXAMPLES = f"""examples:
+  python train.py --config=config.yaml
+  python train.py --config=config.yaml --check
+  python train.py --config=configs/original.yaml --set epochs=3 --set augmentation.rotation=10
+  python train.py --config=configs/compact.yaml --folds=5
+  python train.py --config=config.yaml --resume        after Ctrl-C or a crash
+  python train.py --print_config > my.yaml             every setting with its meaning
+
+settings for --set, which --print_config explains:
+{setting_names()}
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line of train.py asks for; each field is the option of that name."""
+
+    config: str
+    set: list[str]
+    check: bool
+    resume: bool
+    folds: int
+    print_config: bool
+    debug: bool
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train, or only check, as the command line says; print what came of it."""
+    options = parse(arguments)
+    if options.print_config:
+        print(config_yaml(), end="")
+        return
+    config = read_config(options.config, options.set, find_problems=data_problems)
+    # TensorFlow takes seconds to import; a mistake in the settings is told without it.
+    if options.check:
+        _check(config, options.folds)
+    elif options.folds > 1:
+        _cross_validate(config, options.folds, resume=options.resume)
+    else:
+        _train(config, resume=options.resume)
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """The Options of a command line. Raises UsageError."""
+    return Options(**vars(make_parser().parse_args(arguments)))
+
+
+def make_parser() -> Parser:
+    """The parser of train.py."""
+    parser = Parser(description=DESCRIPTION, **name_program("train.py", EXAMPLES))
+    add = parser.add_argument
+    add("--config", default="config.yaml", help="settings, YAML (default: %(default)s)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
+    add("--check", action="store_true", help="say what would be trained; train nothing")
+    add("--resume", action="store_true", help="go on with an interrupted run of these settings")
+    folds_help = "cross-validate: K networks, each judged on patients (or images) it never saw"
+    add("--folds", type=values.folds, default=1, metavar="K", help=folds_help)
+    print_help = "print every setting with its default and its meaning, and do nothing else"
+    add("--print_config", action="store_true", help=print_help)
+    add_common(parser)
+    return parser
+
+
+def _check(config: Config, folds: int) -> None:
+    from malaria.training.dry_run import dry_run
+
+    for line in dry_run(config, folds=folds):
+        print(line, flush=True)
+
+
+def _cross_validate(config: Config, folds: int, *, resume: bool) -> None:
+    from malaria.training.cross_validation import cross_validate
+
+    found = cross_validate(config, folds, resume=resume)
+    print(found.text, f"\nall metrics and networks: {printable(found.folder)}/", sep="\n")
+
+
+def _train(config: Config, *, resume: bool) -> None:
+    from malaria.evaluation.format import describe
+    from malaria.training.trainer import train
+
+    result = train(config, resume=resume)
+    assert result.model is not None, "a finished training has saved its model"
+    print(describe(result), f"\nmodel: {printable(result.model)}", sep="\n")
+    print(f"metrics: {printable(result.model.with_suffix(''))}/")

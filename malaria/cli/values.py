@@ -1,0 +1,106 @@
+"""values: what an option's text means; each function here is the `type` of an option.
+
+They raise ArgumentTypeError, which says what was expected and what was received.
+"""
+
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from malaria.data.dataset import FOLDER, PATIENT
+from malaria.data.images import MAX_SIDE
+
+Number = TypeVar("Number", int, float)
+DEFAULT_PLOT = "predictions.png"
+
+
+def interval(text: str) -> tuple[int, int]:
+    """A,B -> (A, B), with 0 <= A < B."""
+    first, last = _two(text, "two numbers A,B", int)
+    if not 0 <= first < last:
+        raise ArgumentTypeError(f"expected A,B with 0 <= A < B; received {text}")
+    return first, last
+
+
+def size(text: str) -> tuple[int, int]:
+    """H,W -> (height, width), pixels."""
+    height, width = _two(text, "height,width in pixels", int)
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise ArgumentTypeError(f"expected height,width from 1 to {MAX_SIDE}; received {text}")
+    return height, width
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"expected a number from 0 to 1; received {text}")
+    return value
+
+
+def two_probabilities(text: str) -> tuple[float, float]:
+    """LOW,HIGH -> (LOW, HIGH), with 0 <= LOW < HIGH <= 1."""
+    low, high = _two(text, "two numbers LOW,HIGH", float)
+    if not 0 <= low < high <= 1:
+        raise ArgumentTypeError(f"expected 0 <= LOW < HIGH <= 1; received {text}")
+    return low, high
+
+
+def names(text: str) -> list[str]:
+    """A,B,... -> two or more labels that differ."""
+    labels = [part.strip() for part in text.split(",")]
+    if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:
+        raise ArgumentTypeError(f"expected two or more unlike names, A,B; received {text}")
+    return labels
+
+
+def folds(text: str) -> int:
+    """The number of parts of a cross-validation, 2 to 100."""
+    if not text.isascii() or not text.isdigit() or not 2 <= int(text) <= 100:
+        raise ArgumentTypeError(f"expected a number from 2 to 100; received {text}")
+    return int(text)
+
+
+def ending(*suffixes: str) -> Callable[[str], Path]:
+    """The type of a path that ends, in any case, in one of the suffixes."""
+
+    def path(text: str) -> Path:
+        if Path(text).suffix.lower() not in suffixes:
+            expected = " or ".join(suffixes)
+            raise ArgumentTypeError(f"expected a name ending in {expected}; received {text}")
+        return Path(text)
+
+    return path
+
+
+def plot(text: str) -> Path | None:
+    """A .png; true means DEFAULT_PLOT, false none."""
+    # The first original took a word here, and any word meant yes.
+    if text.lower() in ("true", "false"):
+        return Path(DEFAULT_PLOT) if text.lower() == "true" else None
+    return ending(".png")(text)
+
+
+def grouping(text: str) -> str | re.Pattern[str]:
+    """PATIENT, FOLDER, or a regular expression."""
+    if text in (PATIENT, FOLDER):
+        return text
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(
+            f"expected a regular expression: {error}; received {text}"
+        ) from None
+
+
+def _two(text: str, expected: str, kind: Callable[[str], Number]) -> tuple[Number, Number]:
+    try:
+        first, last = (kind(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"expected {expected}; received {text}") from None
+    return first, last

@@ -1,0 +1,57 @@
+"""exclusion: which images a list of files leaves out of training."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from malaria.base.errors import UserError
+from malaria.base.files import plain_cell
+from malaria.base.text import shorten
+from malaria.data.dataset import Sample
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """The images that are never trained on. listing: the file that names them; listed: how many."""
+
+    paths: frozenset[Path] = frozenset()
+    listing: str | None = None
+    listed: int = 0
+
+
+def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path | str) -> Exclusion:
+    """The samples that a .csv with a column `path` names; None names none.
+
+    Paths are relative to `folder`, the one of the labels' folders, or to where we are. Raises
+    UserError if the listing cannot be read, or names none of the samples.
+    """
+    if listing is None:
+        return Exclusion()
+    listed = _read_paths(Path(listing))
+    known = {}
+    for sample in samples:
+        known[os.path.relpath(sample.path, folder)] = sample.path
+        known[os.path.abspath(sample.path)] = sample.path
+    found = {known.get(os.path.normpath(text), known.get(os.path.abspath(text))) for text in listed}
+    paths = frozenset(path for path in found if path is not None)
+    if listed and not paths:
+        raise UserError(
+            f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "
+            f"paths like {os.path.relpath(samples[0].path, folder)}; "
+            f"received {shorten(listed[0], 200)}"
+        )
+    return Exclusion(paths, listing, len(listed))
+
+
+def _read_paths(listing: Path) -> list[str]:
+    try:
+        with open(listing, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            if "path" not in (rows.fieldnames or ()):
+                raise UserError(f"exclude: expected a column 'path' in the first line of {listing}")
+            return [plain_cell(row["path"]) for row in rows if row["path"]]
+    except (OSError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"exclude: cannot read {listing}: {reason}") from None

@@ -1,0 +1,105 @@
+"""labelled_images: what a run learns from and is judged by: pictures, labels and two sides."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.data.dataset import Sample, count_samples
+from malaria.data.exclusion import Exclusion
+from malaria.data.pixel_store import Pixels
+
+# So many unreadable files are named; the rest are counted.
+NAMED = 10
+
+
+def _no_indices() -> np.ndarray:
+    return np.array([], np.int64)
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Pictures with labels, and which of them are on the training and on the validation side.
+
+    pixels: of all readable pictures. unreadable: {path: reason} of the others. exclusion: what is
+    left out of training. training, validation: indices into pixels.samples; none before `sides`.
+    """
+
+    pixels: Pixels
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    training: np.ndarray = field(default_factory=_no_indices)
+    validation: np.ndarray = field(default_factory=_no_indices)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The sample of each picture, in the order of the indices."""
+        return self.pixels.samples
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The label of each picture, (n,), integers."""
+        return np.array([sample.label for sample in self.samples])
+
+    @cached_property
+    def excluded(self) -> frozenset[int]:
+        """The indices of the pictures that are never trained on."""
+        places = enumerate(self.samples)
+        return frozenset(index for index, one in places if one.path in self.exclusion.paths)
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of the paths, the labels and what is excluded, in order."""
+        lines = "\n".join(
+            f"{sample.label} {index in self.excluded} {sample.path}"
+            for index, sample in enumerate(self.samples)
+        )
+        return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def sides(self, training: np.ndarray, validation: np.ndarray) -> "LabelledImages":
+        """The same images split so; what is excluded is left out of the training side.
+
+        Raises UserError if that side then lacks a label.
+        """
+        kept = np.array([index for index in training if index not in self.excluded], np.int64)
+        if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
+            raise UserError("exclude: leaves no training images of a label; expected fewer files")
+        return replace(self, training=kept, validation=validation)
+
+    def chosen(self, indices: np.ndarray) -> list[Sample]:
+        """The samples of these indices."""
+        return [self.samples[index] for index in indices]
+
+
+def check_labels(samples: Sequence[Sample], labels: Sequence[str]) -> None:
+    """Raise UserError if a label has no picture."""
+    for label, count in count_samples(samples, labels).items():
+        if count == 0:
+            raise UserError(f"none of the images of {label} is readable")
+
+
+def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
+    """Lines that say what lies on each side of the split, and what could not be read."""
+    yield from describe_sides(images, labels)
+    if images.unreadable:
+        yield f"left out: {len(images.unreadable)} unreadable images"
+    for path, reason in list(images.unreadable.items())[:NAMED]:
+        yield f"  {printable(path)}: {printable(reason)}"
+
+
+def describe_sides(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
+    """Lines that say what lies on each side of the split."""
+    for name, indices in (("training", images.training), ("validation", images.validation)):
+        samples = images.chosen(indices)
+        patients = len({sample.patient for sample in samples} - {None})
+        counts = count_samples(samples, labels).items()
+        parts = ", ".join(f"{printable(label)} {count}" for label, count in counts)
+        yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
+    if images.excluded:
+        listed = f"{images.exclusion.listed} files named in {printable(images.exclusion.listing)}"
+        yield f"excluded: {len(images.excluded)} of {listed}"

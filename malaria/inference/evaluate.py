@@ -1,0 +1,83 @@
+"""evaluate: predictions of labelled pictures -> one Result."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.data.dataset import FOLDER, PATIENT, check_sub_folders, make_grouper, true_label
+from malaria.evaluation.result import Result
+from malaria.inference.predict import annotate, predict
+from malaria.inference.prediction import Prediction
+from malaria.inference.sources import find_some
+
+if TYPE_CHECKING:
+    from malaria.inference.classifier import Classifier
+
+
+class LabelledPredictions:
+    """Collects predictions that have a true label, until their Result is asked for.
+
+    left_out: how many had none, or could not be read; unreadable: how many of them the latter.
+    """
+
+    def __init__(self, classifier: "Classifier", folder: Path, *, group_by: Any = PATIENT) -> None:
+        """group_by: as make_grouper takes it; folders are labels here, so they are no groups.
+
+        Raises UserError unless a sub-folder of `folder` is named as one of the labels.
+        """
+        if not folder.is_dir():
+            raise UserError(f"--evaluate: expected a folder, not the picture {printable(folder)}")
+        check_sub_folders(folder, classifier.metadata.labels)
+        self.classifier, self.folder = classifier, folder
+        self.left_out = self.unreadable = 0
+        self.group_of = make_grouper(PATIENT if group_by == FOLDER else group_by)
+        self._known: list[Prediction] = []
+
+    def label_of(self, path: Path) -> str | None:
+        """The true label of a picture in the folder, or None."""
+        return true_label(path, self.folder, self.classifier.metadata.labels)
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the prediction, if it has a true label and could be read."""
+        self.unreadable += prediction.error is not None
+        if prediction.true_label is None or prediction.error is not None:
+            self.left_out += 1
+        else:
+            self._known.append(prediction)
+
+    def add_all(self, predictions: Iterable[Prediction]) -> None:
+        """Look up the true labels of the predictions, and keep them."""
+        for one in annotate(predictions, group_of=self.group_of, label_of=self.label_of):
+            self.add(one)
+
+    @cached_property
+    def result(self) -> Result:
+        """The Result of all that was added, made once. Raises UserError if that was nothing."""
+        if not self._known:
+            raise UserError(
+                f"--evaluate: no readable picture with a label in {printable(self.folder)}"
+            )
+        metadata = self.classifier.metadata
+        groups = [self.group_of(one.path) if one.path else None for one in self._known]
+        return Result(
+            paths=[str(one.path) for one in self._known],
+            labels=np.array([metadata.labels.index(one.true_label or "") for one in self._known]),
+            probabilities=np.array([one.probabilities for one in self._known]),
+            label_names=metadata.labels,
+            positive_label=metadata.positive_label,
+            threshold=metadata.threshold,
+            groups=None if None in groups else groups,
+            model=self.classifier.pair.weights if self.classifier.pair else None,
+        )
+
+
+def evaluate(classifier: "Classifier", folder: Path, *, group_by: Any) -> Result:
+    """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
+    labelled = LabelledPredictions(classifier, folder, group_by=group_by)
+    labelled.add_all(predict(find_some(folder), classifier))
+    return labelled.result

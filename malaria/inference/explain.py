@@ -1,0 +1,96 @@
+"""explain: where in a picture the network looked. It needs Keras."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from malaria.base.errors import UsageError
+from malaria.base.text import printable
+from malaria.data.images import Source, read_image
+from malaria.inference import gradcam
+from malaria.inference.predict import predict
+from malaria.inference.prediction import Prediction
+from malaria.inference.sources import list_sources
+
+if TYPE_CHECKING:
+    from malaria.inference.classifier import Classifier
+
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a network says of a picture and where it looked.
+
+    heat_map: (height, width), float32, 0..1, of the picture as the network takes it; what speaks
+    for the likeliest label. overlay: the picture under its heat map, a PIL image, RGB.
+    """
+
+    prediction: Prediction
+    heat_map: np.ndarray
+    overlay: Image.Image
+
+
+def explain(classifier: "Classifier", source: Source) -> Explanation:
+    """The Explanation of one picture; see Classifier.explain."""
+    sources = list_sources(source)
+    if len(sources) != 1:
+        raise UsageError(f"expected one picture; received {len(sources)}")
+    read_image(sources[0], classifier.metadata.pixels)  # raises with the reason
+    [prediction] = predict(sources, classifier)
+    [(picture, heat_map)] = _look(classifier, sources, [prediction])
+    overlay = Image.fromarray(gradcam.overlay(picture, heat_map))
+    return Explanation(prediction, heat_map, overlay)
+
+
+class Overlays:
+    """Writes a picture of where the network looked for each picture, below `folder`."""
+
+    def __init__(self, folder: Path, source: Path, classifier: "Classifier") -> None:
+        """source: the folder, or the picture, that is classified. Raises UsageError, UserError."""
+        if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+            # Otherwise the next run would take the overlays for cells.
+            raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
+        self.folder, self.source, self.classifier = folder, source, classifier
+        _ = classifier.explainer  # raises before any work is done
+
+    def explain(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Yield the predictions again, each after its overlay has been written."""
+        predictions = iter(predictions)
+        while batch := list(islice(predictions, AT_ONCE)):
+            written = self._write([one for one in batch if one.error is None])
+            for one in batch:
+                yield replace(one, overlay=written.get(one.path))
+
+    def _write(self, shown: Sequence[Prediction]) -> dict[Path | None, Path]:
+        """{picture: its overlay}."""
+        if not shown:
+            return {}
+        paths = [one.path for one in shown if one.path is not None]
+        written: dict[Path | None, Path] = {
+            path: gradcam.overlay_path(path, source=self.source, folder=self.folder)
+            for path in paths
+        }
+        looked = _look(self.classifier, paths, shown)
+        for path, (picture, heat_map) in zip(paths, looked, strict=True):
+            gradcam.save_overlay(written[path], picture, heat_map)
+        return written
+
+
+def _look(
+    classifier: "Classifier", sources: Sequence[Source], predictions: Sequence[Prediction]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(picture in RGB, its heat map) of each."""
+    pixel_format = classifier.metadata.pixels
+    pixels = np.stack([read_image(source, pixel_format) for source in sources])
+    # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
+    labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)
+    heat_maps = classifier.explainer.heat_maps(classifier.scale(pixels), labels)
+    return zip(
+        pixels[..., ::-1] if pixel_format.colour == "BGR" else pixels, heat_maps, strict=True
+    )

@@ -1,0 +1,29 @@
+"""prediction: the record of what the network says of one picture."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# What a cell in doubt is called in place of a label.
+REVIEW = "review"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one picture.
+
+    path: of the file; None for a picture that was given in memory. label: one of the model's, or
+    REVIEW. probability: of `label`, or of the positive label for one in doubt. probabilities: of
+    every label, in the model's order; 0..1, together 1. error: why the picture could not be read,
+    and then label and probabilities are None. group: the patient or folder, true_label: the name of
+    the label that the folder says, overlay: the file that shows where the network looked; each None
+    where it is not known or was not asked for.
+    """
+
+    path: Path | None = None
+    label: str | None = None
+    probability: float | None = None
+    probabilities: tuple[float, ...] | None = None
+    error: str | None = None
+    group: str | None = None
+    true_label: str | None = None
+    overlay: Path | None = None

@@ -1,0 +1,65 @@
+"""sources: what may be classified, from a caller's paths, pictures and arrays."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable
+from malaria.data.folders import KINDS, find_images
+from malaria.data.images import Source, check_array
+
+EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"
+
+
+def list_sources(source: Source | Iterable[Source]) -> list[Source]:
+    """The single pictures that `source` means, in order; see Classifier.classify.
+
+    Raises UsageError for what is no picture and for nothing at all, UserError for a folder without
+    pictures.
+    """
+    if isinstance(source, (str, Path)):
+        return [*(find_some(Path(source)) if Path(source).is_dir() else [Path(source)])]
+    if isinstance(source, np.ndarray) and source.ndim == 4:
+        check_batch(source)
+        return list(source)
+    if isinstance(source, (np.ndarray, Image.Image)):
+        return [_check(source)]
+    if not isinstance(source, Iterable):
+        raise UsageError(f"expected {EXPECTED}; received {type(source).__name__}")
+    pictures = [_check(one) for one in source]
+    if not pictures:
+        raise UsageError(f"expected {EXPECTED}; received an empty {type(source).__name__}")
+    return pictures
+
+
+def find_some(folder: Path) -> Iterator[Path]:
+    """An iterator over the pictures in `folder`. Raises UserError at once if there are none."""
+    if next(find_images(folder), None) is None:
+        raise UserError(f"no pictures in {printable(folder)}: expected {KINDS}")
+    return find_images(folder)
+
+
+def check_batch(images: Any) -> None:
+    """Raise UsageError unless this is (n, height, width, 3), uint8, of at least one picture."""
+    if not isinstance(images, np.ndarray):
+        raise UsageError(f"expected a uint8 array; received {type(images).__name__}")
+    if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
+        raise UsageError(
+            f"expected a batch (n, height, width, 3) of pictures; received {images.shape}"
+        )
+    check_array(images[0])
+
+
+def _check(picture: Any) -> Source:
+    if isinstance(picture, np.ndarray):
+        check_array(picture)
+        return picture
+    if isinstance(picture, str):
+        return Path(picture)
+    if isinstance(picture, (Path, Image.Image)):
+        return picture
+    raise UsageError(f"expected {EXPECTED}; received a list with {type(picture).__name__} in it")

@@ -1,0 +1,85 @@
+"""save: write a pair and its .tflite, whole or not at all."""
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from malaria.base.errors import UserError
+from malaria.base.files import flush, sha256_of
+from malaria.networks.backend import keras
+from malaria.networks.export import to_tflite
+from malaria.networks.load import SPARE_BYTES, silence
+from malaria.networks.weights import reason_of
+from malaria.saved.metadata import KEY
+from malaria.saved.pair import Pair
+from malaria.saved.tflite import digest_pair, write_sealed
+
+
+def save_pair(
+    model: keras.Model, folder: Path | str, name: str, metadata_entries: dict[str, Any]
+) -> Pair:
+    """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
+
+    The .json is the architecture as Keras writes it, with the `metadata_entries` and the
+    SHA-256 of the .h5 under one more key. Raises UserError if the name is taken, or if it
+    cannot be written.
+    """
+    pair = Pair.at(folder, name)
+    for path in (pair.weights, pair.architecture, pair.tflite):
+        if path.exists():
+            raise UserError(f"{path} exists already: move it away or choose another name")
+    try:
+        pair.weights.parent.mkdir(parents=True, exist_ok=True)
+        # A folder in the same file system, so that a rename is all that is left to do.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving_") as workshop:
+            _write(model, Path(workshop), metadata_entries)
+            _move(Path(workshop), pair)
+    except OSError as error:
+        raise UserError(f"cannot save {pair.weights}: {reason_of(error)}") from None
+    return pair
+
+
+def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any]) -> None:
+    weights, architecture = workshop / "pair.h5", workshop / "pair.json"
+    # HDF5 brings the whole process down when the disk fills up under it: try the room first.
+    weights.write_bytes(bytes(4 * model.count_params() + SPARE_BYTES))
+    flush(weights)
+    with silence():
+        # save_weights would insist on a name and a form that Keras 2 cannot read.
+        model.save(weights, include_optimizer=False)
+    content = json.loads(model.to_json())
+    # How it was trained is in the metadata; Keras would look for the loss when it loads this.
+    content.pop("compile_config", None)
+    digest = sha256_of(weights)
+    content[KEY] = {**metadata_entries, "weights_sha256": digest}
+    content = _without_nan(content)
+    write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(digest, content))
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    architecture.write_text(text + "\n", encoding="utf-8")
+    flush(weights)
+    flush(architecture)
+
+
+def _move(workshop: Path, pair: Pair) -> None:
+    """Give all parts their names, the .json last: without it the others are no model."""
+    moved = []
+    try:
+        for path in (pair.weights, pair.tflite, pair.architecture):
+            os.replace(workshop / f"pair{path.suffix}", path)
+            moved.append(path)
+    except BaseException:
+        for path in moved:
+            path.unlink()
+        raise
+
+
+def _without_nan(value: Any) -> Any:
+    """`value` with None for what JSON has no word for: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,73 @@
+"""formats: FORMATS, the one table of the files that --output can be, by their ending."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from malaria.base.errors import UsageError
+from malaria.base.files import safe_cell
+from malaria.base.text import quote
+
+# {"path", "label", "probability", "probabilities": {label: number} or None, "error"}.
+Row = dict[str, Any]
+
+
+class Format(Protocol):
+    """One kind of file."""
+
+    def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+        """Write all rows into an open file. labels: of the model, in its order."""
+
+
+class Csv:
+    """One line a picture; no name becomes a formula."""
+
+    def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+        """As Format.write."""
+        writer = csv.writer(file)
+        of_each = (f"probability of {name}" for name in labels)
+        header = ["path", "label", "probability", *of_each, "error"]
+        writer.writerow([safe_cell(name) for name in header])
+        for row in rows:
+            each = row["probabilities"] or dict.fromkeys(labels)
+            cells = [row["path"], row["label"], row["probability"], *each.values(), row["error"]]
+            writer.writerow([safe_cell(cell) for cell in cells])
+
+
+class Json:
+    """One array, an object a picture."""
+
+    def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+        """As Format.write."""
+        file.write("[")
+        for number, row in enumerate(rows):
+            file.write((",\n" if number else "\n") + json.dumps(row))
+        file.write("\n]\n")
+
+
+class JsonLines:
+    """One object a line, a line a picture."""
+
+    def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+        """As Format.write."""
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+
+
+FORMATS: dict[str, Format] = {
+    ".csv": Csv(),
+    ".json": Json(),
+    ".jsonl": JsonLines(),
+}
+
+
+def format_of(path: Path) -> Format:
+    """The Format for the ending of `path`, in any case. Raises UsageError for an unknown one."""
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(
+            f"expected a name ending in {' or '.join(FORMATS)}; received {quote(path)}"
+        )
+    return FORMATS[suffix]

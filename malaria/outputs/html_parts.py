@@ -1,0 +1,95 @@
+"""html_parts: the small pieces that an HTML report is put together from."""
+
+import base64
+import hashlib
+import io
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote
+
+from malaria.data.images import Source, open_image
+
+# At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
+THUMBNAIL_SIDE = 64
+JPEG_QUALITY = 75
+# Of an overlay: a fifth of the size of its PNG.
+OVERLAY_QUALITY = 80
+BINS = 20
+# Named with their versions where they were loaded: so the file tells which engine answered.
+LIBRARIES = {
+    "ai_edge_litert": "LiteRT",
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "numpy": "NumPy",
+    "PIL": "Pillow",
+}
+
+
+def thumbnail(source: Source) -> str:
+    """The picture as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
+
+    Raises UnreadableImageError with the reason.
+    """
+    image = open_image(source)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return data_uri(content.getvalue())
+
+
+def as_jpeg(source: Source) -> bytes:
+    """The picture as the bytes of a JPEG. Raises UnreadableImageError."""
+    content = io.BytesIO()
+    open_image(source).save(content, "JPEG", quality=OVERLAY_QUALITY)
+    return content.getvalue()
+
+
+def data_uri(content: bytes) -> str:
+    """A PNG's or JPEG's bytes as an address that holds them itself."""
+    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def relative_link(path: Path | str, folder: Path | str) -> str:
+    """The address of the file `path` in a page that lies in `folder`; bytes of any sort allowed."""
+    relative = os.path.relpath(path, folder)
+    return "./" + quote(os.fsencode(Path(relative).as_posix()))
+
+
+def histogram(probabilities: Iterable[float | None]) -> list[int]:
+    """How many lie in each of BINS equal parts of 0..1, lower end included; None is left out."""
+    counts = Counter(min(int(p * BINS), BINS - 1) for p in probabilities if p is not None)
+    return [counts[place] for place in range(BINS)]
+
+
+def polyline(horizontal: Iterable[float], vertical: Iterable[float], side: float) -> str:
+    """Points of 0..1 as `x,y x,y ...` in a square of `side`, y upwards.
+
+    Equal neighbours come once; a point that is no number, as of a label without cells, never.
+    """
+    points = [
+        f"{x * side:.1f},{(1 - y) * side:.1f}"
+        for x, y in zip(horizontal, vertical, strict=True)
+        if math.isfinite(x) and math.isfinite(y)
+    ]
+    return " ".join(point for point, _ in groupby(points))
+
+
+def csp_hash(text: str) -> str:
+    """`text`, the content of a style or script element, as a Content-Security-Policy names it."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def loaded_versions() -> dict[str, str]:
+    """{library: version} of those LIBRARIES that this process has loaded."""
+    return {
+        name: getattr(sys.modules[module], "__version__", "of unknown version")
+        for module, name in LIBRARIES.items()
+        if module in sys.modules
+    }

@@ -1,0 +1,36 @@
+"""metrics_file: what the answers are worth, as text on stderr and in a .json."""
+
+from pathlib import Path
+from typing import Any
+
+from malaria.base.files import write_json
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.evaluation.format import describe, to_json
+from malaria.inference.evaluate import LabelledPredictions
+from malaria.inference.prediction import Prediction
+from malaria.outputs.output import Output
+
+
+class MetricsFile(Output):
+    """Collects what --evaluate needs, tells the Result and writes it."""
+
+    def __init__(self, path: Path, collected: LabelledPredictions) -> None:
+        self.path, self.collected = path, collected
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the prediction, if it has a true label."""
+        self.collected.add(prediction)
+
+    def finish(self) -> None:
+        """Raises UserError if no picture had a label."""
+        result, collected = self.collected.result, self.collected
+        log(describe(result))
+        content = to_json(result, left_out=collected.left_out, model=collected.classifier.name)
+        save_metrics(self.path, content)
+
+
+def save_metrics(path: Path | str, content: Any) -> None:
+    """Write --metrics and say so."""
+    write_json(path, content)
+    log(f"saved {printable(path)}")

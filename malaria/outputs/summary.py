@@ -1,0 +1,93 @@
+"""summary: how many pictures have each label, in all and by group."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from malaria.base.proportions import wilson
+from malaria.base.streams import log
+from malaria.base.tables import align
+from malaria.base.text import natural_key, printable
+from malaria.inference.classifier import Classifier
+from malaria.inference.predict import Rate
+from malaria.inference.prediction import REVIEW, Prediction
+from malaria.outputs.output import Output
+from malaria.outputs.table import UNREADABLE
+
+# So many groups are listed; a report or an output file has the others.
+LISTED_GROUPS = 60
+
+
+class Summary(Output):
+    """Counts the predictions and says on stderr what came of them.
+
+    counts_only: the counts are the result, on stdout.
+    """
+
+    def __init__(self, classifier: Classifier, rate: Rate, *, counts_only: bool = False) -> None:
+        self.positive = classifier.metadata.positive_label
+        self.rate, self.counts_only = rate, counts_only
+        # Every label, so that one that does not come is told with 0.
+        self.counts = Counter(dict.fromkeys(classifier.answers, 0))
+        self.groups: dict[str, Counter[str]] = defaultdict(Counter)
+        self.unreadable = 0
+
+    def add(self, prediction: Prediction) -> None:
+        """Count one prediction, in its group too."""
+        if prediction.label is None:
+            self.unreadable += 1
+            return
+        self.counts[prediction.label] += 1
+        if prediction.group is not None:
+            self.groups[prediction.group][prediction.label] += 1
+
+    def finish(self) -> None:
+        """Tell the counts."""
+        if self.counts_only:
+            print(self.format_counts(), flush=True)
+        log(self.describe())
+
+    @property
+    def total(self) -> int:
+        """How many pictures there were, readable or not."""
+        return self.counts.total() + self.unreadable
+
+    def format_counts(self) -> str:
+        """One line a label, tab-separated: label, count; and the unreadable ones, if any."""
+        lines = [f"{printable(label)}\t{count}" for label, count in self.counts.items()]
+        return "\n".join(lines + [f"{UNREADABLE}\t{self.unreadable}"] * bool(self.unreadable))
+
+    def describe(self) -> str:
+        """Counts, speed, the positive share with its interval, and the groups, for people."""
+        counts = ", ".join(f"{printable(name)} {count}" for name, count in self.counts.items())
+        images = "image" if self.total == 1 else "images"
+        first = (
+            f"{self.total} {images}: {counts}; {self.unreadable} unreadable; "
+            f"{self.rate.per_second:.1f} images/s"
+        )
+        share = f"share of {printable(self.positive)} [95 % interval]: "
+        share += _describe_share(self.counts, self.positive)
+        return "\n".join([first, *([share] if self.counts.total() else []), *self._group_lines()])
+
+    def _group_lines(self) -> list[str]:
+        """A table of the groups, if there are at least two."""
+        if len(self.groups) < 2:
+            return []
+        shown = sorted(self.groups, key=natural_key)[:LISTED_GROUPS]
+        rows = [self._group_row(group, self.groups[group]) for group in shown]
+        head = ["group", *self.counts, f"share of {self.positive} [95 % interval]"]
+        more = len(self.groups) - len(shown)
+        return [align([head, *rows]), *([f"and {more} more groups"] if more else [])]
+
+    def _group_row(self, group: str, counts: Mapping[str, int]) -> list[Any]:
+        share = _describe_share(counts, self.positive)
+        return [group, *(counts[name] for name in self.counts), share]
+
+
+def _describe_share(counts: Mapping[str, int], positive: str) -> str:
+    """Among the cells that were decided on; those left for review are no evidence."""
+    decided = sum(count for name, count in counts.items() if name != REVIEW)
+    if decided == 0:
+        return "-"
+    low, high = wilson(counts[positive], decided)
+    return f"{counts[positive] / decided:.1%} [{low:.1%}, {high:.1%}]"

@@ -1,0 +1,73 @@
+"""table: one line a picture on stdout, for people or for programs."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from malaria.base.text import printable, shorten
+from malaria.inference.prediction import REVIEW, Prediction
+from malaria.outputs.output import Output
+
+UNREADABLE = "unreadable"
+# SGR codes of a terminal: the positive label, doubt, and what could not be read.
+RED, YELLOW, GREY, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+# A path is never cut shorter than this, however narrow the terminal.
+SHORTEST_PATH = 20
+
+
+class Rows(Output):
+    """Prints the predictions: a table on a terminal, else fields separated by tabs."""
+
+    def __init__(self, labels: Sequence[str], positive_label: str) -> None:
+        self.format = format_prediction
+        if sys.stdout.isatty():
+            self.format = Table(labels, positive_label, colour=wants_colour()).format
+
+    def add(self, prediction: Prediction) -> None:
+        """Print one line."""
+        print(self.format(prediction))
+
+    def finish(self) -> None:
+        """Bring the lines to their reader before anything is said on stderr."""
+        sys.stdout.flush()
+
+
+def format_prediction(prediction: Prediction) -> str:
+    """One line, tab-separated: path, label, probability of that label; or the path and a reason."""
+    path = printable(prediction.path)
+    if prediction.error is not None:
+        return f"{path}\t{UNREADABLE}\t{printable(prediction.error)}"
+    return f"{path}\t{printable(prediction.label)}\t{prediction.probability:.4f}"
+
+
+class Table:
+    """Lines for a terminal: label, probability and path in columns, the path last.
+
+    positive: the label to be shown in colour. colour: False where the user wants none.
+    """
+
+    def __init__(self, labels: Sequence[str], positive: str, *, colour: bool) -> None:
+        self.width = max(len(printable(name)) for name in (*labels, UNREADABLE))
+        self.positive, self.colour = positive, colour
+        self.columns = shutil.get_terminal_size().columns
+
+    def format(self, prediction: Prediction) -> str:
+        """One line of the table."""
+        label = prediction.label if prediction.error is None else UNREADABLE
+        middle = f"{prediction.probability:.4f}" if prediction.error is None else "      "
+        room = max(SHORTEST_PATH, self.columns - self.width - 11)
+        path = shorten(prediction.path, room, from_end=True)
+        name = f"{printable(label):<{self.width}}"
+        line = f"{self._paint(name, label)}  {middle}  {path}"
+        return line if prediction.error is None else f"{line}  {printable(prediction.error)}"
+
+    def _paint(self, text: str, label: str | None) -> str:
+        colours = {self.positive: RED, REVIEW: YELLOW, UNREADABLE: GREY}
+        code = colours.get(label or "") if self.colour else None
+        return f"{code}{text}{PLAIN}" if code else text
+
+
+def wants_colour() -> bool:
+    """Whether the user wants colours, as https://no-color.org asks."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,117 @@
+"""declare: how a setting is declared, the types that settings have, and their former names."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
+
+from malaria.base.streams import log
+from malaria.data.images import MAX_SIDE
+from malaria.model import NETWORKS
+
+
+def setting(default: Any, meaning: str, *, section: str = "", was: str = "", **limits: Any) -> Any:
+    """The declaration of one setting.
+
+    meaning: what it does, with its unit. section: a heading of config.yaml that begins with this
+    setting. was: a former name, which still works. limits: as pydantic's Field has them.
+    """
+    known: dict[str, JsonValue] = {"section": section, "was": was}
+    return Field(default, description=meaning, json_schema_extra=known, **limits)
+
+
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _folder_name(label: str) -> str:
+    """A label is a folder below train_images, never a way out of it."""
+    if label.strip() in ("", ".", "..") or set(label) & set("/\\\0"):
+        raise ValueError("expected the name of a folder in train_images")
+    return label
+
+
+def _unlike(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) < len(labels):
+        raise ValueError("expected labels that differ")
+    return labels
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return text
+
+
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"expected {' or '.join(NETWORKS)}")
+    return name
+
+
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Side = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
+# PyYAML reads 1e-4 as text, so text that is a number counts as one.
+NoFlag = BeforeValidator(_no_flag)
+Share = Annotated[float, Field(ge=0, lt=1), NoFlag]
+Whole = Annotated[float, Field(ge=0, le=1), NoFlag]
+Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
+Pattern = Annotated[str, Field(max_length=200), AfterValidator(_pattern)]
+NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
+
+
+def former_names(settings: type[BaseModel]) -> dict[str, str]:
+    """{former name: name} of the settings that were renamed."""
+    extras = {name: field.json_schema_extra for name, field in settings.model_fields.items()}
+    return {
+        str(extra["was"]): name
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and extra["was"]
+    }
+
+
+def rename(
+    settings: type[BaseModel], values: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """`values` with the present names in place of former ones, which are told, each in one line.
+
+    Where both are given the former one stays, and is refused as unknown.
+    """
+    names = former_names(settings)
+    renamed = {}
+    for key, value in values.items():
+        name = names.get(key, key)
+        if name != key and name in values:
+            name = key
+        if name != key:
+            tell(f"the setting {key} is now called {name}; the former name still works")
+        renamed[name] = value
+    return renamed
+
+
+class Settings(BaseModel):
+    """Settings that take their former names too, and no unknown ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        return rename(cls, values, log) if isinstance(values, dict) else values

@@ -1,0 +1,103 @@
+"""steps: load images and build a network as a Config says; below nothing knows of Config."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from malaria.data import splits
+from malaria.data.dataset import scan_folder
+from malaria.data.exclusion import read_exclusion
+from malaria.data.images import PixelFormat
+from malaria.data.labelled_images import LabelledImages, check_labels
+from malaria.data.pixel_store import load_pixels
+from malaria.model import build_model
+from malaria.networks.backend import keras, tf
+from malaria.training.batches import training_batches, validation_batches
+from malaria.training.config import Config
+from malaria.training.devices import Device, computing_in
+from malaria.training.loop import compile_model
+from malaria.training.optimizer import make_optimizer
+
+
+def load_images(config: Config) -> LabelledImages:
+    """Scan, choose and read the images; they are not split yet. Raises UserError."""
+    samples = scan_folder(config.train_images, config.labels, config.patient_pattern)
+    exclusion = read_exclusion(config.exclude, samples, config.train_images)
+    samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
+    if config.split_by == "patient":
+        # Before the reading, which takes minutes.
+        splits.known_patients(samples)
+    pixels, unreadable = load_pixels(
+        samples,
+        PixelFormat(config.image_size),
+        cache=config.cache,
+        folder=Path(config.output_models) / "cache",
+    )
+    check_labels(pixels.samples, config.labels)
+    return LabelledImages(pixels, unreadable, exclusion)
+
+
+def split(config: Config, images: LabelledImages) -> LabelledImages:
+    """The same images on their two sides. Raises UserError."""
+    sides = splits.split_samples(
+        images.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
+    )
+    return images.sides(*sides)
+
+
+def steps_in_epoch(config: Config, images: LabelledImages) -> int:
+    """How many training steps one epoch has."""
+    return config.steps_per_epoch or -(-len(images.training) // config.batch_size)
+
+
+def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
+    """The network that `config` names, compiled, on the device."""
+    steps = steps_in_epoch(config, images)
+    with device.strategy.scope(), computing_in(device.precision):
+        model = build_model(
+            config.model,
+            image_size=config.image_size,
+            label_count=len(config.labels),
+            any_size=config.progressive_epochs > 0,
+        )
+        optimizer = make_optimizer(
+            config.schedule,
+            learning_rate=config.learning_rate,
+            total_steps=config.epochs * steps,
+            steps_per_epoch=steps,
+            warmup=config.warmup,
+            weight_decay=config.weight_decay,
+            ema_decay=config.ema_decay,
+        )
+        compile_model(
+            model,
+            optimizer=optimizer,
+            label_smoothing=config.label_smoothing,
+            has_gpu=device.has_gpu,
+        )
+    return model
+
+
+def batches(
+    config: Config, images: LabelledImages
+) -> tuple[Callable[[int], tf.data.Dataset], tf.data.Dataset]:
+    """(epoch, from 0 -> its training batches; the batches to validate on after an epoch)."""
+    augmentation = config.augmentation.model_dump()
+
+    def training(epoch: int) -> tf.data.Dataset:
+        return training_batches(
+            images.pixels,
+            images.training,
+            batch_size=config.batch_size,
+            steps=config.steps_per_epoch,
+            epoch=epoch,
+            seed=config.random_state,
+            augmentation=augmentation,
+            size=config.progressive_size if epoch < config.progressive_epochs else None,
+        )
+
+    validation = validation_batches(
+        *(images.pixels, images.validation),
+        batch_size=config.batch_size,
+        steps=config.validation_steps,
+    )
+    return training, validation
