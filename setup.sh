@@ -174,7 +174,8 @@ run_tests() {
     install_for_tests
     "$python" -m ruff check || status=$?
     "$python" -m ruff format --check || status=$?
-    # The last of the three, for its closing line tells how the tests went.
+    "$python" -m mypy || status=$?
+    # The last of the four, for its closing line tells how the tests went.
     "$python" -m pytest -n auto --maxprocesses 2 --dist loadfile "$@" || status=$?
     return "$status"
 }
@@ -206,8 +207,8 @@ run_demo() {
     fi
     set_up
     rm -rf demo && mkdir demo && touch "$marker"
-    "$python" -m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12
-    "$python" -m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4
+    "$python" -m malaria draw --out demo/train --count 300 --seed 1 --patients 12
+    "$python" -m malaria draw --out demo/cells --count 20 --seed 2 --patients 4
     "$python" train.py --config=configs/demo.yaml
     "$python" run.py --model=demo/models --image=demo/cells --evaluate \
         --metrics=demo/metrics.json --report=demo/report.html | tee demo/predictions.tsv
@@ -219,7 +220,7 @@ run_demo() {
 
 say_what_demo_made() {
     say "demo/train            the drawn cells it trained on"
-    say "demo/models           the model, with the figures of its training"
+    say "demo/models           the model, with the metrics of its training"
     say "demo/cells            drawn cells of other patients"
     say "demo/predictions.tsv  what the model says about these"
     say "demo/report.html      the same as a page to open in a browser, with demo/metrics.json"

@@ -1,144 +1,180 @@
-"""Which file may load what: the order of the files, and what stays out of a quick start."""
+"""The house: which room may import which, who may know TensorFlow, and what a quick start loads."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-PACKAGE = Path(__file__).parents[1] / "malaria"
-# A file may import only files above it. README.md shows the same order.
-ORDER = [
-    *("errors", "command", "files", "streams", "machine", "shares", "tables", "views", "drawing"),
-    "synthetic",
-    *(
-        "archive",
-        "images",
-        "decisions",
-        "thresholds",
-        "metadata",
-        "dataset",
-        "splits",
-        "config",
-        "settings",
-    ),
-    *(
-        "pixels",
-        "prepare",
-        "lite",
-        "backend",
-        "augmentation",
-        "pipeline",
-        "model",
-        "optimizer",
-        "keras2",
-        "weights",
-        "storage",
-    ),
-    *(
-        "devices",
-        "metrics",
-        "bootstrap",
-        "evaluation",
-        "findings",
-        "plots",
-        "outcome",
-        "resume",
-        "epochs",
-    ),
-    *("finish", "training", "check", "inference", "classify", "gradcam", "report", "page"),
-    *("suspects", "out_of_fold", "folds"),
-    *("journal", "results", "comparison", "options"),
+TOP = Path(__file__).parents[1]
+PACKAGE = TOP / "malaria"
+# A file imports from its own room and from those before it. docs/architecture.md has the picture.
+ROOMS = [
+    *("base", "data", "saved", "evaluation", "networks", "model"),
+    *("inference", "outputs", "training", "cli"),
 ]
-# These bring libraries with them that take seconds, so they are loaded only when they are needed.
-LATE = {
-    ("inference", "storage"),
-    *(("comparison", late) for late in ("evaluation", "findings")),
-    *(("results", late) for late in ("evaluation", "findings", "gradcam", "page", "plots")),
-}
+# On the top level, beside the one network that is there: doors, which anything may stand behind.
+DOORS = {"__init__", "__main__", "synthetic"}
+TENSORFLOW = {"tensorflow", "keras", "malaria.networks.backend"}
+# Of the room inference, the one file that may import TensorFlow.
+NEEDS_GRADIENTS = "inference/gradcam.py"
+# A second or more each, so they are loaded only when they are needed.
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2"}
+# The files that know the settings of a training as one record; all others take plain values.
+KNOW_CONFIG = {
+    *("config", "config_check", "config_file", "config_reference"),
+    *("trainer", "steps", "finish", "cross_validation", "dry_run"),
+}
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+INSIDE = [name for name in FILES if Path(name).stem not in DOORS]
 
 
-def imports_of(path, *, late):
-    """The names of our files that `path` imports; late: those inside functions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    early = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (id(node) not in early) == late:
-            if node.module == "malaria":
-                yield from (alias.name for alias in node.names)
-            elif (node.module or "").startswith("malaria."):
-                yield node.module.removeprefix("malaria.")
+def tree_of(name):
+    return ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
 
 
-def test_every_file_has_its_place_in_the_order():
-    files = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    assert sorted(ORDER) == sorted(files)
+def modules_imported(nodes):
+    """The full names of the modules that these nodes import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            # from malaria.networks import keras2: the name may be a module.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_a_file_imports_only_files_above_it(name):
-    allowed = ORDER[: ORDER.index(name)]
-    for late in (False, True):
-        for imported in imports_of(PACKAGE / f"{name}.py", late=late):
-            assert imported in allowed
+def imports_of(name):
+    """Every module that a file imports anywhere, but for those that only a type checker reads."""
+    tree = tree_of(name)
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    return set(modules_imported(node for node in ast.walk(tree) if id(node) not in for_types))
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_our_own_files_are_imported_late_only_where_it_is_agreed(name):
-    late = {(name, imported) for imported in imports_of(PACKAGE / f"{name}.py", late=True)}
-    assert late <= LATE
+def room_of(name):
+    """The room of a file, from its path or from the name of its module."""
+    return name.removeprefix("malaria.").replace("/", ".").partition(".")[0]
+
+
+def test_every_folder_is_a_room_and_every_room_is_there():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders | {"model"} == set(ROOMS)
+    on_top = {Path(name).stem for name in FILES if "/" not in name}
+    assert on_top == DOORS | {"model"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("/__init__.py")])
+def test_the_init_of_a_room_is_empty_so_that_importing_one_file_loads_one_file(name):
+    assert (PACKAGE / name).read_text() == ""
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_file_imports_only_from_its_room_and_those_before_it(name):
+    allowed = ROOMS[: ROOMS.index(room_of(name)) + 1]
+    # The network of model.py is built from layers that stand before it.
+    ours = {module for module in imports_of(name) if module.startswith("malaria.")}
+    assert [module for module in ours if room_of(module) not in [*allowed, "__version__"]] == []
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    modules = {f"malaria.{name[:-3].replace('/', '.')}": name for name in INSIDE}
+    graph = {
+        module: {found for found in early_imports_of(name) if found in modules}
+        for module, name in modules.items()
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def early_imports_of(name):
+    return set(modules_imported(tree_of(name).body))
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_tensorflow_is_imported_only_where_networks_are_built_trained_or_explained(name):
+    knows = bool({module.removesuffix(".keras") for module in imports_of(name)} & TENSORFLOW)
+    may = room_of(name) in ("networks", "training") or name in (NEEDS_GRADIENTS, "model.py")
+    assert may or not knows
+
+
+def test_the_table_of_networks_is_free_of_tensorflow():
+    assert loaded_by("import malaria.model").isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_below_the_trainer_nothing_takes_the_config(name):
+    annotations = [
+        ast.unparse(argument.annotation)
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.FunctionDef)
+        for argument in [*node.args.args, *node.args.kwonlyargs]
+        if argument.annotation is not None
+    ]
+    takes = any("Config" in annotation for annotation in annotations)
+    assert not takes or room_of(name) == "cli" or Path(name).stem in KNOW_CONFIG
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_no_function_takes_the_namespace_of_argparse(name):
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.FunctionDef):
+            for argument in [*node.args.args, *node.args.kwonlyargs]:
+                assert "Namespace" not in ast.unparse(argument)
 
 
 @pytest.mark.parametrize("script", ["run.py", "train.py"])
 def test_a_script_starts_without_the_libraries_that_take_seconds(script):
-    loaded = loaded_by("--help", script=script)
-    assert loaded.isdisjoint(HEAVY)
+    assert loaded_by_script("--help", script=script).isdisjoint(HEAVY)
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """The path of a saved pair, and of a picture."""
-    from malaria.model import build_model
-    from malaria.networks.save import save_pair
+def picture(tmp_path_factory):
+    from PIL import Image
 
-    folder = tmp_path_factory.mktemp("pair")
-    entries = {
-        "labels": ["Parasitized", "Uninfected"],
-        "positive_label": "Parasitized",
-        "image_size": [42, 42],
-        "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
-        "threshold": 0.5,
-    }
-    model = build_model("vgg", image_size=(42, 42), label_count=2)
-    Image.new("RGB", (50, 50), (200, 150, 150)).save(folder / "cell.png")
-    return save_pair(model, folder, "a", entries).weights, folder / "cell.png"
+    path = tmp_path_factory.mktemp("picture") / "cell.png"
+    Image.new("RGB", (50, 50), (200, 150, 150)).save(path)
+    return path
 
 
 @pytest.mark.parametrize("engine", ["auto", "litert"])
-def test_one_picture_is_classified_without_the_libraries_that_take_seconds(pair, tmp_path, engine):
-    model, image = pair
-    options = [f"--model={model}", f"--image={image}", f"--engine={engine}"]
-    output = f"--output={tmp_path}/a.csv"
-    loaded = loaded_by(*options, output, "--review=0.4,0.6", script="run.py")
+def test_one_picture_is_classified_without_the_libraries_that_take_seconds(
+    picture, tmp_path, engine
+):
+    options = [f"--image={picture}", f"--engine={engine}", f"--output={tmp_path}/a.csv"]
+    loaded = loaded_by_script(*options, "--review=0.4,0.6", script="run.py")
     assert loaded.isdisjoint(HEAVY | {"pydantic"})
     assert {"malaria", "numpy", "PIL", "ai_edge_litert"} <= loaded
     assert (tmp_path / "a.csv").is_file()
 
 
-def loaded_by(*arguments, script):
+def test_classifying_in_python_is_as_light_as_the_command(picture):
+    code = f"from malaria import load_classifier; load_classifier().classify({str(picture)!r})"
+    assert loaded_by(code).isdisjoint(HEAVY | {"pydantic"})
+    assert loaded_by("import malaria") & {"numpy", "PIL"} == set()
+
+
+def loaded_by_script(*arguments, script):
     """The top-level modules that running a script of ours loads."""
-    code = (
+    return loaded_by(
         "import runpy, sys\n"
         f"sys.argv = [{script!r}, *{arguments!r}]\n"
         "try:\n"
-        f"    runpy.run_path({str(PACKAGE.parent / script)!r}, run_name='__main__')\n"
+        f"    runpy.run_path({str(TOP / script)!r}, run_name='__main__')\n"
         "except SystemExit:\n"
-        "    print('\\nloaded', *{name.partition('.')[0] for name in sys.modules})\n"
+        "    pass\n"
     )
-    command = [sys.executable, "-c", code]
-    environment = {"PYTHONPATH": str(PACKAGE.parent)}
+
+
+def loaded_by(code):
+    """The top-level modules that this code loads."""
+    told = "\nimport sys; print('\\nloaded', *{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", code + told]
+    environment = {"PYTHONPATH": str(TOP)}
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return set(result.stdout.splitlines()[-1].split()[1:])

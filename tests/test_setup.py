@@ -285,14 +285,15 @@ def test_the_tests_run_after_the_checks_and_get_the_arguments(machine):
         "pip install --no-deps tf_keras>=2.21,<2.22",
         "-m ruff check",
         "-m ruff format --check",
+        "-m mypy",
         "-m pytest -n auto --maxprocesses 2 --dist loadfile -k some name",
     ]
     assert out.endswith("output of -m pytest\n")
     machine.run("test")
-    assert [call.split()[1] for call in machine.calls()] == ["ruff", "ruff", "pytest"]
+    assert [call.split()[1] for call in machine.calls()] == ["ruff", "ruff", "mypy", "pytest"]
 
 
-@pytest.mark.parametrize("failing", ["ruff", "pytest"])
+@pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
 def test_a_failed_check_is_a_failed_test_run_but_the_tests_still_run(machine, failing):
     machine.set(**{f"status_of_{failing}": 1})
     status, out, _ = machine.run("test")
@@ -305,8 +306,8 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
         status, out, lines = machine.run("demo")
         assert status == 0
         assert machine.calls()[-5:] == [
-            "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12",
-            "-m malaria.synthetic --out demo/cells --count 20 --seed 2 --patients 4",
+            "-m malaria draw --out demo/train --count 300 --seed 1 --patients 12",
+            "-m malaria draw --out demo/cells --count 20 --seed 2 --patients 4",
             "train.py --config=configs/demo.yaml",
             "run.py --model=demo/models --image=demo/cells --evaluate "
             "--metrics=demo/metrics.json --report=demo/report.html",
@@ -337,8 +338,8 @@ def test_the_demo_does_not_touch_a_folder_of_somebody_else(machine):
 
 
 def test_a_failing_step_of_the_demo_stops_it(machine):
-    machine.set(**{"status_of_malaria.synthetic": 1})
+    machine.set(**{"status_of_malaria": 1})
     assert machine.run("demo")[0] == 1
     assert machine.calls()[2:] == [
-        "-m malaria.synthetic --out demo/train --count 300 --seed 1 --patients 12"
+        "-m malaria draw --out demo/train --count 300 --seed 1 --patients 12"
     ]

@@ -1,5 +1,6 @@
 """gradcam: where in the cell the network looked, as a heat map and as a picture."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.networks.backend import keras, tf
 
-# The share of a side that maps must cover. The vgg's last ones cover 0.74 of 141 pixels, but only
-# the middle 0.44 of 64, where maps of an earlier layer find drawn parasites far better.
+# The share of a side of the image that the maps of a layer should cover. The vgg's last maps cover
+# 0.74 of 141 pixels, but only the middle 0.44 of 64 pixels, where the maps of an earlier layer find
+# drawn parasites far better.
 COVERED = 0.7
-# RGB of heat 0, 1/4, ... 1, like matplotlib's inferno: ever brighter, so that the colour-blind and
-# a grey printer see the order too.
+# RGB of heat 0, 1/4, ... 1, like matplotlib's inferno. Each colour is brighter than the one before,
+# so that the order is seen also by colour-blind people and on a grey print.
 HEAT_COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
-OPACITY = 0.6  # of the hottest colour; the rest is the cell
+OPACITY = 0.6  # the share of the colour where the heat is 1; the rest is the cell
 GAP = 4  # pixels between a picture and its overlay
 SUFFIX = ".gradcam.png"
 
@@ -24,26 +26,30 @@ SUFFIX = ".gradcam.png"
 class Explainer:
     """Grad-CAM of one network (Selvaraju et al. 2017, equations 1 and 2).
 
-    Explains by the maps of the last layer that do not pool and that cover most of the image.
+    It uses the maps of the last layer that does not pool and whose maps cover most of the image.
     """
 
-    def __init__(self, model):
-        """model: as load_model gives it. Raises UserError if it has no maps or an unknown end."""
+    def __init__(self, model: keras.Model) -> None:
+        """model: as load_model gives it; it is left as it is.
+
+        Raises UserError for a network without maps of more than one pixel, with a network inside
+        it, or without a sigmoid or a softmax at its end.
+        """
         copy = _copy_with_logits(model)
         layer, self._verdict = _split(copy)
         self._maps = keras.Model(copy.inputs[0], layer.output)
         self._rows, self._columns = _stretch(copy, layer)
 
-    def heat_maps(self, images, labels):
-        """What in each image speaks for its label: (n, height, width), float32, 0..1.
+    def heat_maps(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
+        """How much each place of an image speaks for its label: (n, height, width), float32, 0..1.
 
         images: (n, height, width, 3), float32, as the network takes them; labels: (n,), integers.
-        Each map is scaled by its own maximum; it is all zero if nothing speaks for the label.
+        Each map is divided by its own maximum; it is all zero if nothing speaks for the label.
         """
         maps = self._maps(tf.convert_to_tensor(images, tf.float32), training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(maps)
-            evidence = log_odds(self._verdict(maps, training=False), labels)
+            evidence = _log_odds(self._verdict(maps, training=False), labels)
         weights = tf.reduce_mean(tape.gradient(evidence, maps), axis=(1, 2), keepdims=True)
         heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
         heat = self._rows @ heat @ self._columns.T
@@ -51,10 +57,10 @@ class Explainer:
         return np.divide(heat, hottest, out=np.zeros_like(heat), where=hottest > 0)
 
 
-def log_odds(logits, labels):
+def _log_odds(logits: tf.Tensor, labels: Sequence[int] | np.ndarray) -> tf.Tensor:
     """log p - log(1 - p) of each row's label, (n,), from logits (n, 1) or (n, number of labels).
 
-    Unlike p itself it has a gradient where the network is sure.
+    Unlike p itself it has a gradient even where the network is sure.
     """
     if logits.shape[1] == 1:  # a sigmoid is the softmax of this and a zero
         logits = tf.concat([tf.zeros_like(logits), logits], axis=1)
@@ -63,10 +69,10 @@ def log_odds(logits, labels):
     return tf.boolean_mask(logits, chosen) - tf.reduce_logsumexp(others, axis=1)
 
 
-def _copy_with_logits(model):
-    """The same network without its last sigmoid or softmax.
+def _copy_with_logits(model: keras.Model) -> keras.Model:
+    """A copy of the network without its last sigmoid or softmax.
 
-    A copy, since the layers of a Sequential read from a file remember graphs that are not its own.
+    The layers are new too: those of a Sequential that was read from a file remember other graphs.
     """
     last = model.layers[-1]
     if any(isinstance(layer, keras.Model) for layer in model.layers):
@@ -74,7 +80,7 @@ def _copy_with_logits(model):
     if last.get_config().get("activation") not in ("sigmoid", "softmax"):
         raise UserError(f"Grad-CAM: expected a sigmoid or a softmax at the end, found {last.name}")
 
-    def clone(layer):
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         change = {"activation": "linear"} if layer is last else {}
         return type(layer).from_config(layer.get_config() | change)
 
@@ -83,14 +89,15 @@ def _copy_with_logits(model):
     return copy
 
 
-def _split(model):
-    """The layer to explain by, and the network from its maps to the logits.
+def _split(model: keras.Model) -> tuple[keras.layers.Layer, keras.Model]:
+    """(the layer whose maps are used, the network from these maps to the logits).
 
-    The last one that covers the image; else, the last one. Raises UserError if there is none.
+    It is the last layer whose maps cover the image, or if none do, the last with maps. Raises
+    UserError if none has maps.
     """
     layers = [layer for layer in reversed(model.layers) if _has_maps(layer)]
     for layer in sorted(layers, key=lambda layer: _covers(model, layer), reverse=True):
-        # Where another path leads past this layer, Keras refuses; before 3.13 only when called.
+        # Keras refuses a layer that another path leads past; before 3.13 only when it is called.
         with suppress(ValueError, KeyError):
             verdict = keras.Model(layer.output, model.outputs[0])
             verdict(tf.zeros((1, *layer.output.shape[1:])))
@@ -101,47 +108,54 @@ def _split(model):
     )
 
 
-def _has_maps(layer):
-    """Whether it puts out (n, height, width, channels) of more than a pixel, and does not pool."""
+def _has_maps(layer: keras.layers.Layer) -> bool:
+    """Whether it gives (n, height, width, channels) of more than one pixel, and does not pool."""
     shape = layer.output.shape
     is_other = hasattr(layer, "pool_size") or isinstance(layer, keras.layers.InputLayer)
     return not is_other and len(shape) == 4 and shape[1] * shape[2] > 1
 
 
-def _covers(model, layer):
+def _covers(model: keras.Model, layer: keras.layers.Layer) -> bool:
     _, step = _centres(_layers_before(model, layer))
     return bool((step * layer.output.shape[1:3] >= COVERED * np.array(_image_size(model))).all())
 
 
-def _image_size(model):
-    return model.inputs[0].shape[1:3]
+def _image_size(model: keras.Model) -> tuple[int, int]:
+    height, width = model.inputs[0].shape[1:3]
+    return height, width
 
 
-def _stretch(model, layer):
-    """Matrices (height, map height) and (width, map width) that stretch maps over the image.
+def _stretch(model: keras.Model, layer: keras.layers.Layer) -> list[np.ndarray]:
+    """Two matrices that stretch a map over the image: (height, map height), (width, map width).
 
-    Bilinear, each pixel of a map at the middle of its receptive field. Where layers do not pad,
-    this is no even stretch: the vgg's last 26 pixels lie at 18 to 119 of 141.
+    Bilinear, with each pixel of a map at the middle of its receptive field. Where layers do not
+    pad, the map does not reach the borders: the vgg's last 26 pixels lie at 18 to 119 of 141.
     """
     places = _centres(_layers_before(model, layer))
     sides = zip(_image_size(model), layer.output.shape[1:3], *places, strict=True)
     return [_interpolation(*side) for side in sides]
 
 
-def _interpolation(side, map_side, offset, step):
-    """One of the matrices; heat fades towards a border that is far from the outermost pixels."""
+def _interpolation(side: int, map_side: int, offset: float, step: float) -> np.ndarray:
+    """One of the matrices, (side, map_side), float32; offset and step as `_centres` gives them.
+
+    Heat fades towards a border that is far from the outermost pixels of the map.
+    """
     places = (np.arange(side) - offset) / step
     nearest = places.clip(0, map_side - 1)
     weights = (1 - np.abs(nearest[:, None] - np.arange(map_side))).clip(0)
-    beyond = (np.abs(places - nearest) - 0.5).clip(0)  # half a step out is still the pixel's own
+    beyond = (np.abs(places - nearest) - 0.5).clip(0)  # a pixel itself reaches half a step out
     fading = 1 - beyond / max(1, beyond.max())
-    return (weights * fading[:, None]).astype(np.float32)
+    matrix: np.ndarray = (weights * fading[:, None]).astype(np.float32)
+    return matrix
 
 
-def _layers_before(model, layer):
-    """The layers from the image to `layer`, in order; where paths join, along the first."""
+def _layers_before(
+    model: keras.Model, layer: keras.layers.Layer | None
+) -> list[keras.layers.Layer]:
+    """The layers from the image to `layer`, in order; where paths join, those of the first."""
     makers = {id(maker.output): maker for maker in model.layers}
-    path = []
+    path: list[keras.layers.Layer] = []
     while layer is not None and not isinstance(layer, keras.layers.InputLayer):
         path.append(layer)
         source = layer.input[0] if isinstance(layer.input, list) else layer.input
@@ -149,10 +163,11 @@ def _layers_before(model, layer):
     return path[::-1]
 
 
-def _centres(layers):
-    """(offset, step), each (2,), rows and columns: pixel i of the map is at offset + i * step.
+def _centres(layers: Sequence[keras.layers.Layer]) -> tuple[np.ndarray, np.ndarray]:
+    """(offset, step) in pixels of the image, each (2,): pixel i of a map is at offset + i * step.
 
-    Source: Araujo et al. 2019, Computing receptive fields of convolutional neural networks.
+    The first number is for the rows, the second for the columns. Source: Araujo et al. 2019,
+    Computing receptive fields of convolutional neural networks.
     """
     offset, step = np.zeros(2), np.ones(2)
     for layer in layers:
@@ -166,36 +181,46 @@ def _centres(layers):
     return offset, step
 
 
-def _padding_before(layer, reach):
-    """How many zeros padding "same" puts before the first pixel: of what is missing, half."""
+def _padding_before(layer: keras.layers.Layer, reach: np.ndarray) -> np.ndarray | int:
+    """How many zeros are put before the first pixel: with padding "same" half of all, else 0.
+
+    reach: (2,), the side of the window minus one, in pixels.
+    """
     if layer.padding != "same":
         return 0
     given, made = (np.array(end.shape[1:3]) for end in (layer.input, layer.output))
     return np.maximum((made - 1) * layer.strides + reach + 1 - given, 0) // 2
 
 
-def overlay(picture, heat_map):
-    """The picture under its heat: (height, width, 3), uint8, RGB; where there is none, unchanged.
+def overlay(picture: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
+    """The picture with its heat in colour over it: (height, width, 3), uint8, RGB.
 
-    picture: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1.
+    picture: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1. Pixels without heat
+    stay as they are.
     """
     marks = np.linspace(0, 1, len(HEAT_COLOURS))
     colours = np.stack([np.interp(heat_map, marks, row) for row in np.transpose(HEAT_COLOURS)], -1)
-    return (picture + OPACITY * heat_map[..., None] * (colours - picture)).round().astype(np.uint8)
+    mixed = picture + OPACITY * heat_map[..., None] * (colours - picture)
+    pixels: np.ndarray = mixed.round().astype(np.uint8)
+    return pixels
 
 
-def save_overlay(path, picture, heat_map):
-    """Write the picture and, right of it, its overlay as one PNG, whole or not at all."""
+def save_overlay(path: Path | str, picture: np.ndarray, heat_map: np.ndarray) -> None:
+    """Write the picture and, to the right of it, its overlay as one PNG, whole or not at all.
+
+    picture, heat_map: as `overlay` takes them. Raises UserError if it cannot be written.
+    """
     gap = np.full((len(picture), GAP, 3), 255, np.uint8)
     both = np.concatenate([picture, gap, overlay(picture, heat_map)], axis=1)
     with whole_file(path) as temporary:
         Image.fromarray(both).save(temporary, format="PNG")
 
 
-def overlay_path(path, *, source, folder):
-    """Where below `folder` the overlay of the picture `path` goes; no two of a folder share one.
+def overlay_path(path: Path | str, *, source: Path | str, folder: Path | str) -> Path:
+    """Where below `folder` the overlay of the picture `path` goes.
 
-    source: the folder it was found in, whose sub-folders are kept, or the picture itself.
+    source: the folder in which the picture was found, whose sub-folders are kept; or the picture
+    itself. Two pictures in one source never have the same path.
     """
     path, source = Path(path), Path(source)
     inside = path != source and path.is_relative_to(source)

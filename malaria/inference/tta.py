@@ -1,20 +1,26 @@
-"""views: the eight quarter turns and flips of square pictures, over which answers can be averaged.
+"""tta: test-time augmentation, the mean of a network's answers to eight views of a picture.
 
-A cell lies on the slide in any direction, so all eight are the same question (test-time
-augmentation, as in Krizhevsky et al. 2012 with other views).
+The views are the quarter turns of a square picture and their mirror images. A cell may lie on the
+slide in any direction, so all eight ask the same question. Krizhevsky et al. 2012 averaged so over
+other views.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
 VIEWS = range(8)
 
 
-def turn(images, view):
-    """View 0..7 of (n, side, side, channels): four quarter turns, then these mirrored; 0 as is."""
+def turn(images: np.ndarray, view: int) -> np.ndarray:
+    """One view of square pictures (n, side, side, channels): same shape, same type, contiguous.
+
+    view: 0..3 for so many quarter turns, of which 0 changes nothing; 4..7 for the same, mirrored.
+    """
     turned = np.rot90(images, view % 4, axes=(1, 2))
     return np.ascontiguousarray(turned[:, :, ::-1] if view >= 4 else turned)
 
 
-def average(answers):
-    """The mean of an array for each view."""
-    return np.mean(list(answers), axis=0, dtype=np.float32)
+def average(answers: Iterable[np.ndarray]) -> np.ndarray:
+    """The mean, float32, of the answers to each view: arrays of one shape, which it keeps."""
+    return np.asarray(np.mean(list(answers), axis=0, dtype=np.float32))

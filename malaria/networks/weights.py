@@ -1,21 +1,27 @@
-"""weights: fill a network from a .h5 that Keras 2 or Keras 3 wrote, and a stranger may have."""
+"""weights: fill a network from a .h5 of Keras 2 or Keras 3, which may come from a stranger."""
 
 import os
+from typing import Any
 
 import h5py
 import numpy as np
 
 from malaria.base.errors import UserError
-from malaria.base.text import printable
-from malaria.networks.keras2 import quote
+from malaria.base.text import quote, shorten
+from malaria.networks.backend import keras
+from malaria.saved.pair import Pair
 
 
-def load_weights(model, pair):
-    """Fill the model with the weights of the pair. Raises UserError if they are not its own."""
+def load_weights(model: keras.Model, pair: Pair) -> None:
+    """Fill the model with the weights of the pair.
+
+    Raises UserError if they belong to another network, are damaged, cannot be read, or would lead
+    to another file.
+    """
     try:
         with h5py.File(pair.weights, "r") as file:
             _check_links(file)
-            # Keras 2 wrote the layers outermost (save_weights) or one group deeper (save).
+            # Keras 2 wrote the layers at the top (save_weights) or in a group (save).
             group = file if "layer_names" in file.attrs else file["model_weights"]
             layers = [layer for layer in model.layers if layer.weights]
             _check_names([layer.name for layer in layers], group)
@@ -32,10 +38,10 @@ def load_weights(model, pair):
         ) from None
 
 
-def _check_links(file):
-    """Refuse what would make reading this file read another one."""
+def _check_links(file: h5py.File) -> None:
+    """Raise UserError at a link, which could lead to another file."""
 
-    def elsewhere(name, link):
+    def elsewhere(name: str, link: Any) -> str | None:
         return None if isinstance(link, h5py.HardLink) else name
 
     name = file.visititems_links(elsewhere)
@@ -43,28 +49,27 @@ def _check_links(file):
         raise UserError(f"{quote(name)} is a link, which could lead out of the file")
 
 
-def _check_names(expected, group):
+def _check_names(expected: list[str], group: h5py.Group) -> None:
     saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
     for name in expected:
         if name not in saved:
             raise UserError(f"expected weights of the layer {quote(name)}, received none")
     for name in saved:
         if name not in expected:
-            raise UserError(f"received weights of {quote(name)}, a layer the network has not")
+            raise UserError(f"received weights of {quote(name)}: the network has no such layer")
 
 
-def _names(group, attribute):
-    """The names in an attribute of an HDF5 group: bytes or text, by the version of Keras 2."""
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """The names in an attribute of an HDF5 group; some versions of Keras 2 wrote them as bytes."""
     names = group.attrs[attribute]
     return [name.decode() if isinstance(name, bytes) else name for name in names]
 
 
-def _fill(layer, group):
-    """Copy the weights of one layer, in the order in which Keras 2 and Keras 3 write them.
-
-    By name, and not with load_weights: that goes by position, whatever the layers are called, so
-    that the halves of two like networks pass for a pair; and it reads before it compares shapes.
-    """
+def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
+    """Copy the weights of one layer, in the order in which Keras 2 and Keras 3 write them."""
+    # Keras's own load_weights is not used. It goes by the position of the layers and not by their
+    # names, so the .h5 of a similar network would be accepted; and it reads the values before it
+    # compares the shapes.
     variables = layer.trainable_weights + layer.non_trainable_weights
     names = _names(group, "weight_names")
     if len(names) != len(variables):
@@ -75,23 +80,30 @@ def _fill(layer, group):
         variable.assign(_read(group[name], tuple(variable.shape), where))
 
 
-def _read(dataset, shape, where):
-    """The values of a dataset as float32, once it is known to be of that shape."""
+def _read(dataset: h5py.Dataset, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """The values of a dataset as float32; `where` is its name for messages.
+
+    Raises UserError unless they are finite floats of this shape, in this file.
+    """
     if dataset.shape != shape or dataset.dtype.kind != "f":
         received = f"{dataset.shape} of {quote(dataset.dtype)}"
         raise UserError(f"{where}: expected {shape} of floats, received {received}")
     if dataset.is_virtual or dataset.external:
         raise UserError(f"the values of {where} are in another file")
-    values = dataset.astype("f4")[()]
+    values: np.ndarray = dataset.astype("f4")[()]
     if not np.isfinite(values).all():
         raise UserError(f"{where} has values that are not finite numbers")
     return values
 
 
-def reason_of(error):
-    """One line, at most 200 characters: what the system says, or Keras of the innermost error."""
+def reason_of(error: Exception) -> str:
+    """Why it failed, in one line of at most 200 characters.
+
+    For an OSError, what the system says. For others their message; where Keras has put the message
+    of another error into it, that of the innermost.
+    """
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     missing = "no " if isinstance(error, KeyError) else ""
     text = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
-    return missing + printable(text.splitlines()[0][:200])
+    return shorten(missing + text.splitlines()[0], 200)

@@ -1,9 +1,11 @@
-"""resume: the state of an unfinished training, kept on disk after each epoch."""
+"""checkpoint: the state of an unfinished training, kept on disk after each epoch."""
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,44 +13,57 @@ from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.networks.backend import keras
 
+# One epoch of a training: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate,
+# seconds.
+Row = dict[str, float]
+
 
 @dataclass
 class Progress:
-    """How far a training has come. epoch: how many are done; best_*: of the epoch that is kept."""
+    """How far a training has come.
+
+    epoch: how many are done. best_epoch, best_loss, best_weights: of the epoch whose weights are
+    kept; the loss is that of the validation. history: a row for each epoch.
+    """
 
     epoch: int = 0
     best_epoch: int = 0
     best_loss: float = float("inf")
-    history: list = field(default_factory=list)
-    best_weights: list | None = None
+    history: list[Row] = field(default_factory=list)
+    best_weights: list[np.ndarray] | None = None
 
-    def add(self, row, weights, keep="best"):
-        """Count one more epoch, whose figures are `row`, and keep its weights if they are to be.
+    def add(self, row: Row, weights: list[np.ndarray], keep: str = "best") -> None:
+        """Count one more epoch, with the metrics in `row`.
 
-        keep: "best", those with the lowest validation loss, or "last".
+        weights: of the model after it. keep: "best" to keep those with the lowest validation loss,
+        "last" to keep these.
         """
-        self.epoch = row["epoch"]
+        self.epoch = int(row["epoch"])
         self.history.append(row)
         if keep == "last" or row["val_loss"] < self.best_loss:
-            self.best_loss, self.best_epoch = row["val_loss"], row["epoch"]
+            self.best_loss, self.best_epoch = row["val_loss"], self.epoch
             self.best_weights = weights
 
-    def should_stop(self, patience):
-        """Whether the validation loss has not fallen for `patience` epochs (None: go on)."""
+    def should_stop(self, patience: int | None) -> bool:
+        """Whether no weights were kept in the last `patience` epochs; None: never stop."""
         return patience is not None and self.epoch - self.best_epoch >= patience
 
 
 class ResumePoint:
-    """The state of one run below `folder`; runs of other settings have their own.
+    """Where below `folder` the state of one run is kept; runs of other settings have their own.
 
-    identity: as Config.identity. A run only goes on with the images that it began with.
+    A run can only be resumed with the images with which it began.
     """
 
-    def __init__(self, folder, identity):
+    def __init__(self, folder: Path | str, identity: str) -> None:
+        """identity: of the settings, as Config.identity gives it."""
         self.path = Path(folder) / "resume" / identity / "state.npz"
 
-    def check(self, *, resume):
-        """Raise UserError if there is nothing to resume, or something that would be lost."""
+    def check(self, *, resume: bool) -> None:
+        """Raise UserError if there is nothing to resume, or a state that a new run would replace.
+
+        resume: whether the run is to be resumed.
+        """
         if resume and not self.path.exists():
             raise UserError(self._describe_absence())
         if self.path.exists() and not resume:
@@ -57,10 +72,10 @@ class ResumePoint:
                 f"{self.path.parent} to begin anew"
             )
 
-    def save(self, progress, model, digest):
+    def save(self, progress: Progress, model: keras.Model, digest: str) -> None:
         """Write everything that the next epoch depends on, whole or not at all.
 
-        digest: of what is trained on, as Data has it.
+        digest: of the images, as LabelledImages.digest. Raises UserError if it cannot be written.
         """
         entries = asdict(replace(progress, best_weights=None))
         arrays = _number("state", [_to_numpy(variable) for variable in _state(model)])
@@ -69,8 +84,11 @@ class ResumePoint:
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 
-    def load(self, model, digest):
-        """Set the model as it was saved; return its Progress. Raises UserError if it cannot."""
+    def load(self, model: keras.Model, digest: str) -> Progress:
+        """Put the model into the state that was saved; return the Progress.
+
+        digest: as in `save`. Raises UserError if it is another one: the images have changed.
+        """
         with np.load(self.path, allow_pickle=False) as arrays:
             description = json.loads(str(arrays["description"]))
             if description["samples"] != digest:
@@ -83,27 +101,29 @@ class ResumePoint:
             best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
         return Progress(**description["progress"] | {"best_weights": best or None})
 
-    def _describe_absence(self):
+    def _describe_absence(self) -> str:
         others = sorted(path.parent.name for path in self.path.parent.parent.glob("*/state.npz"))
         found = f"found others, of other settings: {', '.join(others)}" if others else "found none"
         return f"nothing to resume: expected {self.path}; {found}; start without --resume"
 
-    def remove(self):
-        """Forget the state; also the folder around it, if no other run is kept there."""
+    def remove(self) -> None:
+        """Delete the state; also the folder around it, if no other run is kept there."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
         if self.path.parent.parent.is_dir() and not any(self.path.parent.parent.iterdir()):
             self.path.parent.parent.rmdir()
 
 
-def _state(model):
+def _state(model: keras.Model) -> list[Any]:
     """Weights, the seeds of the dropout layers, and the optimizer's variables, in a fixed order."""
     return [*model.variables, *model.optimizer.variables]
 
 
-def _to_numpy(variable):
-    # By way of a tensor: Keras converts a variable in a manner that numpy 2 warns of.
-    return keras.ops.convert_to_tensor(variable).numpy()
+def _to_numpy(variable: Any) -> np.ndarray:
+    # Through a tensor: the way in which Keras converts a variable makes numpy 2 warn.
+    array: np.ndarray = keras.ops.convert_to_tensor(variable).numpy()
+    return array
 
 
-def _number(prefix, arrays):
+def _number(prefix: str, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
+    """The arrays by name: prefix0000, prefix0001, ..."""
     return {f"{prefix}{number:04}": array for number, array in enumerate(arrays)}

@@ -15,6 +15,7 @@ from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
 from malaria.training.declare import (
     Count,
+    Finite,
     Flag,
     Label,
     Labels,
@@ -42,7 +43,7 @@ class Augmentation(Settings):
 
     flips: Flag = setting(False, "left-right and up-down")
     quarter_turns: Flag = setting(False, "by 0, 90, 180 or 270 degrees; for square images")
-    rotation: Annotated[float, Field(ge=0, le=180), NoFlag] = setting(
+    rotation: Annotated[Finite, Field(ge=0, le=180), NoFlag] = setting(
         0.0, "degrees, at most, either way"
     )
     shear: Share = setting(0.0, "sideways shift as a share of the height, either way")
@@ -94,7 +95,7 @@ class Config(Settings):
         PATIENT_PATTERN,
         "regular expression; its first group in a file's name is the patient",
     )
-    test_size: Annotated[float, Field(gt=0, lt=1), NoFlag] = setting(
+    test_size: Annotated[Finite, Field(gt=0, lt=1), NoFlag] = setting(
         0.3, "share of patients (or of images) kept for validation"
     )
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
@@ -118,7 +119,7 @@ class Config(Settings):
     validation_steps: Count | None = setting(
         None, "batches looked at after an epoch; null: all images"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=10), NoFlag] = setting(
+    learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(
         7e-4, "of Adam; with cosine the highest"
     )
     schedule: Literal["constant", "cosine", "fine_tune"] = setting(
@@ -127,7 +128,7 @@ class Config(Settings):
     )
     warmup: Share = setting(0.3, "share of all steps in which a cosine schedule rises")
     weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5), NoFlag] = setting(
+    label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
         0.05, "share of a label's certainty spread over all labels"
     )
     ema_decay: Share = setting(

@@ -38,7 +38,8 @@ def check(
     """
     config, problems = _validate(values)
     wrong = {key.partition(".")[0] for key in problems}
-    problems |= dict(_contradictions(config, wrong))
+    for key, problem in _contradictions(config, wrong):
+        problems.setdefault(key, problem)
     if find_more is not None and not wrong & {"train_images", "labels"}:
         problems = find_more(config) | problems
     return config, problems

@@ -68,8 +68,9 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Side = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
 # PyYAML reads 1e-4 as text, so text that is a number counts as one.
 NoFlag = BeforeValidator(_no_flag)
-Share = Annotated[float, Field(ge=0, lt=1), NoFlag]
-Whole = Annotated[float, Field(ge=0, le=1), NoFlag]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
+Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]

@@ -1,18 +1,25 @@
 """devices: which CPU or GPUs a training runs on, and a line that says so."""
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from malaria.base.machine import has_bfloat16, nvidia_smi_works, usable_cores
 from malaria.networks.backend import keras, tf
 
+# The setting mixed_precision; choose_precision says what each value means.
+MixedPrecision = Literal["auto"] | bool
+
 
 @dataclass(frozen=True)
 class Device:
-    """Where to train. strategy: a tf.distribute strategy. name: for people. has_gpu: also more.
+    """Where to train.
 
-    precision: in which numbers to compute, float32, float16 or bfloat16.
+    strategy: TensorFlow's name for how work is spread over devices. name: for people to read.
+    has_gpu: whether it is one GPU or several. precision: of the numbers to compute in, "float32",
+    "float16" or "bfloat16".
     """
 
     strategy: tf.distribute.Strategy
@@ -21,10 +28,10 @@ class Device:
     precision: str
 
 
-def choose_device(devices, mixed_precision):
+def choose_device(devices: str, mixed_precision: MixedPrecision) -> Device:
     """The Device for "auto" (the first GPU, else the CPU), "cpu", or "all" (every GPU).
 
-    mixed_precision: as choose_precision has it.
+    mixed_precision: as choose_precision takes it.
     """
     gpus = [] if devices == "cpu" else tf.config.list_logical_devices("GPU")
     precision = choose_precision(mixed_precision, has_gpu=bool(gpus))
@@ -33,7 +40,9 @@ def choose_device(devices, mixed_precision):
     return Device(strategy, name, bool(gpus), precision)
 
 
-def _place(devices, gpus):
+def _place(
+    devices: str, gpus: Sequence[tf.config.LogicalDevice]
+) -> tuple[tf.distribute.Strategy, str]:
     """(strategy, its name)."""
     if devices == "all" and len(gpus) > 1:
         return mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
@@ -43,28 +52,34 @@ def _place(devices, gpus):
     return tf.distribute.get_strategy(), name
 
 
-def _describe_precision(precision, mixed):
+def _describe_precision(precision: str, mixed: MixedPrecision) -> str:
     if precision != "float32":
         return f", computing in {precision}"
-    return "; mixed_precision is not used: it would be slower on this processor" * (mixed is True)
+    if mixed is True:
+        return "; mixed_precision is not used: it would be slower on this processor"
+    return ""
 
 
-def choose_precision(mixed, *, has_gpu):
-    """In which numbers to compute: "float32", or half as long ones where these are quicker.
+def choose_precision(mixed: MixedPrecision, *, has_gpu: bool) -> str:
+    """The kind of numbers to compute in: "float32", or half as long "float16" or "bfloat16".
 
-    mixed: True; False; or "auto": bfloat16 on a processor with units for it, but never float16,
-    which older GPUs are slower with. Weights and the last layer are float32 in any case.
+    mixed: False means float32. True means float16 on a GPU, and bfloat16 on a processor with units
+    for it; on other processors float32, which is quicker there. "auto" is like True but never means
+    float16, which is slower on older GPUs. Weights and the last layer are float32 in any case.
     """
     if has_gpu:
         return "float16" if mixed is True else "float32"
-    # TensorFlow's own kernels, without oneDNN, do not use the units.
+    # Without oneDNN, TensorFlow does not use these units.
     is_quicker = has_bfloat16() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
     return "bfloat16" if mixed and is_quicker else "float32"
 
 
 @contextmanager
-def computing_in(precision):
-    """Networks that are built meanwhile compute in this precision, and keep to it."""
+def computing_in(precision: str) -> Iterator[None]:
+    """Networks that are built in this block compute in this precision, also later.
+
+    precision: as choose_precision returns it. After the block, new networks are float32 again.
+    """
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
         yield
@@ -72,29 +87,35 @@ def computing_in(precision):
         keras.config.set_dtype_policy("float32")
 
 
-def mirror(names):
-    """A strategy that keeps one copy of the network on each of these devices, in step."""
+def mirror(names: Sequence[str]) -> tf.distribute.Strategy:
+    """A strategy that keeps one copy of the network on each of these devices, all of them alike."""
     return tf.distribute.MirroredStrategy(names)
 
 
-def _gpu_name():
-    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+def _gpu_name() -> str:
+    details: dict[str, str] = tf.config.experimental.get_device_details(
+        tf.config.list_physical_devices("GPU")[0]
+    )
     return details.get("device_name", "of unknown make")
 
 
-def _why_no_gpu():
-    """For a machine whose driver works while TensorFlow sees no GPU; '' where there is no GPU."""
+def _why_no_gpu() -> str:
+    """What to do if the driver works but TensorFlow sees no GPU; '' on a machine without one."""
     if not nvidia_smi_works():
         return ""
-    built = "and is built for one; its CUDA may not fit the driver" * tf.test.is_built_with_cuda()
+    is_built = tf.test.is_built_with_cuda()
+    built = " and is built for one; its CUDA may not fit the driver" if is_built else ""
     return (
-        f"; nvidia-smi finds a GPU but TensorFlow sees none {built}: "
+        f"; nvidia-smi finds a GPU but TensorFlow sees none{built}: "
         "pip install -r requirements-gpu.txt, and compare the driver with what it needs"
     )
 
 
-def set_determinism(seed, *, deterministic):
-    """Seed everything; with `deterministic` the same seed gives the same bits, a little slower."""
+def set_determinism(seed: int, *, deterministic: bool) -> None:
+    """Seed all random numbers: of Python, numpy and TensorFlow.
+
+    deterministic: the same seed gives the same result to the last bit, a little slower.
+    """
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -1,4 +1,4 @@
-"""Tests of malaria/command.py."""
+"""Tests of malaria/cli/command.py."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UsageError, UserError
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 
 REPOSITORY = Path(__file__).parents[2]
 # Prints as many lines as its argument says.
@@ -96,7 +96,7 @@ def parser():
     made = Parser(prog="run.py", description="first\n    second")
     made.add_argument("--image")
     made.add_argument("--size", type=int)
-    add_debug(made)
+    add_common(made)
     return made
 
 

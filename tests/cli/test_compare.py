@@ -1,4 +1,4 @@
-"""Tests of malaria/comparison.py."""
+"""Tests of malaria/cli/compare.py."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.cli.compare import compare_models
 from malaria.cli.options import parse
-from malaria.data.images import find_images
+from malaria.data.folders import find_images
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
 
@@ -39,14 +39,14 @@ def compare(models, folder, tmp_path, *more):
         ["--model", *models, f"--image={folder}", "--evaluate",
          f"--metrics={tmp_path}/metrics.json", *more]
     )  # fmt: skip
-    return compare_models(options, lambda: find_images(folder))
+    return compare_models(options, list(find_images(folder)))
 
 
 def test_models_stand_side_by_side_with_their_differences(models, write_cells, tmp_path, capsys):
     assert compare(models[:2], write_cells(count=5), tmp_path) == 0
     said = capsys.readouterr()
     head, *rows = said.out.splitlines()
-    assert head.split() == ["figure", "first", "second"]
+    assert head.split() == ["metric", "first", "second"]
     assert {"accuracy", "sensitivity", "AUC", "images"} <= {row.split()[0] for row in rows if row}
     assert "second minus first, on the same resamples" in rows
     assert "McNemar's exact p = " in rows[-1]
@@ -54,7 +54,7 @@ def test_models_stand_side_by_side_with_their_differences(models, write_cells, t
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert list(metrics) == ["first", "second"]
     assert [one["images"] for one in metrics.values()] == [20, 20]
-    assert metrics["first"]["figures"] != metrics["second"]["figures"]
+    assert metrics["first"]["metrics"] != metrics["second"]["metrics"]
 
 
 def test_a_model_does_not_differ_from_itself_under_another_name(write_cells, tmp_path, capsys):
@@ -69,7 +69,7 @@ def test_the_threshold_asked_for_holds_for_every_model(models, write_cells, tmp_
     compare(models[:2], write_cells(), tmp_path, "--threshold=0")
     for one in json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")).values():
         assert one["threshold"] == 0
-        assert one["figures"]["sensitivity"]["value"] == 1
+        assert one["metrics"]["sensitivity"]["value"] == 1
 
 
 def test_a_picture_that_cannot_be_read_makes_the_status_1(models, write_cells, tmp_path):

@@ -1,4 +1,4 @@
-"""Tests of malaria/options.py."""
+"""Tests of malaria/cli/options.py and values.py."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def refusal(*arguments):
 
 def test_without_options_the_rows_are_printed_and_nothing_else_is_done():
     options = parse(LEAST)
-    assert (options.model, options.image) == (["m"], "i")
+    assert (options.model, options.image) == ([Path("m")], Path("i"))
     assert (options.engine, options.group_by) == ("auto", "patient")
     assert options.metrics == Path("metrics.json")
     for name in ("slice", "resize", "labels", "threshold", "review", "output", "report", "plot",
@@ -135,7 +135,7 @@ def test_several_models_are_for_evaluation():
     message = "--model: several models are compared with --evaluate; add it"
     with pytest.raises(UsageError, match=message):
         parse(["--model", "a", "b", "--image=i"])
-    assert parse(["--model", "a", "b", "--image=i", "--evaluate"]).model == ["a", "b"]
+    assert parse(["--model", "a", "b", "--image=i", "--evaluate"]).model == [Path("a"), Path("b")]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_help_has_groups_defaults_three_examples_and_fits_a_screen(capsys, monke
     assert max(map(len, said.splitlines())) <= 100
     assert "None" not in said
     described = set(re.findall(r"--[\w-]+", said))
-    assert described == {f"--{name}" for name in [*vars(parse(LEAST)), "help", "no-tta"]}
+    assert described == {f"--{name}" for name in [*vars(parse(LEAST)), "help", "no-tta", "version"]}
 
 
 def test_every_example_in_the_help_can_be_parsed(capsys):
@@ -178,3 +178,14 @@ def test_every_example_in_the_help_can_be_parsed(capsys):
     examples = re.findall(r"^  python run\.py (.*)$", capsys.readouterr().out, re.MULTILINE)
     for example in examples:
         parse(example.split())
+
+
+def test_the_installed_command_is_named_in_its_help_and_in_its_mistakes(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/local/bin/malaria-classify"])
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    said = capsys.readouterr().out
+    assert "usage: malaria-classify " in said
+    assert said.count("\n  malaria-classify --") == 3
+    assert "run.py" not in said
+    assert refusal("--colour").endswith("; see malaria-classify --help")

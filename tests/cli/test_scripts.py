@@ -71,11 +71,11 @@ def rows_of(result):
     return [line.split("\t") for line in result.stdout.splitlines()]
 
 
-def test_training_tells_the_figures_and_where_the_model_is(place):
+def test_training_tells_the_metrics_and_where_the_model_is(place):
     said = place.joinpath("train.out").read_text()
-    assert re.search(
-        r"validation images, threshold 0\.5000: accuracy 0\.\d{4}, .*sensitivity .*AUC", said
-    )
+    for metric in ("accuracy", "sensitivity", "AUC"):
+        assert re.search(rf"^{metric} +\d\.\d{{4}} +\[", said, re.MULTILINE)
+    assert "the positive label is Parasitized, predicted from a probability of 0.5 on" in said
     path = re.search(r"^model: (.*)$", said, re.MULTILINE)[1]
     assert (place / path).is_file()
     assert re.search(r"^epoch 1/1: loss ", place.joinpath("train.err").read_text(), re.MULTILINE)
@@ -219,8 +219,8 @@ def test_wrong_use_of_run_is_one_line(place, arguments, status, line):
     [
         (["--config=gone.yaml"], 2, "cannot read the config gone.yaml"),
         (["--set=train_images=nowhere"], 2, "train_images: no folder nowhere"),
-        (["--set=model=vgg16", "--set=train_images=cells"], 2, "model: expected 'vgg'"),
-        (["--set=train_images=cells", "--set=image_size=[20,20]"], 1, "at least 42 pixels"),
+        (["--set=model=vgg16", "--set=train_images=cells"], 2, "model: expected vgg or compact"),
+        (["--set=train_images=cells", "--set=image_size=[20,20]"], 2, "at least 42 pixels"),
         (["--set=train_images=cells", "--set=train_size=99"], 2, "train_size: received 99"),
     ],
 )
@@ -504,7 +504,7 @@ def test_evaluate_and_report_tell_what_the_answers_are_worth(place, tmp_path):
     assert metrics["intervals"]["resampled"] == "patients"
     labels = [(Path(row[0]).parent.name, row[1]) for row in rows_of(result)]
     right = sum(truth == label for truth, label in labels)
-    assert metrics["figures"]["accuracy"]["value"] == pytest.approx(right / 20)
+    assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(right / 20)
     assert (tmp_path / "a.html").read_text(encoding="utf-8").count("data:image/jpeg") == 20
 
 
@@ -517,10 +517,10 @@ def test_two_models_are_compared(place, tmp_path):
         "--image", place / "cells", "--evaluate", "--metrics=both.json", folder=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[0].split() == ["figure", model.stem, "twin"]
+    assert result.stdout.splitlines()[0].split() == ["metric", model.stem, "twin"]
     assert f"twin minus {model.stem}, on the same resamples" in result.stdout
     both = json.loads((tmp_path / "both.json").read_text(encoding="utf-8"))
-    assert both[model.stem]["figures"] == both["twin"]["figures"]
+    assert both[model.stem]["metrics"] == both["twin"]["metrics"]
 
 
 def test_explain_writes_where_the_network_looked_beside_a_report(place, tmp_path):

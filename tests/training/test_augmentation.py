@@ -3,7 +3,7 @@
 import numpy as np
 
 from malaria.networks.backend import tf
-from malaria.training.augmentation import augment
+from malaria.training.augmentation import CHANGES, MOVES, augment
 from malaria.training.config import Augmentation
 
 EVERYTHING = Augmentation(
@@ -12,10 +12,10 @@ EVERYTHING = Augmentation(
     rotation=45,
     shear=0.1,
     zoom=0.1,
-    stretch=0.1,
+    aspect_ratio=0.1,
     blur=0.5,
     brightness=0.2,
-    stain=0.2,
+    color_jitter=0.2,
     background=0.2,
 )
 
@@ -25,7 +25,7 @@ def images_like(*, side=32, count=64):
 
 
 def augmented(images, seed=(1, 2), **settings):
-    return augment(images, Augmentation(**settings), seed=list(seed)).numpy()
+    return augment(images, Augmentation(**settings).model_dump(), seed=list(seed)).numpy()
 
 
 def test_no_augmentation_changes_nothing():
@@ -83,21 +83,21 @@ def test_shear_shifts_rows_sideways_in_proportion_to_their_height():
         assert abs(top - 32) <= 0.2 * 28 + 1
 
 
-def test_stain_and_brightness_keep_the_black_surround_black():
+def test_color_jitter_and_brightness_keep_the_black_surround_black():
     images = images_like()
     images[:, :8] = 0
-    results = augmented(images, brightness=0.3, stain=0.3)
+    results = augmented(images, brightness=0.3, color_jitter=0.3)
     assert (results[:, :8] == 0).all()
     assert (results[:, 8:] != images[:, 8:] / np.float32(255)).any()
 
 
-def test_stain_changes_colours_apart_and_brightness_together():
+def test_color_jitter_changes_colours_apart_and_brightness_together():
     grey = np.full((50, 4, 4, 3), 100, np.uint8)
-    brightness, stain = augmented(grey, brightness=0.2), augmented(grey, stain=0.2)
+    brightness, jitter = augmented(grey, brightness=0.2), augmented(grey, color_jitter=0.2)
     assert np.ptp(brightness, axis=3).max() < 1e-6
     assert np.ptp(brightness[:, 0, 0, 0]) > 0.05
-    assert np.ptp(stain, axis=3).max() > 0.05
-    for result in (brightness, stain):
+    assert np.ptp(jitter, axis=3).max() > 0.05
+    for result in (brightness, jitter):
         assert np.abs(result * 255 / 100 - 1).max() <= 0.2 + 1e-5
 
 
@@ -107,10 +107,10 @@ def test_what_a_rotation_brings_in_is_black():
     assert (corners == 0).any()
 
 
-def test_a_stretch_makes_cells_wider_and_flatter_or_the_reverse():
+def test_another_aspect_ratio_makes_cells_wider_and_flatter_or_the_reverse():
     white = np.zeros((64, 33, 33, 3), np.uint8)
     white[:, 8:25, 8:25] = 255
-    changed = augmented(white, stretch=0.4)[..., 0]
+    changed = augmented(white, aspect_ratio=0.4)[..., 0]
     widths = (changed[:, 16] > 0.5).sum(axis=1)
     heights = (changed[:, :, 16] > 0.5).sum(axis=1)
     assert widths.min() < 16 < 19 < widths.max()
@@ -143,5 +143,10 @@ def test_the_surround_becomes_light_in_a_share_of_the_images_and_cells_stay():
 
 
 def test_augmentation_runs_inside_the_graph():
-    function = tf.function(lambda images: augment(images, EVERYTHING, seed=[0, 1]))
+    function = tf.function(lambda images: augment(images, EVERYTHING.model_dump(), seed=[0, 1]))
     assert function(images_like()[:4]).shape == (4, 32, 32, 3)
+
+
+def test_every_declared_augmentation_is_carried_out_by_exactly_one_function():
+    carried_out = [name for step in [*MOVES, *CHANGES] for name in step.settings]
+    assert sorted(carried_out) == sorted(Augmentation.model_fields)

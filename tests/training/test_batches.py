@@ -17,10 +17,16 @@ from malaria.training.batches import (
 from malaria.training.config import Augmentation
 
 SIZE = (32, 32)
-NOTHING = Augmentation()
+NOTHING = Augmentation().model_dump()
 EVERYTHING = Augmentation(
-    flips=True, quarter_turns=True, rotation=45, shear=0.1, zoom=0.1, brightness=0.2, stain=0.2
-)
+    flips=True,
+    quarter_turns=True,
+    rotation=45,
+    shear=0.1,
+    zoom=0.1,
+    brightness=0.2,
+    color_jitter=0.2,
+).model_dump()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Tests of malaria/settings.py and malaria/config.py, of config.yaml and of configs/."""
+"""Tests of malaria/training/config*.py, of config.yaml and of configs/."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from malaria.base.errors import UsageError
-from malaria.data.dataset import find_problems
 from malaria.training.config import NOT_IN_IDENTITY, Augmentation, Config
+from malaria.training.config_check import data_problems, make_config
 from malaria.training.config_file import MAX_CONFIG_BYTES, read_config
+from malaria.training.config_reference import config_yaml, settings_table
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,10 +40,6 @@ def problems(read, tmp_path):
     return problems
 
 
-def problems_of_data(config):
-    return find_problems(config.train_images, config.labels, config.train_size)
-
-
 def test_config_yaml_names_every_setting_with_its_default():
     settings = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     assert set(settings) == set(Config.model_fields)
@@ -50,6 +47,11 @@ def test_config_yaml_names_every_setting_with_its_default():
     written, default = read_config(REPOSITORY / "config.yaml").model_dump(), Config().model_dump()
     for key in Config.model_fields:
         assert written[key] == default[key], key
+
+
+def test_config_yaml_is_what_the_declarations_make():
+    """Otherwise: python train.py --print_config > config.yaml."""
+    assert (REPOSITORY / "config.yaml").read_text(encoding="utf-8") == config_yaml()
 
 
 @pytest.mark.parametrize("path", sorted(REPOSITORY.glob("configs/*.yaml")), ids=lambda p: p.stem)
@@ -296,7 +298,7 @@ def test_a_wrong_override_is_told(problems, override, message):
 
 def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_cells):
     folder = write_cells(labels=("Parasitized", "Uninfectd"))
-    assert problems(f"epochs: 3\ntrain_images: {folder}", find_problems=problems_of_data) == [
+    assert problems(f"epochs: 3\ntrain_images: {folder}", find_problems=data_problems) == [
         "config.yaml: labels: no folder for Uninfected in cells; the folders there: "
         "['Parasitized', 'Uninfectd']; did you mean Uninfectd?"
     ]
@@ -304,7 +306,7 @@ def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_
 
 def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_cells):
     text = f"train_images: {write_cells()}\ntrain_size: 5\nepochs: 0\n"
-    assert problems(text, find_problems=problems_of_data) == [
+    assert problems(text, find_problems=data_problems) == [
         "2 problems in the settings",
         "  config.yaml, line 2: train_size: received 5 images per label, but there are only "
         "{'Parasitized': 4, 'Uninfected': 4}",
@@ -317,14 +319,17 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
     [
         ("tta: true\nimage_size: [50, 60]\naugmentation: {}\n",
          "tta: quarter turns need a square image_size; received [50, 60]"),
-        ("model: compact\nsmall_epochs: 2\n", "expected progressive_epochs and progressive_size together"),
+        ("model: compact\nprogressive_epochs: 2\n",
+         "expected progressive_epochs and progressive_size together"),
         ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
-        ("progressive_epochs: 1\nsmall_size: [48, 48]\n",
-         "progressive_epochs: expected model compact or xresnet34, which take any size; received vgg"),
-        ("model: compact\nsmall_size: [48, 48]\n", "progressive_epochs and progressive_size together"),
-        ("model: compact\nsmall_epochs: 1\nsmall_size: [48, 32]\n",
+        ("progressive_epochs: 1\nprogressive_size: [48, 48]\n",
+         "progressive_epochs: expected model compact or xresnet34, which take any size; "
+         "received vgg"),
+        ("model: compact\nprogressive_size: [48, 48]\n",
+         "progressive_epochs and progressive_size together"),
+        ("model: compact\nprogressive_epochs: 1\nprogressive_size: [48, 32]\n",
          "progressive_size: quarter_turns need a square; received [48, 32]"),
-        ("model: compact\nsmall_epochs: 1\nsmall_size: [8, 8]\n",
+        ("model: compact\nprogressive_epochs: 1\nprogressive_size: [8, 8]\n",
          "progressive_size: expected at least 16; received [8, 8]"),
     ],
 )  # fmt: skip
@@ -342,7 +347,7 @@ def test_the_last_weights_are_kept_unless_the_best_are_wanted(read, text, kept):
 
 
 def test_a_wrong_label_list_is_not_searched_for(problems):
-    [line] = problems("labels: [a]\n", find_problems=problems_of_data)
+    [line] = problems("labels: [a]\n", find_problems=data_problems)
     assert "expected at least 2 items" in line
 
 
@@ -390,3 +395,106 @@ def test_another_weight_means_another_run():
 def test_a_config_does_not_change_after_it_is_read():
     with pytest.raises(ValueError, match="frozen"):
         Config().epochs = 3
+
+
+FORMER = {
+    "weight_average": ("ema_decay", 0.9),
+    "small_epochs": ("progressive_epochs", 1),
+    "small_size": ("progressive_size", [48, 48]),
+    "augmentation.stretch": ("augmentation.aspect_ratio", 0.2),
+    "augmentation.stain": ("augmentation.color_jitter", 0.2),
+}
+
+
+def with_settings(pairs):
+    """The text of a config of flat and of augmentation settings."""
+    flat = [f"{key}: {value}" for key, value in pairs if "." not in key]
+    inner = [f"{key.partition('.')[2]}: {value}" for key, value in pairs if "." in key]
+    return "\n".join(["model: compact", *flat, f"augmentation: {{{', '.join(inner)}}}"])
+
+
+def test_every_former_name_still_works_and_says_the_new_one(read, capsys):
+    former = read(with_settings([(was, value) for was, (_, value) in FORMER.items()]))
+    told = capsys.readouterr().err
+    present = read(with_settings(list(FORMER.values())))
+    assert former == present
+    assert capsys.readouterr().err == ""
+    for was, (name, _) in FORMER.items():
+        line = (
+            f"the setting {was.rpartition('.')[2]} is now called {name.rpartition('.')[2]}; "
+            "the former name still works\n"
+        )
+        assert told.count(line) == 1
+
+
+@pytest.mark.parametrize("was", FORMER)
+def test_a_former_name_works_on_the_command_line_and_in_python(read, capsys, was):
+    name, value = FORMER[was]
+    text = "model: compact\nprogressive_epochs: 1\nprogressive_size: [32, 32]\n"
+    assert read(text, f"{was}={value}") == read(text, f"{name}={value}")
+    assert capsys.readouterr().err.count("is now called") == 1
+    group, _, key = was.rpartition(".")
+    settings = {group: {key: value}} if group else {was: value}
+    known = Config(**settings).model_dump()
+    assert Config(**Config(**known).model_dump()) == Config(**settings)
+
+
+def test_a_problem_under_a_former_name_is_told_at_its_line(problems):
+    assert problems("epochs: 3\nweight_average: 2\n") == [
+        "config.yaml, line 2: ema_decay: expected less than 1; received 2"
+    ]
+    assert problems("augmentation:\n  stain: 2\n") == [
+        "config.yaml, line 2: augmentation.color_jitter: expected less than 1; received 2"
+    ]
+
+
+def test_both_names_of_one_setting_are_refused(problems):
+    [line] = problems("ema_decay: 0.9\nweight_average: 0.8\n")
+    assert line.startswith("config.yaml, line 2: weight_average: no such key")
+
+
+def test_settings_of_a_dict_are_checked_like_those_of_a_file(write_cells):
+    folder = str(write_cells())
+    settings = {"train_images": folder, "image_size": [64, 64], "epochs": 2}
+    assert make_config(settings) == Config(**settings)
+    assert make_config(Config(**settings)) == Config(**settings)
+    with pytest.raises(UsageError) as caught:
+        make_config(settings | {"epochs": 0, "image_size": [64, 48], "train_images": "none"})
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 problems in the settings"
+    assert "  settings: epochs: expected greater than or equal to 1; received 0" in lines
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "smallest"), [("vgg", 41, 42), ("compact", 15, 16), ("keras_cnn", 21, 22)]
+)
+def test_images_too_small_for_the_network_are_told_with_the_settings(
+    problems, model, side, smallest
+):
+    [line] = problems(f"model: {model}\nimage_size: [{side}, {side}]\n")
+    assert line.endswith(
+        f"image_size: {model} needs sides of at least {smallest} pixels; received [{side}, {side}]"
+    )
+
+
+def test_an_unknown_network_gets_the_list_of_all(problems):
+    assert problems("model: resnet") == [
+        "config.yaml, line 1: model: expected vgg or compact or keras_cnn or xresnet34; "
+        "received 'resnet'"
+    ]
+
+
+def test_the_table_of_settings_in_the_docs_is_what_the_declarations_make():
+    """Otherwise: python docs/make_reference.py."""
+    text = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- settings -->\n")[2].partition("<!-- /settings -->")[0]
+    assert table.strip() == settings_table()
+
+
+def test_every_setting_has_a_meaning_and_says_what_is_allowed():
+    rows = settings_table().splitlines()[2:]
+    assert len(rows) == len(Config.model_fields) - 1 + len(Augmentation.model_fields)
+    for row in rows:
+        cells = [cell.strip() for cell in row.replace("\\|", "/").split("|")[1:-1]]
+        assert len(cells) == 4
+        assert all(cells)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
-from malaria.data.dataset import scan_folder
+from malaria.data.dataset import LABELS, scan_folder
 from malaria.data.splits import fold_samples
-from malaria.data.synthetic import LABELS, write_cells
+from malaria.data.synthetic import write_cells
 from malaria.training import cross_validation as folds
 from malaria.training.config import Config
 from malaria.training.cross_validation import cross_validate
@@ -62,10 +62,10 @@ def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
 def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
     real, seen = folds.fit, []
 
-    def fit(config, data, *arguments, **options):
-        seen.append([{one.patient for one in data.samples(side)}
-                     for side in (data.training, data.validation)])  # fmt: skip
-        return real(config, data, *arguments, **options)
+    def fit(config, images, *arguments, **options):
+        seen.append([{one.patient for one in images.chosen(side)}
+                     for side in (images.training, images.validation)])  # fmt: skip
+        return real(config, images, *arguments, **options)
 
     monkeypatch.setattr(folds, "fit", fit)
     cross_validate(settings(cells, tmp_path), 2)

@@ -8,26 +8,31 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from malaria.base.errors import UserError
+from malaria.base.errors import UsageError, UserError
+from malaria.base.files import sha256_of
 from malaria.base.machine import has_bfloat16
-from malaria.data.loading import load_data
 from malaria.data.synthetic import write_cells
+from malaria.evaluation.format import describe
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
 from malaria.networks.load import load_model
-from malaria.saved.metadata import find_pair, read_architecture, read_metadata, sha256_of
+from malaria.saved.metadata import read_metadata
+from malaria.saved.pair import find_pair, read_architecture
 from malaria.training.checkpoint import Progress
 from malaria.training.config import Augmentation, Config
-from malaria.training.dry_run import check
+from malaria.training.dry_run import dry_run
+from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import compile_model, current_learning_rate, run_epochs
 from malaria.training.optimizer import make_optimizer
-from malaria.training.trainer import _interrupts, train
+from malaria.training.steps import load_images, split
+from malaria.training.trainer import train
 
 TOP = Path(__file__).parents[2]
 
@@ -53,6 +58,11 @@ def settings(cells, folder, **changes):
     return Config(**known | changes)
 
 
+def folder_of(result):
+    """The folder of metrics, tables and pictures beside the saved pair."""
+    return result.model.with_suffix("")
+
+
 @pytest.fixture(scope="module")
 def finished(cells, tmp_path_factory):
     """One whole run, with everything that can be asked of it."""
@@ -62,65 +72,66 @@ def finished(cells, tmp_path_factory):
 
 
 def test_the_pair_is_named_after_time_accuracy_and_loss(finished):
-    _, outcome = finished
-    name = outcome.pair.weights.stem
+    _, result = finished
+    name = result.model.stem
     assert re.fullmatch(r"model_\d{8}T\d{6}\.\d{3}Z_0\.\d{4}_\d\.\d{4}", name)
-    assert name.endswith(f"_{outcome.evaluation.accuracy:.4f}_{outcome.evaluation.loss:.4f}")
-    assert outcome.folder.name == name
+    assert name.endswith(f"_{result.values['accuracy']:.4f}_{result.values['cross_entropy']:.4f}")
+    assert folder_of(result).name == name
 
 
 def test_the_figures_are_those_of_the_saved_weights_on_unchanged_images(finished):
-    config, outcome = finished
-    model = load_model(outcome.pair, read_architecture(outcome.pair))
-    data = load_data(config)
+    config, result = finished
+    model = load_model(find_pair(result.model), read_architecture(find_pair(result.model)))
+    data = split(config, load_images(config))
     images = data.pixels.read(data.validation).astype(np.float32) / 255
     second = model.predict(images, verbose=0)[:, 0]
     labels = data.labels[data.validation]
-    assert np.mean((second > 0.5) == labels) == pytest.approx(outcome.evaluation.accuracy)
+    assert np.mean((second > 0.5) == labels) == pytest.approx(result.values["accuracy"])
     truth = np.where(labels == 1, second, 1 - second)
-    assert -np.log(truth).mean() == pytest.approx(outcome.evaluation.loss, abs=1e-4)
+    assert -np.log(truth).mean() == pytest.approx(result.values["cross_entropy"], abs=1e-4)
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="this processor has no units for bfloat16")
 def test_what_was_trained_in_bfloat16_is_judged_and_saved_in_float32(cells, tmp_path):
-    outcome = train(settings(cells, tmp_path, mixed_precision=True))
-    model = load_model(outcome.pair, read_architecture(outcome.pair))
-    data = load_data(settings(cells, tmp_path))
+    result = train(settings(cells, tmp_path, mixed_precision=True))
+    model = load_model(find_pair(result.model), read_architecture(find_pair(result.model)))
+    config = settings(cells, tmp_path)
+    data = split(config, load_images(config))
     images = data.pixels.read(data.validation).astype(np.float32) / 255
-    with open(outcome.folder / "validation.csv", newline="") as file:
+    with open(folder_of(result) / "validation.csv", newline="") as file:
         told = [float(row["probability of Uninfected"]) for row in csv.DictReader(file)]
     np.testing.assert_allclose(model.predict(images, verbose=0)[:, 0], told, atol=1e-5)
-    layers = json.loads(outcome.pair.architecture.read_text())["config"]["layers"]
+    layers = json.loads(result.model.with_suffix(".json").read_text())["config"]["layers"]
     assert "bfloat16" not in json.dumps(layers)
 
 
 def test_the_metadata_says_all_that_classifying_needs(finished):
-    config, outcome = finished
-    architecture = read_architecture(outcome.pair)
-    metadata = read_metadata(outcome.pair, architecture)
+    config, result = finished
+    architecture = read_architecture(find_pair(result.model))
+    metadata = read_metadata(find_pair(result.model), architecture)
     assert metadata.labels == config.labels
     assert metadata.positive_label == "Parasitized"
     assert metadata.pixels.size == (48, 48)
     assert (metadata.pixels.colour, metadata.pixels.resampling) == ("RGB", "bilinear")
     details = metadata.details
-    assert details["weights_sha256"] == sha256_of(outcome.pair.weights)
+    assert details["weights_sha256"] == sha256_of(result.model)
     assert details["config"]["random_state"] == 42
     assert details["split"]["by"] == "patient"
-    assert details["validation"]["count"] == outcome.evaluation.count
+    assert details["validation"]["count"] == len(result.labels)
     assert set(details["versions"]) >= {"tensorflow", "keras", "numpy", "python"}
 
 
 def test_keras_itself_reads_the_architecture(finished):
-    _, outcome = finished
-    model = keras.models.model_from_json(outcome.pair.architecture.read_text())
-    model.load_weights(outcome.pair.weights)
+    _, result = finished
+    model = keras.models.model_from_json(result.model.with_suffix(".json").read_text())
+    model.load_weights(result.model)
     assert model.input_shape == (None, 48, 48, 3)
 
 
 def test_no_patient_is_on_both_sides(finished):
-    _, outcome = finished
-    details = json.loads(outcome.pair.architecture.read_text())["malaria"]
-    with open(outcome.folder / "validation.csv", newline="") as file:
+    _, result = finished
+    details = json.loads(result.model.with_suffix(".json").read_text())["malaria"]
+    with open(folder_of(result) / "validation.csv", newline="") as file:
         shown = {row["patient"] for row in csv.DictReader(file)}
     assert shown == set(details["split"]["validation_patients"])
     # A share of .3 of six patients is two.
@@ -128,8 +139,8 @@ def test_no_patient_is_on_both_sides(finished):
 
 
 def test_every_picture_and_table_is_there(finished):
-    _, outcome = finished
-    assert sorted(path.name for path in outcome.folder.iterdir()) == [
+    _, result = finished
+    assert sorted(path.name for path in folder_of(result).iterdir()) == [
         "accuracy.svg",
         "augmentation.png",
         "confusion_matrix.svg",
@@ -143,8 +154,8 @@ def test_every_picture_and_table_is_there(finished):
 
 
 def test_the_history_has_a_row_for_each_epoch(finished):
-    _, outcome = finished
-    with open(outcome.folder / "history.csv", newline="") as file:
+    _, result = finished
+    with open(folder_of(result) / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[0]["val_loss"]) > 0
@@ -159,23 +170,26 @@ def test_nothing_is_left_of_the_resume_state_and_one_board_is_written(finished):
 
 
 def test_without_plots_only_tables_are_written(cells, tmp_path):
-    outcome = train(settings(cells, tmp_path, epochs=1))
-    assert {path.suffix for path in outcome.folder.iterdir()} == {".csv", ".txt"}
+    result = train(settings(cells, tmp_path, epochs=1))
+    assert {path.suffix for path in folder_of(result).iterdir()} == {".csv", ".txt"}
 
 
 def test_three_labels_end_in_a_softmax_and_are_evaluated(tmp_path):
     labels = ("Parasitized", "Uninfected", "Other")
     write_cells(tmp_path / "cells", 12, patients=4, labels=labels)
     config = settings(tmp_path / "cells", tmp_path, labels=labels, epochs=1)
-    outcome = train(config)
-    assert np.shape(outcome.evaluation.confusion) == (3, 3)
-    assert outcome.evaluation.sensitivity is None
-    assert read_metadata(outcome.pair, read_architecture(outcome.pair)).labels == labels
+    result = train(config)
+    assert np.shape(result.confusion) == (3, 3)
+    assert result.values["sensitivity"] is None
+    assert (
+        read_metadata(find_pair(result.model), read_architecture(find_pair(result.model))).labels
+        == labels
+    )
 
 
 def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):
     config = settings(cells, tmp_path, epochs=3)
-    text = "\n".join(check(config))
+    text = "\n".join(dry_run(config))
     assert "training: 32 images (Parasitized 16, Uninfected 16) of 4 patients" in text
     assert "validation: 16 images (Parasitized 8, Uninfected 8) of 2 patients" in text
     assert "C9_broken.png: not a picture of a known kind" in text
@@ -190,7 +204,7 @@ def constant_adam(learning_rate):
 
 
 def test_a_check_of_folds_tells_the_time_of_all(cells, tmp_path):
-    lines = list(check(settings(cells, tmp_path, epochs=200), folds=4))
+    lines = list(dry_run(settings(cells, tmp_path, epochs=200), folds=4))
     *_, one, all_of_them = lines
     assert all_of_them.startswith("of 4 folds: about")
     # Rounded to a tenth of a minute each.
@@ -314,7 +328,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 
 
 def test_ctrl_c_counts_at_the_next_step_and_a_second_one_at_once():
-    with _interrupts() as check:
+    with interrupts_noted() as check:
         check()
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
@@ -379,6 +393,30 @@ def test_drawn_cells_of_unseen_patients_are_told_apart(tmp_path):
         epochs=8,
         batch_size=16,
         learning_rate=2e-3,
-        augmentation=Augmentation(flips=True, quarter_turns=True, brightness=0.1, stain=0.05),
+        augmentation=Augmentation(
+            flips=True, quarter_turns=True, brightness=0.1, color_jitter=0.05
+        ),
     )
-    assert train(config).evaluation.accuracy > 0.9
+    assert train(config).values["accuracy"] > 0.9
+
+
+def test_the_text_of_the_evaluation_is_of_the_result_that_train_returns(finished):
+    _, result = finished
+    text = (folder_of(result) / "evaluation.txt").read_text(encoding="utf-8")
+    assert text == describe(result) + "\n"
+    assert "of 2 patients" in text
+
+
+def test_a_dict_trains_like_a_config_and_a_wrong_one_is_refused(cells, tmp_path):
+    known = settings(cells, tmp_path, epochs=1).model_dump()
+    assert train(known).model.is_file()
+    with pytest.raises(UsageError, match="settings: epochs: expected greater than or equal to 1"):
+        train(known | {"epochs": 0})
+    with pytest.raises(UsageError, match="settings: train_images: no folder"):
+        train(known | {"train_images": str(tmp_path / "none")})
+
+
+def test_training_works_outside_of_the_main_thread(cells, tmp_path):
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(train, settings(cells, tmp_path, epochs=1)).result()
+    assert result.model.is_file()
