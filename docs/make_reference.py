@@ -8,11 +8,12 @@ import argparse
 import sys
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
-sys.path.insert(0, str(TOP))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli import options, train
 from malaria.training.config_reference import config_yaml, settings_table
+
+TOP = Path(__file__).parent.parent
 
 
 def main():
@@ -43,8 +44,8 @@ def fill(text, name, table):
     """The text with the table between its markers <!-- name --> and <!-- /name -->."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = text.partition(start)
-    after = rest.partition(end)[2]
-    assert rest and after is not None, f"expected {start} and {end}"
+    _, found, after = rest.partition(end)
+    assert found, f"expected {start} and {end}"
     return f"{before}{start}\n{table}\n{end}{after}"
 
 

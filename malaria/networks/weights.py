@@ -56,7 +56,7 @@ def _check_names(expected: list[str], group: h5py.Group) -> None:
             raise UserError(f"expected weights of the layer {quote(name)}, received none")
     for name in saved:
         if name not in expected:
-            raise UserError(f"received weights of {quote(name)}: the network has no such layer")
+            raise UserError(f"received weights of {quote(name)}, a layer the network does not have")
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:

@@ -4,10 +4,10 @@ import csv
 
 import numpy as np
 import pytest
+from malaria.data.loading import find_excluded, load_data
 
 from malaria.base.errors import UserError
 from malaria.data.dataset import scan_folder
-from malaria.data.loading import find_excluded, load_data
 from malaria.evaluation.label_errors import find_suspects, write_suspects
 from malaria.training.config import Config
 

@@ -14,7 +14,7 @@ from malaria.inference.classifier import Classifier, load_classifier
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
 from malaria.saved import tflite as lite
-from malaria.saved.metadata import KEY, Pair, Metadata
+from malaria.saved.metadata import KEY, Metadata, Pair
 
 ENTRIES = {
     "labels": ["sick", "well"],

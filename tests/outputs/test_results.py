@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from malaria.outputs.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import classify
-from malaria.outputs.results import Explanations, Grid, Report, Rows, Truth, prepare_next_start
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
 

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from malaria.outputs.terminal import LISTED_GROUPS, Summary, Table, format_prediction, wants_colour
 
 from malaria.inference.classifier import REVIEW
 from malaria.inference.prediction import Prediction
-from malaria.outputs.terminal import LISTED_GROUPS, Summary, Table, format_prediction, wants_colour
 
 LABELS = ("Parasitized", "Uninfected")
 SICK = Prediction(Path("cells/a.png"), "Parasitized", 0.98765, (0.98765, 0.01235))

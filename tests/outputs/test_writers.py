@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from malaria.outputs.writers import FLUSH_EVERY, Journal
 
 from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
-from malaria.outputs.writers import FLUSH_EVERY, Journal
 
 LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]

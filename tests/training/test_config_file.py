@@ -484,13 +484,6 @@ def test_an_unknown_network_gets_the_list_of_all(problems):
     ]
 
 
-def test_the_table_of_settings_in_the_docs_is_what_the_declarations_make():
-    """Otherwise: python docs/make_reference.py."""
-    text = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
-    table = text.partition("<!-- settings -->\n")[2].partition("<!-- /settings -->")[0]
-    assert table.strip() == settings_table()
-
-
 def test_every_setting_has_a_meaning_and_says_what_is_allowed():
     rows = settings_table().splitlines()[2:]
     assert len(rows) == len(Config.model_fields) - 1 + len(Augmentation.model_fields)

@@ -50,7 +50,7 @@ for strategy in (tf.distribute.get_strategy(), mirror(["/CPU:0", "/CPU:1"])):
         steps=None,
         epoch=0,
         seed=1,
-        augmentation=Augmentation(flips=True),
+        augmentation=Augmentation(flips=True).model_dump(),
     )
     first = model.fit(batches.take(1), verbose=0).history["loss"][0]
     whole = model.fit(batches, verbose=0).history["loss"][0]

@@ -1,0 +1,175 @@
+"""The package: what pyproject.toml says, and what a wheel that was built from it can do."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import malaria
+from malaria.data.synthetic import write_cells
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli", reason="Python 3.10 has no tomllib")
+
+TOP = Path(__file__).parents[1]
+PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def requirements_in(name):
+    """The lines of a requirements file, without what it refers to."""
+    lines = (TOP / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+def test_the_requirements_are_the_dependencies_of_the_package():
+    [tensorflow, *others] = PROJECT["dependencies"]
+    assert requirements_in("requirements-common.txt") == others
+    assert requirements_in("requirements-gpu.txt") == PROJECT["optional-dependencies"]["gpu"]
+    # On Linux the plain package brings CUDA's kernels with it; the CPU build is a third as large.
+    cpu_build, plain = requirements_in("requirements.txt")
+    assert cpu_build.partition(";")[0] == tensorflow.replace("tensorflow", "tensorflow-cpu")
+    assert plain.partition(";")[0] == tensorflow
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-gpu.txt"])
+def test_both_requirements_refer_to_the_common_ones(name):
+    assert (TOP / name).read_text(encoding="utf-8").splitlines()[-1] == (
+        "-r requirements-common.txt"
+    )
+
+
+def test_the_version_is_the_newest_of_the_changelog_and_that_of_the_citation():
+    headings = re.findall(r"^## (.*)$", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    newest = re.fullmatch(r"(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)", headings[0])
+    assert newest, headings[0]
+    assert newest[1] == malaria.__version__
+    citation = (TOP / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {newest[1]}\ndate-released: {newest[2]}\n" in citation
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The paths of a wheel and an sdist, as `python -m build` makes them."""
+    place = tmp_path_factory.mktemp("build")
+    source = place / "source"
+    source.mkdir()
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=TOP, capture_output=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+        if (TOP / name).is_file() and not name.startswith("pretrained/vgg"):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP / name, source / name)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", place, source]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    [wheel], [sdist] = place.glob("*.whl"), place.glob("*.tar.gz")
+    return wheel, sdist
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """A folder with what the wheel installs, away from the checkout."""
+    place = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(built[0]) as wheel:
+        wheel.extractall(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elsewhere") / "my cells"
+    write_cells(folder, 4, seed=1, patients=2)
+    return folder
+
+
+def run(installed, *arguments, folder):
+    """Run Python with the installed package, and without the checkout."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env=environment | {"PYTHONPATH": str(installed)},
+    )  # fmt: skip
+
+
+def test_the_wheel_has_the_package_its_data_and_nothing_else(built):
+    names = zipfile.ZipFile(built[0]).namelist()
+    assert {name.partition("/")[0] for name in names} == {
+        "malaria", f"malaria-{malaria.__version__}.dist-info"
+    }  # fmt: skip
+    for data in ("py.typed", "outputs/html_report.html", "outputs/html_report.css",
+                 "outputs/html_report.js", "pretrained/compact.h5", "pretrained/compact.json",
+                 "pretrained/compact.tflite"):  # fmt: skip
+        assert f"malaria/{data}" in names
+    sources = {path.relative_to(TOP).as_posix() for path in (TOP / "malaria").rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == sources
+
+
+def test_the_sdist_has_the_sources_and_no_data_set(built):
+    with tarfile.open(built[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "train.py", "pretrained/compact.h5"} <= names
+    assert not [name for name in names if name.startswith(("cell_images", ".venv"))]
+
+
+def test_the_commands_of_the_wheel_are_there_and_tell_the_version(installed, cells):
+    entries = next(installed.glob("*.dist-info/entry_points.txt")).read_text()
+    assert re.findall(r"^(malaria-\w+) = (\S+)$", entries, re.MULTILINE) == [
+        ("malaria-classify", "malaria.cli.main:classify"),
+        ("malaria-train", "malaria.cli.main:train"),
+    ]
+    for arguments in (["-m", "malaria", "--version"], ["-m", "malaria", "classify", "--version"]):
+        result = run(installed, *arguments, folder=cells)
+        assert (result.returncode, result.stdout) == (0, f"malaria {malaria.__version__}\n")
+
+
+def test_the_wheel_classifies_a_folder_with_its_own_pretrained_pair(installed, cells):
+    output = cells.parent / "a.json"
+    arguments = ["-m", "malaria", "classify", f"--image={cells}", f"--output={output}"]
+    report = f"--report={cells.parent / 'a.html'}"
+    result = run(installed, *arguments, report, folder=cells.parent)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(output.read_text(encoding="utf-8"))
+    assert [Path(row["path"]).parent.name == row["label"] for row in rows] == [True] * 8
+
+
+def test_the_wheel_answers_the_same_in_python(installed, cells):
+    code = (
+        "import malaria\n"
+        f"assert malaria.__file__.startswith({str(installed)!r})\n"
+        f"for one in malaria.load_classifier().classify({str(cells)!r}): print(one.probability)\n"
+    )
+    result = run(installed, "-c", code, folder=cells.parent)
+    assert result.returncode == 0, result.stderr
+    told = [float(line) for line in result.stdout.split()]
+    here = [one.probability for one in malaria.load_classifier().classify(cells)]
+    assert told == here
+
+
+def test_the_wheel_trains(installed, cells):
+    config = cells.parent / "config.yaml"
+    config.write_text(
+        "train_images: my cells\nmodel: compact\nimage_size: [16, 16]\nepochs: 1\ntest_size: 0.5\n"
+    )
+    result = run(installed, "-m", "malaria", "train", folder=cells.parent)
+    assert result.returncode == 0, result.stderr
+    assert len(list(cells.parent.glob("models/*.h5"))) == 1
+
+
+def test_an_unknown_command_is_told_the_known_ones(installed, cells):
+    result = run(installed, "-m", "malaria", "clasify", folder=cells)
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: expected one of train, classify, draw; received 'clasify'; "
+        "see python -m malaria --help\n"
+    )
