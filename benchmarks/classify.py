@@ -2,14 +2,17 @@
 """What classifying costs: start-up, memory and images per second, against a plain Keras script.
 
     python benchmarks/classify.py --model=models/ --image=cells/ [--cells N] [--rounds N]
+                                  [--other=CHECKOUT]
 
 Prints one image in a whole process (seconds and peak memory) for run.py and for a script that does
 the same with Keras alone, and images per second over a folder of 128 px cells: run.py's own loop,
 LiteRT's bare forward pass at its best batch size, and Keras's predict over
 image_dataset_from_directory. Rounds take turns, so that a machine that slows down slows all; the
-figures are medians of the rounds and of their ratios. Without --image it draws cells.
+medians of the rounds and of their ratios are shown. Without --image it draws cells. --other names a
+checkout of another version: then only the two run.py take turns, over a folder and one image.
 """
 
+import re
 import resource
 import statistics
 import subprocess
@@ -24,14 +27,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from malaria.base.files import sha256_of
 from malaria.base.machine import usable_cores
-from malaria.cli.command import Parser, add_debug, run_script
-from malaria.data.images import find_images, open_image
+from malaria.cli.command import Parser, add_common, run_script
+from malaria.data.folders import find_images
+from malaria.data.images import open_image
 from malaria.data.synthetic import write_cells
+from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.load import load_classifier
-from malaria.inference.predict import BATCH_SIZE, classify
-from malaria.saved.metadata import find_pair, network_size, read_architecture, sha256_of
-from malaria.saved.tflite import LiteNetwork, digest_pair, find_sealed
+from malaria.inference.predict import BATCH_SIZE, predict
+from malaria.saved.metadata import network_size
+from malaria.saved.pair import find_pair, read_architecture
+from malaria.saved.tflite import digest_pair, find_sealed
 
 TOP = Path(__file__).resolve().parent.parent
 BATCHES = (1, 4, 8, 16, 32, 64)
@@ -72,13 +79,17 @@ def main(arguments):
     parser.add_argument("--image", help="folder with cells (default: drawn)")
     parser.add_argument("--cells", type=int, default=1000, help="of a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    add_debug(parser)
+    parser.add_argument("--other", type=Path, help="a checkout of another version")
+    add_common(parser)
     options = parser.parse_args(arguments)
     names = ("ai-edge-litert", "tensorflow-cpu", "keras", "numpy", "pillow")
     print(", ".join(f"{name} {version(name)}" for name in names))
     with tempfile.TemporaryDirectory() as folder:
         cells = make_cells(Path(folder), options.image, options.cells)
         pair = find_pair(options.model)
+        if options.other:
+            measure_versions(pair, cells, options.other.resolve(), options.rounds)
+            return
         measure_one(pair, next(find_images(cells)), options.rounds)
         measure_folder(pair, cells, options.rounds)
 
@@ -125,6 +136,32 @@ def run_process(command):
     return time.perf_counter() - started, int(result.stdout) / 1024
 
 
+def measure_versions(pair, cells, other, rounds):
+    """run.py of this version and of another, in turns: a folder, and one image."""
+    image = next(find_images(cells))
+    turns = []
+    for _ in range(rounds):
+        for top in (TOP, other):
+            command = [sys.executable, top / "run.py", f"--model={pair.weights}"]
+            seconds, megabytes = run_process([*command, f"--image={image}"])
+            turns.append(
+                (rate_of([*command, f"--image={cells}", "--count_only"]), seconds, megabytes)
+            )
+    for name, runs in (("this version", turns[::2]), ("the other", turns[1::2])):
+        rate, seconds, megabytes = (statistics.median(values) for values in zip(*runs, strict=True))
+        print(f"{name}: {rate:.1f} images/s; one image {seconds:.3f} s, {megabytes:.0f} MB at most")
+    pairs = list(zip(turns[::2], turns[1::2], strict=True))
+    rate = statistics.median(ours[0] / theirs[0] for ours, theirs in pairs)
+    seconds = statistics.median(ours[1] / theirs[1] for ours, theirs in pairs)
+    print(f"this version against the other: {rate:.3f} of the rate, {seconds:.3f} of the seconds")
+
+
+def rate_of(command):
+    """The images per second that run.py tells."""
+    result = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return float(re.search(r"([\d.]+) images/s", result.stderr)[1])
+
+
 def measure_folder(pair, cells, rounds):
     """Images per second over the folder, in turns."""
     batch = find_best_batch(pair)
@@ -143,15 +180,15 @@ def measure_folder(pair, cells, rounds):
 
 def open_network(pair):
     digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
-    return LiteNetwork(find_sealed(pair, digest), cores=usable_cores())
+    return LiteRTNetwork(find_sealed(pair, digest), cores=usable_cores())
 
 
 def rate_ours(pair, cells):
     classifier = load_classifier(pair.weights, engine="litert")
     # The first batch also prepares the network, as the warm-up of the others does.
-    list(classify(islice(find_images(cells), BATCH_SIZE), classifier))
+    list(predict(islice(find_images(cells), BATCH_SIZE), classifier))
     started = time.perf_counter()
-    count = sum(1 for _ in classify(find_images(cells), classifier))
+    count = sum(1 for _ in predict(find_images(cells), classifier))
     return count / (time.perf_counter() - started)
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.base.errors import UserError
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 
 TOP = Path(__file__).resolve().parent.parent
 CONFIGS = [TOP / "configs" / f"{name}.yaml" for name in ("keras_cnn", "xresnet34", "compact")]
@@ -40,7 +40,7 @@ def main(arguments):
     parser.add_argument("--out", default="compare/", help="(default: %(default)s)")
     parser.add_argument("--configs", nargs="+", default=CONFIGS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     out = Path(options.out)
     settings = [*SPLIT, f"train_images={options.images}", *options.set]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.synthetic import write_cells
 
 TOP = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ def main(arguments):
     parser.add_argument("--model", required=True, help="a trained pair, or a folder with one")
     counts_help = "sizes of the folder, rising (default: %(default)s)"
     parser.add_argument("--counts", type=int, nargs="+", default=[2000, 200_000], help=counts_help)
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         drawn = write_cells(Path(folder) / "drawn", DRAWN // 2)

@@ -17,15 +17,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.cli.command import Parser, add_debug, run_script
-from malaria.data.loading import load_data
+from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.synthetic import write_cells
 from malaria.networks.backend import keras, tf
 from malaria.training.batches import training_batches
 from malaria.training.config import Augmentation
 from malaria.training.config_file import read_config
 from malaria.training.devices import choose_device
-from malaria.training.trainer import make_model
+from malaria.training.steps import build, load_images, split
 
 ROUNDS = 5
 
@@ -35,7 +34,7 @@ def main(arguments):
     parser.add_argument("--images", help="folder with one sub-folder a label (default: drawn)")
     parser.add_argument("--steps", type=int, default=20, help="of a stretch (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         images = options.images or folder
@@ -48,8 +47,8 @@ def main(arguments):
 
 def measure(config, steps):
     device = choose_device(config.devices, config.mixed_precision)
-    data = load_data(config)
-    model = make_model(config, device, steps_per_epoch=10**6)
+    images = split(config, load_images(config))
+    model = build(config, device, images)
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
     print(f"{ROUNDS} rounds of {steps} steps; images/s: median")
@@ -58,7 +57,7 @@ def measure(config, steps):
         ("everything on", everything_on()),
         ("none", Augmentation()),
     ):
-        real, constant = compare(model, config, data, augmentation, steps)
+        real, constant = compare(model, config, images, augmentation, steps)
         ratio = np.median(np.array(real) / np.array(constant))
         print(
             f"augmentation {name}: pipeline {np.median(real):.1f}, "
@@ -74,24 +73,24 @@ def everything_on():
         rotation=45,
         shear=0.033,
         zoom=0.1,
-        stretch=0.1,
+        aspect_ratio=0.1,
         blur=0.5,
         brightness=0.1,
-        stain=0.1,
+        color_jitter=0.1,
         background=0.2,
     )
 
 
-def compare(model, config, data, augmentation, steps):
+def compare(model, config, images, augmentation, steps):
     """Images per second with the pipeline and with one batch, a list of rounds each."""
     stream = training_batches(
-        data.pixels,
-        data.training,
+        images.pixels,
+        images.training,
         batch_size=config.batch_size,
         steps=steps * (ROUNDS + 1),
         epoch=0,
         seed=0,
-        augmentation=augmentation,
+        augmentation=augmentation.model_dump(),
     )
     [batch] = stream.take(1)
     constant = tf.data.Dataset.from_tensors(batch).repeat()

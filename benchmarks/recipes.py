@@ -19,16 +19,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.base.errors import UserError
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import scan_folder
 from malaria.data.splits import split_samples
 from malaria.training.config import Config
 
 TOP = Path(__file__).resolve().parent.parent
 COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"
-ROBUST = ("augmentation.blur=0.5", "augmentation.stretch=0.1", "augmentation.background=0.1")
-COLOURS = ("augmentation.brightness=0.2", "augmentation.stain=0.2")
-STRONG = (*COLOURS, "augmentation.zoom=0.2", "augmentation.stretch=0.2")
+ROBUST = ("augmentation.blur=0.5", "augmentation.aspect_ratio=0.1", "augmentation.background=0.1")
+COLOURS = ("augmentation.brightness=0.2", "augmentation.color_jitter=0.2")
+STRONG = (*COLOURS, "augmentation.zoom=0.2", "augmentation.aspect_ratio=0.2")
+PROGRESSIVE = ("progressive_epochs=4", "progressive_size=[48,48]")
 VGG, THIRTY_TWO = "config.yaml", ("batch_size=32", "learning_rate=1e-3")
 LIGHT, UPRIGHT = "weight_decay=0.05", "augmentation.rotation=0"
 # name: (the file, the settings that differ from it)
@@ -43,7 +44,7 @@ RECIPES = {
     "compact, average of the weights .98": (COMPACT, EIGHT, "ema_decay=0.98"),
     "compact, strong augmentation": (COMPACT, EIGHT, *STRONG),
     "compact, blur, stretch, background": (COMPACT, EIGHT, *ROBUST),
-    "compact, 4 epochs of 48 x 48": (COMPACT, EIGHT, "progressive_epochs=4", "progressive_size=[48,48]"),
+    "compact, 4 epochs of 48 x 48": (COMPACT, EIGHT, *PROGRESSIVE),
     "vgg": (VGG, EIGHT),
     "vgg, batches of 32": (VGG, EIGHT, *THIRTY_TWO),
     "vgg, 16 epochs of batches of 32": (VGG, "epochs=16", *THIRTY_TWO),
@@ -52,7 +53,7 @@ RECIPES = {
     "vgg, no rotation": (VGG, EIGHT, *THIRTY_TWO, UPRIGHT),
     "vgg, strong colours": (VGG, EIGHT, *THIRTY_TWO, *COLOURS),
 }
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "loss")
+METRICS = ("accuracy", "sensitivity", "specificity", "auc", "loss")
 
 
 def main(arguments):
@@ -62,7 +63,7 @@ def main(arguments):
     parser.add_argument("--only", nargs="+", default=list(RECIPES), metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="N")
     parser.add_argument("--list", action="store_true", help="show the recipes and end")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     if options.list:
         for name, (config, *settings) in RECIPES.items():
@@ -70,12 +71,12 @@ def main(arguments):
         return
     out = Path(options.out)
     images = link_patients(Path(options.images), out / "cell_images")
-    print("recipe, seed, minutes, " + ", ".join(FIGURES))
+    print("recipe, seed, minutes, " + ", ".join(METRICS))
     for name in options.only:
         for seed in options.seeds:
-            figures = run(name, seed, images, out / f"{name}_{seed}")
-            shown = ", ".join(f"{figures[key]:.4f}" for key in FIGURES)
-            print(f"{name}, {seed}, {figures['minutes']:.1f}, {shown}", flush=True)
+            metrics = run(name, seed, images, out / f"{name}_{seed}")
+            shown = ", ".join(f"{metrics[key]:.4f}" for key in METRICS)
+            print(f"{name}, {seed}, {metrics['minutes']:.1f}, {shown}", flush=True)
 
 
 def link_patients(images, folder):
@@ -95,8 +96,8 @@ def link_patients(images, folder):
 
 
 def run(name, seed, images, out):
-    """{figure: number} of one training; also "minutes"."""
-    saved = out / "figures.json"
+    """{metric: number} of one training; also "minutes"."""
+    saved = out / "metrics.json"
     if not saved.exists():
         # What an interruption left.
         shutil.rmtree(out, ignore_errors=True)
@@ -116,11 +117,11 @@ def run(name, seed, images, out):
         out.mkdir(parents=True, exist_ok=True)
         (out / "log.txt").write_text(log.stderr + log.stdout)
         minutes = (time.perf_counter() - started) / 60
-        saved.write_text(json.dumps(read_figures(out) | {"minutes": minutes}))
+        saved.write_text(json.dumps(read_metrics(out) | {"minutes": minutes}))
     return json.loads(saved.read_text())
 
 
-def read_figures(out):
+def read_metrics(out):
     """What the newest pair in `out` says of its validation."""
     pair = max(out.glob("model_*.json"))
     return json.loads(pair.read_text())["malaria"]["validation"]

@@ -21,13 +21,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.test_page_browser import open_browser
-
-from malaria.cli.command import Parser, add_debug, run_script
-from malaria.data.images import find_images
-from malaria.data.synthetic import LABELS, write_cells
+from malaria.cli.command import Parser, add_common, run_script
+from malaria.data.dataset import LABELS
+from malaria.data.folders import find_images
+from malaria.data.synthetic import write_cells
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
+from tests.outputs.test_html_report_browser import open_browser
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.
 READY = """
@@ -56,7 +56,7 @@ def main(arguments):
     parser.add_argument("--images", help="folder of pictures (default: drawn)")
     parser.add_argument("--count", type=int, default=5000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         if not options.images:

@@ -21,23 +21,24 @@ from PIL import Image, ImageFilter
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.base.tables import align
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import PATIENT_PATTERN, scan_folder
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.images import RESAMPLINGS, open_image
-from malaria.evaluation.bootstrap import measure
+from malaria.evaluation.metrics import METRICS, compute_metrics, score
 from malaria.inference.load import load_classifier
+from malaria.training.config import Augmentation
 
 SIDE = 128
 BATCH = 64
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc", "calibration_error")
+SHOWN = ("accuracy", "sensitivity", "specificity", "auc", "calibration_error")
 DRAWN_PATIENTS = 20
 # Augmentations, and how the names of the CHANGES begin that are like them.
 LIKE = {
     "blur": ("blurred, 1",),
-    "stretch": ("a third narrower",),
+    "aspect_ratio": ("a third narrower",),
     "brightness": ("darker", "brighter"),
-    "stain": ("stained",),
+    "color_jitter": ("stained",),
     "background": ("unmasked",),
 }
 
@@ -47,14 +48,14 @@ def main(arguments):
     parser.add_argument("--folds", required=True, help="what train.py --folds wrote")
     parser.add_argument("--images", default="cell_images/", help="(default: %(default)s)")
     parser.add_argument("--each", type=int, default=400, help="of a fold (default: %(default)s)")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     networks = sorted(Path(options.folds).glob("fold*.h5"))
     classifiers = [load_classifier(path) for path in networks]
     cells = [choose_cells(one, options.images, options.each) for one in classifiers]
     drawn = [draw_cells(one, options.each) for one in classifiers]
     learnt = learnt_changes(classifiers[0])
-    rows = [["cells", *FIGURES]]
+    rows = [["cells", *SHOWN]]
     for name, change in CHANGES.items():
         star = "*" if any(name.startswith(start) for start in learnt) else ""
         rows.append([name + star, *judge(classifiers, cells, change)])
@@ -65,8 +66,9 @@ def main(arguments):
 
 def learnt_changes(classifier):
     """How the names of the changes begin that the augmentation of the training makes too."""
-    augmentation = classifier.metadata.details["config"]["augmentation"]
-    return [start for key, starts in LIKE.items() if augmentation[key] for start in starts]
+    settings = classifier.metadata.details["config"]["augmentation"]
+    amounts = Augmentation(**settings).model_dump()  # takes the names of earlier versions too
+    return [start for key, starts in LIKE.items() if amounts[key] for start in starts]
 
 
 def choose_cells(classifier, images, count):
@@ -99,7 +101,7 @@ def draw_cells(classifier, count):
 
 
 def judge(classifiers, cells, change):
-    """The FIGURES of all networks on their cells after a change, as texts."""
+    """The SHOWN metrics of all networks on their cells after a change, as texts."""
     answers, truths = [], []
     for classifier, (pictures, labels) in zip(classifiers, cells, strict=True):
         metadata = classifier.metadata
@@ -115,14 +117,14 @@ def judge(classifiers, cells, change):
             for start in range(0, len(arrays), BATCH)
         ]
         truths.append(labels)
-    figures = measure(
+    scored = score(
         np.concatenate(truths),
         np.concatenate(answers),
-        positive=metadata.labels.index(metadata.positive_label),
+        positive=metadata.positive,
         threshold=metadata.threshold,
-        resamples=1,
     )
-    return [f"{figures[name].value:.3f}" for name in FIGURES]
+    values = dict(zip(METRICS, compute_metrics(scored)[0], strict=True))
+    return [f"{values[name]:.3f}" for name in SHOWN]
 
 
 def scale(*factors):

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.base.errors import UserError
-from malaria.cli.command import Parser, add_debug, run_script
+from malaria.cli.command import Parser, add_common, run_script
 
 TOP = Path(__file__).resolve().parent.parent
 EPOCH = re.compile(r"epoch (\d+)/\d+: .*accuracy (\d\.\d+); (\d+) s$")
@@ -41,7 +41,7 @@ def main(arguments):
     parser.add_argument("--split", choices=("image", "patient"), default="image")
     parser.add_argument("--seed", type=int, default=42, help="of the split (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    add_debug(parser)
+    add_common(parser)
     options = parser.parse_args(arguments)
     split = [f"train_images={options.images}", f"split_by={options.split}", "test_size=0.3"]
     split += [f"random_state={options.seed}"]
