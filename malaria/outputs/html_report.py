@@ -8,8 +8,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from malaria.base.files import write_text
 from malaria.base.proportions import wilson
 from malaria.base.streams import log
@@ -19,14 +17,13 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import (
     as_jpeg,
-    csp_hash,
     data_uri,
     histogram,
     loaded_versions,
-    polyline,
     relative_link,
     thumbnail,
 )
+from malaria.outputs.html_template import make_template
 from malaria.outputs.output import Output
 
 if TYPE_CHECKING:
@@ -201,20 +198,6 @@ def group_rows(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     for row in rows:
         groups.setdefault(row["group"] or UNKNOWN_GROUP, []).append(row)
     return sorted(groups.items(), key=lambda item: natural_key(item[0]))
-
-
-def make_template() -> Template:
-    """html_report.html, which escapes whatever is put into it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"csp_hash": csp_hash, "printable": printable}
-    environment.globals |= {"polyline": polyline, "zip": zip}
-    return environment.get_template("html_report.html")
 
 
 def _text(value: object) -> str | None:
