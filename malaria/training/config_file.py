@@ -61,7 +61,10 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
         node = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader)
     except OSError as error:
-        raise UsageError(f"cannot read the config {path}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read the config {path}: {error.strerror}; --print_config prints one with "
+            "every setting"
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise UsageError(f"{path} is not YAML: {_reason(error)}") from None
     if not isinstance(values, dict | None):
