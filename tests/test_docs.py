@@ -61,7 +61,7 @@ def commands():
                     yield pytest.param(command, id=f"{page.name}: {command[:60]}")
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", list(commands()))
 def test_a_command_in_the_docs_names_what_is_there(command):
     for part in re.split(r"\s*(?:&&|\|\||\||;|>)\s*", command):
         check(shlex.split(part, comments=True))

@@ -10,6 +10,8 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
+from malaria.base.streams import log
+from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import format_of
 from malaria.outputs.output import Output
@@ -81,6 +83,7 @@ class Writer(Output):
         ):
             self.format.write(map(json.loads, lines), file, self.labels)
         self.partial.unlink()
+        log(f"saved {printable(self.path)}")
 
 
 @contextmanager
