@@ -5,17 +5,25 @@ import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UsageError
+from malaria.data.depth import bits_for, to_8_bits
+from malaria.data.limits import (
+    UnreadableImageError,
+    check_file_size,
+    check_sides,
+)
+from malaria.data.png import open_deep_png
+from malaria.data.tiff import MAGIC as TIFF_MAGIC
+from malaria.data.tiff import open_tiff
 
 # Only the decoders behind the endings in folders.SUFFIXES are tried: Pillow knows dozens of rarer
 # formats, and a stranger's file need not reach them.
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-# A picture of one cell has under a megapixel. Past this a small file could fill the memory.
-MAX_PIXELS = 64_000_000
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the pictures that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
 CHANNEL_ORDERS = ("RGB", "BGR")
@@ -30,10 +38,6 @@ Image.MAX_IMAGE_PIXELS = None
 # Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
 # each picture: in several threads at once that loses everybody's filters.
 warnings.filterwarnings("ignore", module="PIL")
-
-
-class UnreadableImageError(UserError):
-    """A file that is no picture, is damaged, or holds pixels of no agreed range."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     """Read one picture as (height, width, 3), uint8, in the colour order of `pixel_format`.
 
     Grey and palette pictures become RGB; transparent parts become black, the surround of a cell;
-    16-bit grey keeps its upper 8 bits; a photograph's EXIF orientation is applied; of several
-    frames the first counts. Raises UnreadableImageError with the reason.
+    of 16-bit pictures the upper 8 of the bits that are used count (see depth); a photograph's EXIF
+    orientation is applied; of an animation the first frame counts. Raises UnreadableImageError with
+    the reason.
     """
     image = open_image(source)
     height, width = pixel_format.size
@@ -76,12 +81,8 @@ def open_image(source: Source) -> Image.Image:
         if isinstance(source, np.ndarray):
             source = Image.fromarray(source)
         if isinstance(source, Image.Image):
-            return _decode(source, in_place=False)
-        # A pipe or a device with the name of a picture would be waited on for ever.
-        if not stat.S_ISREG(os.stat(source).st_mode):
-            raise UnreadableImageError("not a regular file")
-        with Image.open(source, formats=FORMATS) as image:
-            return _decode(image, in_place=True)
+            return _decode(source)
+        return _open_file(Path(source))
     except UnreadableImageError:
         raise
     except Exception as error:
@@ -108,32 +109,64 @@ def check_array(array: np.ndarray) -> None:
         )
 
 
-def _decode(image: Image.Image, *, in_place: bool) -> Image.Image:
-    _check_pixels(image)
-    if in_place:
-        # Each copy costs every picture.
-        ImageOps.exif_transpose(image, in_place=True)
-    else:
-        image = ImageOps.exif_transpose(image)
-    # Before the file is closed.
+def _open_file(path: Path) -> Image.Image:
+    with open_regular(path) as file:
+        check_file_size(os.fstat(file.fileno()).st_size)
+        is_tiff = file.read(4) in TIFF_MAGIC
+        picture = open_tiff(path) if is_tiff else None
+        if picture is not None:
+            return _to_rgb(_turn(picture, path))
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as image:
+            _check(image)
+            deep = open_deep_png(image, file, path)
+            if deep is not None:
+                return _to_rgb(deep)
+            # Each copy costs every picture.
+            ImageOps.exif_transpose(image, in_place=True)
+            # Before the file is closed.
+            image.load()
+            return _to_rgb(image)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, if it is one. Raises OSError, UnreadableImageError.
+
+    A pipe or a device with the name of a picture would be waited on for ever.
+    """
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UnreadableImageError("not a regular file")
+    return file
+
+
+def _turn(picture: Image.Image, path: Path) -> Image.Image:
+    """A TIFF's picture, upright as its orientation says."""
+    with Image.open(path, formats=("TIFF",)) as image:
+        orientation = image.getexif().get(0x0112)
+    picture.getexif()[0x0112] = orientation or 1
+    return ImageOps.exif_transpose(picture)
+
+
+def _decode(image: Image.Image) -> Image.Image:
+    """A picture that a caller holds."""
+    _check(image)
+    image = ImageOps.exif_transpose(image)
     image.load()
+    if image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.uint16)
+        image = Image.fromarray(to_8_bits(levels, bits_for(int(levels.max(initial=0)))))
     return _to_rgb(image)
 
 
-def _check_pixels(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed"
-        )
+def _check(image: Image.Image) -> None:
+    check_sides(*image.size)
     if image.mode in ("F", "I"):
         raise UnreadableImageError("32-bit pixels, whose range is not known: expected 8 or 16 bits")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        image = Image.fromarray(grey)
     if image.has_transparency_data:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image.convert("RGBA"))
@@ -145,6 +178,8 @@ def _reason(error: Exception) -> str:
         return "no such file"
     if isinstance(error, PermissionError):
         return "no permission to read it"
+    if isinstance(error, IsADirectoryError):
+        return "not a regular file"
     if type(error).__name__ == "UnidentifiedImageError":
         return "not a picture of a known kind"
     if isinstance(error, OSError) and error.strerror:

@@ -1,0 +1,53 @@
+"""png: all 16 bits of a PNG; of one in colour Pillow itself keeps the upper 8 only."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from malaria.data.depth import bits_in_folder, to_8_bits
+from malaria.data.limits import check_sides
+
+# How Pillow unpacks 16-bit samples, and the way of unpacking that gives their lower halves.
+LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+
+
+def open_deep_png(image: Image.Image, file: BinaryIO, path: Path) -> Image.Image | None:
+    """An opened PNG of 16 bits a channel, scaled to 8 by the bits used; None for other pictures.
+
+    file: where `image` was opened from. The result is mode L, RGB or RGBA.
+    """
+    levels = _levels(image, file)
+    if levels is None:
+        return None
+    bits = bits_in_folder(path, int(levels.max(initial=0)), _peak_of)
+    return Image.fromarray(to_8_bits(levels, bits))
+
+
+def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
+    """(height, width) or (height, width, 3 or 4), uint16; None for a picture of 8 bits or fewer."""
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    tile = getattr(image, "tile", None)
+    if image.format != "PNG" or not tile or tile[0].args not in LOWER:
+        return None
+    file.seek(0)
+    with Image.open(file, formats=("PNG",)) as lower:
+        lower.tile = [one._replace(args=LOWER[one.args]) for one in lower.tile]
+        low = np.asarray(lower).astype(np.uint16)
+    file.seek(0)
+    with Image.open(file, formats=("PNG",)) as upper:
+        return np.asarray(upper).astype(np.uint16) << 8 | low
+
+
+def _peak_of(path: Path) -> int | None:
+    """The largest grey level of a 16-bit PNG."""
+    try:
+        with open(path, "rb") as file, Image.open(file, formats=("PNG",)) as image:
+            check_sides(*image.size)
+            levels = _levels(image, file)
+            return None if levels is None else int(levels.max())
+    except Exception:
+        # Whatever is wrong with it is told when it is its turn.
+        return None
