@@ -7,7 +7,11 @@ where it is asked for.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
+from malaria.data.dataset import FOLDER, PATIENT, make_grouper
 from malaria.inference.classifier import Classifier
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
@@ -38,31 +42,44 @@ def choose_outputs(
         yield HtmlReport(options.report, classifier, labelled)
 
 
-def open_labelled(options: Options, classifier: Classifier) -> "LabelledPredictions | None":
-    """What --evaluate collects. Raises UserError if --image has no folders named as the labels."""
-    if not options.evaluate:
-        return None
+def open_labelled(
+    options: Options, classifier: Classifier, inputs: Inputs
+) -> "LabelledPredictions":
+    """What --evaluate collects. Raises UserError if nothing tells the true labels."""
     from malaria.inference.evaluate import LabelledPredictions
 
-    return LabelledPredictions(classifier, options.image, group_by=options.group_by)
+    by_patient = make_grouper(PATIENT if options.group_by == FOLDER else options.group_by)
+    if inputs.has_labels:
+        return LabelledPredictions(
+            classifier,
+            label_of=inputs.label_of,
+            group_of=lambda path: inputs.patient_of(path) or by_patient(path),
+        )
+    if inputs.folder is None:
+        names = printable(", ".join(inputs.names))
+        raise UserError(
+            "--evaluate: expected one folder with sub-folders named as the labels, or a .csv with "
+            f"the columns path and label; received {names}"
+        )
+    return LabelledPredictions.of_folder(classifier, inputs.folder, group_by=options.group_by)
 
 
-def open_overlays(options: Options, classifier: Classifier) -> "Overlays | None":
+def open_overlays(options: Options, classifier: Classifier, inputs: Inputs) -> "Overlays | None":
     """What --explain writes. Raises UsageError, UserError."""
     if options.explain is None:
         return None
     from malaria.inference.explain import Overlays
 
-    return Overlays(options.explain, options.image, classifier)
+    return Overlays(options.explain, inputs.roots, classifier)
 
 
-def open_writer(options: Options, classifier: Classifier) -> Writer | None:
+def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Writer | None:
     """The file of --output. Raises UserError if it cannot be begun, or was interrupted."""
     if options.output is None:
         return None
     return Writer(
         options.output,
-        source=options.image,
+        source=inputs.identity,
         labels=classifier.metadata.labels,
         model=classifier.identity,
         resume=options.resume,

@@ -6,6 +6,8 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.cli.choose import open_labelled
+from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier, prepare_next_start
@@ -13,21 +15,20 @@ from malaria.inference.predict import Rate, predict
 from malaria.saved.pair import find_pair
 
 
-def compare_models(options: Options, paths: Sequence[Path]) -> int:
+def compare_models(options: Options, inputs: Inputs, paths: Sequence[Path]) -> int:
     """Evaluate every model of --model; print one table and the differences to the first.
 
     paths: the pictures. Returns the exit status: 1 if one could not be read. Raises UserError.
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first
-    from malaria.inference.evaluate import LabelledPredictions
     from malaria.outputs.metrics_file import save_metrics
 
     _check_names(options.model)
     results, rates, unreadable = {}, {}, 0
     for path in options.model:
         classifier, rate = _open(options, path), Rate()
-        labelled = LabelledPredictions(classifier, options.image, group_by=options.group_by)
+        labelled = open_labelled(options, classifier, inputs)
         predictions = rate.measure(predict(paths, classifier))
         labelled.add_all(predictions)
         results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second

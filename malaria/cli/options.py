@@ -31,7 +31,7 @@ class Options:
     """What the command line of run.py asks for; each field is the option of that name."""
 
     model: list[Path]
-    image: Path
+    image: list[str]
     slice: tuple[int, int] | None
     resize: tuple[int, int] | None
     labels: list[str] | None
@@ -77,8 +77,11 @@ def _add_input(group: _ArgumentGroup) -> None:
     )
     default = [default_pair()]
     add("--model", type=Path, default=default, nargs="+", metavar="PATH", help=model_help)
-    image_help = "a picture, or a folder, searched with its sub-folders"
-    add("--image", type=Path, required=True, help=image_help)
+    image_help = (
+        "pictures, folders (searched with their sub-folders), lists (@paths.txt, a .csv with a "
+        "column path), or - for paths on stdin"
+    )
+    add("--image", required=True, nargs="+", metavar="PATH", help=image_help)
     slice_help = "only the pictures A to B-1 of a folder"
     add("--slice", type=values.interval, metavar="A,B", help=slice_help)
     resize_help = "height and width, for a historic model"

@@ -2,19 +2,19 @@
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from malaria.base.errors import UserError
-from malaria.base.text import printable
+from malaria.base.streams import log
 from malaria.cli.choose import choose_outputs, open_labelled, open_overlays, open_writer
 from malaria.cli.compare import compare_models
+from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.data.dataset import make_grouper
-from malaria.data.folders import KINDS, find_images
+from malaria.data.folders import describe_skipped
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier, prepare_next_start
 from malaria.inference.predict import Rate, annotate, predict
@@ -32,9 +32,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    paths = list_images(options.image, options.slice)
+    inputs = Inputs(options.image, options.slice)
+    paths = inputs.paths()
     if len(options.model) > 1:
-        return compare_models(options, list(paths))
+        return compare_models(options, inputs, list(paths))
     first = list(islice(paths, MANY))
     classifier = load_classifier(
         options.model[0],
@@ -43,36 +44,19 @@ def main(arguments: Sequence[str]) -> int:
         labels=options.labels,
         size=options.resize,
     ).with_threshold(options.threshold, review=options.review, tta=options.tta)
-    unreadable = classify(options, classifier, chain(first, paths))
+    unreadable = classify(options, classifier, inputs, chain(first, paths))
+    tell_skipped(inputs)
     prepare_next_start(classifier)
     return 1 if unreadable else 0
 
 
-def list_images(image: Path, interval: tuple[int, int] | None) -> Iterator[Path]:
-    """An iterator over what --image names. Raises UserError at once if there is nothing."""
-    if not image.exists():
-        raise UserError(f"--image: no file or folder {printable(image)}")
-    if not image.is_dir():
-        return iter([image])
-    paths = find_images(image)
-    first = next(paths, None)
-    if first is None:
-        raise UserError(f"--image: no pictures in {printable(image)}: expected {KINDS}")
-    paths = chain([first], paths)
-    if interval is None:
-        return paths
-    chosen = islice(paths, *interval)
-    first = next(chosen, None)
-    if first is None:
-        raise UserError(f"--slice: there are fewer than {interval[0] + 1} pictures")
-    return chain([first], chosen)
-
-
-def classify(options: Options, classifier: Classifier, paths: Iterable[Path]) -> int:
+def classify(
+    options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[Path]
+) -> int:
     """Give each prediction to all that was asked for; return how many pictures were unreadable."""
-    labelled = open_labelled(options, classifier)
-    overlays = open_overlays(options, classifier)
-    writer = open_writer(options, classifier)
+    labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
+    overlays = open_overlays(options, classifier, inputs)
+    writer = open_writer(options, classifier, inputs)
     rate = Rate()
     summary = Summary(classifier, rate, counts_only=options.count_only)
     outputs = [*choose_outputs(options, classifier, labelled), summary]
@@ -81,7 +65,7 @@ def classify(options: Options, classifier: Classifier, paths: Iterable[Path]) ->
     try:
         predictions = annotate(
             predict_all(paths, classifier, writer, rate),
-            group_of=make_grouper(options.group_by),
+            group_of=find_group(options, inputs),
             label_of=labelled.label_of if labelled else lambda path: None,
         )
         give(overlays.explain(predictions) if overlays else predictions, outputs)
@@ -91,12 +75,24 @@ def classify(options: Options, classifier: Classifier, paths: Iterable[Path]) ->
     return summary.unreadable
 
 
+def tell_skipped(inputs: Inputs) -> None:
+    """Say what was passed over in the folders, if anything was."""
+    if inputs.skipped:
+        log(describe_skipped(inputs.skipped))
+
+
+def find_group(options: Options, inputs: Inputs) -> Callable[[Path], str | None]:
+    """A function from a picture to its patient or folder: as a list says, else as --group_by."""
+    grouper = make_grouper(options.group_by)
+    return lambda path: inputs.patient_of(path) or grouper(path)
+
+
 def predict_all(
     paths: Iterable[Path], classifier: Classifier, writer: Writer | None, rate: Rate
 ) -> Iterator[Prediction]:
     """The predictions of an interrupted run, if it is resumed, then the new ones."""
-    if writer and writer.known:
-        paths = (path for path in paths if str(path) not in writer.known)
+    if writer:
+        paths = (path for path in paths if not writer.has(path))
         yield from writer.earlier()
     yield from rate.measure(predict(tqdm(paths, unit=" images", disable=no_bar()), classifier))
 

@@ -1,6 +1,7 @@
 """exclusion: which images a list of files leaves out of training."""
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import shorten
 from malaria.data.dataset import Sample
+from malaria.data.listing import read_text_file
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path 
 
 def _read_paths(listing: Path) -> list[str]:
     try:
-        with open(listing, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            rows = csv.DictReader(file)
-            if "path" not in (rows.fieldnames or ()):
-                raise UserError(f"exclude: expected a column 'path' in the first line of {listing}")
-            return [plain_cell(row["path"]) for row in rows if row["path"]]
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"exclude: cannot read {listing}: {reason}") from None
+        rows = csv.DictReader(io.StringIO(read_text_file(listing), newline=""))
+        if "path" not in (rows.fieldnames or ()):
+            raise UserError(f"expected a column 'path' in the first line of {listing}")
+        return [plain_cell(row["path"]) for row in rows if row["path"]]
+    except UserError as error:
+        raise UserError(f"exclude: {error}") from None
+    except csv.Error as error:
+        raise UserError(f"exclude: cannot read {listing}: {error}") from None

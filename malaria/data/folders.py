@@ -1,14 +1,25 @@
-"""folders: list the image files below a folder, sorted, a folder at a time."""
+"""folders: list the images below a folder, sorted, a folder at a time, and count the rest."""
 
 import os
+import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from malaria.base.errors import UserError
+from malaria.base.text import printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (*(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),)
 # The same for people.
 KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+# Of files with another ending or none, those that begin like this are pictures too.
+SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+RIFF, WEBP, BMP = b"RIFF", b"WEBP", b"BM"
+# The length of the second header of a .bmp, bytes 14 to 17; "BM" alone may begin a text.
+BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+# What macOS and Windows put into archives and folders beside the files.
+NOT_THERE = ("__MACOSX",)
+HIDDEN, NO_ENDING = "hidden", "no ending"
 
 
 def is_image_name(name: str) -> bool:
@@ -16,44 +27,68 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def find_images(folder: Path | str) -> Iterator[Path]:
+def is_hidden(name: str) -> bool:
+    """Whether a name is passed over, such as ._a.png or .ipynb_checkpoints."""
+    return name.startswith(".") or name in NOT_THERE
+
+
+def find_images(folder: Path | str, skipped: Counter[str] | None = None) -> Iterator[Path]:
     """Yield the paths of all pictures below `folder`, folder by folder, sorted by name.
 
-    Follows symbolic links, each real folder once. Holds the names of one folder at a time.
-    Raises UserError if a folder cannot be listed.
+    Pictures are told by their ending, other files by their first bytes. Hidden names are passed
+    over. Follows symbolic links, each real folder once. Holds the names of one folder at a time. A
+    folder below that cannot be listed is yielded itself, as a picture that cannot be read.
+
+    skipped: counts by ending, and as HIDDEN, what is passed over. Raises UserError if `folder`
+    itself cannot be listed.
     """
-    yield from _walk(Path(folder), seen=set())
+    folder = Path(folder)
+    skipped = Counter() if skipped is None else skipped
+    waiting, seen = [folder], set()
+    while waiting:
+        here = waiting.pop()
+        # A path too long for the system has no real path.
+        if (real := os.path.realpath(here)) in seen:
+            continue
+        seen.add(real)
+        try:
+            files, folders = _list(here, skipped)
+        except OSError as error:
+            if here == folder:
+                raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
+            yield here
+            continue
+        for name in files:
+            yield here / name
+        waiting += [here / name for name in reversed(folders)]
+
+
+def describe_skipped(skipped: Counter[str]) -> str:
+    """The counts in one line for people."""
+    parts = (f"{count:,} {printable(kind)}" for kind, count in skipped.most_common(10))
+    more = ", ..." if len(skipped) > 10 else ""
+    return f"passed over, not pictures: {', '.join(parts)}{more}"
 
 
 def sub_folders(folder: Path | str) -> list[str]:
-    """The sorted names of the folders in `folder`."""
-    return sorted(entry.name for entry in Path(folder).iterdir() if entry.is_dir())
+    """The sorted names of the folders in `folder`, but for hidden ones."""
+    entries = (entry for entry in Path(folder).iterdir() if not is_hidden(entry.name))
+    return sorted(entry.name for entry in entries if entry.is_dir())
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    seen.add(real)
-    files, folders = _list(folder)
-    for name in files:
-        yield folder / name
-    for name in folders:
-        yield from _walk(folder / name, seen)
-
-
-def _list(folder: Path) -> tuple[list[str], list[str]]:
-    """The sorted names of the pictures in `folder` and of the folders in it."""
+def _list(folder: Path, skipped: Counter[str]) -> tuple[list[str], list[str]]:
+    """The sorted names of the pictures in `folder` and of the folders in it. Raises OSError."""
     files, folders = [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _is_folder(entry):
-                    folders.append(entry.name)
-                elif is_image_name(entry.name):
-                    files.append(entry.name)
-    except OSError as error:
-        raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                skipped[HIDDEN] += 1
+            elif _is_folder(entry):
+                folders.append(entry.name)
+            elif is_image_name(entry.name) or _begins_like_an_image(entry):
+                files.append(entry.name)
+            else:
+                skipped[os.path.splitext(entry.name)[1].lower()[:20] or NO_ENDING] += 1
     return sorted(files), sorted(folders)
 
 
@@ -62,3 +97,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself, for example: as a file it becomes one unreadable picture
         return False
+
+
+def _begins_like_an_image(entry: os.DirEntry[str]) -> bool:
+    try:
+        # A pipe would be waited on for ever.
+        if not stat.S_ISREG(entry.stat().st_mode):
+            return False
+        with open(entry.path, "rb") as file:
+            start = file.read(18)
+    except OSError:
+        return False
+    is_bmp = start[:2] == BMP and int.from_bytes(start[14:18], "little") in BMP_HEADERS
+    return start.startswith(SIGNATURES) or is_bmp or (start[:4], start[8:12]) == (RIFF, WEBP)

@@ -1,6 +1,6 @@
 """evaluate: predictions of labelled pictures -> one Result."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,22 +25,41 @@ class LabelledPredictions:
     left_out: how many had none, or could not be read; unreadable: how many of them the latter.
     """
 
-    def __init__(self, classifier: "Classifier", folder: Path, *, group_by: Any = PATIENT) -> None:
-        """group_by: as make_grouper takes it; folders are labels here, so they are no groups.
+    def __init__(
+        self,
+        classifier: "Classifier",
+        *,
+        label_of: Callable[[Path], str | None],
+        group_of: Callable[[Path], str | None],
+    ) -> None:
+        """label_of, group_of: the true label and the patient of a picture; None if not known."""
+        self.classifier, self.group_of, self._label_of = classifier, group_of, label_of
+        self.left_out = self.unreadable = 0
+        self._known: list[Prediction] = []
 
-        Raises UserError unless a sub-folder of `folder` is named as one of the labels.
+    @classmethod
+    def of_folder(
+        cls, classifier: "Classifier", folder: Path, *, group_by: Any = PATIENT
+    ) -> "LabelledPredictions":
+        """For the pictures of a folder, whose sub-folders are the labels.
+
+        group_by: as make_grouper takes it; folders are labels here, so they are no groups. Raises
+        UserError unless a sub-folder of `folder` is named as one of the labels.
         """
         if not folder.is_dir():
             raise UserError(f"--evaluate: expected a folder, not the picture {printable(folder)}")
-        check_sub_folders(folder, classifier.metadata.labels)
-        self.classifier, self.folder = classifier, folder
-        self.left_out = self.unreadable = 0
-        self.group_of = make_grouper(PATIENT if group_by == FOLDER else group_by)
-        self._known: list[Prediction] = []
+        labels = classifier.metadata.labels
+        check_sub_folders(folder, labels)
+        return cls(
+            classifier,
+            label_of=lambda path: true_label(path, folder, labels),
+            group_of=make_grouper(PATIENT if group_by == FOLDER else group_by),
+        )
 
     def label_of(self, path: Path) -> str | None:
-        """The true label of a picture in the folder, or None."""
-        return true_label(path, self.folder, self.classifier.metadata.labels)
+        """The true label of a picture, if it is one of the model's."""
+        label = self._label_of(path)
+        return label if label in self.classifier.metadata.labels else None
 
     def add(self, prediction: Prediction) -> None:
         """Keep the prediction, if it has a true label and could be read."""
@@ -59,9 +78,7 @@ class LabelledPredictions:
     def result(self) -> Result:
         """The Result of all that was added, made once. Raises UserError if that was nothing."""
         if not self._known:
-            raise UserError(
-                f"--evaluate: no readable picture with a label in {printable(self.folder)}"
-            )
+            raise UserError("--evaluate: none of the pictures could be read and has a label")
         metadata = self.classifier.metadata
         groups = [self.group_of(one.path) if one.path else None for one in self._known]
         return Result(
@@ -78,6 +95,6 @@ class LabelledPredictions:
 
 def evaluate(classifier: "Classifier", folder: Path, *, group_by: Any) -> Result:
     """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
-    labelled = LabelledPredictions(classifier, folder, group_by=group_by)
+    labelled = LabelledPredictions.of_folder(classifier, folder, group_by=group_by)
     labelled.add_all(predict(find_some(folder), classifier))
     return labelled.result

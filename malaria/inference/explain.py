@@ -51,12 +51,13 @@ def explain(classifier: "Classifier", source: Source) -> Explanation:
 class Overlays:
     """Writes a picture of where the network looked for each picture, below `folder`."""
 
-    def __init__(self, folder: Path, source: Path, classifier: "Classifier") -> None:
-        """source: the folder, or the picture, that is classified. Raises UsageError, UserError."""
-        if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
-            # Otherwise the next run would take the overlays for cells.
-            raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
-        self.folder, self.source, self.classifier = folder, source, classifier
+    def __init__(self, folder: Path, sources: Sequence[Path], classifier: "Classifier") -> None:
+        """sources: the folders that are classified. Raises UsageError, UserError."""
+        for source in sources:
+            if folder.resolve().is_relative_to(source.resolve()):
+                # Otherwise the next run would take the overlays for cells.
+                raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
+        self.folder, self.sources, self.classifier = folder, sources, classifier
         _ = classifier.explainer  # raises before any work is done
 
     def explain(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
@@ -67,13 +68,17 @@ class Overlays:
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
 
+    def _source_of(self, path: Path) -> Path:
+        """The folder that the picture was found in, or the picture itself."""
+        return next((one for one in self.sources if path.is_relative_to(one)), path)
+
     def _write(self, shown: Sequence[Prediction]) -> dict[Path | None, Path]:
         """{picture: its overlay}."""
         if not shown:
             return {}
         paths = [one.path for one in shown if one.path is not None]
         written: dict[Path | None, Path] = {
-            path: gradcam.overlay_path(path, source=self.source, folder=self.folder)
+            path: gradcam.overlay_path(path, source=self._source_of(path), folder=self.folder)
             for path in paths
         }
         looked = _look(self.classifier, paths, shown)

@@ -24,15 +24,16 @@ class Writer(Output):
     """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
     labels: of the model. model: digits that tell this model, its threshold and its labels from
-    others; source: what is classified. No file mixes two of them. The ending of `path` says which
+    others; source: what is classified, the same text for the same pictures. No file mixes two of
+    them. The ending of `path` says which
     of formats.FORMATS it is written in. Raises UserError, UsageError.
     """
 
     def __init__(
-        self, path: Path, *, source: Path | str, labels: Sequence[str], model: str, resume: bool
+        self, path: Path, *, source: str, labels: Sequence[str], model: str, resume: bool
     ) -> None:
         self.path, self.labels, self.format = path, labels, format_of(path)
-        digits = hashlib.sha256(os.fsencode(os.path.realpath(source)) + model.encode()).hexdigest()
+        digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
         if self.partial.exists() and not resume:
@@ -43,7 +44,7 @@ class Writer(Output):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
-        self.known = {str(one.path) for one in self.earlier()}
+        self._known = {os.path.realpath(one.path) for one in self.earlier() if one.path}
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row."""
@@ -58,9 +59,13 @@ class Writer(Output):
             for line in file:
                 yield _to_prediction(json.loads(line))
 
+    def has(self, path: Path) -> bool:
+        """Whether the interrupted run wrote a row for this picture, however it is spelled."""
+        return bool(self._known) and os.path.realpath(path) in self._known
+
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
-        if self.known and str(prediction.path) in self.known:
+        if prediction.path is not None and self.has(prediction.path):
             return
         self.count += 1
         with _writing(self.partial):

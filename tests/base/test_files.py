@@ -1,13 +1,28 @@
-"""Tests of malaria/files.py."""
+"""Tests of malaria/base/files.py."""
 
 import csv
+import hashlib
+import json
 import os
+from io import BytesIO
 
 import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.base.files import safe_cell, whole_file, write_csv, write_text
+from malaria.base.files import (
+    hash_file,
+    plain_cell,
+    safe_cell,
+    sha256_of,
+    whole_file,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+# Source: the first example of FIPS 180-2, appendix B.1.
+SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def names(folder):
@@ -93,6 +108,7 @@ def test_text_that_a_spreadsheet_would_compute_is_shown_instead(tmp_path, text):
     write_csv(tmp_path / "a.csv", ["name", text], [[text, 1]])
     with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["name", f"'{text}"], [f"'{text}", "1"]]
+    assert plain_cell(safe_cell(text)) == text
 
 
 @pytest.mark.parametrize("value", [-1, -0.5, 0, 1e-7, np.float64(-0.25), np.int64(-3), None])
@@ -102,6 +118,7 @@ def test_numbers_stay_numbers(value):
 
 @pytest.mark.parametrize("text", ["", "a=b", "C1P1.png", "1-2", "'x", "a\nb", 'say "x", y'])
 def test_other_text_stays_as_it_is_and_comes_back_whole(tmp_path, text):
+    assert plain_cell(text) == text
     write_csv(tmp_path / "a.csv", ["name", "loss"], [[text, -0.5]])
     with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["name", "loss"], [text, "-0.5"]]
@@ -118,3 +135,36 @@ def test_a_row_that_fails_leaves_the_old_table(tmp_path):
         write_csv(tmp_path / "a.csv", ["n"], ([1 / number] for number in (1, 0)))
     assert (tmp_path / "a.csv").read_bytes() == b"n\r\n1\r\n"
     assert names(tmp_path) == ["a.csv"]
+
+
+def test_json_is_written_whole_and_values_that_it_cannot_hold_leave_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", {"accuracy": 0.5, "labels": ["ä"]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"accuracy": 0.5, "labels": ["ä"]}
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"labels": {1, 2}})
+    assert json.loads((tmp_path / "a.json").read_text())["accuracy"] == 0.5
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_the_checksum_is_the_sha_256_of_the_bytes(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == SHA256_OF_ABC
+
+
+def test_a_missing_file_has_no_checksum(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*nothing: No such file"):
+        sha256_of(tmp_path / "nothing")
+
+
+def test_a_part_of_a_file_has_a_checksum_and_what_follows_is_left_to_read():
+    file = BytesIO(b"abcdef")
+    assert hash_file(file, 3).hex() == SHA256_OF_ABC
+    assert file.read() == b"def"
+    assert hash_file(BytesIO(b"abc"), -5) == hash_file(BytesIO(b""))
+
+
+def test_a_checksum_is_of_more_than_one_block(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "large").write_bytes(content)
+    assert sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()

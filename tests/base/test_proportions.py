@@ -1,4 +1,4 @@
-"""Tests of malaria/shares.py."""
+"""Tests of malaria/base/proportions.py."""
 
 import pytest
 from scipy.stats import binomtest

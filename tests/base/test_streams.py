@@ -1,4 +1,4 @@
-"""What libraries say on stderr is kept back, and stderr is whole afterwards."""
+"""Tests of malaria/base/streams.py: stderr is kept back, and is whole afterwards."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What malaria.archive unpacks, what it refuses, and that it leaves nothing half done."""
+"""Tests of malaria/data/archive.py and its command: what it unpacks, what it refuses, and that it leaves nothing half done."""
 
 import errno
 import hashlib
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.cli.archive import main
 from malaria.cli.command import run_script
 from malaria.data import archive
 
@@ -142,7 +144,7 @@ def test_a_marker_that_makes_no_sense_is_no_marker(place, marker):
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_with_a_bad_name_is_refused(place, name, reason):
     make_zip(name=name)
-    assert_refused(place, f"member {archive.printable(name)} has", reason)
+    assert_refused(place, f"member {printable(name)} has", reason)
 
 
 @pytest.mark.parametrize(
@@ -229,9 +231,9 @@ def test_a_damaged_picture_leaves_nothing(place):
 def test_names_that_are_one_on_this_disk_do_not_become_one_picture(place):
     with zipfile.ZipFile(make_zip()) as packed:
         member = packed.infolist()[0]
-        archive.write_file(packed, member, place / "a.png")
+        archive._write_file(packed, member, place / "a.png")
         with pytest.raises(FileExistsError):
-            archive.write_file(packed, member, place / "a.png")
+            archive._write_file(packed, member, place / "a.png")
 
 
 def test_a_name_that_is_a_file_and_a_folder_is_refused(place):
@@ -295,17 +297,17 @@ def test_another_digest_than_the_expected_is_refused(place):
 
 def test_the_command_unpacks_what_has_the_digest_and_counts_each_label(place, capsys):
     make_zip()
-    assert run_script(archive.main, ["digest", "cells.zip"]) == 0
+    assert run_script(main, ["digest", "cells.zip"]) == 0
     digest = capsys.readouterr().out.strip().upper()
-    assert run_script(archive.main, ["check", "cell_images"]) == 1
+    assert run_script(main, ["check", "cell_images"]) == 1
     command = ["unpack", "cells.zip", "cell_images", "--sha256", digest]
-    assert run_script(archive.main, command) == 0
-    assert run_script(archive.main, ["check", "cell_images"]) == 0
+    assert run_script(main, command) == 0
+    assert run_script(main, ["check", "cell_images"]) == 0
     assert capsys.readouterr() == ("cell_images/: 2 Parasitized, 1 Uninfected\n", "")
 
 
 def test_the_command_reports_a_missing_archive_in_one_line(place, capsys):
-    assert run_script(archive.main, ["unpack", "none.zip", "cell_images"]) == 1
+    assert run_script(main, ["unpack", "none.zip", "cell_images"]) == 1
     message = capsys.readouterr().err
     assert message.startswith("error: cannot unpack none.zip")
     assert message.count("\n") == 1

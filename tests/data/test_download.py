@@ -25,6 +25,13 @@ PICTURES = {
 }
 RESULT = "cell_images/: 2 Parasitized, 1 Uninfected\n"
 TOOLS = ["bash", "cat", "cp", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
+# What the script runs of the package; a machine that downloads has nothing but Python itself.
+NEEDED = [
+    "malaria/__init__.py",
+    *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("malaria/base/*.py")),
+    *(f"malaria/cli/{name}.py" for name in ("__init__", "command", "archive")),
+    *(f"malaria/data/{name}.py" for name in ("__init__", "archive")),
+]
 NEITHER = "true"  # a program that fetches nothing
 
 
@@ -103,9 +110,8 @@ def tool(request):
 def copy(tmp_path):
     """A folder, with a space in its name, that holds download.sh and what it needs."""
     folder = tmp_path / "my copy"
-    (folder / "malaria").mkdir(parents=True)
-    parts = ("__init__", "errors", "command", "archive")
-    for name in ("download.sh", *(f"malaria/{part}.py" for part in parts)):
+    for name in ("download.sh", *NEEDED):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
     return folder
 
@@ -374,11 +380,11 @@ def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, serv
     killer = (
         "import os, runpy, shutil, sys; "
         "shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9); "
-        "runpy.run_module('malaria.archive', run_name='__main__', alter_sys=True)"
+        "runpy.run_module('malaria.cli.archive', run_name='__main__', alter_sys=True)"
     )
     write_program(
         copy / ".venv/bin/python",
-        f'case "$*" in "-m malaria.archive unpack"*) shift 2; exec "{sys.executable}" -c "{killer}"'
+        f'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; exec "{sys.executable}" -c "{killer}"'
         f' "$@" ;; esac\nexec "{sys.executable}" "$@"',
     )
     assert download(copy, server.url, content)[0] == 128 + signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Tests of malaria/pixels.py."""
+"""Tests of malaria/data/pixel_store.py."""
 
 import errno
 import os

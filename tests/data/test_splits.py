@@ -1,4 +1,4 @@
-"""Tests of malaria/splits.py, but for the parts of a cross-validation: those are in test_folds."""
+"""Tests of malaria/data/splits.py, but for the parts of a cross-validation."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,0 +1,97 @@
+"""inputs: what --image names, as one stream of paths: pictures, folders, lists and stdin."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+from malaria.base.errors import UserError
+from malaria.base.text import printable
+from malaria.data.folders import KINDS, find_images
+from malaria.data.listing import STDIN, Entry, is_table, read_listing, read_stdin
+
+
+class Inputs:
+    """The pictures that --image names, in order.
+
+    names: pictures, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them.
+    skipped: what was passed over in folders, by ending, as far as `paths` has come.
+    """
+
+    def __init__(self, names: Sequence[str], interval: tuple[int, int] | None = None) -> None:
+        """interval: only the pictures A to B-1. Raises UserError for what is not there."""
+        self.names, self.interval = list(names), interval
+        self.skipped: Counter[str] = Counter()
+        self._entries: dict[Path, Entry] = {}
+        self._lists = [_read_list(name) for name in names]
+        for entry in chain.from_iterable(entries or () for entries in self._lists):
+            self._entries[entry.path] = entry
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, where it is a single one that --image names."""
+        path = Path(self.names[0])
+        return path if len(self.names) == 1 and path.is_dir() else None
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders among the names."""
+        return [Path(name) for name in self.names if Path(name).is_dir()]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the lists say a label of every picture."""
+        return bool(self._entries) and all(entry.label for entry in self._entries.values())
+
+    @property
+    def identity(self) -> str:
+        """The same for the same names, however they are spelled, and the same interval."""
+        real = [name if name == STDIN else os.path.realpath(name) for name in self.names]
+        return repr((real, self.interval))
+
+    def label_of(self, path: Path) -> str | None:
+        """The label that a list says of a picture, or None."""
+        entry = self._entries.get(path)
+        return entry.label if entry else None
+
+    def patient_of(self, path: Path) -> str | None:
+        """The patient that a list says of a picture, or None."""
+        entry = self._entries.get(path)
+        return entry.patient if entry else None
+
+    def paths(self) -> Iterator[Path]:
+        """An iterator over all pictures. Raises UserError at once if there are none."""
+        every = chain.from_iterable(map(self._expand, self.names, self._lists))
+        first = next(every, None)
+        if first is None:
+            where = printable(", ".join(self.names))
+            raise UserError(f"--image: no pictures in {where}: expected {KINDS}")
+        every = chain([first], every)
+        if self.interval is None:
+            return every
+        chosen = islice(every, *self.interval)
+        first = next(chosen, None)
+        if first is None:
+            raise UserError(f"--slice: there are fewer than {self.interval[0] + 1} pictures")
+        return chain([first], chosen)
+
+    def _expand(self, name: str, entries: list[Entry] | None) -> Iterator[Path]:
+        if entries is not None:
+            return (entry.path for entry in entries)
+        path = Path(name)
+        return find_images(path, self.skipped) if path.is_dir() else iter([path])
+
+
+def _read_list(name: str) -> list[Entry] | None:
+    """The pictures of a list; None for a picture or a folder. Raises UserError."""
+    if name == STDIN:
+        return read_stdin()
+    if name == "":
+        raise UserError("--image: expected a picture, a folder or a list; received an empty name")
+    if name.startswith("@") and not os.path.lexists(name):
+        return read_listing(Path(name[1:]))
+    path = Path(name)
+    if not os.path.lexists(path) or not path.exists():
+        raise UserError(f"--image: no file or folder {printable(path)}")
+    return read_listing(path) if is_table(path) and path.is_file() else None

@@ -1,0 +1,76 @@
+"""Tests of malaria/base/text.py."""
+
+import pytest
+
+from malaria.base.text import natural_key, printable, quote, shorten
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\x1b[31mred\x1b[0m", r"a\x1b[31mred\x1b[0m"),
+        ("two\nlines\r\n", r"two\nlines\r\n"),
+        ("a\tb\x00c\x7f", r"a\tb\x00c\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("gnp.\u202ecod", r"gnp.\u202ecod"),
+        ("\u2066a\u2069\u200b\ufeff", r"\u2066a\u2069\u200b\ufeff"),
+        ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
+        ("b\udcff.png", r"b\udcff.png"),
+    ],
+)
+def test_what_could_move_a_cursor_or_break_a_line_is_escaped(text, expected):
+    assert printable(text) == expected
+    assert printable(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cell 1.png", "Zelle_ä_寄生_🔬.png", r"C:\cells\new", "a=b;'"]
+)
+def test_other_text_stays_as_it_is(text):
+    assert printable(text) == text
+
+
+def test_printable_twice_is_printable_once():
+    assert printable(printable("a\n\\\x1b")) == printable("a\n\\\x1b")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "shown_from_end"),
+    [
+        ("", "", ""),
+        ("0123456789", "0123456789", "0123456789"),
+        ("0123456789a", "0123456...", "...456789a"),
+        ("寄" * 11, "寄" * 7 + "...", "..." + "寄" * 7),
+        (12345678901, "1234567...", "...5678901"),
+        (KeyError("a"), "'a'", "'a'"),
+    ],
+)
+def test_a_long_text_is_cut_to_its_length_at_the_end_or_at_the_beginning(
+    text, shown, shown_from_end
+):
+    assert shorten(text, 10) == shown
+    assert shorten(text, 10, from_end=True) == shown_from_end
+
+
+def test_what_is_cut_is_the_printable_text_so_that_its_length_holds():
+    assert shorten("\x1b" * 10, 10) == r"\x1b\x1..."
+    assert shorten("\n" * 6, 10, from_end=True) == r"...n\n\n\n"
+    assert shorten("a\nb", 10) == r"a\nb"
+
+
+def test_a_strangers_text_is_quoted_on_one_line_of_bounded_length():
+    assert quote("layer 1") == "'layer 1'"
+    assert quote("a\nb\x1b[2J") == r"'a\nb\x1b[2J'"
+    assert quote(None) == "'None'"
+    assert quote("x" * 80) == f"'{'x' * 80}'"
+    assert quote("x" * 81) == f"'{'x' * 77}...'"
+
+
+def test_names_are_sorted_as_people_count():
+    names = ["C10", "C2", "10", "b", "2", "C2P10", "C2P9", "", "a"]
+    assert sorted(names, key=natural_key) == ["", "2", "10", "C2", "C2P9", "C2P10", "C10", "a", "b"]
+
+
+def test_numbers_of_many_digits_are_sorted_by_their_value_too():
+    names = ["20150619114756", "9", "100000000000000000"]
+    assert sorted(names, key=natural_key) == [names[1], names[0], names[2]]
