@@ -15,16 +15,17 @@ from malaria.inference.predict import Rate, predict
 from malaria.saved.pair import find_pair
 
 
-def compare_models(options: Options, inputs: Inputs, paths: Sequence[Path]) -> int:
+def compare_models(options: Options, inputs: Inputs) -> int:
     """Evaluate every model of --model; print one table and the differences to the first.
 
-    paths: the pictures. Returns the exit status: 1 if one could not be read. Raises UserError.
+    Returns the exit status: 1 if a picture could not be read. Raises UserError.
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first
     from malaria.outputs.metrics_file import save_metrics
 
     _check_names(options.model)
+    paths = list(inputs.paths())
     results, rates, unreadable = {}, {}, 0
     for path in options.model:
         classifier, rate = _open(options, path), Rate()

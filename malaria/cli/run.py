@@ -33,9 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     inputs = Inputs(options.image, options.slice)
-    paths = inputs.paths()
     if len(options.model) > 1:
-        return compare_models(options, inputs, list(paths))
+        return compare_models(options, inputs)
+    paths = inputs.paths()
     first = list(islice(paths, MANY))
     classifier = load_classifier(
         options.model[0],

@@ -6,8 +6,8 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.cli.compare import compare_models
+from malaria.cli.inputs import Inputs
 from malaria.cli.options import parse
-from malaria.data.folders import find_images
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
 
@@ -39,7 +39,7 @@ def compare(models, folder, tmp_path, *more):
         ["--model", *models, f"--image={folder}", "--evaluate",
          f"--metrics={tmp_path}/metrics.json", *more]
     )  # fmt: skip
-    return compare_models(options, list(find_images(folder)))
+    return compare_models(options, Inputs(options.image))
 
 
 def test_models_stand_side_by_side_with_their_differences(models, write_cells, tmp_path, capsys):

@@ -94,7 +94,8 @@ def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classifie
 def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
     _, result = classified
     assert result.returncode == 1
-    first, share, *groups = result.stderr.splitlines()
+    first, share, *groups, skipped = result.stderr.splitlines()
+    assert skipped == "passed over, not pictures: 1 .txt"
     assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
     assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
     assert [line.split()[0] for line in groups] == ["group", *"12345"]

@@ -1,0 +1,139 @@
+"""Tests of malaria/cli/inputs.py and malaria/data/listing.py: what --image may name."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.cli.inputs import Inputs
+from malaria.data.listing import Entry, check_list_labels, read_listing
+from malaria.data.synthetic import write_cells
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with drawn cells in `cells`, lists of them, and what does not belong there."""
+    place = tmp_path_factory.mktemp("a place")
+    paths = write_cells(place / "cells", 4, seed=1, patients=2)
+    names = [str(path.relative_to(place)) for path in paths]
+    (place / "list.txt").write_text("# cells\n" + "\n".join(names) + "\n\n")
+    rows = [f"{name},{Path(name).parent.name},P{number % 3}" for number, name in enumerate(names)]
+    (place / "list.csv").write_text("path,label,patient\n" + "\n".join(rows) + "\n")
+    (place / "cells" / "._C1_cell.png").write_bytes(b"not a picture")
+    (place / "cells" / "__MACOSX").mkdir()
+    (place / "cells" / "__MACOSX" / "a.png").write_bytes(b"not a picture")
+    (place / "cells" / "notes.txt").write_text("not a picture")
+    return place
+
+
+def run(place, *arguments, **settings):
+    command = [sys.executable, TOP / "run.py", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=place, capture_output=True, text=True, check=False, **settings
+    )
+
+
+def rows_of(result):
+    assert result.returncode == 0, result.stderr
+    return sorted(line.split("\t")[1:] for line in result.stdout.splitlines())
+
+
+def test_a_folder_its_files_a_list_a_table_and_stdin_give_the_same_rows(place):
+    cells = sorted(str(path) for path in place.glob("cells/[PU]*/*.png"))
+    whole = rows_of(run(place, "--image", "cells"))
+    assert len(whole) == 8
+    assert rows_of(run(place, "--image", *cells)) == whole
+    assert rows_of(run(place, "--image", "cells/Parasitized", "cells/Uninfected")) == whole
+    assert rows_of(run(place, "--image", "@list.txt")) == whole
+    assert rows_of(run(place, "--image", "list.csv")) == whole
+    assert rows_of(run(place, "--image", "-", input="\n".join(cells))) == whole
+
+
+def test_what_is_passed_over_is_counted_once(place):
+    said = run(place, "--image", "cells", "--count_only").stderr
+    assert said.count("passed over, not pictures: 2 hidden, 1 .txt\n") == 1
+
+
+def test_a_table_with_labels_is_evaluated_by_its_labels_and_patients(place):
+    result = run(place, "--image=list.csv", "--evaluate", "--count_only", "--metrics=m.json")
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((place / "m.json").read_text())
+    assert metrics["images_by_label"] == {"Parasitized": 4, "Uninfected": 4}
+    assert (metrics["intervals"]["resampled"], metrics["intervals"]["count"]) == ("patients", 3)
+
+
+@pytest.mark.parametrize("names", [["list.txt"], ["cells/Parasitized", "cells/Uninfected"]])
+def test_evaluating_what_tells_no_labels_is_refused(place, names):
+    result = run(place, "--image", *names, "--evaluate")
+    assert result.stdout == ""
+    assert "--evaluate: expected one folder with sub-folders" in result.stderr or (
+        result.returncode == 1
+    )
+
+
+def test_the_paths_of_a_list_may_start_from_the_list_itself(place, tmp_path):
+    result = run(tmp_path, "--image", place / "list.csv")
+    assert len(rows_of(result)) == 8
+
+
+def test_a_picture_of_a_list_that_is_not_there_is_a_row_with_the_reason(place):
+    result = run(place, "--image", "-", input="cells/none.png\n")
+    assert result.returncode == 1
+    assert result.stdout == "cells/none.png\tunreadable\tno such file\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([""], "--image: expected a picture, a folder or a list; received an empty name"),
+        (["gone.png"], "--image: no file or folder gone.png"),
+        (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
+        (["@empty.txt"], "no pictures are named in empty.txt: expected a path a line"),
+        (["no_path.csv"], "no_path.csv: expected a column 'path' in its first line"),
+        (["@pipe"], "pipe is not a regular file: expected a list of pictures"),
+    ],
+)
+def test_what_names_nothing_is_refused(tmp_path, monkeypatch, names, message):
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").write_text("\n# nothing\n")
+    Path("no_path.csv").write_text("file\na.png\n")
+    os.mkfifo("pipe")
+    with pytest.raises(UserError) as caught:
+        Inputs(names)
+    assert str(caught.value) == message
+
+
+def test_the_same_names_and_slice_are_the_same_inputs_however_they_are_spelled(place, monkeypatch):
+    monkeypatch.chdir(place)
+    same = Inputs(["cells"]).identity
+    assert Inputs([str(place / "cells")]).identity == same
+    assert Inputs(["cells/../cells/"]).identity == same
+    assert Inputs(["cells"], (0, 3)).identity != same
+    assert Inputs(["list.csv"]).identity != same
+
+
+def test_a_formula_that_was_made_safe_is_the_name_it_was(tmp_path):
+    (tmp_path / "a.csv").write_text("path,label\n'=1.png,'-x\n")
+    [entry] = read_listing(tmp_path / "a.csv")
+    assert entry == Entry(Path("=1.png"), "-x", None)
+
+
+def test_a_list_whose_label_is_unknown_is_refused():
+    entries = [Entry(Path("a.png"), "ill"), Entry(Path("b.png"), "other"), Entry(Path("c.png"))]
+    with pytest.raises(UserError, match=r"a\.csv, picture 2: expected a label of .* 'other'"):
+        check_list_labels(entries, ["ill", "well"], "a.csv")
+    with pytest.raises(UserError, match=r"picture 1: .* received none"):
+        check_list_labels(entries[2:], ["ill", "well"], "a.csv")
+
+
+def test_names_that_are_no_utf8_come_through_stdin(tmp_path, monkeypatch):
+    stdin = io.TextIOWrapper(io.BytesIO(b"\xff.png\n"))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert list(Inputs(["-"]).paths()) == [Path(os.fsdecode(b"\xff.png"))]
