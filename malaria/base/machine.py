@@ -33,6 +33,17 @@ def nvidia_smi_works() -> bool:
     return listing.returncode == 0 and "GPU" in listing.stdout
 
 
+def usable_memory() -> int:
+    """How many bytes of memory this process may use: of the machine, or of its own limit."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        import resource
+    except ImportError:  # there is none on Windows
+        return available
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return available if limit == resource.RLIM_INFINITY else min(available, limit)
+
+
 def worker_count() -> int:
     """How many threads classify at once; the cores beyond that speed up each of them.
 

@@ -4,14 +4,15 @@ The libraries behind the rarer outputs take a second or more to import, so each 
 where it is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.data.dataset import FOLDER, PATIENT, make_grouper
+from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
@@ -42,26 +43,35 @@ def choose_outputs(
         yield HtmlReport(options.report, classifier, labelled)
 
 
+def find_group(
+    options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
+) -> Callable[[Path], str | None]:
+    """A function from a picture to its group: as a list says, as --group_by, as the model knows."""
+    group_by = options.group_by if by_folder or options.group_by != FOLDER else None
+    if group_by in (None, PATIENT):
+        grouper = make_patient_finder(classifier.metadata.patient_pattern)
+    else:
+        grouper = make_grouper(group_by)
+    return lambda path: inputs.patient_of(path) or grouper(path)
+
+
 def open_labelled(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> "LabelledPredictions":
     """What --evaluate collects. Raises UserError if nothing tells the true labels."""
     from malaria.inference.evaluate import LabelledPredictions
 
-    by_patient = make_grouper(PATIENT if options.group_by == FOLDER else options.group_by)
+    # In a folder of labels the sub-folders are no groups.
+    group_of = find_group(options, classifier, inputs, by_folder=False)
     if inputs.has_labels:
-        return LabelledPredictions(
-            classifier,
-            label_of=inputs.label_of,
-            group_of=lambda path: inputs.patient_of(path) or by_patient(path),
-        )
+        return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
     if inputs.folder is None:
         names = printable(", ".join(inputs.names))
         raise UserError(
             "--evaluate: expected one folder with sub-folders named as the labels, or a .csv with "
             f"the columns path and label; received {names}"
         )
-    return LabelledPredictions.of_folder(classifier, inputs.folder, group_by=options.group_by)
+    return LabelledPredictions.of_folder(classifier, inputs.folder, group_of=group_of)
 
 
 def open_overlays(options: Options, classifier: Classifier, inputs: Inputs) -> "Overlays | None":

@@ -1,15 +1,14 @@
 """options: the command line of run.py."""
 
-import re
 from argparse import BooleanOptionalAction, _ArgumentGroup
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from malaria.base.errors import UsageError
+from malaria.base.patterns import Pattern
 from malaria.cli import values
 from malaria.cli.command import Parser, add_common, name_program
-from malaria.data.dataset import PATIENT
 from malaria.inference.load import Engine
 from malaria.outputs.formats import FORMATS
 from malaria.saved.pair import default_pair
@@ -44,7 +43,7 @@ class Options:
     report: Path | None
     plot: Path | None
     count_only: bool
-    group_by: str | re.Pattern[str]
+    group_by: str | Pattern | None
     evaluate: bool
     metrics: Path
     explain: Path | None
@@ -113,8 +112,11 @@ def _add_results(group: _ArgumentGroup) -> None:
     default = Path(values.DEFAULT_PLOT)
     add("--plot", type=values.plot, nargs="?", const=default, metavar="PNG", help=plot_help)
     add("--count_only", action="store_true", help="print only how many pictures have each label")
-    group_help = "table by patient (default), by folder, or by a regular expression on the path"
-    add("--group_by", type=values.grouping, default=PATIENT, metavar="REGEX", help=group_help)
+    group_help = (
+        "table by patient, by folder, or by a regular expression on the path (default: by patient, "
+        "as the model was trained)"
+    )
+    add("--group_by", type=values.grouping, metavar="REGEX", help=group_help)
 
 
 def _add_evaluation(group: _ArgumentGroup) -> None:

@@ -2,18 +2,23 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
 from tqdm import tqdm
 
 from malaria.base.streams import log
-from malaria.cli.choose import choose_outputs, open_labelled, open_overlays, open_writer
+from malaria.cli.choose import (
+    choose_outputs,
+    find_group,
+    open_labelled,
+    open_overlays,
+    open_writer,
+)
 from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
-from malaria.data.dataset import make_grouper
 from malaria.data.folders import describe_skipped
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier, prepare_next_start
@@ -65,7 +70,7 @@ def classify(
     try:
         predictions = annotate(
             predict_all(paths, classifier, writer, rate),
-            group_of=find_group(options, inputs),
+            group_of=find_group(options, classifier, inputs),
             label_of=labelled.label_of if labelled else lambda path: None,
         )
         give(overlays.explain(predictions) if overlays else predictions, outputs)
@@ -79,12 +84,6 @@ def tell_skipped(inputs: Inputs) -> None:
     """Say what was passed over in the folders, if anything was."""
     if inputs.skipped:
         log(describe_skipped(inputs.skipped))
-
-
-def find_group(options: Options, inputs: Inputs) -> Callable[[Path], str | None]:
-    """A function from a picture to its patient or folder: as a list says, else as --group_by."""
-    grouper = make_grouper(options.group_by)
-    return lambda path: inputs.patient_of(path) or grouper(path)
 
 
 def predict_all(

@@ -3,12 +3,12 @@
 They raise ArgumentTypeError, which says what was expected and what was received.
 """
 
-import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
 from malaria.data.images import MAX_SIDE
 
@@ -86,16 +86,14 @@ def plot(text: str) -> Path | None:
     return ending(".png")(text)
 
 
-def grouping(text: str) -> str | re.Pattern[str]:
+def grouping(text: str) -> str | Pattern:
     """PATIENT, FOLDER, or a regular expression."""
     if text in (PATIENT, FOLDER):
         return text
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise ArgumentTypeError(
-            f"expected a regular expression: {error}; received {text}"
-        ) from None
+        return Pattern(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{error}; received {text}") from None
 
 
 def _two(text: str, expected: str, kind: Callable[[str], Number]) -> tuple[Number, Number]:

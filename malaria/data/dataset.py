@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from malaria.base.errors import UserError
-from malaria.base.text import printable
+from malaria.base.errors import UsageError, UserError
+from malaria.base.patterns import Pattern
+from malaria.base.text import printable, quote
 from malaria.data.folders import KINDS, find_images, sub_folders
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
@@ -60,39 +61,58 @@ def _describe_missing(folder: Path, missing: list[str]) -> str:
     return f"no folder for {', '.join(missing)} in {folder}; the folders there: {found[:20]}{hint}"
 
 
-def scan_folder(folder: Path | str, labels: Sequence[str], patient_pattern: str) -> list[Sample]:
+def scan_folder(
+    folder: Path | str,
+    labels: Sequence[str],
+    patient_pattern: str,
+    skipped: Counter[str] | None = None,
+) -> list[Sample]:
     """Every picture below folder/<label>, as Samples in the order of labels, then of paths.
 
     The patient is the first group (or the whole match) of `patient_pattern` in the file's name.
+    skipped: counts what is passed over, as find_images does.
     """
-    pattern = re.compile(patient_pattern)
+    pattern = Pattern(patient_pattern)
     return [
-        Sample(path, number, find_patient(path.name, pattern))
+        Sample(path, number, pattern.find(path.name))
         for number, label in enumerate(labels)
-        for path in find_images(Path(folder) / label)
+        for path in find_images(Path(folder) / label, skipped)
     ]
 
 
-def find_patient(name: str, pattern: re.Pattern[str]) -> str | None:
-    """The patient in a file's name, or None."""
-    match = pattern.search(name)
-    if match is None:
-        return None
-    return match.group(1) if pattern.groups else match.group()
-
-
-def make_grouper(group_by: str | re.Pattern[str]) -> Callable[[Path], str | None]:
+def make_grouper(group_by: str | Pattern) -> Callable[[Path], str | None]:
     """A function from a picture's path to its group, a text, or None.
 
-    group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a compiled
-    regular expression, searched in the path: its first group, or the whole match.
+    group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a Pattern,
+    searched in the path: its first group, or the whole match.
     """
-    if isinstance(group_by, re.Pattern):
-        return lambda path: find_patient(str(path), group_by)
+    if isinstance(group_by, Pattern):
+        return lambda path: group_by.find(str(path))
     if group_by == FOLDER:
         return lambda path: path.parent.name
-    patient = re.compile(PATIENT_PATTERN)
-    return lambda path: find_patient(path.name, patient)
+    if group_by != PATIENT:
+        raise UsageError(f"expected {PATIENT}, {FOLDER} or a Pattern; received {quote(group_by)}")
+    return _nlm_patient
+
+
+def make_patient_finder(pattern: str | None) -> Callable[[Path], str | None]:
+    """A function from a picture's path to its patient, by a pattern on the file's name.
+
+    pattern: of a saved model; None, or what is no pattern, is the NLM's.
+    """
+    if pattern in (None, PATIENT_PATTERN):
+        return _nlm_patient
+    try:
+        known = Pattern(str(pattern))
+    except ValueError:
+        return _nlm_patient
+    return lambda path: known.find(path.name)
+
+
+def _nlm_patient(path: Path) -> str | None:
+    # Python's own engine: this pattern is ours, and quick.
+    match = re.search(PATIENT_PATTERN, path.name)
+    return match.group(1) if match else None
 
 
 def true_label(path: Path, folder: Path, labels: Sequence[str]) -> str | None:

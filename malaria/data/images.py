@@ -5,7 +5,7 @@ import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -29,6 +29,9 @@ MAX_SIDE = 4096
 CHANNEL_ORDERS = ("RGB", "BGR")
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
+Fit = Literal["stretch", "pad", "crop"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+
 # A picture in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
 # or (height, width, 4) RGBA.
 Source = Path | str | Image.Image | np.ndarray
@@ -45,13 +48,15 @@ class PixelFormat:
     """How a picture becomes numbers; it travels with the model.
 
     size: (height, width) in pixels. colour: order of the three channels. resampling: the filter,
-    always with antialiasing. scale: what the grey levels 0..255 are multiplied by.
+    always with antialiasing. scale: what the grey levels 0..255 are multiplied by. fit: how a
+    picture of another shape becomes one of this: stretched, padded with black, or cropped.
     """
 
     size: tuple[int, int]
     colour: str = "RGB"
     resampling: str = "bilinear"
     scale: float = 1 / 255
+    fit: Fit = "stretch"
 
 
 def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
@@ -65,14 +70,33 @@ def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     image = open_image(source)
     height, width = pixel_format.size
     if image.size != (width, height):
-        image = image.resize((width, height), RESAMPLINGS[pixel_format.resampling])
+        image = _resize(image, (width, height), pixel_format)
     pixels = np.asarray(image)
     return pixels[:, :, ::-1] if pixel_format.colour == "BGR" else pixels
+
+
+def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat) -> Image.Image:
+    """size: (width, height)."""
+    resampling = RESAMPLINGS[pixel_format.resampling]
+    if pixel_format.fit == "pad":
+        return ImageOps.pad(image, size, resampling, color=(0, 0, 0))
+    if pixel_format.fit == "crop":
+        return ImageOps.fit(image, size, resampling)
+    return image.resize(size, resampling)
 
 
 def check_image(path: Path) -> None:
     """Decode a picture and forget it. Raises UnreadableImageError with the reason."""
     open_image(path)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the file is a picture that can be decoded."""
+    try:
+        check_image(path)
+    except UnreadableImageError:
+        return False
+    return True
 
 
 def open_image(source: Source) -> Image.Image:

@@ -1,6 +1,7 @@
 """labelled_images: what a run learns from and is judged by: pictures, labels and two sides."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,9 +12,13 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.dataset import Sample, count_samples
+from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
+from malaria.data.folders import describe_skipped
 from malaria.data.pixel_store import Pixels
 
+# From so many times as many images of one label as of another on it is said.
+IMBALANCE = 4
 # So many unreadable files are named; the rest are counted.
 NAMED = 10
 
@@ -27,14 +32,19 @@ class LabelledImages:
     """Pictures with labels, and which of them are on the training and on the validation side.
 
     pixels: of all readable pictures. unreadable: {path: reason} of the others. exclusion: what is
-    left out of training. training, validation: indices into pixels.samples; none before `sides`.
+    left out of training. contents: a number for each picture, equal for copies. skipped: what was
+    passed over in the folders, by ending. training, validation: indices into pixels.samples; none
+    before `sides`. copies_left_out: how many were, of pictures on the validation side.
     """
 
     pixels: Pixels
     unreadable: dict[Path, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
+    contents: np.ndarray = field(default_factory=_no_indices)
+    skipped: Counter[str] = field(default_factory=Counter)
     training: np.ndarray = field(default_factory=_no_indices)
     validation: np.ndarray = field(default_factory=_no_indices)
+    copies_left_out: int = 0
 
     @property
     def samples(self) -> list[Sample]:
@@ -64,12 +74,22 @@ class LabelledImages:
     def sides(self, training: np.ndarray, validation: np.ndarray) -> "LabelledImages":
         """The same images split so; what is excluded is left out of the training side.
 
-        Raises UserError if that side then lacks a label.
+        So are copies of what is on the validation side: nothing is judged that was learnt. Raises
+        UserError if the training side then lacks a label.
         """
         kept = np.array([index for index in training if index not in self.excluded], np.int64)
+        count = len(kept)
+        if len(self.contents):
+            judged = set(self.contents[validation].tolist())
+            kept = np.array([i for i in kept if self.contents[i] not in judged], np.int64)
         if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
-            raise UserError("exclude: leaves no training images of a label; expected fewer files")
-        return replace(self, training=kept, validation=validation)
+            raise UserError(
+                "no training images of a label are left after those that exclude names and copies "
+                "of validation images: expected fewer of these"
+            )
+        return replace(
+            self, training=kept, validation=validation, copies_left_out=count - len(kept)
+        )
 
     def chosen(self, indices: np.ndarray) -> list[Sample]:
         """The samples of these indices."""
@@ -86,6 +106,10 @@ def check_labels(samples: Sequence[Sample], labels: Sequence[str]) -> None:
 def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
     """Lines that say what lies on each side of the split, and what could not be read."""
     yield from describe_sides(images, labels)
+    if images.skipped:
+        yield describe_skipped(images.skipped)
+    if copies := count_copies(images.contents):
+        yield f"duplicates: {copies} images are copies of others, by their content"
     if images.unreadable:
         yield f"left out: {len(images.unreadable)} unreadable images"
     for path, reason in list(images.unreadable.items())[:NAMED]:
@@ -100,6 +124,20 @@ def describe_sides(images: LabelledImages, labels: Sequence[str]) -> Iterator[st
         counts = count_samples(samples, labels).items()
         parts = ", ".join(f"{printable(label)} {count}" for label, count in counts)
         yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
+    if images.copies_left_out:
+        yield f"left out of training: {images.copies_left_out} copies of validation images"
+    yield from _describe_imbalance(images, labels)
     if images.excluded:
         listed = f"{images.exclusion.listed} files named in {printable(images.exclusion.listing)}"
         yield f"excluded: {len(images.excluded)} of {listed}"
+
+
+def _describe_imbalance(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
+    counts = count_samples(images.chosen(images.training), labels)
+    few, many = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[many] >= IMBALANCE * max(1, counts[few]):
+        yield (
+            f"imbalance: {counts[many] / max(1, counts[few]):.0f} times as many images of "
+            f"{printable(many)} as of {printable(few)}; the network may never answer "
+            f"{printable(few)}: set balance: label"
+        )

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from malaria.base.errors import UserError
 from malaria.base.files import write_text
-from malaria.base.machine import usable_cores
+from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
 from malaria.data.images import PixelFormat, UnreadableImageError, check_image, read_image
@@ -93,13 +93,17 @@ def stored_bytes(count: int, pixel_format: PixelFormat) -> int:
 
 def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
     needed = stored_bytes(count, pixel_format)
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = usable_memory()
+    message = (
+        f"{count} images of {pixel_format.size} need {needed / 1e9:.1f} GB of the "
+        f"{available / 1e9:.1f} GB of memory: set cache: disk, or a smaller image_size"
+    )
     if needed > 0.8 * available:
-        raise UserError(
-            f"{count} images of {pixel_format.size} need {needed / 1e9:.1f} GB of the "
-            f"{available / 1e9:.1f} GB of memory: set cache: disk, or a smaller image_size"
-        )
-    return np.empty((count, *pixel_format.size, 3), np.uint8)
+        raise UserError(message)
+    try:
+        return np.empty((count, *pixel_format.size, 3), np.uint8)
+    except MemoryError:
+        raise UserError(message) from None
 
 
 def _fill(

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from malaria.data.depth import bits_in_folder, to_8_bits
 from malaria.data.limits import check_sides
 
+ORIENTATION = 0x0112
 # How Pillow unpacks 16-bit samples, and the way of unpacking that gives their lower halves.
 LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
@@ -21,8 +22,10 @@ def open_deep_png(image: Image.Image, file: BinaryIO, path: Path) -> Image.Image
     levels = _levels(image, file)
     if levels is None:
         return None
-    bits = bits_in_folder(path, int(levels.max(initial=0)), _peak_of)
-    return Image.fromarray(to_8_bits(levels, bits))
+    bits = bits_in_folder(path, _peak(levels), _peak_of)
+    deep = Image.fromarray(_with_alpha(to_8_bits(levels, bits), levels, image))
+    deep.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
+    return ImageOps.exif_transpose(deep)
 
 
 def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
@@ -41,13 +44,29 @@ def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
         return np.asarray(upper).astype(np.uint16) << 8 | low
 
 
+def _peak(levels: np.ndarray) -> int:
+    """The largest level of the colours; opaque pixels have the largest alpha there is."""
+    return int(levels[..., :3].max(initial=0) if levels.ndim == 3 else levels.max(initial=0))
+
+
+def _with_alpha(pixels: np.ndarray, levels: np.ndarray, image: Image.Image) -> np.ndarray:
+    """The pixels, transparent where the PNG says that one colour is."""
+    clear = image.info.get("transparency")
+    if not isinstance(clear, (int, tuple)) or (levels.ndim == 3 and levels.shape[2] == 4):
+        return pixels
+    same = levels == np.asarray(clear)
+    opaque = ~(same.all(axis=2) if levels.ndim == 3 else same)
+    colours = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
+    return np.concatenate([colours, opaque[..., None].astype(np.uint8) * 255], axis=2)
+
+
 def _peak_of(path: Path) -> int | None:
     """The largest grey level of a 16-bit PNG."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=("PNG",)) as image:
             check_sides(*image.size)
             levels = _levels(image, file)
-            return None if levels is None else int(levels.max())
+            return None if levels is None else _peak(levels)
     except Exception:
         # Whatever is wrong with it is told when it is its turn.
         return None

@@ -1,11 +1,13 @@
 """splits: choose samples; divide them by patient or by image, once or into parts."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from malaria.base.errors import UserError
+from malaria.base.text import printable
 from malaria.data.dataset import Sample
 
 SplitBy = Literal["patient", "image"]
@@ -80,6 +82,24 @@ def _split_by_patient(
             "expected more patients, another test_size, or split_by: image"
         ) from None
     return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
+
+
+def split_by_folder(samples: Sequence[Sample], folder: Path | str, *, by: SplitBy) -> Sides:
+    """Two sorted index arrays, (training, validation): the latter lies below `folder`.
+
+    Raises UserError where by="patient" and a patient is on both sides.
+    """
+    inside = np.array([sample.path.is_relative_to(folder) for sample in samples])
+    training, validation = np.flatnonzero(~inside), np.flatnonzero(inside)
+    if by == "patient":
+        sides = [{samples[n].patient for n in side.tolist()} for side in (training, validation)]
+        shared = sorted(name for name in sides[0] & sides[1] if name is not None)
+        if shared:
+            raise UserError(
+                f"validation_images: {len(shared)} patients are in train_images too, such as "
+                f"{printable(shared[0])}: expected others, or split_by: image"
+            )
+    return training, validation
 
 
 def known_patients(samples: Sequence[Sample]) -> list[str]:

@@ -76,8 +76,11 @@ def compute_metrics(scored: Scored, weights: np.ndarray | None = None) -> np.nda
     """
     if weights is None:
         weights = np.ones((1, len(scored.predicted)))
-    means = weights @ scored.columns / weights.sum(axis=1, keepdims=True)
-    right, squares, entropies, gaps, outcomes = np.split(means, [1, 2, 3, 3 + BINS], axis=1)
+    sums = weights @ scored.columns
+    # What is detected stays in counts, whose shares are exact.
+    means, outcomes = np.split(sums, [3 + BINS], axis=1)
+    means = means / weights.sum(axis=1, keepdims=True)
+    right, squares, entropies, gaps = np.split(means, [1, 2, 3], axis=1)
     values = [
         right[:, 0],
         *_detection(outcomes),

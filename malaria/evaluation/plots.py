@@ -88,6 +88,8 @@ def plot_roc(path: Path, result: Result) -> None:
         figure = Figure(figsize=(4.8, 4.8))
         axes = figure.add_subplot()
         for label in [result.positive] if len(names) == 2 else range(len(names)):
+            if len(np.unique(result.labels == label)) < 2:
+                continue  # of a label that is not there, or is everywhere, there is no curve
             false, true = roc_curve(result.labels, result.probabilities, label)
             # Without the space a name that begins with _ would be left out of the legend.
             axes.plot(false, true, label=f" {shorten(names[label], NAME_LENGTH)}")

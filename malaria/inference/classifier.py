@@ -11,7 +11,6 @@ import numpy as np
 
 from malaria.base.errors import UsageError
 from malaria.base.files import sha256_of
-from malaria.data.dataset import PATIENT
 from malaria.data.images import Source
 from malaria.evaluation.decisions import decide, label_probabilities
 from malaria.inference.predict import predict
@@ -62,13 +61,13 @@ class Classifier:
         """
         return list(predict(list_sources(source), self))
 
-    def evaluate(self, folder: Path | str, *, group_by: Any = PATIENT) -> "Result":
+    def evaluate(self, folder: Path | str, *, patient_pattern: str | None = None) -> "Result":
         """What the answers are worth on `folder`, whose sub-folders are named as the labels.
 
         Args:
             folder: with a sub-folder for at least one of the labels.
-            group_by: whose cells are drawn together for the intervals, as dataset.make_grouper
-                takes it; "patient" reads the patient from names like the NLM's.
+            patient_pattern: a regular expression whose first group in a file's name is the patient,
+                whose cells are drawn together for the intervals; None: as the model was trained.
 
         Returns:
             The Result: metrics with 95 % intervals, the confusion matrix, the surest mistakes.
@@ -78,7 +77,7 @@ class Classifier:
         """
         from malaria.inference.evaluate import evaluate
 
-        return evaluate(self, Path(folder), group_by=group_by)
+        return evaluate(self, Path(folder), patient_pattern=patient_pattern)
 
     def explain(self, source: Source) -> "Explanation":
         """Where in one picture the network looked (Grad-CAM). This imports TensorFlow.

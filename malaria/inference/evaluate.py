@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.data.dataset import FOLDER, PATIENT, check_sub_folders, make_grouper, true_label
+from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
 from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
@@ -39,12 +39,11 @@ class LabelledPredictions:
 
     @classmethod
     def of_folder(
-        cls, classifier: "Classifier", folder: Path, *, group_by: Any = PATIENT
+        cls, classifier: "Classifier", folder: Path, *, group_of: Callable[[Path], str | None]
     ) -> "LabelledPredictions":
         """For the pictures of a folder, whose sub-folders are the labels.
 
-        group_by: as make_grouper takes it; folders are labels here, so they are no groups. Raises
-        UserError unless a sub-folder of `folder` is named as one of the labels.
+        Raises UserError unless a sub-folder of `folder` is named as one of the labels.
         """
         if not folder.is_dir():
             raise UserError(f"--evaluate: expected a folder, not the picture {printable(folder)}")
@@ -53,7 +52,7 @@ class LabelledPredictions:
         return cls(
             classifier,
             label_of=lambda path: true_label(path, folder, labels),
-            group_of=make_grouper(PATIENT if group_by == FOLDER else group_by),
+            group_of=group_of,
         )
 
     def label_of(self, path: Path) -> str | None:
@@ -93,8 +92,9 @@ class LabelledPredictions:
         )
 
 
-def evaluate(classifier: "Classifier", folder: Path, *, group_by: Any) -> Result:
+def evaluate(classifier: "Classifier", folder: Path, *, patient_pattern: str | None) -> Result:
     """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
-    labelled = LabelledPredictions.of_folder(classifier, folder, group_by=group_by)
+    group_of = make_patient_finder(patient_pattern or classifier.metadata.patient_pattern)
+    labelled = LabelledPredictions.of_folder(classifier, folder, group_of=group_of)
     labelled.add_all(predict(find_some(folder), classifier))
     return labelled.result

@@ -8,7 +8,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.data.dataset import LABELS, default_positive
-from malaria.data.images import CHANNEL_ORDERS, MAX_SIDE, RESAMPLINGS, PixelFormat
+from malaria.data.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
 from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
@@ -38,6 +38,13 @@ class Metadata:
     def positive(self) -> int:
         """The place of the positive label among the labels."""
         return self.labels.index(self.positive_label)
+
+    @property
+    def patient_pattern(self) -> str | None:
+        """The regular expression by which the training knew patients, or None if not known."""
+        config = self.details.get("config")
+        pattern = config.get("patient_pattern") if isinstance(config, dict) else None
+        return pattern if isinstance(pattern, str) else None
 
     def to_entries(self) -> dict[str, Any]:
         """What `read_metadata` reads, as plain values."""
@@ -109,6 +116,7 @@ def _check_entries(metadata: Metadata) -> None:
         _require(type(side) is int and 0 < side <= MAX_SIDE, f"a side of {side!r} pixels")
     _require(pixels.colour in CHANNEL_ORDERS, f"colour {pixels.colour!r}")
     _require(pixels.resampling in RESAMPLINGS, f"resampling {pixels.resampling!r}")
+    _require(pixels.fit in FITS, f"fit {pixels.fit!r}")
     _require(_is_share(pixels.scale) and pixels.scale > 0, f"scale {pixels.scale!r}")
     _require(_is_share(metadata.threshold), f"threshold {metadata.threshold!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")

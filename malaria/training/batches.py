@@ -106,6 +106,17 @@ def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
 
 
+def balance(indices: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The indices, those of rarer labels repeated until each label has as many.
+
+    labels: of each index. Each repetition is augmented anew. Drawing the rare label more often
+    taught more than counting it more in the loss, where a batch holds few of its images.
+    """
+    each = [indices[labels == label] for label in np.unique(labels)]
+    most = max(map(len, each))
+    return np.sort(np.concatenate([np.resize(one, most) for one in each]))
+
+
 def epoch_order(
     indices: np.ndarray, *, batch_size: int, steps: int | None, epoch: int, seed: int
 ) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
+from malaria.base.lock import locked
 from malaria.networks.backend import keras
 
 # One epoch of a training: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate,
@@ -72,6 +74,19 @@ class ResumePoint:
                 f"{self.path.parent} to begin anew"
             )
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from this run while the block runs. Raises UserError."""
+        folder = self.path.parent
+        lock = folder.with_name(f"{folder.name}.lock")
+        try:
+            with locked(lock, f"{folder.parent.parent}: these settings are being trained"):
+                yield
+        finally:
+            with suppress(OSError):  # they are not empty
+                folder.parent.rmdir()
+                folder.parent.parent.rmdir()
+
     def save(self, progress: Progress, model: keras.Model, digest: str) -> None:
         """Write everything that the next epoch depends on, whole or not at all.
 
@@ -109,7 +124,8 @@ class ResumePoint:
     def remove(self) -> None:
         """Delete the state; also the folder around it, if no other run is kept there."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
-        if self.path.parent.parent.is_dir() and not any(self.path.parent.parent.iterdir()):
+        with suppress(OSError):
+            # While this run is locked the lock is there too, and `locked` removes both.
             self.path.parent.parent.rmdir()
 
 

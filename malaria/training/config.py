@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, default_positive
+from malaria.data.images import Fit
 from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
 from malaria.training.declare import (
@@ -80,6 +81,14 @@ class Config(Settings):
     image_size: tuple[Side, Side] = setting(
         (141, 141), "height and width, pixels, that images are resized to"
     )
+    resize: Fit = setting(
+        "stretch",
+        "how an image of another shape becomes one: stretch; pad with black; crop the middle",
+    )
+    contradictions: Literal["refuse", "exclude"] = setting(
+        "refuse",
+        "images with the same content under two labels: refuse to train, or exclude them",
+    )
     cache: Literal["memory", "disk", "none"] = setting(
         "memory",
         "where resized images are kept: memory (3 bytes a pixel), disk (output_models/cache, used "
@@ -101,6 +110,11 @@ class Config(Settings):
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
         42, "seed of choice, split, weights, order and augmentation"
     )
+    validation_images: Text | None = setting(
+        None,
+        "another folder like train_images to validate on; null: a share of train_images, see "
+        "test_size",
+    )
     exclude: Text | None = setting(
         None,
         "a .csv with a column path, such as label_errors.csv: files to leave out of training, "
@@ -111,6 +125,12 @@ class Config(Settings):
         "vgg",
         "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
         section="Network",
+    )
+
+    init_weights: Text | None = setting(
+        None,
+        "a saved model whose weights to begin with, a path or pretrained; layers of another shape "
+        "begin anew; null: none",
     )
 
     epochs: Count = setting(16, "at most", section="Training")
@@ -130,6 +150,10 @@ class Config(Settings):
     weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
     label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
         0.05, "share of a label's certainty spread over all labels"
+    )
+    balance: Literal["none", "label"] = setting(
+        "none",
+        "label: images of a rarer label are shown again until each label has as many",
     )
     ema_decay: Share = setting(
         0.0,

@@ -124,8 +124,11 @@ def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]
         yield from _contradictions_of_network(config, turns, wrong)
     if config.early_stopping and config.keep == "last":
         yield "keep", "early_stopping goes with keep: best; received last"
-    if isinstance(config.threshold, str) and len(config.labels) > 2 and "labels" not in wrong:
-        yield "threshold", f"a rule is for two labels; received {show(config.threshold)}"
+    if config.threshold != 0.5 and len(config.labels) > 2 and not wrong & {"labels", "threshold"}:
+        yield (
+            "threshold",
+            f"is for two labels, of more the likeliest is taken; received {show(config.threshold)}",
+        )
 
 
 def _contradictions_of_network(

@@ -7,6 +7,7 @@ import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import whole_file, write_text
+from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.data.labelled_images import LabelledImages, describe_sides
 from malaria.data.splits import fold_samples
@@ -38,7 +39,13 @@ def cross_validate(config: Config, count: int, *, resume: bool = False) -> Cross
     """
     _check_honesty(config)
     folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
-    _check_folder(folder, resume=resume)
+    with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is being written"):
+        _check_folder(folder, resume=resume)
+        return _run_all(config, count, folder)
+
+
+def _run_all(config: Config, count: int, folder: Path) -> CrossValidation:
+    """Run the parts that are not finished, then put all together."""
     device = set_up(config)
     images = steps.load_images(config)
     known = {"count": count, "seed": config.random_state}
@@ -65,6 +72,11 @@ def _check_honesty(config: Config) -> None:
         raise UsageError(
             f"--folds: expected threshold: a number; received {config.threshold}, which would be "
             "chosen on the images that are reported"
+        )
+    if config.validation_images is not None:
+        raise UsageError(
+            "--folds: every image is judged once; expected validation_images: null; received "
+            f"{config.validation_images}"
         )
     if config.kept == "best":
         raise UsageError(

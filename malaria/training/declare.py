@@ -1,6 +1,5 @@
 """declare: how a setting is declared, the types that settings have, and their former names."""
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from malaria.base import patterns as base_patterns
 from malaria.base.streams import log
 from malaria.data.images import MAX_SIDE
 from malaria.model import NETWORKS
@@ -50,11 +50,7 @@ def _unlike(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from None
-    return text
+    return base_patterns.Pattern(text).text
 
 
 def _network(name: str) -> str:
@@ -74,7 +70,7 @@ Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
-Pattern = Annotated[str, Field(max_length=200), AfterValidator(_pattern)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
 
 

@@ -1,17 +1,27 @@
 """steps: load images and build a network as a Config says; below nothing knows of Config."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from malaria.base.streams import log
 from malaria.data import splits
-from malaria.data.dataset import scan_folder
+from malaria.data.dataset import Sample, scan_folder
+from malaria.data.duplicates import (
+    check_contradictions,
+    find_contradictions,
+    number_contents,
+)
 from malaria.data.exclusion import read_exclusion
 from malaria.data.images import PixelFormat
 from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.training.batches import training_batches, validation_batches
+from malaria.training.batches import balance, training_batches, validation_batches
+from malaria.training.beginning import init_weights
 from malaria.training.config import Config
 from malaria.training.devices import Device, computing_in
 from malaria.training.loop import compile_model
@@ -20,24 +30,49 @@ from malaria.training.optimizer import make_optimizer
 
 def load_images(config: Config) -> LabelledImages:
     """Scan, choose and read the images; they are not split yet. Raises UserError."""
-    samples = scan_folder(config.train_images, config.labels, config.patient_pattern)
+    skipped: Counter[str] = Counter()
+    samples = _scan(config, config.train_images, skipped)
     exclusion = read_exclusion(config.exclude, samples, config.train_images)
     samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
+    if config.validation_images is not None:
+        samples += _scan(config, config.validation_images, skipped)
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
+    samples = _without_contradictions(config, samples)
     pixels, unreadable = load_pixels(
         samples,
-        PixelFormat(config.image_size),
+        PixelFormat(config.image_size, fit=config.resize),
         cache=config.cache,
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    return LabelledImages(pixels, unreadable, exclusion)
+    contents = number_contents([sample.path for sample in pixels.samples])
+    return LabelledImages(pixels, unreadable, exclusion, contents, skipped)
+
+
+def _scan(config: Config, folder: str, skipped: Counter[str]) -> list[Sample]:
+    return scan_folder(folder, config.labels, config.patient_pattern, skipped)
+
+
+def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
+    """The samples but for those under two labels; refuses these if `config` says so."""
+    contents = number_contents([sample.path for sample in samples])
+    if config.contradictions == "refuse":
+        check_contradictions(samples, contents, config.labels)
+        return samples
+    left_out = set(find_contradictions(samples, contents).tolist())
+    if left_out:
+        log(f"left out: {len(left_out)} images with the same content under two labels")
+    return [sample for index, sample in enumerate(samples) if index not in left_out]
 
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:
     """The same images on their two sides. Raises UserError."""
+    if config.validation_images is not None:
+        return images.sides(
+            *splits.split_by_folder(images.samples, config.validation_images, by=config.split_by)
+        )
     sides = splits.split_samples(
         images.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )
@@ -46,7 +81,14 @@ def split(config: Config, images: LabelledImages) -> LabelledImages:
 
 def steps_in_epoch(config: Config, images: LabelledImages) -> int:
     """How many training steps one epoch has."""
-    return config.steps_per_epoch or -(-len(images.training) // config.batch_size)
+    return config.steps_per_epoch or -(-len(_shown(config, images)) // config.batch_size)
+
+
+def _shown(config: Config, images: LabelledImages) -> np.ndarray:
+    """The indices of the images that one pass shows, some of them several times."""
+    if config.balance == "none":
+        return images.training
+    return balance(images.training, images.labels[images.training])
 
 
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
@@ -74,6 +116,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             label_smoothing=config.label_smoothing,
             has_gpu=device.has_gpu,
         )
+        if config.init_weights is not None:
+            init_weights(model, config.init_weights)
     return model
 
 
@@ -82,11 +126,12 @@ def batches(
 ) -> tuple[Callable[[int], tf.data.Dataset], tf.data.Dataset]:
     """(epoch, from 0 -> its training batches; the batches to validate on after an epoch)."""
     augmentation = config.augmentation.model_dump()
+    shown = _shown(config, images)
 
     def training(epoch: int) -> tf.data.Dataset:
         return training_batches(
             images.pixels,
-            images.training,
+            shown,
             batch_size=config.batch_size,
             steps=config.steps_per_epoch,
             epoch=epoch,

@@ -10,6 +10,7 @@ from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
 from malaria.training import finish, steps
+from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Progress, ResumePoint
 from malaria.training.config import Config
 from malaria.training.config_check import make_config
@@ -35,17 +36,23 @@ def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Resu
     """
     config = make_config(settings)
     point = ResumePoint(config.output_models, config.identity)
-    point.check(resume=resume)
-    show = _open_board(config)
-    device = set_up(config)
-    images = load(config)
-    model = steps.build(config, device, images)
-    progress = fit(config, images, model, point, resume=resume, show=show)
-    with progress_kept(config, progress):
-        model = finish.as_saved(config, device, model)
-        result = finish.evaluate(config, images, model)
-        result = finish.save(config, images, model, progress, result)
-    point.remove()
+    with point.locked():
+        shorter = find_shorter_run(config) if resume and not point.path.exists() else None
+        if shorter is None:
+            point.check(resume=resume)
+        show = _open_board(config)
+        device = set_up(config)
+        images = load(config)
+        model = steps.build(config, device, images)
+        if shorter is not None:
+            progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
+            point.save(progress, model, images.digest)
+        progress = fit(config, images, model, point, resume=resume, show=show)
+        with progress_kept(config, progress):
+            model = finish.as_saved(config, device, model)
+            result = finish.evaluate(config, images, model)
+            result = finish.save(config, images, model, progress, result)
+        point.remove()
     return result
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UsageError
+from malaria.base.patterns import Pattern
 from malaria.cli.options import parse
 
 LEAST = ["--model=m", "--image=i"]
@@ -48,7 +49,7 @@ def test_without_options_the_rows_are_printed_and_nothing_else_is_done():
         ("--plot=False", "plot", None),
         ("--plot=a.png", "plot", Path("a.png")),
         ("--group_by=folder", "group_by", "folder"),
-        ("--group_by=P(\\d+)", "group_by", re.compile("P(\\d+)")),
+        ("--group_by=P(\\d+)", "group_by", Pattern("P(\\d+)")),
     ],
 )
 def test_an_option_becomes_its_value(argument, name, value):

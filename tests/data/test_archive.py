@@ -1,4 +1,4 @@
-"""Tests of malaria/data/archive.py and its command: what it unpacks, what it refuses, and that it leaves nothing half done."""
+"""Tests of malaria/data/archive.py and cli/archive.py: what is unpacked, and what is refused."""
 
 import errno
 import hashlib

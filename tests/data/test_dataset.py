@@ -1,21 +1,26 @@
-"""Tests of malaria/dataset.py."""
+"""Tests of malaria/data/dataset.py."""
 
-import re
 from pathlib import Path
 
 import pytest
 
+from malaria.base.errors import UserError
+from malaria.base.patterns import Pattern
 from malaria.data.dataset import (
+    FOLDER,
+    LABELS,
+    PATIENT,
+    PATIENT_PATTERN,
     Sample,
+    check_sub_folders,
     count_samples,
-    find_patient,
+    default_positive,
     find_problems,
+    make_grouper,
     scan_folder,
+    true_label,
 )
 from malaria.training.config import Config
-
-PATTERN = Config().patient_pattern
-LABELS = ("Parasitized", "Uninfected")
 
 
 @pytest.mark.parametrize(
@@ -35,17 +40,23 @@ LABELS = ("Parasitized", "Uninfected")
     ],
 )
 def test_the_patient_is_the_number_after_c(name, patient):
-    assert find_patient(name, re.compile(PATTERN)) == patient
+    assert Pattern(PATIENT_PATTERN).find(name) == patient
+    assert make_grouper(PATIENT)(Path("C9", name)) == patient
+
+
+def test_a_training_takes_these_labels_and_patients_unless_it_is_told_others():
+    assert (Config().labels, Config().patient_pattern) == (LABELS, PATIENT_PATTERN)
+    assert LABELS == ("Parasitized", "Uninfected")
 
 
 def test_two_spellings_of_one_patient_are_one_patient():
     names = ["C47P8thinF_IMG_20150701_1_cell_1.png", "C47P8ThinF_IMG_20150702_2_cell_2.png"]
-    assert {find_patient(name, re.compile(PATTERN)) for name in names} == {"47"}
+    assert {Pattern(PATIENT_PATTERN).find(name) for name in names} == {"47"}
 
 
 @pytest.mark.parametrize(("pattern", "patient"), [("^[^-]+", "p7"), ("^(?:q(8)|p)", None)])
 def test_without_a_group_the_whole_match_is_the_patient(pattern, patient):
-    assert find_patient("p7-cell.png", re.compile(pattern)) == patient
+    assert Pattern(pattern).find("p7-cell.png") == patient
 
 
 def test_a_scan_gives_labels_in_order_then_paths_in_order(tmp_path):
@@ -54,18 +65,23 @@ def test_a_scan_gives_labels_in_order_then_paths_in_order(tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert scan_folder(tmp_path, LABELS, PATTERN) == [
+    assert scan_folder(tmp_path, LABELS, PATIENT_PATTERN) == [
         Sample(tmp_path / "Parasitized/odd.bmp", 0, None),
         Sample(tmp_path / "Parasitized/more/C10P1_c.png", 0, "10"),
         Sample(tmp_path / "Uninfected/C2P1_a.JPG", 1, "2"),
         Sample(tmp_path / "Uninfected/C2P1_b.png", 1, "2"),
     ]
-    assert [sample.label for sample in scan_folder(tmp_path, LABELS[::-1], PATTERN)] == [0, 0, 1, 1]
+    assert [sample.label for sample in scan_folder(tmp_path, LABELS[::-1], PATIENT_PATTERN)] == [
+        0,
+        0,
+        1,
+        1,
+    ]
 
 
 def test_a_count_names_every_label_even_an_empty_one():
     samples = [Sample(Path("a"), 0, "1"), Sample(Path("b"), 0, "1"), Sample(Path("c"), 0, None)]
-    assert count_samples(samples, LABELS) == {"Parasitized": (3, 1), "Uninfected": (0, 0)}
+    assert count_samples(samples, LABELS) == {"Parasitized": 3, "Uninfected": 0}
 
 
 def test_a_good_folder_has_no_problems(write_cells):
@@ -105,7 +121,7 @@ def test_exactly_enough_images_are_enough(write_cells):
             ["Parasitized/a.png", "Uninfected/Thumbs.db"],
             "train_images",
             "no images in {folder}/Uninfected: expected "
-            ".png, .jpg, .jpeg, .bmp, .tif, .tiff or .webp",
+            ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif",
         ),
     ],
 )
@@ -115,3 +131,65 @@ def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert find_problems(folder, LABELS, None) == {key: problem.format(folder=folder)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"),
+    [
+        (LABELS, "Parasitized"),
+        (LABELS[::-1], "Parasitized"),
+        (("NORMAL", "PNEUMONIA"), "PNEUMONIA"),
+        (("a", "Parasitized", "b"), "Parasitized"),
+    ],
+)
+def test_the_positive_label_is_parasitized_or_the_last(labels, positive):
+    assert default_positive(labels) == positive
+
+
+@pytest.mark.parametrize(
+    ("group_by", "group"),
+    [
+        (PATIENT, "7"),
+        (FOLDER, "slide 2"),
+        (Pattern(r"slide (\d+)"), "2"),
+        (Pattern(r"slide \d+"), "slide 2"),
+        (Pattern("none"), None),
+    ],
+)
+def test_pictures_are_grouped_by_patient_by_folder_or_by_a_pattern(group_by, group):
+    assert make_grouper(group_by)(Path("cells/slide 2/C7P3_1.png")) == group
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("cells/Uninfected/a.png", "Uninfected"),
+        ("cells/Parasitized/slide/Uninfected/a.png", "Parasitized"),
+        ("cells/other/Uninfected/a.png", None),
+        ("cells/Uninfected.png", None),
+        ("cells/Uninfected", None),
+    ],
+)
+def test_the_true_label_is_the_first_folder_on_the_way_to_the_image(path, label):
+    assert true_label(Path(path), Path("cells"), LABELS) == label
+    assert true_label(f"/data/{path}", "/data/cells/", LABELS) == label
+
+
+@pytest.mark.parametrize("folders", [["Uninfected"], ["Parasitized", "Uninfected", "other"]])
+def test_one_sub_folder_that_is_a_label_is_enough(tmp_path, folders):
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    check_sub_folders(tmp_path, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("folders", "found"), [([], "found none"), (["y\n", "x"], r"found x, y\\n")]
+)
+def test_a_folder_without_a_label_is_refused_with_what_was_found(tmp_path, folders, found):
+    (tmp_path / "Parasitized").touch()
+    if folders:
+        (tmp_path / "Parasitized").unlink()
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    with pytest.raises(UserError, match=f"named Parasitized, Uninfected; {found}$"):
+        check_sub_folders(tmp_path, LABELS)

@@ -25,7 +25,7 @@ PICTURES = {
 }
 RESULT = "cell_images/: 2 Parasitized, 1 Uninfected\n"
 TOOLS = ["bash", "cat", "cp", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
-# What the script runs of the package; a machine that downloads has nothing but Python itself.
+# What download.sh runs of the package.
 NEEDED = [
     "malaria/__init__.py",
     *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("malaria/base/*.py")),
@@ -384,8 +384,8 @@ def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, serv
     )
     write_program(
         copy / ".venv/bin/python",
-        f'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; exec "{sys.executable}" -c "{killer}"'
-        f' "$@" ;; esac\nexec "{sys.executable}" "$@"',
+        'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; '
+        f'exec "{sys.executable}" -c "{killer}" "$@" ;; esac\nexec "{sys.executable}" "$@"',
     )
     assert download(copy, server.url, content)[0] == 128 + signal.SIGKILL
     assert (copy / ".cell_images.partial").exists()

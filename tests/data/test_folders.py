@@ -13,7 +13,7 @@ from malaria.data.images import open_image
 @pytest.mark.parametrize(
     ("name", "is_picture"),
     [("a.png", True), ("A.PNG", True), ("b.Jpeg", True), ("c.JPG", True), ("d.TIF", True),
-     ("e.tiff", True), ("f.bmp", True), ("g.webp", True), ("Thumbs.db", False), ("a.gif", False),
+     ("e.tiff", True), ("f.bmp", True), ("g.webp", True), ("Thumbs.db", False), ("a.gif", True),
      ("png", False), ("a.png.txt", False), ("", False)],
 )  # fmt: skip
 def test_the_ending_in_any_case_tells_a_picture(name, is_picture):

@@ -69,7 +69,9 @@ TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.ui
         ("deep_big_endian.tif", Image.fromarray(DEEP.astype(">u2")), {}, THREE_GREYS),
         ("exact.webp", Image.fromarray(RGB), {"lossless": True}, RGB),
         ("clear.webp", with_alpha(RGB), {"lossless": True}, ON_BLACK),
-        ("first.tif", Image.fromarray(RGB), {"save_all": True, "append_images":
+        ("first.gif", palette(RGB), {"save_all": True, "append_images": [palette(255 - RGB)]},
+         np.asarray(palette(RGB).convert("RGB"))),
+        ("first.webp", Image.fromarray(RGB), {"lossless": True, "save_all": True, "append_images":
          [Image.fromarray(255 - RGB)]}, RGB),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -165,13 +167,14 @@ def flipped(content, position):
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64,
             "not a picture of a known kind",
         ),
-        ("animation.png", encoded("GIF"), "not a picture of a known kind"),
+        ("rare.png", encoded("PPM"), "not a picture of a known kind"),
         ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture of a known kind"),
         ("cut.png", encoded("PNG")[:5000], "damaged: "),
         ("cut.jpg", encoded("JPEG")[:1500], "damaged: "),
         ("cut.bmp", encoded("BMP")[:5000], "damaged: "),
         ("cut.tif", encoded("TIFF")[:5000], ""),
         ("cut.webp", encoded("WEBP")[:1500], ""),
+        ("cut.gif", encoded("GIF")[:1500], "damaged: "),
         ("changed.png", flipped(encoded("PNG"), 3000), "damaged: "),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
@@ -227,3 +230,91 @@ def test_a_file_without_permission_is_refused(tmp_path):
     (tmp_path / "a.png").chmod(0)
     with pytest.raises(UnreadableImageError, match="no permission to read it"):
         read_image(tmp_path / "a.png", SAME_SIZE)
+
+
+@pytest.mark.parametrize(
+    "pixel_format",
+    [
+        SAME_SIZE,
+        PixelFormat((HEIGHT, WIDTH), colour="BGR"),
+        PixelFormat((31, 7)),
+        PixelFormat((5, 40), resampling="bicubic"),
+    ],
+    ids=["same size", "BGR", "bilinear", "bicubic"],
+)
+@pytest.mark.parametrize("array", [GREY, RGB, np.dstack([RGB, ALPHA])], ids=["grey", "RGB", "RGBA"])
+def test_a_picture_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
+    Image.fromarray(array).save(tmp_path / "a.png")
+    expected = read_image(tmp_path / "a.png", pixel_format)
+    for source in (array, Image.fromarray(array), str(tmp_path / "a.png")):
+        pixels = read_image(source, pixel_format)
+        assert pixels.dtype == np.uint8
+        np.testing.assert_array_equal(pixels, expected)
+    with Image.open(tmp_path / "a.png") as not_yet_decoded:
+        np.testing.assert_array_equal(read_image(not_yet_decoded, pixel_format), expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "HSV", "YCbCr"])
+def test_a_pil_image_of_any_mode_is_opened_as_rgb_in_its_own_size(mode):
+    image = open_image(Image.fromarray(np.dstack([RGB, ALPHA])).convert(mode))
+    assert (image.mode, image.size) == ("RGB", (WIDTH, HEIGHT))
+
+
+def test_an_array_is_opened_as_rgb_in_its_own_size():
+    for array in (GREY, RGB, np.dstack([RGB, ALPHA])):
+        image = open_image(array)
+        assert (image.mode, image.size) == ("RGB", (WIDTH, HEIGHT))
+    np.testing.assert_array_equal(np.asarray(open_image(GREY)), THREE_GREYS)
+    np.testing.assert_array_equal(np.asarray(open_image(RGB[::-1, ::-1])), RGB[::-1, ::-1])
+
+
+def test_a_pil_image_is_turned_as_its_camera_was_held_and_stays_as_it_was(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        before = image.copy()
+        pixels = read_image(image, PixelFormat((WIDTH, HEIGHT)))
+        np.testing.assert_array_equal(
+            pixels, read_image(tmp_path / "a.jpg", PixelFormat((WIDTH, HEIGHT)))
+        )
+        assert image.size == (WIDTH, HEIGHT)
+        assert image.getexif()[0x0112] == 6
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(before))
+
+
+def test_a_pil_image_that_is_too_large_or_of_no_agreed_range_is_refused():
+    with pytest.raises(UnreadableImageError, match=r"^9000 x 9000 pixels, more than the "):
+        open_image(Image.new("1", (9000, 9000)))
+    for mode in ("F", "I"):
+        with pytest.raises(UnreadableImageError, match="32-bit pixels, whose range is not known"):
+            open_image(Image.new(mode, (2, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (12, 10), (12, 10, 3), (12, 10, 4)])
+def test_an_array_of_grey_levels_is_a_picture(shape):
+    check_array(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, np.int8, np.int64, bool])
+def test_an_array_of_another_type_is_refused_with_what_to_do(dtype):
+    with pytest.raises(UsageError) as caught:
+        check_array(np.zeros((12, 10, 3), dtype))
+    assert str(caught.value) == (
+        f"expected grey levels 0..255 as uint8; received {np.dtype(dtype)}: multiply by 255 where "
+        "they are 0..1, round, and convert with .astype('uint8')"
+    )
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(), (12,), (12, 10, 1), (12, 10, 2), (3, 12, 10), (1, 12, 10, 3), (0, 10), (12, 0, 3)],
+    ids=str,
+)
+def test_an_array_of_another_shape_is_refused_with_those_that_can_be(shape):
+    with pytest.raises(UsageError) as caught:
+        check_array(np.zeros(shape, np.uint8))
+    assert str(caught.value) == (
+        "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
+        f"received {shape}"
+    )

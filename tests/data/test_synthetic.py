@@ -1,4 +1,7 @@
-"""Tests of malaria/data/synthetic.py and drawing.py, and of the command: repeatable, of the right form, and marked where painted."""
+"""Tests of malaria/data/synthetic.py and drawing.py, and of the command that draws.
+
+The cells are repeatable, of the right form, and marked where painted.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests of malaria/decisions.py."""
+"""Tests of malaria/evaluation/decisions.py."""
 
 import numpy as np
 import pytest

@@ -1,11 +1,17 @@
-"""Tests of malaria/metrics.py, against figures counted by hand."""
+"""Tests of malaria/evaluation/metrics.py.
+
+The witnesses are numbers counted by hand, scikit-learn, and plain loops over images.
+"""
 
 import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
+from malaria.base.errors import UserError
 from malaria.evaluation import metrics
+from malaria.evaluation.metrics import METRICS, bin_of, compute_metrics, score
 
 # Of four cells of label 0 three are found, of two of label 1 one.
 LABELS = np.array([0, 0, 0, 0, 1, 1])
@@ -13,9 +19,18 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.4, 
 THREE = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.1, 0.2, 0.7]])
 
 
-def evaluate(labels, probabilities, names=("Parasitized", "Uninfected"), **settings):
-    settings = {"positive": names[0], **settings}
-    return metrics.evaluate(np.asarray(labels), probabilities, names=list(names), **settings)
+def measure(labels, probabilities, positive=0, threshold=0.5):
+    """{metric: number} of these answers, each image counted once."""
+    scored = score(np.asarray(labels), probabilities, positive=positive, threshold=threshold)
+    [row] = compute_metrics(scored)
+    return dict(zip(METRICS, row.tolist(), strict=True))
+
+
+def confusion(labels, probabilities, positive=0, threshold=0.5):
+    labels = np.asarray(labels)
+    scored = score(labels, probabilities, positive=positive, threshold=threshold)
+    count = probabilities.shape[1]
+    return metrics.confusion_matrix(labels, scored.predicted, label_count=count).tolist()
 
 
 def count_pairs(labels, scores):
@@ -25,34 +40,74 @@ def count_pairs(labels, scores):
 
 
 def test_rows_of_the_matrix_are_true_labels_and_columns_predicted_ones():
-    assert evaluate(LABELS, PROBABILITIES).confusion == [[3, 1], [1, 1]]
-    matrix = metrics.confusion_matrix([0, 0, 2], [1, 1, 0], label_count=3)
+    assert confusion(LABELS, PROBABILITIES) == [[3, 1], [1, 1]]
+    matrix = metrics.confusion_matrix(np.array([0, 0, 2]), np.array([1, 1, 0]), label_count=3)
     assert matrix.tolist() == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_matrix_is_that_of_scikit_learn(seed):
+    labels, predicted = np.random.default_rng(seed).integers(4, size=(2, 50))
+    expected = sklearn_metrics.confusion_matrix(labels, predicted, labels=range(5))
+    found = metrics.confusion_matrix(labels, predicted, label_count=5)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
-    ("positive", "sensitivity", "specificity"),
-    [("Parasitized", 3 / 4, 1 / 2), ("Uninfected", 1, 1 / 2)],
-)
-def test_sensitivity_is_the_share_found_of_the_positive_label(positive, sensitivity, specificity):
+    ("positive", "matrix", "sensitivity", "specificity"),
     # The tie of the third cell goes to whichever label is positive.
-    evaluation = evaluate(LABELS, PROBABILITIES, positive=positive, threshold=0.5)
-    if positive == "Uninfected":
-        assert evaluation.confusion == [[2, 2], [1, 1]]
-        sensitivity = 1 / 2
-    assert evaluation.sensitivity == sensitivity
-    assert evaluation.specificity == specificity
+    [(0, [[3, 1], [1, 1]], 3 / 4, 1 / 2), (1, [[2, 2], [1, 1]], 1 / 2, 1 / 2)],
+)
+def test_sensitivity_is_the_share_found_of_the_positive_label(
+    positive, matrix, sensitivity, specificity
+):
+    assert confusion(LABELS, PROBABILITIES, positive) == matrix
+    found = measure(LABELS, PROBABILITIES, positive)
+    assert (found["sensitivity"], found["specificity"]) == (sensitivity, specificity)
 
 
 @pytest.mark.parametrize(
-    ("threshold", "confusion"),
+    ("threshold", "matrix"),
     [(0.5, [[3, 1], [1, 1]]), (0.51, [[2, 2], [1, 1]]), (0.05, [[4, 0], [2, 0]])],
 )
-def test_a_higher_threshold_calls_fewer_cells_positive(threshold, confusion):
-    evaluation = evaluate(LABELS, PROBABILITIES, threshold=threshold)
-    assert evaluation.confusion == confusion
-    assert evaluation.accuracy == (confusion[0][0] + confusion[1][1]) / 6
-    assert evaluation.count == 6
+def test_a_higher_threshold_calls_fewer_cells_positive(threshold, matrix):
+    assert confusion(LABELS, PROBABILITIES, threshold=threshold) == matrix
+    found = measure(LABELS, PROBABILITIES, threshold=threshold)
+    assert found["accuracy"] == (matrix[0][0] + matrix[1][1]) / 6
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.4])
+@pytest.mark.parametrize("positive", [0, 1])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_metrics_are_those_of_scikit_learn(draw, naive_metrics, seed, positive, threshold):
+    labels, probabilities, _ = draw(seed)
+    found = measure(labels, probabilities, positive, threshold)
+    expected = naive_metrics(labels, probabilities, positive, threshold)
+    assert list(found.values()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_metrics_of_six_cells_counted_by_hand():
+    found = measure(LABELS, PROBABILITIES)
+    assert tuple(found) == METRICS
+    assert found["accuracy"] == 4 / 6
+    assert found["sensitivity"] == 3 / 4
+    assert found["specificity"] == 1 / 2
+    assert found["precision"] == 3 / 4
+    assert found["f1"] == 3 / 4
+    assert found["auc"] == (2 + 2 + 1 + 0) / 8
+    assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.25 + 0.81 + 0.16 + 0.49) / 6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_count_an_image_as_often_as_they_say(draw, seed):
+    labels, probabilities, _ = draw(seed)
+    random = np.random.default_rng(seed)
+    weights = random.integers(4, size=(5, len(labels)))
+    scored = score(labels, probabilities, positive=0, threshold=0.5)
+    for row, times in zip(compute_metrics(scored, weights.astype(float)), weights, strict=True):
+        images = np.repeat(np.arange(len(labels)), times)
+        expected = list(measure(labels[images], probabilities[images]).values())
+        assert row.tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -62,13 +117,13 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(seed):
     second = random.integers(10, size=42) / 10
     probabilities = np.stack([1 - second, second], axis=1)
     expected = count_pairs(labels == 1, second)
-    assert metrics.area_under_roc(labels, probabilities) == pytest.approx(expected)
+    assert measure(labels, probabilities)["auc"] == pytest.approx(expected)
 
 
 def test_the_area_for_three_labels_is_the_mean_over_each_against_the_rest():
     labels = np.array([0, 1, 1, 2])
     expected = np.mean([count_pairs(labels == label, THREE[:, label]) for label in range(3)])
-    assert metrics.area_under_roc(labels, THREE) == pytest.approx(expected)
+    assert measure(labels, THREE)["auc"] == pytest.approx(expected)
 
 
 def test_the_roc_curve_of_a_label_rises_with_the_probability_of_that_label():
@@ -80,48 +135,101 @@ def test_the_roc_curve_of_a_label_rises_with_the_probability_of_that_label():
 
 def test_cross_entropy_is_minus_the_mean_log_of_the_true_labels_probability():
     expected = -sum(map(math.log, [0.9, 0.8, 0.5, 0.1, 0.6, 0.3])) / 6
-    assert metrics.cross_entropy(LABELS, PROBABILITIES) == pytest.approx(expected)
-    assert evaluate(LABELS, PROBABILITIES).loss == pytest.approx(expected)
+    assert measure(LABELS, PROBABILITIES)["cross_entropy"] == pytest.approx(expected)
 
 
 def test_a_sure_mistake_costs_as_much_as_in_keras_and_no_more():
     certain = np.array([[1.0, 0.0]], np.float32)
-    assert metrics.cross_entropy([1], certain) == pytest.approx(-math.log(1e-7))
-    assert metrics.cross_entropy([0], certain) == pytest.approx(1e-7)
+    assert measure([1], certain)["cross_entropy"] == pytest.approx(-math.log(1e-7))
+    assert measure([0], certain)["cross_entropy"] == pytest.approx(1e-7)
 
 
-def test_three_labels_have_no_sensitivity():
-    evaluation = evaluate([0, 1, 1, 2], THREE, names=("a", "b", "c"))
-    assert evaluation.confusion == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
-    assert (evaluation.sensitivity, evaluation.specificity) == (None, None)
-    assert evaluation.accuracy == 3 / 4
+@pytest.mark.parametrize("threshold", [0.01, 0.5])
+def test_three_labels_have_no_sensitivity(threshold):
+    labels = [0, 1, 1, 2]
+    assert confusion(labels, THREE, threshold=threshold) == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    found = measure(labels, THREE, threshold=threshold)
+    for name in ("sensitivity", "specificity", "precision", "f1"):
+        assert math.isnan(found[name])
+    assert found["accuracy"] == 3 / 4
 
 
-def test_an_absent_label_leaves_its_figures_undefined_and_the_others_as_they_are():
-    evaluation = evaluate(LABELS[:4], PROBABILITIES[:4])
-    assert evaluation.confusion == [[3, 1], [0, 0]]
-    assert (evaluation.sensitivity, evaluation.accuracy) == (3 / 4, 3 / 4)
-    assert math.isnan(evaluation.specificity)
-    assert math.isnan(evaluation.auc)
+@pytest.mark.parametrize("seed", range(3))
+def test_three_labels_have_the_metrics_that_have_a_meaning(draw, naive_error, seed):
+    labels, probabilities, _ = draw(seed, label_count=3)
+    best = probabilities.argmax(axis=1)
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    areas = [
+        sklearn_metrics.roc_auc_score(labels == label, probabilities[:, label])
+        for label in range(3)
+    ]
+    squares = [
+        sum((row[label] - (label == true)) ** 2 for label in range(3))
+        for row, true in zip(probabilities, labels, strict=True)
+    ]
+    expected = {
+        "accuracy": np.mean(best == labels),
+        "auc": np.mean(areas),
+        "brier": np.mean(squares),
+        "calibration_error": naive_error(best == labels, probabilities.max(axis=1)),
+        "cross_entropy": -np.log(of_truth).mean(),
+    }
+    found = measure(labels, probabilities, threshold=0.1)
+    defined = {name: number for name, number in found.items() if not math.isnan(number)}
+    assert defined == pytest.approx(expected)
+
+
+def test_an_absent_label_leaves_its_metrics_undefined_and_the_others_as_they_are():
+    assert confusion(LABELS[:4], PROBABILITIES[:4]) == [[3, 1], [0, 0]]
+    found = measure(LABELS[:4], PROBABILITIES[:4])
+    assert (found["sensitivity"], found["accuracy"], found["precision"]) == (3 / 4, 3 / 4, 1)
+    assert {name for name in METRICS if math.isnan(found[name])} == {"specificity", "auc"}
+
+
+def test_of_the_two_rates_that_of_an_absent_label_is_undefined():
+    probabilities = np.array([[0.75, 0.25], [0.25, 0.75]])
+    positives, negatives = measure([1, 1], probabilities, 1), measure([0, 0], probabilities, 1)
+    assert positives["sensitivity"] == negatives["specificity"] == 0.5
+    assert math.isnan(positives["specificity"])
+    assert math.isnan(negatives["sensitivity"])
+
+
+def test_where_nothing_is_called_positive_the_precision_is_undefined():
+    found = measure(LABELS, PROBABILITIES, threshold=0.95)
+    assert math.isnan(found["precision"])
+    assert found["f1"] == 0
 
 
 def test_of_three_labels_an_absent_one_has_no_part_in_the_area():
     labels = np.array([0, 1, 1, 1])
     expected = np.mean([count_pairs(labels == label, THREE[:, label]) for label in range(2)])
-    evaluation = evaluate(labels, THREE, names=("a", "b", "c"))
-    assert evaluation.auc == pytest.approx(expected)
-    assert evaluation.confusion[2] == [0, 0, 0]
+    assert measure(labels, THREE)["auc"] == pytest.approx(expected)
+    assert confusion(labels, THREE)[2] == [0, 0, 0]
 
 
 def test_the_report_names_every_label_in_order():
-    report = evaluate(LABELS, PROBABILITIES).report
+    predicted = score(LABELS, PROBABILITIES, positive=0, threshold=0.5).predicted
+    report = metrics.classification_report(LABELS, predicted, ("Parasitized", "Uninfected"))
     rows = [line.split() for line in report.splitlines()]
-    assert ["Parasitized", "0.750", "0.750", "0.750", "4"] in rows
-    assert ["Uninfected", "0.500", "0.500", "0.500", "2"] in rows
+    expected = [
+        ["Parasitized", "0.750", "0.750", "0.750", "4"],
+        ["Uninfected", "0.500", "0.500", "0.500", "2"],
+    ]
+    assert [row for row in rows if row and row[0] in ("Parasitized", "Uninfected")] == expected
 
 
-def test_figures_are_plain_numbers_that_json_can_hold():
-    evaluation = evaluate(LABELS, PROBABILITIES)
-    figures = [evaluation.accuracy, evaluation.loss, evaluation.auc, evaluation.sensitivity]
-    assert {type(figure) for figure in figures} == {float}
-    assert {type(count) for row in evaluation.confusion for count in row} == {int}
+def test_the_report_is_printable_and_names_an_absent_label_too():
+    zeros = np.zeros(3, int)
+    report = metrics.classification_report(zeros, zeros, ("a\x1b[2J", "b\r"))
+    assert r"a\x1b[2J" in report
+    assert [r"b\r", "0.000", "0.000", "0.000", "0"] in [line.split() for line in report.split("\n")]
+    assert report.replace("\n", "").isprintable()
+
+
+def test_a_bin_holds_its_upper_end_and_the_first_holds_both():
+    assert bin_of(np.array([0, 0.2, 0.21, 0.4, 0.8, 0.81, 1]), 5).tolist() == [0, 0, 1, 1, 3, 4, 4]
+
+
+def test_an_evaluation_needs_an_image():
+    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
+        score(np.array([], int), np.ones((0, 2)), positive=0, threshold=0.5)

@@ -1,4 +1,4 @@
-"""Tests of malaria/plots.py."""
+"""Tests of malaria/evaluation/plots.py."""
 
 import subprocess
 import sys
@@ -10,29 +10,46 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UserError
-from malaria.evaluation.plots import plot_confusion, plot_grid, plot_history, plot_roc
+from malaria.evaluation.plots import (
+    plot_confusion,
+    plot_grid,
+    plot_history,
+    plot_reliability,
+    plot_roc,
+)
+from malaria.evaluation.result import Result
 
 REPOSITORY = Path(__file__).parents[2]
-LABELS = np.array([0, 0, 1, 1])
-PROBABILITIES = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]])
+SVG = "http://www.w3.org/2000/svg"
 HISTORY = [{"epoch": epoch, "accuracy": 0.5, "val_accuracy": 0.25 * epoch} for epoch in range(1, 4)]
 PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.uint8)
 ODD_NAMES = ["$x^$", r"\frac{$", "<script>alert(1)</script>", "x" * 200, "寄生", "a\x07\nb", "_b"]
 
 
+def make_result(labels, probabilities, names, positive):
+    """A Result of images that nobody looks at."""
+    paths = [f"{number}.png" for number in range(len(labels))]
+    return Result(paths, np.array(labels), np.asarray(probabilities), tuple(names), positive, 0.5)
+
+
 def draw_all(folder, kind="svg", name="Parasitized"):
     """Every picture, drawn with a label of this name; returns their paths."""
-    names = [name, "Uninfected"]
-    paths = [folder / f"{stem}.{kind}" for stem in ("history", "confusion", "roc", "grid")]
+    stems = ("history", "confusion", "roc", "grid", "reliability")
+    paths = [folder / f"{stem}.{kind}" for stem in stems]
+    # Of four images of the first label three are found, of two of the second both.
+    first = np.array([0.9, 0.8, 0.7, 0.2, 0.3, 0.1])
+    probabilities = np.stack([first, 1 - first], axis=1)
+    result = make_result([0, 0, 0, 0, 1, 1], probabilities, (name, "Uninfected"), name)
     plot_history(paths[0], HISTORY, "accuracy", "accuracy")
-    plot_confusion(paths[1], [[3, 1], [0, 2]], names)
-    plot_roc(paths[2], LABELS, PROBABILITIES, names, auc=0.875, positive=name)
+    plot_confusion(paths[1], result)
+    plot_roc(paths[2], result)
     plot_grid(paths[3], PICTURES, [f"{name} 0.900"] * 3)
+    plot_reliability(paths[4], result)
     return paths
 
 
 def elements(path, tag):
-    return list(ElementTree.parse(path).iter(f"{{http://www.w3.org/2000/svg}}{tag}"))
+    return list(ElementTree.parse(path).iter(f"{{{SVG}}}{tag}"))
 
 
 def texts(path):
@@ -65,9 +82,10 @@ def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
     ],
 )
 def test_a_name_is_shown_as_it_is_but_printable_and_cut(tmp_path, name, shown):
-    _, confusion, roc, _ = draw_all(tmp_path, name=name)
+    _, confusion, roc, _, reliability = draw_all(tmp_path, name=name)
     assert texts(confusion).count(shown) == 2
     assert texts(roc).count(shown) == 1
+    assert texts(reliability).count(f"predicted probability of {shown}") == 1
 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path):
@@ -83,19 +101,33 @@ def test_the_matrix_shows_counts_and_shares_of_each_row(tmp_path):
 
 
 def test_a_matrix_without_cells_of_a_label_is_drawn(tmp_path):
-    plot_confusion(tmp_path / "a.svg", [[0, 0, 0], [1, 2, 0], [0, 0, 3]], ["a", "b", "c"])
+    predicted = [0, 1, 1, 2, 2, 2]
+    result = make_result([1, 1, 1, 2, 2, 2], np.eye(3)[predicted], "abc", "a")
+    assert result.confusion == [[0, 0, 0], [1, 2, 0], [0, 0, 3]]
+    plot_confusion(tmp_path / "a.svg", result)
     assert "33.3%" in " ".join(texts(tmp_path / "a.svg"))
 
 
 @pytest.mark.parametrize(("labels", "curves"), [(2, ["b"]), (3, ["a", "b", "c"])])
 def test_roc_shows_the_positive_label_of_two_and_each_of_three(tmp_path, labels, curves):
-    names = ["a", "b", "c"][:labels]
+    names = "abc"[:labels]
     truth = np.array([0, 1, 2, 0, 1, 2]) % labels
     probabilities = np.full((6, labels), 1 / labels)
-    plot_roc(tmp_path / "a.svg", truth, probabilities, names, auc=0.5, positive="b")
+    plot_roc(tmp_path / "a.svg", make_result(truth, probabilities, names, "b"))
     shown = texts(tmp_path / "a.svg")
     assert [name for name in names if name in shown] == curves
     assert "AUC 0.5000" in shown
+
+
+def test_reliability_has_a_point_for_each_bin_with_images(tmp_path):
+    first = np.array([0.01, 0.02, 0.5, 0.99])
+    probabilities = np.stack([first, 1 - first], axis=1)
+    result = make_result([1, 1, 0, 0], probabilities, "ab", "a")
+    plot_reliability(tmp_path / "a.svg", result)
+    groups = elements(tmp_path / "a.svg", "g")
+    [points] = [group for group in groups if group.get("id", "").startswith("PathCollection")]
+    assert [point.tag for point in points] == [f"{{{SVG}}}path"] * 3
+    assert "observed share" in texts(tmp_path / "a.svg")
 
 
 def test_one_epoch_is_drawn_too(tmp_path):
@@ -111,9 +143,10 @@ def test_a_grid_holds_every_picture_with_its_title(tmp_path):
 
 
 def test_a_picture_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
+    result = make_result([0, 1], np.eye(2), "ab", "a")
     (tmp_path / "a.svg").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*a\.svg"):
-        plot_confusion(tmp_path / "a.svg", [[1, 0], [0, 1]], ["a", "b"])
+        plot_confusion(tmp_path / "a.svg", result)
     assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
 
 

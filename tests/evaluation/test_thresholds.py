@@ -1,11 +1,12 @@
-"""Tests of malaria/thresholds.py, against every threshold that could be chosen."""
+"""Tests of malaria/evaluation/thresholds.py, against every threshold that could be chosen."""
 
 import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
 from malaria.evaluation.decisions import decide
-from malaria.evaluation.thresholds import at_threshold, choose_threshold, parse_rule
+from malaria.evaluation.metrics import METRICS, compute_metrics, score
+from malaria.evaluation.thresholds import choose_threshold, parse_rule
 
 RULES = ["youden", "sensitivity>=0.98", "sensitivity>=0.6", "sensitivity>=1"]
 
@@ -82,10 +83,7 @@ def test_of_equal_youden_indices_the_one_that_finds_more_is_chosen():
     labels, probabilities = [0, 1, 0, 1], two_columns([0.0, 0.25, 0.5, 0.75])
     chosen = choose_threshold(labels, probabilities, positive=1, rule="youden")
     assert chosen == 0.125
-    assert at_threshold(labels, probabilities, 1, chosen) == {
-        "sensitivity": 1,
-        "specificity": 0.5,
-    }
+    assert rates(labels, probabilities, 1, chosen) == (1, 0.5)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -162,14 +160,9 @@ def test_anything_else_is_refused_with_what_is_allowed(value):
 
 @pytest.mark.parametrize("positive", [0, 1])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_rates_at_a_threshold_are_those_of_the_decisions(seed, positive):
+def test_the_metrics_at_a_threshold_are_the_rates_that_it_was_chosen_for(seed, positive):
     labels, probabilities = draw(seed, positive, 1)
-    found = at_threshold(labels, probabilities, positive, 0.5)
+    scored = score(labels, probabilities, positive=positive, threshold=0.5)
+    found = dict(zip(METRICS, compute_metrics(scored)[0], strict=True))
     expected = rates(labels, probabilities, positive, 0.5)
     assert (found["sensitivity"], found["specificity"]) == pytest.approx(expected)
-
-
-def test_the_rate_of_an_absent_label_is_none():
-    probabilities = two_columns([0.25, 0.75])
-    assert at_threshold([1, 1], probabilities, 1, 0.5) == {"sensitivity": 0.5, "specificity": None}
-    assert at_threshold([0, 0], probabilities, 1, 0.5) == {"sensitivity": None, "specificity": 0.5}

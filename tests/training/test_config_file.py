@@ -381,7 +381,8 @@ IN_IDENTITY = {
     "early_stopping": 2, "augmentation": {"zoom": 0.1}, "mixed_precision": True,
     "deterministic": True, "threshold": "youden", "exclude": "a.csv", "weight_decay": 0.02,
     "label_smoothing": 0.2, "ema_decay": 0.9, "progressive_epochs": 1, "progressive_size": [48, 48],
-    "keep": "last", "tta": True,
+    "keep": "last", "tta": True, "resize": "pad", "contradictions": "exclude",
+    "validation_images": "x/", "init_weights": "pretrained", "balance": "label",
 }  # fmt: skip
 
 

@@ -1,0 +1,95 @@
+"""beginning: weights to begin with, of another model or of a shorter run of these settings."""
+
+import csv
+import json
+from pathlib import Path
+
+from malaria.base.errors import UserError
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.networks.backend import keras
+from malaria.networks.load import load_model
+from malaria.saved.metadata import KEY
+from malaria.saved.pair import MAX_JSON_BYTES, Pair, default_pair, find_pair, read_architecture
+from malaria.training.checkpoint import Progress
+from malaria.training.config import NOT_IN_IDENTITY, Config
+
+PRETRAINED = "pretrained"
+# What may differ between a finished run and one that goes on from it.
+MAY_DIFFER = {*NOT_IN_IDENTITY, "epochs"}
+
+
+def init_weights(model: keras.Model, source: str) -> None:
+    """Copy weights of the saved model `source`, a path or PRETRAINED, layer by layer.
+
+    A layer of another name or shape keeps the weights it has; that is told. Raises UserError if no
+    layer fits.
+    """
+    pair = find_pair(default_pair() if source == PRETRAINED else source)
+    other = load_model(pair, read_architecture(pair))
+    weights = {layer.name: layer.get_weights() for layer in other.layers if layer.weights}
+    fitting: list[keras.layers.Layer] = []
+    left: list[keras.layers.Layer] = []
+    for layer in [layer for layer in model.layers if layer.weights]:
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        known = weights.get(layer.name, [])
+        (fitting if [array.shape for array in known] == shapes else left).append(layer)
+    if not fitting:
+        raise UserError(
+            f"init_weights: no layer of {printable(pair.weights)} has the name and the shape of a "
+            f"layer of {model.name}: expected a model of the same network"
+        )
+    for layer in fitting:
+        layer.set_weights(weights[layer.name])
+    names = f"; anew: {', '.join(layer.name for layer in left)}" if left else ""
+    log(f"{len(fitting)} layers begin with the weights of {printable(pair.weights)}{names}")
+
+
+def find_shorter_run(config: Config) -> Pair | None:
+    """The pair of a finished run of these settings but for fewer epochs, the longest, or None."""
+    found: list[tuple[int, Pair]] = []
+    for path in Path(config.output_models).glob("model_*.json"):
+        run = _epochs_of(path, config)
+        if run is not None and run < config.epochs:
+            found.append((run, Pair.at(path.parent, path.stem)))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def continue_from(pair: Pair, model: keras.Model, steps_per_epoch: int) -> Progress:
+    """Set the model as the finished run left it; return the Progress of that run.
+
+    The moments of its optimizer were not kept and begin anew; its steps are counted on.
+    """
+    architecture = read_architecture(pair)
+    epochs = int(architecture[KEY]["epochs"]["run"])
+    model.set_weights(load_model(pair, architecture).get_weights())
+    model.optimizer.iterations.assign(epochs * steps_per_epoch)
+    with open(pair.weights.with_suffix("") / "history.csv", newline="", encoding="utf-8") as file:
+        history = [
+            {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+        ]
+    log(f"going on after epoch {epochs} of the finished {printable(pair.weights)}")
+    best = min(history, key=lambda row: row["val_loss"])
+    return Progress(
+        epoch=epochs,
+        best_epoch=int(best["epoch"]),
+        best_loss=best["val_loss"],
+        history=[row | {"epoch": int(row["epoch"])} for row in history],
+        best_weights=model.get_weights(),
+    )
+
+
+def _epochs_of(path: Path, config: Config) -> int | None:
+    """How many epochs the pair was trained, if with these settings, or None."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            return None
+        entries = json.loads(path.read_text(encoding="utf-8"))[KEY]
+        before = Config(**entries["config"]).model_dump(mode="json", exclude=MAY_DIFFER)
+        return int(entries["epochs"]["run"]) if before == _settings(config) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _settings(config: Config) -> dict[str, object]:
+    return config.model_dump(mode="json", exclude=MAY_DIFFER)

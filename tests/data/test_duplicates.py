@@ -1,0 +1,110 @@
+"""Tests of malaria/data/duplicates.py, and of what a training does with copies."""
+
+import shutil
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import LABELS, scan_folder
+from malaria.data.duplicates import (
+    check_contradictions,
+    count_copies,
+    find_contradictions,
+    number_contents,
+)
+from malaria.training.config import Config
+from malaria.training.dry_run import dry_run
+from malaria.training.steps import load_images, split
+
+
+@pytest.fixture
+def cells(write_cells):
+    return write_cells(patients=(1, 2, 3, 4))
+
+
+def copy(cells, name, to):
+    shutil.copy(cells / name, cells / to)
+
+
+def samples_of(cells):
+    return scan_folder(cells, LABELS, r"^C(\d+)")
+
+
+def settings(cells, **changes):
+    known = {"image_size": (16, 16), "model": "compact", "test_size": 0.25, "batch_size": 4}
+    folder = str(cells.parent / "models")
+    return Config(train_images=str(cells), output_models=folder, **known | changes)
+
+
+FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
+
+
+def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
+    copy(cells, FIRST, "Parasitized/C4_copy.png")
+    paths = [sample.path for sample in samples_of(cells)] + [tmp_path / "gone.png"] * 2
+    contents = number_contents(paths)
+    assert count_copies(contents) == 1
+    places = [n for n, path in enumerate(paths) if contents[n] == contents[0]]
+    assert [paths[n].name for n in places] == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
+
+
+def test_a_picture_under_two_labels_is_found_and_refused(cells):
+    copy(cells, FIRST, "Uninfected/C9_copy.png")
+    samples = samples_of(cells)
+    contents = number_contents([sample.path for sample in samples])
+    found = find_contradictions(samples, contents)
+    assert [samples[n].path.name for n in found] == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
+    with pytest.raises(UserError) as caught:
+        check_contradictions(samples, contents, LABELS)
+    first, *lines = str(caught.value).splitlines()
+    assert first.startswith("2 files hold pictures that lie under two labels: remove the wrong")
+    assert lines == [
+        f"  Parasitized: {cells / FIRST}",
+        f"  Uninfected: {cells}/Uninfected/C9_copy.png",
+    ]
+
+
+def test_a_training_refuses_contradictions_unless_it_is_told_to_exclude_them(cells, capsys):
+    copy(cells, FIRST, "Uninfected/C2_copy.png")
+    with pytest.raises(UserError, match="contradictions: exclude"):
+        load_images(settings(cells))
+    images = load_images(settings(cells, contradictions="exclude"))
+    assert len(images.samples) == 16 - 1
+    assert "left out: 2 images with the same content under two labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split_by", ["patient", "image"])
+def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
+    for number in range(2, 5):
+        copy(cells, FIRST, f"Parasitized/C{number}P1thinF_copy.png")
+    for seed in range(6):
+        images = load_images(settings(cells, split_by=split_by, random_state=seed))
+        images = split(settings(cells, split_by=split_by, random_state=seed), images)
+        sides = [set(images.contents[side]) for side in (images.training, images.validation)]
+        assert not sides[0] & sides[1]
+        assert len(images.training) + len(images.validation) + images.copies_left_out == 19
+
+
+def test_check_tells_of_copies_and_of_what_was_passed_over(cells):
+    copy(cells, FIRST, "Parasitized/C1_copy.png")
+    (cells / "Parasitized" / "._C1_cell_1.png").write_bytes(b"of macOS")
+    (cells / "Uninfected" / ".ipynb_checkpoints").mkdir()
+    (cells / "Uninfected" / "notes.txt").write_text("no picture")
+    lines = list(dry_run(settings(cells)))
+    assert "duplicates: 1 images are copies of others, by their content" in lines
+    assert "passed over, not pictures: 2 hidden, 1 .txt" in lines
+
+
+def test_an_imbalance_is_told_with_its_remedy(write_cells):
+    cells = write_cells(patients=range(1, 13), count=2)
+    for path in sorted((cells / "Parasitized").iterdir()):
+        if not path.name.endswith("_0.png"):
+            path.unlink()
+    lines = list(dry_run(settings(cells)))
+    assert not any(line.startswith("imbalance") for line in lines)
+    for path in sorted((cells / "Parasitized").iterdir())[4:]:
+        path.unlink()
+    lines = list(dry_run(settings(cells, split_by="image")))
+    assert any(
+        line.startswith("imbalance: ") and line.endswith("set balance: label") for line in lines
+    )

@@ -1,0 +1,92 @@
+"""Tests of malaria/data/exclusion.py."""
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
+from malaria.data.exclusion import Exclusion, read_exclusion
+
+
+@pytest.fixture
+def folder(write_cells):
+    return write_cells(patients=(1, 2), count=2)
+
+
+@pytest.fixture
+def samples(folder):
+    return scan_folder(folder, LABELS, PATIENT_PATTERN)
+
+
+@pytest.fixture
+def listing(tmp_path):
+    return tmp_path / "mine.csv"
+
+
+def test_paths_may_be_relative_to_the_folder_of_the_images(folder, samples, listing):
+    listing.write_text(f"path\nParasitized/{samples[2].path.name}\n")
+    assert read_exclusion(str(listing), samples, folder) == Exclusion(
+        frozenset({samples[2].path}), str(listing), 1
+    )
+
+
+def test_paths_as_other_tables_write_them_are_taken_too(folder, samples, listing):
+    listing.write_text(f"path,why\n{samples[1].path},blurred\n{folder / 'gone.png'},\n")
+    assert read_exclusion(str(listing), samples, folder) == Exclusion(
+        frozenset({samples[1].path}), str(listing), 2
+    )
+
+
+def test_paths_may_be_relative_to_where_we_are(folder, samples, listing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    relative = samples[0].path.relative_to(tmp_path)
+    listing.write_text(f"path\n./{relative}\n{relative}\n")
+    found = read_exclusion("mine.csv", samples, folder)
+    assert (found.paths, found.listed) == ({samples[0].path}, 2)
+
+
+def test_a_name_that_a_spreadsheet_would_compute_is_found_by_what_was_written_for_it(
+    folder, listing
+):
+    (folder / "Parasitized" / "=1+1.png").touch()
+    samples = scan_folder(folder, LABELS, PATIENT_PATTERN)
+    listing.write_text("path\n'=1+1.png\n")
+    found = read_exclusion(str(listing), samples, folder / "Parasitized")
+    assert found.paths == {folder / "Parasitized" / "=1+1.png"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file\na.png\n", "expected a column 'path'"),
+        ("", "expected a column 'path'"),
+        ("path\nother/a.png\n", "none of the 1 files .* received other/a.png"),
+        ("path\n\x1b[2J\n", r"received \\x1b\[2J$"),
+        ("path\n" + "x" * 999, r"received x{197}\.\.\.$"),
+    ],
+    ids=["another column", "empty", "another folder", "a sequence", "a long name"],
+)
+def test_a_list_that_excludes_nothing_is_refused(folder, samples, listing, text, message):
+    listing.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_exclusion(str(listing), samples, folder)
+
+
+def test_a_missing_list_is_refused(folder, samples, tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*gone.csv: No such file"):
+        read_exclusion(str(tmp_path / "gone.csv"), samples, folder)
+
+
+def test_a_list_of_nothing_excludes_nothing(folder, samples, listing):
+    listing.write_text("path\n")
+    found = read_exclusion(str(listing), samples, folder)
+    assert (found.paths, found.listed) == (set(), 0)
+
+
+def test_without_a_list_nothing_is_excluded(folder, samples):
+    assert read_exclusion(None, samples, folder) == Exclusion(frozenset(), None, 0)
+
+
+def test_a_list_that_a_spreadsheet_saved_is_taken(folder, samples, listing):
+    listing.write_bytes(f"path\r\n{samples[1].path}\r\n".encode("utf-8-sig"))
+    found = read_exclusion(str(listing), samples, folder)
+    assert (found.paths, found.listed) == ({samples[1].path}, 1)

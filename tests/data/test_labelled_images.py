@@ -1,0 +1,118 @@
+"""Tests of malaria/data/labelled_images.py."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import LABELS, Sample
+from malaria.data.exclusion import Exclusion
+from malaria.data.images import PixelFormat
+from malaria.data.labelled_images import (
+    LabelledImages,
+    check_labels,
+    describe_images,
+    describe_sides,
+)
+from malaria.data.pixel_store import Pixels
+
+# Those of four patients, two of each label; the last is of no known patient.
+SAMPLES = [
+    Sample(Path(f"cells/{LABELS[label]}/C{patient}_{number}.png"), label, patient)
+    for label in (0, 1)
+    for patient in ("1", "2", "3", "4")
+    for number in (0, 1)
+]
+SAMPLES[-1] = replace(SAMPLES[-1], patient=None)
+EXCLUSION = Exclusion(frozenset({SAMPLES[1].path, SAMPLES[8].path}), "mine.csv", 5)
+
+
+def images_of(samples=SAMPLES, **changes):
+    """LabelledImages of the samples; nobody looks at their pixels."""
+    pixels = Pixels(list(samples), PixelFormat((8, 8)), None, np.arange(len(samples)))
+    return LabelledImages(pixels, **changes)
+
+
+def test_before_they_are_split_no_image_is_on_a_side():
+    images = images_of()
+    np.testing.assert_array_equal(images.labels, [0] * 8 + [1] * 8)
+    assert (len(images.training), len(images.validation)) == (0, 0)
+    assert images.excluded == frozenset()
+
+
+def test_what_is_excluded_is_left_out_of_the_training_side_only():
+    images = images_of(exclusion=EXCLUSION)
+    split = images.sides(np.array([0, 1, 2, 9, 10]), np.array([3, 8]))
+    assert split.training.tolist() == [0, 2, 9, 10]
+    assert split.validation.tolist() == [3, 8]
+    assert split.excluded == {1, 8}
+    assert split.chosen(split.validation) == [SAMPLES[3], SAMPLES[8]]
+    assert len(images.training) == 0
+
+
+def test_an_exclusion_that_leaves_no_training_images_of_a_label_is_refused():
+    images = images_of(exclusion=EXCLUSION)
+    with pytest.raises(UserError, match="no training images of a label are left after"):
+        images.sides(np.array([1, 9, 10]), np.array([0, 8]))
+
+
+def test_the_digest_differs_as_soon_as_the_images_their_labels_or_the_exclusion_do():
+    relabelled = [replace(SAMPLES[0], label=1), *SAMPLES[1:]]
+    renamed = [replace(SAMPLES[0], path=Path("a.png")), *SAMPLES[1:]]
+    others = [
+        images_of(relabelled),
+        images_of(renamed),
+        images_of(SAMPLES[1:]),
+        images_of(SAMPLES[::-1]),
+        images_of(exclusion=EXCLUSION),
+    ]
+    digests = {images.digest for images in (images_of(), *others)}
+    assert len(digests) == 6
+    assert images_of().sides(np.array([0, 8]), np.array([1, 9])).digest == images_of().digest
+
+
+def test_a_name_that_is_no_utf_8_has_a_digest():
+    odd = images_of([replace(SAMPLES[0], path=Path(os.fsdecode(b"a\xff.png")))])
+    assert len(odd.digest) == 64
+
+
+def test_both_sides_are_described_with_what_was_left_out():
+    images = images_of(
+        exclusion=EXCLUSION, unreadable={Path("cells/a\x1b.png"): "damaged: \n", Path("b"): "why"}
+    )
+    split = images.sides(np.array([0, 1, 2, 8, 9, 12, 15]), np.array([3, 4, 10]))
+    assert list(describe_images(split, LABELS)) == [
+        "training: 5 images (Parasitized 2, Uninfected 3) of 3 patients",
+        "validation: 3 images (Parasitized 2, Uninfected 1) of 2 patients",
+        "excluded: 2 of 5 files named in mine.csv",
+        "left out: 2 unreadable images",
+        r"  cells/a\x1b.png: damaged: \n",
+        "  b: why",
+    ]
+    assert list(describe_sides(split, LABELS)) == list(describe_images(split, LABELS))[:3]
+
+
+def test_where_nothing_was_left_out_only_the_sides_are_described():
+    split = images_of().sides(np.arange(16), np.array([], int))
+    assert list(describe_images(split, ("a\r", "b"))) == [
+        r"training: 16 images (a\r 8, b 8) of 4 patients",
+        r"validation: 0 images (a\r 0, b 0) of 0 patients",
+    ]
+
+
+def test_of_many_unreadable_pictures_ten_are_named():
+    unreadable = {Path(f"{number}.png"): "no picture" for number in range(12)}
+    lines = list(describe_images(images_of(unreadable=unreadable), LABELS))
+    assert "left out: 12 unreadable images" in lines
+    assert sum(line.startswith("  ") for line in lines) == 10
+
+
+def test_every_label_needs_a_picture():
+    check_labels(SAMPLES, LABELS)
+    with pytest.raises(UserError, match=r"^none of the images of Uninfected is readable$"):
+        check_labels(SAMPLES[:8], LABELS)
+    with pytest.raises(UserError, match=r"^none of the images of Parasitized is readable$"):
+        check_labels(SAMPLES[8:], LABELS)
