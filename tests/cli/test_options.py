@@ -23,7 +23,7 @@ def refusal(*arguments):
 def test_without_options_the_rows_are_printed_and_nothing_else_is_done():
     options = parse(LEAST)
     assert (options.model, options.image) == ([Path("m")], ["i"])
-    assert (options.engine, options.group_by) == ("auto", "patient")
+    assert (options.engine, options.group_by) == ("auto", None)
     assert options.metrics == Path("metrics.json")
     for name in ("slice", "resize", "labels", "threshold", "review", "output", "report", "plot",
                  "explain"):  # fmt: skip
