@@ -36,7 +36,7 @@ from malaria.data.synthetic import write_cells
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.load import load_classifier
 from malaria.inference.predict import BATCH_SIZE, predict
-from malaria.saved.metadata import network_size
+from malaria.saved.architecture import network_size
 from malaria.saved.pair import find_pair, read_architecture
 from malaria.saved.tflite import digest_pair, find_sealed
 

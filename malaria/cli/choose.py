@@ -14,6 +14,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
+from malaria.inference.load import load_classifier
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
@@ -21,6 +22,21 @@ from malaria.outputs.writer import Writer
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
     from malaria.inference.explain import Overlays
+
+
+def open_classifier(options: Options, path: Path, *, many: bool = False) -> Classifier:
+    """The model at `path`, read and decided as the options say. Raises UserError, UsageError."""
+    classifier = load_classifier(
+        path,
+        engine=options.engine,
+        many=many,
+        labels=options.labels,
+        positive=options.positive,
+        size=options.resize,
+        channels=options.channels,
+        scale=options.scale,
+    )
+    return classifier.with_threshold(options.threshold, review=options.review, tta=options.tta)
 
 
 def choose_outputs(

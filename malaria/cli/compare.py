@@ -6,11 +6,10 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.cli.choose import open_labelled
+from malaria.cli.choose import open_classifier, open_labelled
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.inference.classifier import Classifier
-from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.inference.load import prepare_next_start
 from malaria.inference.predict import Rate, predict
 from malaria.saved.pair import find_pair
 
@@ -28,7 +27,8 @@ def compare_models(options: Options, inputs: Inputs) -> int:
     paths = list(inputs.paths())
     results, rates, unreadable = {}, {}, 0
     for path in options.model:
-        classifier, rate = _open(options, path), Rate()
+        classifier, rate = open_classifier(options, path), Rate()
+        log(f"classifying with {printable(classifier.name)}")
         labelled = open_labelled(options, classifier, inputs)
         predictions = rate.measure(predict(paths, classifier))
         labelled.add_all(predictions)
@@ -45,11 +45,3 @@ def _check_names(models: Sequence[Path]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UserError(f"--model: {printable(twice[0])} is named twice; rename one of the pairs")
-
-
-def _open(options: Options, path: Path) -> Classifier:
-    classifier = load_classifier(
-        path, engine=options.engine, labels=options.labels, size=options.resize
-    ).with_threshold(options.threshold, tta=options.tta)
-    log(f"classifying with {printable(classifier.name)}")
-    return classifier

@@ -9,7 +9,7 @@ from malaria.base.errors import UsageError
 from malaria.base.patterns import Pattern
 from malaria.cli import values
 from malaria.cli.command import Parser, add_common, name_program
-from malaria.inference.load import Engine
+from malaria.inference.load import SCALES, Engine
 from malaria.outputs.formats import FORMATS
 from malaria.saved.pair import default_pair
 
@@ -34,6 +34,9 @@ class Options:
     slice: tuple[int, int] | None
     resize: tuple[int, int] | None
     labels: list[str] | None
+    positive: str | None
+    channels: str | None
+    scale: str | None
     engine: Engine
     threshold: float | None
     review: tuple[float, float] | None
@@ -47,6 +50,7 @@ class Options:
     evaluate: bool
     metrics: Path
     explain: Path | None
+    save: Path | None
     debug: bool
 
 
@@ -71,8 +75,8 @@ def make_parser() -> Parser:
 def _add_input(group: _ArgumentGroup) -> None:
     add = group.add_argument
     model_help = (
-        "a .h5, its .json, or a folder: its newest pair; several with --evaluate "
-        "(default: the one in pretrained/)"
+        "a .h5 with its .json, a folder: its newest pair, or what another program saved (see "
+        "docs/models.md); several with --evaluate (default: the one in pretrained/)"
     )
     default = [default_pair()]
     add("--model", type=Path, default=default, nargs="+", metavar="PATH", help=model_help)
@@ -83,10 +87,19 @@ def _add_input(group: _ArgumentGroup) -> None:
     add("--image", required=True, nargs="+", metavar="PATH", help=image_help)
     slice_help = "only the pictures A to B-1 of a folder"
     add("--slice", type=values.interval, metavar="A,B", help=slice_help)
-    resize_help = "height and width, for a historic model"
+    resize_help = "height and width, for a model that does not say them"
     add("--resize", type=values.size, metavar="H,W", help=resize_help)
-    labels_help = "names of the labels, for a historic model"
+    labels_help = "names of the labels, where the model does not say them; label 0 first"
     add("--labels", type=values.names, metavar="A,B", help=labels_help)
+    positive_help = "the label that sensitivity is of (default: as the model says)"
+    add("--positive", metavar="A", help=positive_help)
+    channels_help = "the channels that the network reads, where the model does not say it"
+    add("--channels", choices=("rgb", "bgr", "grey"), help=channels_help)
+    scale_help = (
+        "what the network takes for grey levels: divided by 255, as they are, -1..1, or by "
+        "ImageNet's means, where the model does not say it"
+    )
+    add("--scale", choices=tuple(SCALES), help=scale_help)
     engine_help = "auto: LiteRT, and Keras where that cannot be (default: %(default)s)"
     add("--engine", choices=("auto", "litert", "keras"), default="auto", help=engine_help)
 
@@ -108,6 +121,8 @@ def _add_results(group: _ArgumentGroup) -> None:
     add("--resume", action="store_true", help="go on with an interrupted --output")
     report_help = "write a page with all pictures"
     add("--report", type=values.ending(".html"), metavar="HTML", help=report_help)
+    save_help = "write the model as a pair, this .h5 with a .json and a .tflite beside it"
+    add("--save", type=values.ending(".h5"), metavar="H5", help=save_help)
     plot_help = f"save a grid of the first 64 pictures (without a name: {values.DEFAULT_PLOT})"
     default = Path(values.DEFAULT_PLOT)
     add("--plot", type=values.plot, nargs="?", const=default, metavar="PNG", help=plot_help)
@@ -134,7 +149,7 @@ def _check_together(options: Options) -> None:
     """Raise UsageError for options that do not go together."""
     if len(options.model) > 1 and not options.evaluate:
         raise UsageError("--model: several models are compared with --evaluate; add it")
-    for name in ("output", "report", "explain", "plot", "count_only", "review"):
+    for name in ("output", "report", "explain", "plot", "count_only", "review", "save"):
         if len(options.model) > 1 and getattr(options, name):
             raise UsageError(f"--{name} goes with one --model; received {len(options.model)}")
     if options.resume and not options.output:

@@ -9,9 +9,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from malaria.base.streams import log
+from malaria.base.text import printable
 from malaria.cli.choose import (
     choose_outputs,
     find_group,
+    open_classifier,
     open_labelled,
     open_overlays,
     open_writer,
@@ -21,7 +23,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.data.folders import describe_skipped
 from malaria.inference.classifier import Classifier
-from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.inference.load import prepare_next_start
 from malaria.inference.predict import Rate, annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
@@ -42,17 +44,23 @@ def main(arguments: Sequence[str]) -> int:
         return compare_models(options, inputs)
     paths = inputs.paths()
     first = list(islice(paths, MANY))
-    classifier = load_classifier(
-        options.model[0],
-        engine=options.engine,
-        many=len(first) == MANY,
-        labels=options.labels,
-        size=options.resize,
-    ).with_threshold(options.threshold, review=options.review, tta=options.tta)
+    classifier = open_classifier(options, options.model[0], many=len(first) == MANY)
+    if options.save:
+        save_as_pair(classifier, options.save)
     unreadable = classify(options, classifier, inputs, chain(first, paths))
     tell_skipped(inputs)
     prepare_next_start(classifier)
     return 1 if unreadable else 0
+
+
+def save_as_pair(classifier: Classifier, path: Path) -> None:
+    """Write the model as a pair with all that is known of it. Raises UserError."""
+    # Late, since it brings TensorFlow with it.
+    from malaria.networks.save import save_pair
+
+    model = classifier.load_keras()
+    pair = save_pair(model, path.parent, path.stem, classifier.metadata.to_entries())
+    log(f"saved {printable(pair.weights)}, its .json and its .tflite")
 
 
 def classify(

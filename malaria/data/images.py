@@ -26,7 +26,9 @@ from malaria.data.tiff import open_tiff
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the pictures that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
-CHANNEL_ORDERS = ("RGB", "BGR")
+CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
+# A number for all three channels, or one for each.
+PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 Fit = Literal["stretch", "pad", "crop"]
@@ -47,16 +49,28 @@ warnings.filterwarnings("ignore", module="PIL")
 class PixelFormat:
     """How a picture becomes numbers; it travels with the model.
 
-    size: (height, width) in pixels. colour: order of the three channels. resampling: the filter,
-    always with antialiasing. scale: what the grey levels 0..255 are multiplied by. fit: how a
+    size: (height, width) in pixels. colour: order of the three channels, or GREY, of which all
+    three are the same. resampling: the filter, always with antialiasing. scale, offset: what the
+    grey levels 0..255 are multiplied by, and what is added then. fit: how a
     picture of another shape becomes one of this: stretched, padded with black, or cropped.
     """
 
     size: tuple[int, int]
     colour: str = "RGB"
     resampling: str = "bilinear"
-    scale: float = 1 / 255
+    scale: PerChannel = 1 / 255
     fit: Fit = "stretch"
+    offset: PerChannel = 0.0
+
+    def to_floats(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3), uint8 as read_image gives them -> what the network takes, float32.
+
+        Of a grey network (n, height, width, 1).
+        """
+        scaled = images.astype(np.float32) * np.asarray(self.scale, np.float32)
+        if self.offset != 0:
+            scaled += np.asarray(self.offset, np.float32)
+        return scaled[..., :1] if self.colour == "GREY" else scaled
 
 
 def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
@@ -68,6 +82,8 @@ def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     the reason.
     """
     image = open_image(source)
+    if pixel_format.colour == "GREY":
+        image = image.convert("L").convert("RGB")
     height, width = pixel_format.size
     if image.size != (width, height):
         image = _resize(image, (width, height), pixel_format)

@@ -13,6 +13,16 @@ def label_probabilities(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
+def from_logits(outputs: np.ndarray) -> np.ndarray:
+    """The sums of a last layer without activation as a sigmoid (n, 1) or a softmax (n, k)."""
+    if outputs.shape[1] == 1:
+        # Of the exponential that cannot overflow.
+        small = np.exp(-np.abs(outputs))
+        return np.where(outputs >= 0, 1 / (1 + small), small / (1 + small))
+    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
 def decide(probabilities: np.ndarray, *, positive: int, threshold: float) -> np.ndarray:
     """The label of each row of (n, number of labels), as (n,) integers.
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from malaria.base.errors import UsageError
-from malaria.base.files import sha256_of
+from malaria.base.errors import UsageError, UserError
 from malaria.data.images import Source
-from malaria.evaluation.decisions import decide, label_probabilities
+from malaria.evaluation.decisions import decide, from_logits, label_probabilities
 from malaria.inference.predict import predict
 from malaria.inference.prediction import REVIEW, Prediction
 from malaria.inference.sources import check_batch, list_sources
 from malaria.inference.tta import VIEWS, average, turn
+from malaria.saved.architecture import with_size
 from malaria.saved.metadata import Metadata
-from malaria.saved.pair import Pair, read_architecture
+from malaria.saved.pair import Pair, digest_of, read_architecture
 
 if TYPE_CHECKING:  # they bring scikit-learn and TensorFlow with them
     from malaria.evaluation.result import Result
@@ -130,7 +130,7 @@ class Classifier:
     def identity(self) -> str:
         """Hexadecimal digits, the same for classifiers that answer alike."""
         weights = self.metadata.details.get("weights_sha256")
-        weights = weights or (self.pair and sha256_of(self.pair.weights))
+        weights = weights or (self.pair and digest_of(self.pair))
         text = repr((weights, self.metadata.labels, self.review))
         pixels = repr((self.metadata.threshold, self.metadata.pixels, self.metadata.tta))
         return hashlib.sha256((text + pixels).encode()).hexdigest()
@@ -139,8 +139,10 @@ class Classifier:
         """The network in Keras, for what needs its gradients. This imports TensorFlow."""
         from malaria.networks.load import load_model
 
-        assert self.pair is not None, "a network that is no saved pair has no Keras form"
-        return load_model(self.pair, read_architecture(self.pair))
+        if self.pair is None or self.pair.kind == "tflite":
+            raise UserError("a .tflite has no Keras form: expected a pair or a file of Keras")
+        architecture = read_architecture(self.pair)
+        return load_model(self.pair, with_size(architecture, self.metadata.pixels.size))
 
     @cached_property
     def explainer(self) -> "Explainer":
@@ -152,7 +154,7 @@ class Classifier:
     def scale(self, images: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 as the network takes it, float32. Raises UsageError."""
         check_batch(images)
-        return images.astype(np.float32) * np.float32(self.metadata.pixels.scale)
+        return self.metadata.pixels.to_floats(images)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8.
@@ -162,8 +164,12 @@ class Classifier:
         """
         images = self.scale(images)
         if not self.metadata.tta:
-            return label_probabilities(self.network(images))
-        return label_probabilities(average(self.network(turn(images, view)) for view in VIEWS))
+            return label_probabilities(self._ask(images))
+        return label_probabilities(average(self._ask(turn(images, view)) for view in VIEWS))
+
+    def _ask(self, images: np.ndarray) -> np.ndarray:
+        outputs = self.network(images)
+        return from_logits(outputs) if self.metadata.logits else outputs
 
     def decide(self, probabilities: np.ndarray) -> list[str]:
         """The names of the labels by the threshold; REVIEW for those in doubt."""

@@ -2,10 +2,26 @@
 
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from malaria.base.errors import UserError
 from malaria.base.streams import stderr_kept_back
+from malaria.base.text import shorten
+
+# What networks for pictures consist of. DELEGATE is LiteRT's own, around several of the others.
+OPERATORS = (
+    *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "SUB", "MUL"),
+    *("DIV", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "REDUCE_MAX", "SUM", "RELU", "RELU6"),
+    *("RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "HARD_SWISH", "GELU", "TANH", "LOGISTIC"),
+    *("SOFTMAX", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION", "PAD", "PADV2", "MAXIMUM"),
+    *("MINIMUM", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "TRANSPOSE", "SHAPE"),
+    *("STRIDED_SLICE", "PACK", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "QUANTIZE"),
+    *("DEQUANTIZE", "CAST", "EXP", "NEG", "ABS", "POW", "SLICE", "DELEGATE"),
+)
+# Of one tensor and of all together, weights included, for one picture.
+MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
 
 
 def is_available() -> bool:
@@ -15,6 +31,47 @@ def is_available() -> bool:
     except ImportError:
         return False
     return True
+
+
+def describe_ends(path: Path) -> dict[str, Any]:
+    """The input and the last activation of a stranger's .tflite, as an architecture says them.
+
+    Raises UserError unless it is a plain network of a picture of fixed size: loops, calls and
+    lookups could run for ever or fill the memory. Nothing is run for it.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with stderr_kept_back():
+            interpreter = Interpreter(model_path=str(path), num_threads=1)
+        names = [entry["op_name"] for entry in interpreter._get_ops_details()]
+        sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
+        [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
+    if unknown := sorted(set(names) - set(OPERATORS)):
+        raise UserError(
+            f"{path}: expected the operators of a plain network, received {', '.join(unknown[:5])}"
+        )
+    if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
+        raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
+    shape = start["shape"].tolist()
+    if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
+        raise UserError(
+            f"{path}: expected an input (1, height, width, channels) of float32 and an output "
+            f"(1, k), received {shape} and {end['shape'].tolist()}"
+        )
+    is_certain = "LOGISTIC" in names[-2:] or "SOFTMAX" in names[-2:]
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape[1:]]}},
+        {"class_name": "Activation", "config": {"activation": "" if is_certain else "linear"}},
+    ]
+    return {"config": {"layers": layers}}
+
+
+def _bytes_of(entry: dict[str, Any]) -> int:
+    count = int(np.prod([max(1, side) for side in entry["shape"].tolist()], dtype=object))
+    return count * np.dtype(entry["dtype"]).itemsize
 
 
 class LiteRTNetwork:

@@ -8,17 +8,38 @@ from pathlib import Path
 from typing import Any, Literal
 
 from malaria.base.errors import UsageError, UserError
-from malaria.base.files import sha256_of
 from malaria.base.machine import nvidia_smi_works, usable_cores, worker_count
 from malaria.base.streams import log
-from malaria.base.text import printable
+from malaria.base.text import printable, quote
+from malaria.data.images import PerChannel
 from malaria.inference import litert
 from malaria.inference.classifier import Classifier, Network
 from malaria.saved import tflite
-from malaria.saved.metadata import Metadata, network_size, read_metadata
-from malaria.saved.pair import Architecture, Pair, default_pair, find_pair, read_architecture
+from malaria.saved.architecture import InputShape, input_shape, with_size
+from malaria.saved.metadata import Metadata, read_metadata
+from malaria.saved.pair import (
+    Architecture,
+    Pair,
+    default_pair,
+    digest_of,
+    find_pair,
+    read_architecture,
+)
 
 Engine = Literal["auto", "litert", "keras"]
+# Of the pictures that ImageNet's networks of PyTorch learnt from, by channel.
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
+SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
+    "255": (1 / 255, 0.0),
+    "1": (1.0, 0.0),
+    "-1..1": (1 / 127.5, -1.0),
+    "imagenet": (
+        (1 / 255 / DEVIATION[0], 1 / 255 / DEVIATION[1], 1 / 255 / DEVIATION[2]),
+        (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
+    ),
+}
+REMEDY = "say otherwise with --labels, --positive, --channels, --scale"
 
 
 def load_classifier(
@@ -27,30 +48,44 @@ def load_classifier(
     engine: Engine = "auto",
     many: bool = False,
     labels: Sequence[str] | None = None,
+    positive: str | None = None,
     size: tuple[int, int] | None = None,
+    channels: str | None = None,
+    scale: str | None = None,
 ) -> Classifier:
     """The Classifier saved at `path`.
 
     Args:
-        path: a .h5, its .json, or a folder, where the newest pair counts; None: the pretrained one.
+        path: a .h5 with its .json, a folder, where the newest pair counts, or what another program
+            wrote: a whole-model .h5, a .keras, a SavedModel, a .tflite; None: the pretrained one.
         engine: "litert" answers in a quarter of a second; "keras" also knows GPUs, and takes
             seconds to start; "auto" is Keras only where LiteRT cannot be, or for `many` images on a
             GPU.
         many: whether thousands of images are to be classified.
-        labels: names in place of those that a historic pair does not say, label 0 first.
-        size: (height, width) in place of what a historic pair does not say.
+        labels: names in place of those that the model says or that were assumed, label 0 first.
+        positive: the label that sensitivity is of, in place of the model's.
+        size: (height, width) in pixels, for a network that takes any.
+        channels: "rgb", "bgr" or "grey", in place of the model's.
+        scale: a key of SCALES: what the network takes for grey levels, in place of the model's.
+
+    What the file does not say and nobody says here is assumed, and told in one line on stderr.
 
     Raises:
         UserError: nothing to load there, or files that are damaged or do not belong together.
-        UsageError: labels or a size that the network cannot have.
+        UsageError: labels, a size or channels that the network cannot have.
     """
     pair = find_pair(default_pair() if path is None else path)
-    architecture = read_architecture(pair)
+    architecture = _describe_tflite(pair) if pair.kind == "tflite" else read_architecture(pair)
     metadata = read_metadata(pair, architecture)
-    weights = metadata.details.get("weights_sha256") or sha256_of(pair.weights)
+    shape = input_shape(architecture)
+    metadata = _override_pixels(metadata, shape, size, channels, scale)
+    architecture = with_size(architecture, metadata.pixels.size)
+    weights = metadata.details.get("weights_sha256") or digest_of(pair)
     digest = tflite.digest_pair(weights, architecture)
     network, outputs, afterwards = _load(pair, architecture, digest, engine, many)
-    metadata = _override(metadata, outputs, network_size(architecture), labels, size)
+    metadata = _override_labels(metadata, outputs, labels, positive)
+    if metadata.is_assumed:
+        log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
     return Classifier(metadata, network, pair, afterwards)
 
 
@@ -61,6 +96,8 @@ Loaded = tuple[Network, int, Callable[[], Path] | None]
 def _load(
     pair: Pair, architecture: Architecture, digest: bytes, engine: Engine, many: bool
 ) -> Loaded:
+    if pair.kind == "tflite":
+        return _open_lone_tflite(pair)
     has_litert = engine != "keras" and litert.is_available()
     if engine == "litert" and not has_litert:
         raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
@@ -73,6 +110,18 @@ def _load(
 def _open_tflite(sealed: Path) -> Loaded:
     network = litert.LiteRTNetwork(sealed, cores=max(1, usable_cores() // worker_count()))
     return network, network.output_count, None
+
+
+def _open_lone_tflite(pair: Pair) -> Loaded:
+    """A .tflite that is all there is, and was checked."""
+    return _open_tflite(pair.weights)
+
+
+def _describe_tflite(pair: Pair) -> Architecture:
+    """What a .tflite says of its ends, once it is known to be a plain network."""
+    if not litert.is_available():
+        raise UserError(f"{pair.weights} needs LiteRT: pip install ai-edge-litert")
+    return litert.describe_ends(pair.weights)
 
 
 def _load_keras(
@@ -107,28 +156,54 @@ def _keep_tflite(model: Any, pair: Pair, digest: bytes) -> Path:
     return tflite.keep_sealed(pair, to_tflite(model), digest)
 
 
-def _override(
-    metadata: Metadata,
-    outputs: int,
-    fixed: tuple[int, int] | None,
-    labels: Sequence[str] | None,
-    size: tuple[int, int] | None,
+def _override_labels(
+    metadata: Metadata, outputs: int, labels: Sequence[str] | None, positive: str | None
 ) -> Metadata:
-    """fixed: (height, width) that the network asks for, or None."""
     labels = tuple(labels or metadata.labels)
-    _check_labels(labels, 2 if outputs == 1 else outputs)
-    _check_size(metadata, fixed, size)
-    positive = labels[metadata.positive]
-    pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
-    return replace(metadata, labels=labels, positive_label=positive, pixels=pixels)
-
-
-def _check_labels(labels: Sequence[str], expected: int) -> None:
+    expected = 2 if outputs == 1 else outputs
     if len(labels) != expected:
         raise UsageError(
             f"--labels: the network tells {expected} labels apart; received {len(labels)}: "
             f"{printable(', '.join(labels))}"
         )
+    if positive is None:
+        positive = metadata.positive_label
+        positive = positive if positive in labels else labels[metadata.positive]
+    if positive not in labels:
+        raise UsageError(
+            f"--positive: expected one of {printable(', '.join(labels))}; "
+            f"received {quote(positive)}"
+        )
+    return replace(metadata, labels=labels, positive_label=positive)
+
+
+def _override_pixels(
+    metadata: Metadata,
+    shape: InputShape | None,
+    size: tuple[int, int] | None,
+    channels: str | None,
+    scale: str | None,
+) -> Metadata:
+    """shape: (height, width, channels) that the network asks for, or None if it does not say."""
+    height, width, depth = shape or (None, None, None)
+    fixed = (height, width) if height and width else None
+    if shape is not None and fixed is None and size is None and metadata.is_assumed:
+        raise UsageError(
+            "the network takes pictures of every size: say the height and the width that it was "
+            "trained with, --resize=H,W"
+        )
+    _check_size(metadata, fixed, size)
+    pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
+    if channels is not None:
+        pixels = replace(pixels, colour=channels.upper())
+    if depth is not None and (depth == 1) != (pixels.colour == "GREY"):
+        raise UsageError(
+            f"--channels: the network takes {depth} channels; received {pixels.colour.lower()}"
+        )
+    if scale is not None:
+        known = SCALES[scale]
+        pixels = replace(pixels, scale=known[0], offset=known[1])
+    return replace(metadata, pixels=pixels)
 
 
 def _check_size(

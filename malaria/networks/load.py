@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from malaria.base.errors import UserError
-from malaria.networks import keras2
 from malaria.networks.backend import keras
-from malaria.networks.weights import load_weights, reason_of
+from malaria.networks.rebuild import is_native, rebuild
+from malaria.networks.vocabulary import check_architecture
+from malaria.networks.weight_files import load_weights, stored_bytes
+from malaria.networks.weights import reason_of
 from malaria.saved.pair import Architecture, Pair
 
 # XResNet34 has 138 layers.
@@ -44,7 +46,7 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
     asked = {key: architecture[key] for key in _OUTERMOST if key in architecture}
     with silence():
         try:
-            keras2.check_architecture(asked)
+            check_architecture(asked)
             _check_room(pair, *_measure(asked))
             model = build(asked)
         except UserError as error:
@@ -83,15 +85,15 @@ def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:
     starts, ends = [tuple(x.shape) for x in inputs], [tuple(x.shape) for x in outputs]
     [batch, *sides, channels] = starts[0]
     fits = len(starts) == len(ends) == 1 and len(ends[0]) == len(sides) == 2
-    if not fits or channels != 3 or batch is not None or None in sides:
+    if not fits or channels not in (1, 3) or batch is not None or None in sides:
         raise UserError(
-            "expected one input (None, height, width, 3) and one output (None, k), "
+            "expected one input (None, height, width, 3 or 1) and one output (None, k), "
             f"received {starts[:3]} and {ends[:3]}"
         )
 
 
 def _check_room(pair: Pair, parameters: int, activations: int) -> None:
-    stored = pair.weights.stat().st_size
+    stored = stored_bytes(pair)
     if 4 * parameters > MAX_BYTES_PER_STORED_BYTE * stored + SPARE_BYTES:
         raise UserError(
             f"does not belong to {pair.weights.name}: the network has more weights "
@@ -106,8 +108,8 @@ def _check_room(pair: Pair, parameters: int, activations: int) -> None:
 
 def build(architecture: Architecture) -> keras.Model:
     """The network of a .json that was checked, in float32, with new weights."""
-    if keras2.is_keras2(architecture):
-        return keras2.rebuild(architecture)
+    if not is_native(architecture):
+        return rebuild(architecture)
     return keras.models.model_from_json(json.dumps(_in_float32(architecture)))
 
 

@@ -1,5 +1,6 @@
 """weights: fill a network from a .h5 of Keras 2 or Keras 3, which may come from a stranger."""
 
+import itertools
 import os
 from typing import Any
 
@@ -9,44 +10,37 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import quote, shorten
 from malaria.networks.backend import keras
-from malaria.saved.pair import Pair
+
+# XResNet34 has 700 items, 4 deep.
+MAX_ITEMS, MAX_DEPTH = 50_000, 40
 
 
-def load_weights(model: keras.Model, pair: Pair) -> None:
-    """Fill the model with the weights of the pair.
+def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
+    """Fill the model from a group that names its layers, as Keras 2 writes it and Keras 3 can.
 
-    Raises UserError if they belong to another network, are damaged, cannot be read, or would lead
-    to another file.
+    Raises UserError if they belong to another network, or are no finite floats.
     """
-    try:
-        with h5py.File(pair.weights, "r") as file:
-            _check_links(file)
-            # Keras 2 wrote the layers at the top (save_weights) or in a group (save).
-            group = file if "layer_names" in file.attrs else file["model_weights"]
-            layers = [layer for layer in model.layers if layer.weights]
-            _check_names([layer.name for layer in layers], group)
-            for layer in layers:
-                _fill(layer, group[layer.name])
-    except UserError as error:
-        raise UserError(
-            f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: {error}"
-        ) from None
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"cannot read {pair.weights}: expected the HDF5 weights that train.py or Keras 2 "
-            f"wrote, received: {reason_of(error)}"
-        ) from None
+    layers = [layer for layer in model.layers if layer.weights]
+    _check_names([layer.name for layer in layers], group)
+    for layer in layers:
+        _fill(layer, group[layer.name])
 
 
-def _check_links(file: h5py.File) -> None:
-    """Raise UserError at a link, which could lead to another file."""
+def check_links(file: h5py.File) -> None:
+    """Raise UserError at a link, which could lead to another file, and in a maze of groups."""
+    seen = itertools.count(1)
 
-    def elsewhere(name: str, link: Any) -> str | None:
-        return None if isinstance(link, h5py.HardLink) else name
+    def problem(name: str, link: Any) -> str | None:
+        # What is returned ends the visit; an exception would not come through deep groups.
+        if next(seen) > MAX_ITEMS or name.count("/") > MAX_DEPTH:
+            return f"more than {MAX_ITEMS:,} items, or {MAX_DEPTH} deep: no weights"
+        if isinstance(link, h5py.HardLink):
+            return None
+        return f"{quote(name)} is a link, which could lead out of the file"
 
-    name = file.visititems_links(elsewhere)
-    if name is not None:
-        raise UserError(f"{quote(name)} is a link, which could lead out of the file")
+    found = file.visititems_links(problem)
+    if found is not None:
+        raise UserError(found)
 
 
 def _check_names(expected: list[str], group: h5py.Group) -> None:
@@ -78,6 +72,14 @@ def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
     for variable, name in zip(variables, names, strict=True):
         where = quote(f"{layer.name}/{variable.name}")
         variable.assign(_read(group[name], tuple(variable.shape), where))
+    finalize(layer)
+
+
+def finalize(layer: keras.layers.Layer) -> None:
+    """Let layers that compute something from their weights do so."""
+    for part in getattr(layer, "layers", [layer]):
+        if isinstance(part, keras.layers.Normalization):
+            part.finalize_state()
 
 
 def _read(dataset: h5py.Dataset, shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -85,7 +87,7 @@ def _read(dataset: h5py.Dataset, shape: tuple[int, ...], where: str) -> np.ndarr
 
     Raises UserError unless they are finite floats of this shape, in this file.
     """
-    if dataset.shape != shape or dataset.dtype.kind != "f":
+    if dataset.shape != shape or dataset.dtype.kind not in "fiu":
         received = f"{dataset.shape} of {quote(dataset.dtype)}"
         raise UserError(f"{where}: expected {shape} of floats, received {received}")
     if dataset.is_virtual or dataset.external:

@@ -9,6 +9,7 @@ from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.data.dataset import LABELS, default_positive
 from malaria.data.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
+from malaria.saved.architecture import ends_in_logits, input_shape, network_size, rescales
 from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
@@ -24,7 +25,9 @@ class Metadata:
     labels: label 0 first. positive_label: the one whose share found is the sensitivity.
     pixels: how pictures are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
-    quarter turns and flips. details: the whole record, {} for a historic pair.
+    quarter turns and flips. logits: whether the network leaves the last sigmoid or softmax to its
+    user. details: the whole record, {} where a model has none; then is_assumed: the file says
+    nothing of labels and pixels, and what is here is likely.
     """
 
     labels: tuple[str, ...]
@@ -32,6 +35,8 @@ class Metadata:
     pixels: PixelFormat
     threshold: float = 0.5
     tta: bool = False
+    logits: bool = False
+    is_assumed: bool = False
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,7 +62,17 @@ class Metadata:
             "pixels": pixels,
             "threshold": self.threshold,
             "tta": self.tta,
+            "logits": self.logits,
         }
+
+    def describe(self) -> str:
+        """Labels and pixels in one line for people."""
+        pixels = self.pixels
+        scale = "0..255" if pixels.scale == 1 else "0..1" if pixels.offset == 0 else "shifted"
+        return (
+            f"labels {', '.join(self.labels)} (positive: {self.positive_label}), channels "
+            f"{pixels.colour}, grey levels as {scale}, {pixels.size[0]} x {pixels.size[1]} pixels"
+        )
 
 
 def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
@@ -66,24 +81,34 @@ def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
     Raises UserError if an entry is impossible, or if the .h5 is not the one it was written for.
     """
     if KEY not in architecture:
-        size = network_size(architecture) or HISTORIC_SIZE
-        return Metadata(LABELS, default_positive(LABELS), PixelFormat(size, "BGR", "bicubic"))
+        return _assume(pair, architecture)
     metadata = _parse(architecture[KEY], pair.architecture)
     _check_halves(pair, architecture[KEY])
     return metadata
 
 
-def network_size(architecture: Architecture) -> tuple[int, int] | None:
-    """(height, width) that the network's first layer asks for, or None if it does not say."""
-    layers: Any = architecture.get("config")
-    layers = layers.get("layers") if isinstance(layers, dict) else layers
-    try:
-        config = layers[0]["config"]
-        shape = config.get("batch_shape") or config.get("batch_input_shape")
-        height, width = int(shape[1]), int(shape[2])
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
-        return None
-    return (height, width) if 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE else None
+def _assume(pair: Pair, architecture: Architecture) -> Metadata:
+    """What the file itself says, and for the rest what is likely.
+
+    A pair without metadata is one of the first original's, which read BGR; other programs' files
+    hold networks that read RGB.
+    """
+    shape = input_shape(architecture) or (None, None, 3)
+    size = network_size(architecture) or HISTORIC_SIZE
+    colour = "GREY" if shape[2] == 1 else "BGR" if pair.kind == "pair" else "RGB"
+    pixels = PixelFormat(
+        size,
+        colour,
+        "bicubic" if pair.kind == "pair" else "bilinear",
+        scale=1.0 if rescales(architecture) else 1 / 255,
+    )
+    return Metadata(
+        LABELS,
+        default_positive(LABELS),
+        pixels,
+        logits=ends_in_logits(architecture),
+        is_assumed=True,
+    )
 
 
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
@@ -93,9 +118,10 @@ def _parse(entries: dict[str, Any], path: Path) -> Metadata:
         metadata = Metadata(
             labels=tuple(entries["labels"]),
             positive_label=entries["positive_label"],
-            pixels=PixelFormat(size, **entries["pixels"]),
+            pixels=PixelFormat(size, **_with_tuples(entries["pixels"])),
             threshold=entries["threshold"],
             tta=entries.get("tta", False),
+            logits=entries.get("logits", False),
             details=entries,
         )
         _check_entries(metadata)
@@ -117,16 +143,41 @@ def _check_entries(metadata: Metadata) -> None:
     _require(pixels.colour in CHANNEL_ORDERS, f"colour {pixels.colour!r}")
     _require(pixels.resampling in RESAMPLINGS, f"resampling {pixels.resampling!r}")
     _require(pixels.fit in FITS, f"fit {pixels.fit!r}")
-    _require(_is_share(pixels.scale) and pixels.scale > 0, f"scale {pixels.scale!r}")
+    for scale in _each(pixels.scale):
+        _require(_is_number(scale) and 0 < scale <= 1, f"scale {pixels.scale!r}")
+    for offset in _each(pixels.offset):
+        _require(_is_number(offset) and abs(offset) <= 255, f"offset {pixels.offset!r}")
+    _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
     _require(_is_share(metadata.threshold), f"threshold {metadata.threshold!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
     height, width = pixels.size
     _require(not metadata.tta or height == width, "tta is for square images")
 
 
+def _with_tuples(entries: Any) -> dict[str, Any]:
+    """The same with tuples for lists, as a record has them."""
+    _require(isinstance(entries, dict), "pixels are no object")
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()
+    }
+
+
 def _is_share(value: object) -> bool:
     """Whether it is a number from 0 to 1; NaN is not, nor is True."""
-    return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]
+    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number, and not so large that it could not be one here; True is none."""
+    return type(value) in (int, float) and -1e9 < value < 1e9  # type: ignore[operator]
+
+
+def _each(value: Any) -> list[Any]:
+    """The number for all channels, or the three of them."""
+    if isinstance(value, (list, tuple)):
+        _require(len(value) == 3, f"expected one number or three, received {value!r}")
+        return list(value)
+    return [value]
 
 
 def _require(condition: bool, message: str) -> None:

@@ -1,49 +1,90 @@
-"""pair: find the files of a saved model, and read its .json."""
+"""pair: find the files of a saved model, ours or another program's; read its architecture."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from malaria.base.errors import UserError
+from malaria.base.files import sha256_of
 
 # A stranger's .json is read whole before it is looked at; the largest of ours has 60 KB.
 MAX_JSON_BYTES = 5_000_000
+EXPECTED = (
+    "a .h5 with its .json, a folder with pairs, a whole-model .h5, a .keras, a SavedModel, or a "
+    ".tflite"
+)
 # The better of the pretrained ones on patients that it never saw.
 DEFAULT_NAME = "compact.h5"
 # What a .json holds, by key; Keras's part has many forms.
 Architecture = dict[str, Any]
 
 
+# pair: .h5 and .json; the others are one file or folder of another program.
+Kind = Literal["pair", "h5", "keras", "saved_model", "tflite"]
+ENDINGS: dict[str, Kind] = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".tflite": "tflite"}
+
+
 @dataclass(frozen=True)
 class Pair:
-    """The paths of one saved model: weights (.h5), architecture (.json), and maybe a .tflite."""
+    """The paths of one saved model.
+
+    weights: its .h5; or, by `kind`, the whole-model .h5, .keras, SavedModel folder or .tflite.
+    architecture: its .json, or the same file again. tflite: maybe there, made from the others.
+    """
 
     weights: Path
     architecture: Path
     tflite: Path
+    kind: Kind = "pair"
 
     @classmethod
     def at(cls, folder: Path | str, name: str) -> "Pair":
         """The paths of the pair of that name in `folder`, whether they exist or not."""
-        return cls(*(Path(folder, name + suffix) for suffix in (".h5", ".json", ".tflite")))
+        weights, architecture, tflite = (
+            Path(folder, name + suffix) for suffix in (".h5", ".json", ".tflite")
+        )
+        return cls(weights, architecture, tflite)
 
 
 def find_pair(path: Path | str) -> Pair:
-    """The pair that `path` means: its .h5, its .json, or a folder, where the newest one counts.
+    """The model that `path` means: a .h5, its .json, a folder with pairs, or another's file.
 
-    Newest by the time in the name, model_<time>_..., then by the file's. Raises UserError.
+    Of a folder the newest pair counts, by the time in the name, model_<time>_..., then by the
+    file's; a SavedModel is a folder too. Raises UserError.
     """
     path = Path(path)
+    if (path / "saved_model.pb").is_file():
+        return Pair(path, path, path.with_name(f"{path.name}.tflite"), "saved_model")
     if path.is_dir():
         path = _newest(path)
+    pair = _pair_of(path)
+    if pair is not None:
+        return pair
+    if path.suffix.lower() in ENDINGS and path.is_file():
+        return Pair(path, path, path.with_suffix(".tflite"), ENDINGS[path.suffix.lower()])
+    if path.suffix.lower() not in (*ENDINGS, ".json"):
+        raise UserError(f"no model at {path}: expected {EXPECTED}")
+    missing = path.with_suffix(".h5") if path.suffix == ".json" else path
+    raise UserError(f"no model at {path}: {missing.name} is not in {path.parent}/")
+
+
+def _pair_of(path: Path) -> Pair | None:
+    """The pair of a .h5 or its .json, or None; Keras 3 calls the former name.weights.h5."""
     if path.suffix not in (".h5", ".json"):
-        raise UserError(f"no model at {path}: expected a .h5, its .json, or a folder with pairs")
-    pair = Pair.at(path.parent, path.stem)
-    for half in (pair.weights, pair.architecture):
-        if not half.is_file():
-            raise UserError(f"no model at {path}: {half.name} is not in {path.parent}/")
-    return pair
+        return None
+    for name in (path.stem, path.stem.removesuffix(".weights")):
+        for weights in (f"{path.stem}.h5", f"{name}.weights.h5"):
+            pair = Pair(
+                path.with_name(weights), path.with_name(f"{name}.json"), _tflite(path, name)
+            )
+            if pair.weights.is_file() and pair.architecture.is_file():
+                return pair
+    return None
+
+
+def _tflite(path: Path, name: str) -> Path:
+    return path.with_name(f"{name}.tflite")
 
 
 def default_pair() -> Path:
@@ -58,8 +99,14 @@ def default_pair() -> Path:
 
 
 def read_architecture(pair: Pair) -> Architecture:
-    """The .json of the pair as a dict. Raises UserError if it is too large or not JSON."""
+    """What the .json, or the file itself, says of the network, as a dict.
+
+    {} for a .tflite alone, which says nothing in words. Raises UserError if it is too large, not
+    JSON or missing.
+    """
     path = pair.architecture
+    if pair.kind != "pair":
+        return _read_contained(pair)
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise UserError(f"{path} has more than {MAX_JSON_BYTES:,} bytes: no architecture")
@@ -70,6 +117,34 @@ def read_architecture(pair: Pair) -> Architecture:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, received a {type(content).__name__}")
+    return content
+
+
+def digest_of(pair: Pair) -> str:
+    """The SHA-256 of the weights, as 64 hexadecimal digits. Raises UserError."""
+    if pair.kind == "saved_model":
+        return sha256_of(pair.weights / "variables" / "variables.data-00000-of-00001")
+    return sha256_of(pair.weights)
+
+
+def _read_contained(pair: Pair) -> Architecture:
+    from malaria.saved import container
+
+    if pair.kind == "tflite":
+        return {}
+    if pair.kind == "keras":
+        content = container.read_keras_config(pair.weights)
+    elif pair.kind == "saved_model":
+        content = container.read_saved_model_config(pair.weights)
+    else:
+        content = container.read_h5_config(pair.weights)
+    if content is None:
+        raise UserError(
+            f"{pair.weights} holds weights and no network: expected its .json beside it, or a file "
+            "that model.save wrote"
+        )
+    if not isinstance(content, dict):
+        raise UserError(f"{pair.weights}: expected an architecture, received a list")
     return content
 
 

@@ -43,8 +43,11 @@ def find_sealed(pair: Pair, digest: bytes) -> Path | None:
 def keep_sealed(pair: Pair, content: bytes, digest: bytes) -> Path:
     """Write the .tflite beside its pair, or in the cache if that cannot be; return its path.
 
-    What may lie beside the pair was not sealed to it, or find_sealed would have found it.
+    Beside another program's file nothing is written: a .tflite of that name may be its user's.
     """
+    if pair.kind != "pair":
+        write_sealed(cache_path(digest), content, digest)
+        return cache_path(digest)
     try:
         write_sealed(pair.tflite, content, digest)
     except UserError:

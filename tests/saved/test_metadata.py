@@ -9,7 +9,8 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.data.images import PixelFormat
-from malaria.saved.metadata import KEY, Metadata, network_size, read_metadata
+from malaria.saved.architecture import network_size
+from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, find_pair, read_architecture
 
 GOLDEN = Path(__file__).parents[1] / "networks" / "keras2"
@@ -44,7 +45,7 @@ def test_a_historic_network_that_says_no_possible_size_gets_the_originals(sides)
     shape = sides and [None, *sides, 3]
     architecture = {"config": [{"config": {"batch_input_shape": shape}}]}
     assert network_size(architecture) is None
-    assert read_metadata(None, architecture).pixels.size == (141, 141)
+    assert read_metadata(Pair.at(".", "a"), architecture).pixels.size == (141, 141)
 
 
 def test_the_metadata_is_read_whole(tmp_path):
@@ -78,12 +79,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ({"image_size": [150]}, "expected an image_size of height and width"),
         ({"image_size": [150, True]}, "a side of True pixels"),
         ({"image_size": [150, 5000]}, "a side of 5000 pixels"),
-        ({"pixels": {"colour": "GREY"}}, "colour 'GREY'"),
+        ({"pixels": {"colour": "CMYK"}}, "colour 'CMYK'"),
         ({"pixels": {"resampling": "nearest"}}, "resampling 'nearest'"),
         ({"pixels": {"scale": "0.5"}}, "scale '0.5'"),
         ({"pixels": {"scale": 10**400}}, "scale 1000"),
         ({"pixels": {"a\nb\x1b[2J": 1}}, r"unexpected keyword argument 'a\\nb\\x1b"),
-        ({"pixels": 3}, "is damaged"),
+        ({"pixels": 3}, "pixels are no object"),
+        ({"pixels": {"scale": [1, 1]}}, "expected one number or three"),
+        ({"pixels": {"offset": float("nan")}}, "offset nan"),
+        ({"logits": 1}, "logits 1"),
         ({"threshold": float("nan")}, "threshold nan"),
         ({"threshold": 10**400}, "threshold 1000"),
         ({"threshold": 1.5}, "threshold 1.5"),

@@ -1,10 +1,9 @@
-"""keras2: check the architecture JSON of any Keras, and rebuild a network from that of Keras 2.
+"""vocabulary: the layers that a saved network may name; whoever wrote it, nothing else is built.
 
-Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"). The table LAYERS
-holds all the layers that a file of either version may name, since it may come from a stranger.
+A file may come from a stranger. A class that is not in this table could run code of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from malaria.base.errors import UserError
@@ -21,6 +20,7 @@ _CONVOLUTION = (
 _POOLING = ("pool_size", "strides", "padding", "data_format")
 _GLOBAL_POOLING = ("data_format", "keepdims")
 _NORMALIZATION = ("axis", "momentum", "epsilon", "center", "scale")
+_UPSAMPLING = ("size", "data_format", "interpolation")
 
 # Class name: the Keras 3 layer, and the settings that decide what it computes.
 LAYERS: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -45,8 +45,29 @@ LAYERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "Flatten": (layers.Flatten, ("data_format",)),
     "Reshape": (layers.Reshape, ("target_shape",)),
     "Add": (layers.Add, ()),
+    "Multiply": (layers.Multiply, ()),
+    "Subtract": (layers.Subtract, ()),
+    "Average": (layers.Average, ()),
+    "Maximum": (layers.Maximum, ()),
+    "Minimum": (layers.Minimum, ()),
     "Concatenate": (layers.Concatenate, ("axis",)),
+    "Cropping2D": (layers.Cropping2D, ("cropping", "data_format")),
+    "UpSampling2D": (layers.UpSampling2D, _UPSAMPLING),
+    "LayerNormalization": (layers.LayerNormalization, ("axis", "epsilon", "center", "scale")),
+    "Normalization": (layers.Normalization, ("axis", "invert")),
+    "Resizing": (layers.Resizing, ("height", "width", "interpolation", "crop_to_aspect_ratio")),
+    "ELU": (layers.ELU, ("alpha",)),
+    "PReLU": (layers.PReLU, ("shared_axes",)),
 }
+# Layers that change nothing but while training: the augmentation that some put into a network.
+ONLY_TRAINING = (
+    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomTranslation"),
+    *("RandomBrightness", "RandomHeight", "RandomWidth", "GaussianNoise", "GaussianDropout"),
+    *("AlphaDropout", "ActivityRegularization"),
+)
+# Arithmetic with a number, as `preprocess_input` of some networks leaves it in the graph.
+ARITHMETIC = ("TrueDivide", "Subtract", "Multiply", "Add")
+ARITHMETIC_MODULE = "keras.src.ops.numpy"
 # Without hard_sigmoid: Keras 3 computes another function under that name.
 ACTIVATIONS = (
     *("linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "swish", "exponential"),
@@ -60,18 +81,36 @@ CLASSES = (
     *("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"),
 )
 NETWORKS = ("Sequential", "Functional", "Model")
+# Of Keras 2; what names them is rebuilt here, and Keras never sees it.
+FORMER_MODULES = (
+    *("tf_keras.src.engine.functional", "tf_keras.src.engine.sequential"),
+    *("keras.src.engine.functional", "keras.src.engine.sequential"),
+    *("keras.engine.functional", "keras.engine.sequential"),
+)
 # Keras imports the module that a file names, so only these may be named, letter for letter. Keras 2
 # wrote some of them too.
 MODULES = (
     *(None, "keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"),
     *("keras.constraints", "keras.mixed_precision", "keras.src.models.functional"),
+    *("keras.src.models.sequential", *FORMER_MODULES),
 )
 # The JSON that Keras writes is at most 15 levels deep.
 MAX_DEPTH = 40
-# Settings that matter only for training, or that are read in another place.
-_DROPPED = ("name", "trainable", "dtype", "batch_input_shape", "noise_shape", "seed")
-_DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-_RENAMED = {"alpha": "negative_slope"}
+
+
+# By the names of Keras 2 and Keras 3: (scale, offset) of the number.
+OPERATIONS: dict[str, Callable[[float], tuple[float, float]]] = {
+    "math.truediv": lambda number: (1 / number, 0.0),
+    "math.multiply": lambda number: (number, 0.0),
+    "math.subtract": lambda number: (1.0, -number),
+    "math.add": lambda number: (1.0, number),
+    "__operators__.add": lambda number: (1.0, number),
+    "TrueDivide": lambda number: (1 / number, 0.0),
+    "Multiply": lambda number: (number, 0.0),
+    "Subtract": lambda number: (1.0, -number),
+    "Add": lambda number: (1.0, number),
+}
+KNOWN = (*LAYERS, *ONLY_TRAINING, *ARITHMETIC, *CLASSES, *NETWORKS, "TFOpLambda")
 
 
 def check_architecture(architecture: Architecture) -> None:
@@ -88,9 +127,9 @@ def _check_parts(node: Any, depth: int) -> None:
         raise UserError(f"nested more than {MAX_DEPTH} deep: no architecture")
     if isinstance(node, dict):
         if "class_name" in node:
-            _check_object(node, (*LAYERS, *CLASSES), expected="plain Keras layers")
+            _check_object(node, KNOWN, expected="plain Keras layers")
         for key, value in node.items():
-            _check_words(key, value)
+            check_words(key, value)
     for child in _children(node):
         _check_parts(child, depth + 1)
 
@@ -108,6 +147,11 @@ def _check_object(node: dict[str, Any], known: tuple[str, ...], expected: str) -
             f"expected {expected}, received the class {quote(name)}; "
             "others could run code of their own, so nothing was built"
         )
+    if module == ARITHMETIC_MODULE and name in ARITHMETIC:
+        return
+    if name == "TFOpLambda":
+        _check_operation(node)
+        return
     if module not in MODULES or node.get("registered_name") not in (None, name):
         whose = module if module not in MODULES else node["registered_name"]
         raise UserError(f"expected Keras's own {name}, received one of {quote(whose)}")
@@ -115,99 +159,19 @@ def _check_object(node: dict[str, Any], known: tuple[str, ...], expected: str) -
         raise UserError(f"the layer {quote(node.get('name'))} is used more than once")
 
 
-def _check_words(key: str, value: Any) -> None:
+def _check_operation(node: dict[str, Any]) -> None:
+    """Raise UserError unless this is one of OPERATIONS, which is how Keras 2 wrote arithmetic."""
+    function = (node.get("config") or {}).get("function")
+    if function not in OPERATIONS:
+        raise UserError(
+            f"expected plain Keras layers, received the operation {quote(function)}; others could "
+            "run code of their own, so nothing was built"
+        )
+
+
+def check_words(key: str, value: Any) -> None:
     """Raise UserError for an activation or an order of axes that is not known here."""
     if key == "activation" and value is not None and value not in ACTIVATIONS:
         raise UserError(f"the activation {quote(value)} is not among {', '.join(ACTIVATIONS)}")
     if key == "data_format" and value not in (None, "channels_last"):
         raise UserError(f"expected data_format channels_last, received {quote(value)}")
-
-
-def is_keras2(architecture: Architecture) -> bool:
-    """Whether Keras 2 wrote this; only Keras 3 names a module beside the outermost class."""
-    return "module" not in architecture
-
-
-def rebuild(architecture: Architecture) -> keras.Model:
-    """The network of a Keras 2 JSON, in float32, with new weights and the old layer names.
-
-    architecture: of a Sequential, whose config is a dict or, as in 2018, only a list of layers; or
-    of a Functional in which no layer is used twice. Call `check_architecture` first. Raises
-    UserError for a layer or a setting that is not in the table LAYERS; KeyError, TypeError and the
-    like for a JSON that is not complete.
-    """
-    class_name, config = architecture["class_name"], architecture["config"]
-    return _sequential(config) if class_name == "Sequential" else _functional(config)
-
-
-def _sequential(config: Any) -> keras.Model:
-    name = config.get("name") if isinstance(config, dict) else None
-    entries = config["layers"] if isinstance(config, dict) else config
-    hidden = entries[1:] if entries[0]["class_name"] == "InputLayer" else entries
-    return keras.Sequential([_input(entries[0]), *map(_layer, hidden)], name=name)
-
-
-def _functional(config: dict[str, Any]) -> keras.Model:
-    tensors: dict[str, Any] = {}
-    for entry in config["layers"]:
-        if entry["class_name"] == "InputLayer":
-            tensors[entry["name"]] = _input(entry)
-        else:
-            sources = [tensors[name] for name in _sources(entry)]
-            tensors[entry["name"]] = _layer(entry)(sources if len(sources) > 1 else sources[0])
-    [[start, *_]], [[end, *_]] = config["input_layers"], config["output_layers"]
-    return keras.Model(tensors[start], tensors[end], name=config["name"])
-
-
-def _sources(entry: dict[str, Any]) -> list[str]:
-    """The names of the layers whose output this one takes, from [[[name, 0, 0, {}], ...]]."""
-    [node] = entry["inbound_nodes"]
-    if any(any(rest) for _, *rest in node):
-        raise UserError(f"the layer {quote(entry['name'])} reads a layer in a way not known here")
-    return [name for name, *_ in node]
-
-
-def _input(entry: dict[str, Any]) -> Any:
-    """The input of the network, (None, height, width, channels), as its first layer asks for it.
-
-    entry: of an InputLayer, or of the first layer of a Sequential without one.
-    """
-    config = entry["config"]
-    # The name of another first layer is needed for that layer itself.
-    name = config["name"] if entry["class_name"] == "InputLayer" else None
-    return keras.Input(config["batch_input_shape"][1:], dtype="float32", name=name)
-
-
-def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
-    class_name, config = entry["class_name"], entry["config"]
-    if class_name not in LAYERS:
-        raise UserError(f"the layer class {quote(class_name)} is not among those known")
-    layer, known = LAYERS[class_name]
-    settings = {_RENAMED.get(key, key): value for key, value in config.items() if _matters(key)}
-    for key, value in settings.items():
-        _check_setting(key, value, known, class_name)
-    if isinstance(settings.get("axis"), list):
-        # Keras 2 wrote the axis of a BatchNormalization as a list of one.
-        [settings["axis"]] = settings["axis"]
-    kept = {key: settings[key] for key in known if key in settings}
-    return layer(**kept, dtype="float32", name=config["name"])
-
-
-def _matters(key: str) -> bool:
-    return key not in _DROPPED and not key.endswith(_DROPPED_ENDINGS)
-
-
-def _check_setting(key: str, value: Any, known: tuple[str, ...], class_name: str) -> None:
-    # An unknown setting that is switched on could change what the layer computes. "groups" may be
-    # 1: Keras 2 wrote it also for layers that have no groups.
-    if key not in known and value not in (None, False) and (key, value) != ("groups", 1):
-        raise UserError(f"the setting {quote(key)} of {class_name} is not among those known")
-    if not _is_plain(value):
-        raise UserError(f"the setting {quote(key)} of {class_name} is no number or word")
-    _check_words(key, value)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))

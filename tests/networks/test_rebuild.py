@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.networks import keras2
+from malaria.networks import rebuild as keras2
 from malaria.networks.backend import keras, tf
 from malaria.networks.load import load_model
 from malaria.saved.metadata import find_pair, read_architecture

@@ -1,0 +1,150 @@
+"""weight_files: fill a network from the weights of any file that Keras 2 or Keras 3 writes."""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from malaria.base.errors import UserError
+from malaria.base.text import quote
+from malaria.networks.backend import keras, tf
+from malaria.networks.weights import check_links, fill_by_names, finalize, reason_of
+from malaria.saved.container import WEIGHTS_IN_KERAS
+from malaria.saved.pair import Pair
+
+# A dataset of a stranger may be compressed; weights hardly shrink.
+MAX_BYTES_PER_STORED_BYTE = 4
+SPARE_BYTES = 2**20
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+# Keras 2's names of variables that Keras 3 calls otherwise.
+FORMER = {"depthwise_kernel": "kernel"}
+
+
+def load_weights(model: keras.Model, pair: Pair) -> None:
+    """Fill the model with the weights of the pair, whichever kind it is.
+
+    Raises UserError if they belong to another network, are damaged, cannot be read, or would lead
+    to another file.
+    """
+    try:
+        if pair.kind == "saved_model":
+            _load_checkpoint(model, pair.weights / "variables" / "variables")
+        else:
+            with _h5_of(pair) as path:
+                _load_h5(model, path)
+        _check_finite(model)
+    except UserError as error:
+        raise UserError(
+            f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: {error}"
+        ) from None
+    except Exception as error:
+        # HDF5, zip and checkpoint fail on damaged files in many ways.
+        raise UserError(
+            f"cannot read {pair.weights}: expected the weights that train.py or Keras wrote, "
+            f"received: {reason_of(error)}"
+        ) from None
+
+
+def stored_bytes(pair: Pair) -> int:
+    """The bytes of the files that hold the weights."""
+    if pair.kind == "saved_model":
+        return sum(path.stat().st_size for path in (pair.weights / "variables").iterdir())
+    return pair.weights.stat().st_size
+
+
+@contextmanager
+def _h5_of(pair: Pair) -> Iterator[Path]:
+    """The .h5 with the weights; of a .keras, a copy outside of the zip."""
+    if pair.kind != "keras":
+        yield pair.weights
+        return
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(pair.weights) as file:
+        entry = file.getinfo(WEIGHTS_IN_KERAS)
+        if entry.file_size > MAX_BYTES_PER_STORED_BYTE * pair.weights.stat().st_size + SPARE_BYTES:
+            raise UserError(f"{WEIGHTS_IN_KERAS} would be {entry.file_size:,} bytes: no weights")
+        copy = Path(folder, WEIGHTS_IN_KERAS)
+        with file.open(entry) as packed, open(copy, "wb") as unpacked:
+            while block := packed.read(1 << 20):
+                unpacked.write(block)
+        yield copy
+
+
+def _load_h5(model: keras.Model, path: Path) -> None:
+    with h5py.File(path, "r") as file:
+        check_links(file)
+        _check_sizes(file, path.stat().st_size)
+        # Keras 2 wrote the layers at the top (save_weights) or in a group (save).
+        if "layer_names" in file.attrs or "model_weights" in file:
+            fill_by_names(model, file if "layer_names" in file.attrs else file["model_weights"])
+            return
+    if path.name.endswith(".weights.h5"):
+        model.load_weights(path)
+        return
+    # Keras goes by the ending.
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, WEIGHTS_IN_KERAS)
+        link.symlink_to(path.resolve())
+        model.load_weights(link)
+
+
+def _check_sizes(file: h5py.File, stored: int) -> None:
+    """Raise UserError if the datasets would take far more memory than the file."""
+    sizes: list[int] = []
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            chunk = int(np.prod(item.chunks)) * item.dtype.itemsize if item.chunks else 0
+            sizes.append(max(item.nbytes, chunk))
+            if item.is_virtual or item.external:
+                raise UserError(f"the values of {quote(name)} are in another file")
+
+    file.visititems(note)
+    if sum(sizes) > MAX_BYTES_PER_STORED_BYTE * stored + SPARE_BYTES:
+        raise UserError(f"its weights would take {sum(sizes):,} bytes of {stored:,} in the file")
+
+
+def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
+    """Fill the model from the variables of a SavedModel, by the names of layers and variables."""
+    reader = tf.train.load_checkpoint(str(prefix))
+    keys, shapes = _checkpoint_keys(reader), reader.get_variable_to_shape_map()
+    for layer in _leaves(model):
+        for variable in layer.weights:
+            names = [variable.name, *(old for old, new in FORMER.items() if new == variable.name)]
+            key = next((keys[one] for name in names if (one := f"{layer.name}/{name}") in keys), "")
+            if tuple(shapes.get(key, ())) != tuple(variable.shape) or key not in shapes:
+                where = quote(f"{layer.name}/{variable.name}")
+                received = tuple(shapes[key]) if key in shapes else "none"
+                raise UserError(f"{where}: expected {tuple(variable.shape)}, received {received}")
+            variable.assign(reader.get_tensor(key))
+        finalize(layer)
+
+
+def _checkpoint_keys(reader: Any) -> dict[str, str]:
+    """{"layer/variable": its key in the checkpoint}, as the checkpoint itself says."""
+    # After the backend, which sets TensorFlow up.
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    graph = TrackableObjectGraph()
+    graph.ParseFromString(reader.get_tensor(OBJECT_GRAPH))
+    attributes = (attribute for node in graph.nodes for attribute in node.attributes)
+    return {attribute.full_name: attribute.checkpoint_key for attribute in attributes}
+
+
+def _leaves(part: Any) -> Iterator[Any]:
+    """The layers of a network and of the networks in it."""
+    for layer in part.layers:
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _check_finite(model: keras.Model) -> None:
+    for variable, values in zip(model.weights, model.get_weights(), strict=True):
+        if not np.isfinite(values).all():
+            raise UserError(f"{quote(variable.path)} has values that are not finite numbers")

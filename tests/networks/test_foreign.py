@@ -1,0 +1,312 @@
+"""Models of other programs: golden files of each kind, networks of each shape, and refusals."""
+
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from malaria.base.errors import UsageError, UserError
+from malaria.inference.load import load_classifier
+from malaria.networks.backend import keras, tf
+from malaria.networks.load import load_model
+from malaria.saved.pair import find_pair, read_architecture
+
+# Keras itself, as it saves, is not ready for numpy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+HERE = Path(__file__).parent / "foreign"
+EXPECTED = json.loads((HERE / "expected.json").read_text())
+GOLDEN = [
+    *("keras2_whole.h5", "keras2.keras", "keras2_saved_model"),
+    *("keras3_whole.h5", "keras3.keras", "keras3_weights.weights.h5", "keras3_weights.json"),
+    "lone.tflite",
+]
+PICTURES = np.random.RandomState(5).randint(0, 256, (4, 16, 16, 3)).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """What is made for a quick start goes here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("engine", ["keras", "litert"])
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_golden_file_answers_as_the_program_that_wrote_it(tmp_path, name, engine, capsys):
+    for path in HERE.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, tmp_path / path.name)
+        elif path.suffix != ".py":
+            shutil.copy(path, tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    scale = {"scale": "1"} if name == "lone.tflite" else {}
+    model = load_classifier(tmp_path / name, engine=engine, **scale)
+    found = model.predict(PICTURES)[:, 1]
+    np.testing.assert_allclose(found, EXPECTED["keras2" if "2" in name else "keras3"], atol=1e-5)
+    said = capsys.readouterr().err
+    assert said.startswith("assumed, for the model does not say it: labels Parasitized, Uninfected")
+    assert "grey levels as 0..255, 16 x 16 pixels" in said
+    # A pair gets its .tflite; beside a file of another program nothing is written.
+    assert (
+        sorted({path.name for path in tmp_path.iterdir()} - {"cache", "keras3_weights.tflite"})
+        == before
+    )
+
+
+def libraries():
+    tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
+    return {"keras 2": tf_keras, "keras 3": keras}
+
+
+def transfer(library):
+    """MobileNetV2, frozen, with the arithmetic that its preprocessing leaves in the graph."""
+    layers = library.layers
+    base = library.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35
+    )
+    base.trainable = False
+    start = library.Input((32, 32, 3))
+    maps = base(start / 127.5 - 1.0, training=False)
+    pooled = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(maps))
+    return library.Model(start, layers.Dense(3, activation="softmax")(pooled))
+
+
+def nested(library):
+    """Augmentation in a Sequential of its own, a whole network as a layer, and logits."""
+    layers = library.layers
+    augmentation = library.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])
+    body = library.Sequential([layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D()])
+    model = library.Sequential([augmentation, body, layers.Flatten(), layers.Dense(1)])
+    model.build((None, 32, 32, 3))
+    return model
+
+
+def normalised(library):
+    """As EfficientNet begins: Rescaling, Normalization, padding, depthwise, swish, squeeze."""
+    layers = library.layers
+    start = library.Input((32, 32, 3))
+    maps = layers.Normalization(axis=-1)(layers.Rescaling(1 / 255)(start))
+    maps = layers.ZeroPadding2D(((0, 1), (0, 1)))(maps)
+    maps = layers.DepthwiseConv2D(3, strides=2, use_bias=False)(maps)
+    maps = layers.Activation("swish")(layers.BatchNormalization()(maps))
+    squeezed = layers.Reshape((1, 1, 3))(layers.GlobalAveragePooling2D()(maps))
+    maps = layers.Multiply()([maps, layers.Conv2D(3, 1, activation="sigmoid")(squeezed)])
+    return library.Model(start, layers.Dense(1, activation="sigmoid")(layers.Flatten()(maps)))
+
+
+@pytest.mark.parametrize("form", ["whole.h5", "model.keras", "saved_model"])
+@pytest.mark.parametrize("version", ["keras 2", "keras 3"])
+@pytest.mark.parametrize("make", [transfer, nested, normalised], ids=lambda make: make.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_networks_of_every_shape_give_the_same_numbers(tmp_path, make, version, form):
+    if (version, form) == ("keras 3", "saved_model"):
+        pytest.skip("Keras 3 exports a graph without an architecture")
+    random = np.random.RandomState(1)
+    model = make(libraries()[version])
+    model.set_weights(
+        [
+            w if w.dtype.kind != "f" else random.uniform(0.05, 0.5, w.shape)
+            for w in model.get_weights()
+        ]
+    )
+    pictures = random.rand(2, 32, 32, 3).astype(np.float32) * 255
+    model.save(tmp_path / form)
+    pair = find_pair(tmp_path / form)
+    found = load_model(pair, read_architecture(pair)).predict(pictures, verbose=0)
+    np.testing.assert_allclose(found, model.predict(pictures, verbose=0), atol=1e-5)
+
+
+def save(tmp_path, model, name="model.keras"):
+    model.save(tmp_path / name)
+    return tmp_path / name
+
+
+def small(shape=(16, 16, 3), units=1, activation="sigmoid"):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(2, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(units, activation=activation),
+        ]
+    )
+
+
+def test_logits_become_probabilities(tmp_path):
+    model = small(units=1, activation=None)
+    path = save(tmp_path, model)
+    found = load_classifier(path).predict(PICTURES)[:, 1]
+    logits = model.predict(PICTURES.astype(np.float32) / 255, verbose=0)[:, 0]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_two_logits_become_a_softmax(tmp_path):
+    model = small(units=2, activation=None)
+    found = load_classifier(save(tmp_path, model)).predict(PICTURES)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    logits = model.predict(PICTURES.astype(np.float32) / 255, verbose=0)
+    assert (found.argmax(axis=1) == logits.argmax(axis=1)).all()
+
+
+def test_a_grey_network_gets_grey(tmp_path):
+    model = small(shape=(16, 16, 1))
+    classifier = load_classifier(save(tmp_path, model))
+    assert classifier.metadata.pixels.colour == "GREY"
+    [prediction] = classifier.classify(PICTURES[0])
+    from PIL import Image
+
+    grey = np.asarray(Image.fromarray(PICTURES[0]).convert("L"), np.float32)[None, ..., None] / 255
+    expected = model.predict(grey, verbose=0)[0, 0]
+    assert prediction.probabilities[1] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(UsageError, match="--channels: the network takes 1 channels; received rgb"):
+        load_classifier(tmp_path / "model.keras", channels="rgb")
+
+
+def test_a_network_of_any_size_has_to_be_told_one(tmp_path):
+    path = save(tmp_path, small(shape=(None, None, 3)))
+    with pytest.raises(UsageError, match="--resize=H,W"):
+        load_classifier(path)
+    assert load_classifier(path, size=(20, 24)).metadata.pixels.size == (20, 24)
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [("255", 1.0), ("1", 255.0), ("-1..1", 1.0), ("imagenet", (1 - 0.485) / 0.229)],
+)
+def test_the_scale_that_is_said_is_used(tmp_path, scale, expected):
+    path = save(tmp_path, small())
+    classifier = load_classifier(path, scale=scale, channels="bgr", labels=["a", "b"], positive="b")
+    white = np.full((1, 16, 16, 3), 255, np.uint8)
+    assert classifier.scale(white)[0, 0, 0, 0] == pytest.approx(expected, rel=1e-5)
+    metadata = classifier.metadata
+    assert (metadata.labels, metadata.positive_label) == (("a", "b"), "b")
+    assert metadata.pixels.colour == "BGR"
+
+
+def test_code_in_a_file_is_refused_and_not_run(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Lambda(lambda x: x), layers.Flatten()]
+    )
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        with pytest.raises(UserError, match="received the class 'Lambda'; others could run code"):
+            load_classifier(tmp_path / name)
+
+
+@keras.saving.register_keras_serializable("mine")
+class Custom(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+def test_a_layer_of_the_users_own_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((16, 16, 3)), Custom(), keras.layers.Flatten()])
+    with pytest.raises(UserError, match="received the class 'Custom'"):
+        load_classifier(save(tmp_path, model))
+
+
+def test_a_graph_without_an_architecture_is_refused_with_the_remedy(tmp_path):
+    small().export(tmp_path / "exported", verbose=False)
+    with pytest.raises(UserError, match=r'save the model again with model\.save\("model\.keras"\)'):
+        load_classifier(tmp_path / "exported")
+
+
+def test_weights_alone_are_told_what_is_missing(tmp_path):
+    small().save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(
+        UserError, match=r"holds weights and no network: expected its \.json beside"
+    ):
+        load_classifier(tmp_path / "a.weights.h5")
+
+
+def test_a_compressed_giant_in_an_h5_is_refused_before_it_is_unpacked(tmp_path):
+    path = save(tmp_path, small(), "model.h5")
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("bomb", (30_000, 30_000), "f4", chunks=(30_000, 30_000), compression=9)
+    with pytest.raises(UserError, match="its weights would take 3,600,"):
+        load_classifier(path)
+
+
+def test_groups_nested_without_end_are_refused(tmp_path):
+    path = save(tmp_path, small(), "model.h5")
+    with h5py.File(path, "r+") as file:
+        group = file
+        for _ in range(200):
+            group = group.create_group("g")
+    with pytest.raises(UserError, match="40 deep: no weights"):
+        load_classifier(path)
+
+
+def test_a_keras_file_that_unpacks_to_a_giant_is_refused(tmp_path):
+    path = save(tmp_path, small())
+    with zipfile.ZipFile(path) as file:
+        config = file.read("config.json")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", config)
+        file.writestr("model.weights.h5", bytes(50_000_000))
+    with pytest.raises(UserError, match="would be 50,000,000 bytes: no weights"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.tflite"])
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\3\4" + bytes(99)])
+def test_what_is_no_model_is_told_in_one_line(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_classifier(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def convert(function, shape):
+    signature = tf.TensorSpec(shape, tf.float32)
+    concrete = tf.function(function, input_signature=[signature]).get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+
+
+def test_a_tflite_with_a_loop_is_refused_and_not_run(tmp_path):
+    def endless(pictures):
+        _, result = tf.while_loop(
+            lambda number, _: number >= 0, lambda number, x: (number, x + 1.0), (0, pictures)
+        )
+        return tf.reduce_sum(result, axis=(1, 2))
+
+    (tmp_path / "a.tflite").write_bytes(convert(endless, (1, 8, 8, 3)))
+    with pytest.raises(UserError, match="expected the operators of a plain network, received "):
+        load_classifier(tmp_path / "a.tflite")
+
+
+def test_a_tflite_that_would_fill_the_memory_is_refused_and_not_run(tmp_path):
+    def giant(pictures):
+        wide = tf.broadcast_to(tf.reduce_mean(pictures, axis=(1, 2)), (40_000, 3))
+        return tf.reduce_sum(wide[:, None] * wide[None], axis=(0, 1))[None]
+
+    (tmp_path / "a.tflite").write_bytes(convert(giant, (1, 8, 8, 3)))
+    with pytest.raises(UserError, match=r"a\.tflite: (its tensors would take|expected the operat)"):
+        load_classifier(tmp_path / "a.tflite")
+
+
+def test_the_command_writes_what_it_opened_as_a_pair(tmp_path):
+    import subprocess
+
+    top = Path(__file__).parents[2]
+    from PIL import Image
+
+    for number, picture in enumerate(PICTURES):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    command = [sys.executable, top / "run.py", "--image", *sorted(tmp_path.glob("*.png"))]
+    first = subprocess.run(
+        [*command, f"--model={HERE}/keras2.keras", "--labels=ill,well", f"--save={tmp_path}/b.h5"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    second = subprocess.run(
+        [*command, "--model", tmp_path / "b.h5"], capture_output=True, text=True, check=True
+    )
+    assert first.stdout == second.stdout
+    assert "assumed" in first.stderr
+    assert "assumed" not in second.stderr
