@@ -33,6 +33,14 @@ class Network:
     any_size: bool = False
     fine_tune: bool = False
 
+    def builder(self) -> Builder:
+        """The function itself; TensorFlow is imported with it."""
+        if not isinstance(self.build, str):
+            return self.build
+        module, _, function = self.build.partition(":")
+        found: Builder = getattr(import_module(module), function)
+        return found
+
 
 def build_model(
     name: str, *, image_size: tuple[int, int], label_count: int, any_size: bool = False
@@ -49,11 +57,7 @@ def build_model(
             f"image_size: {name} needs sides of at least {network.smallest_side} pixels; "
             f"received {list(image_size)}"
         )
-    build = network.build
-    if isinstance(build, str):
-        module, _, function = build.partition(":")
-        build = getattr(import_module(module), function)
-    return build((None, None) if any_size else image_size, label_count)
+    return network.builder()((None, None) if any_size else image_size, label_count)
 
 
 def find_network(name: str) -> Network:

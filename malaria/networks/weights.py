@@ -71,7 +71,8 @@ def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
         raise UserError(f"the layer {quote(layer.name)}: {counts}")
     for variable, name in zip(variables, names, strict=True):
         where = quote(f"{layer.name}/{variable.name}")
-        variable.assign(_read(group[name], tuple(variable.shape), where))
+        kinds = "f" if "float" in str(variable.dtype) else "iu"
+        variable.assign(_read(group[name], tuple(variable.shape), kinds, where))
     finalize(layer)
 
 
@@ -82,12 +83,12 @@ def finalize(layer: keras.layers.Layer) -> None:
             part.finalize_state()
 
 
-def _read(dataset: h5py.Dataset, shape: tuple[int, ...], where: str) -> np.ndarray:
+def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str) -> np.ndarray:
     """The values of a dataset as float32; `where` is its name for messages.
 
     Raises UserError unless they are finite floats of this shape, in this file.
     """
-    if dataset.shape != shape or dataset.dtype.kind not in "fiu":
+    if dataset.shape != shape or dataset.dtype.kind not in kinds:
         received = f"{dataset.shape} of {quote(dataset.dtype)}"
         raise UserError(f"{where}: expected {shape} of floats, received {received}")
     if dataset.is_virtual or dataset.external:

@@ -1,4 +1,4 @@
-"""Tests of malaria/inference.py."""
+"""Tests of malaria/inference/classifier.py and load.py."""
 
 import json
 import shutil
@@ -9,12 +9,14 @@ import pytest
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.images import PixelFormat
-from malaria.inference import classifier as inference
-from malaria.inference.classifier import Classifier, load_classifier
+from malaria.inference import litert
+from malaria.inference import load as loading
+from malaria.inference.classifier import Classifier
+from malaria.inference.load import load_classifier
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
-from malaria.saved import tflite as lite
-from malaria.saved.metadata import KEY, Metadata, Pair
+from malaria.saved.metadata import KEY, Metadata
+from malaria.saved.pair import Pair
 
 ENTRIES = {
     "labels": ["sick", "well"],
@@ -87,7 +89,7 @@ def test_a_historic_pair_is_read_as_in_its_time(pairs):
 
 
 def test_the_size_a_network_has_anyway_may_be_named(pairs):
-    assert load_classifier(pairs["ours"][0], size=[8, 6]).metadata.pixels.size == (8, 6)
+    assert load_classifier(pairs["ours"][0], size=(8, 6)).metadata.pixels.size == (8, 6)
 
 
 def test_three_outputs_take_three_names(pairs):
@@ -137,7 +139,7 @@ def copy(pairs, tmp_path, monkeypatch):
 
 
 def uses_lite(classifier):
-    return isinstance(classifier.network, lite.LiteNetwork)
+    return isinstance(classifier.network, litert.LiteRTNetwork)
 
 
 @pytest.mark.parametrize("name", ["ours", "historic", "three"])
@@ -212,13 +214,13 @@ def test_beside_a_pair_that_cannot_be_written_the_cache_is_used(copy, tmp_path):
 @pytest.mark.parametrize(("many", "gpu", "lite"), [(True, True, False), (True, False, True),
                                                    (False, True, True)])  # fmt: skip
 def test_keras_answers_for_many_pictures_on_a_gpu(copy, monkeypatch, many, gpu, lite):
-    monkeypatch.setattr(inference, "nvidia_smi_works", lambda: gpu)
+    monkeypatch.setattr(loading, "nvidia_smi_works", lambda: gpu)
     assert uses_lite(load_classifier(copy.weights, many=many)) is lite
     assert uses_lite(load_classifier(copy.weights, many=many, engine="litert"))
 
 
 def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error(copy, monkeypatch):
-    monkeypatch.setattr(lite, "is_available", lambda: False)
+    monkeypatch.setattr(litert, "is_available", lambda: False)
     classifier = load_classifier(copy.weights)
     assert not uses_lite(classifier)
     assert classifier.afterwards is None
@@ -265,7 +267,7 @@ def test_deciding_otherwise_leaves_the_classifier_as_it_was():
 def test_thresholds_are_for_two_labels(options):
     classifier = plain(labels=("sick", "well", "dust"))
     assert classifier.with_threshold() == classifier
-    with pytest.raises(UsageError, match="are for two labels; this model has more"):
+    with pytest.raises(UsageError, match="expected a model of two labels; this one has 3"):
         classifier.with_threshold(**options)
 
 
@@ -283,3 +285,31 @@ def test_the_identity_tells_classifiers_apart_that_answer_otherwise(pairs):
     identities = {classifier.identity for classifier in [one, *others]}
     assert len(identities) == 1 + len(others)
     assert load_classifier(path, engine="keras").identity == one.identity
+
+
+@pytest.mark.parametrize(
+    ("images", "received"),
+    [
+        (PICTURES / 255, "received float64"),
+        (PICTURES.astype(np.float32), "received float32"),
+        (PICTURES.astype(np.int64), "received int64"),
+        (PICTURES[0], r"received \(8, 6, 3\)"),
+        (PICTURES[..., 0], r"received \(5, 8, 6\)"),
+        (PICTURES[:0], r"received \(0, 8, 6, 3\)"),
+        (PICTURES.tolist(), "received list"),
+    ],
+)
+def test_predict_takes_grey_levels_of_8_bits_and_nothing_else(images, received):
+    with pytest.raises(UsageError, match=received):
+        plain().predict(images)
+
+
+def test_what_is_assumed_of_a_historic_pair_is_told_in_one_line(pairs, capsys):
+    load_classifier(pairs["ours"][0])
+    assert capsys.readouterr().err == ""
+    load_classifier(pairs["historic"][0])
+    assert capsys.readouterr().err == (
+        "assumed, for the model does not say it: labels Parasitized, Uninfected (positive: "
+        "Parasitized), channels BGR, grey levels as 0..1, 8 x 6 pixels; say otherwise with "
+        "--labels, --positive, --channels, --scale\n"
+    )

@@ -1,12 +1,9 @@
 """What two parts of the program must say alike."""
 
-import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from malaria.data.dataset import Sample
@@ -16,11 +13,8 @@ from malaria.data.synthetic import write_cells
 from malaria.model import NETWORKS, build_model
 from malaria.networks.load import load_model
 from malaria.networks.save import save_pair
-from malaria.saved.metadata import read_architecture
+from malaria.saved.pair import read_architecture
 from malaria.training.batches import validation_batches
-from malaria.training.config import NETWORKS, Augmentation, Config
-
-TOP = Path(__file__).parents[2]
 
 
 def kinds_of_pictures(folder):
@@ -61,10 +55,6 @@ def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
         assert np.abs(fed - read).max() < 1e-6, path
 
 
-def test_the_names_a_config_may_give_are_those_of_the_networks():
-    assert tuple(NETWORKS) == NETWORKS
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("label_count", [2, 3])
 def test_every_network_is_saved_and_loads_back_with_the_same_answers(tmp_path, name, label_count):
@@ -74,42 +64,6 @@ def test_every_network_is_saved_and_loads_back_with_the_same_answers(tmp_path, n
     loaded = load_model(pair, read_architecture(pair))
     images = np.random.default_rng(0).random((2, side, side, 3), np.float32)
     assert (loaded.predict_on_batch(images) == model.predict_on_batch(images)).all()
-
-
-def test_the_readme_names_every_setting_and_option():
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    for key in [*Config.model_fields, *Augmentation.model_fields]:
-        assert f"`{key}`" in readme, key
-    for path in ("train.py", "malaria/options.py"):
-        source = (TOP / path).read_text(encoding="utf-8")
-        options = set(re.findall(r'\badd\(\s*"(--\w+)"', source))
-        assert len(options) > 4
-        for option in options:
-            assert f"`{option}" in readme, option
-
-
-def test_the_readme_tells_the_defaults_that_there_are():
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    default = Config()
-    told = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", readme, re.MULTILINE))
-    numbers = (
-        *("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing"),
-        *("test_size", "warmup", "random_state", "ema_decay", "progressive_epochs"),
-    )
-    for key in numbers:
-        assert float(told[key]) == getattr(default, key), key
-    for key in Augmentation.model_fields:
-        value = getattr(default.augmentation, key)
-        assert yaml.safe_load(told[key]) == value, key
-    for key in ("keep", "exclude", "early_stopping", "progressive_size", "train_size"):
-        assert told[key] == "null", key
-
-
-def test_the_readme_shows_the_files_that_there_are():
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    for path in sorted((TOP / "malaria").glob("*.py")):
-        if path.stem != "__init__":
-            assert f"{path.name} " in readme, path.name
 
 
 def test_no_warning_filter_is_lost_while_pictures_are_read(tmp_path):

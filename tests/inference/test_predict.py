@@ -1,4 +1,4 @@
-"""Tests of malaria/classify.py, with networks that are plain functions."""
+"""Tests of malaria/inference/predict.py, with networks that are plain functions."""
 
 import itertools
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.base.machine import MOST_WORKERS, worker_count
 from malaria.data.images import PixelFormat
-from malaria.inference.classifier import MOST_WORKERS, Classifier, worker_count
-from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, classify
+from malaria.inference.classifier import Classifier
+from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, Rate, annotate, predict
+from malaria.inference.prediction import Prediction
 from malaria.saved.metadata import Metadata
 
 TWO = ("Parasitized", "Uninfected")
@@ -44,7 +46,7 @@ def write_reds(tmp_path):
 def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
     levels = [0, 255, 51, None, 204, 102, 0, None]
     paths = write_reds(levels)
-    predictions = list(classify(paths, classifier(red), batch_size=batch_size))
+    predictions = list(predict(paths, classifier(red), batch_size=batch_size))
     assert [prediction.path for prediction in predictions] == paths
     for level, prediction in zip(levels, predictions, strict=True):
         if level is None:
@@ -65,7 +67,7 @@ def test_the_network_sees_whole_batches_of_floats(write_reds):
         seen.append((images.shape, images.dtype))
         return red(images)
 
-    list(classify(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network), batch_size=3))
+    list(predict(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network), batch_size=3))
     assert sorted(shape for shape, _ in seen) == [(1, 6, 4, 3), (2, 6, 4, 3), (3, 6, 4, 3)]
     assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
 
@@ -75,19 +77,19 @@ def test_without_a_readable_picture_the_network_is_not_asked(tmp_path):
         raise AssertionError
 
     paths = [tmp_path / "none.png", tmp_path / "nothing.png"]
-    predictions = list(classify(paths, classifier(network)))
+    predictions = list(predict(paths, classifier(network)))
     assert [prediction.error for prediction in predictions] == ["no such file"] * 2
 
 
 def test_no_paths_give_no_predictions():
-    assert list(classify([], classifier(red))) == []
+    assert list(predict([], classifier(red))) == []
 
 
 def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
     [path] = write_reds([255])
     taken = itertools.count()
     paths = (path for _ in taken)
-    predictions = classify(paths, classifier(red), batch_size=4)
+    predictions = predict(paths, classifier(red), batch_size=4)
     for asked in range(1, 30):
         next(predictions)
         batches_begun = -(-asked // 4)
@@ -104,9 +106,9 @@ def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
         return red(images)
 
     paths = write_reds([255])
-    list(classify(paths, classifier(network)))
-    list(classify(paths, classifier(network, colour="BGR", resampling="bicubic")))
-    list(classify(paths, classifier(network, scale=1.0)))
+    list(predict(paths, classifier(network)))
+    list(predict(paths, classifier(network, colour="BGR", resampling="bicubic")))
+    list(predict(paths, classifier(network, scale=1.0)))
     np.testing.assert_allclose(seen, [[1, 20 / 255, 10 / 255], [10 / 255, 20 / 255, 1],
                                       [255, 20, 10]], rtol=1e-6)  # fmt: skip
 
@@ -123,7 +125,7 @@ def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
 def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label):
     paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
     decider = classifier(red, positive=positive, threshold=threshold)
-    [prediction] = classify(paths, decider)
+    [prediction] = predict(paths, decider)
     assert prediction.label == label
     assert prediction.probability == pytest.approx(0.8 if label == "Uninfected" else 0.2)
 
@@ -136,7 +138,7 @@ def test_of_three_labels_the_likeliest_is_named(write_reds):
 
     labels = ("a", "b", "c")
     three = classifier(lambda images: network(images) - [0, 0, 0.2], labels, "b")
-    predictions = list(classify(write_reds([255, 0, 128]), three))
+    predictions = list(predict(write_reds([255, 0, 128]), three))
     assert [prediction.label for prediction in predictions] == ["a", "b", "c"]
     assert predictions[0].probabilities == pytest.approx((0.5, 0, 0.3))
 
@@ -146,13 +148,13 @@ def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
         raise FloatingPointError("odd")
 
     with pytest.raises(FloatingPointError):
-        list(classify(write_reds([1, 2, 3]), classifier(network)))
+        list(predict(write_reds([1, 2, 3]), classifier(network)))
 
 
 def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_label(write_reds):
     paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
     doubting = classifier(red).with_threshold(review=(0.4, 0.6))
-    predictions = list(classify(paths, doubting))
+    predictions = list(predict(paths, doubting))
     assert [prediction.label for prediction in predictions] == [
         *("Parasitized", "Parasitized", "review"),
         *("Uninfected", "Uninfected"),
@@ -162,7 +164,24 @@ def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_l
 
 
 def test_probabilities_have_the_digits_of_a_float32_and_no_more(write_reds):
-    [prediction] = classify(write_reds([77]), classifier(red))
+    [prediction] = predict(write_reds([77]), classifier(red))
     for probability in prediction.probabilities:
         assert len(str(probability)) <= len("0.1234567")
     assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-7)
+
+
+def test_groups_and_true_labels_are_those_of_the_files(write_reds):
+    [path] = write_reds([0])
+    predictions = [Prediction(path, "a"), Prediction(None, "b")]
+    first, second = annotate(predictions, group_of=lambda path: path.stem, label_of=lambda _: "x")
+    assert (first.label, first.group, first.true_label) == ("a", "0", "x")
+    assert second == predictions[1]
+
+
+def test_what_takes_time_after_the_last_picture_does_not_slow_the_rate(monkeypatch):
+    clock = iter([10.0, 11.0, 12.0, 999.0])
+    monkeypatch.setattr("malaria.inference.predict.time.perf_counter", lambda: next(clock))
+    rate = Rate()
+    assert rate.per_second == 0
+    assert len(list(rate.measure([Prediction(), Prediction()]))) == 2
+    assert rate.per_second == 1.0

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from malaria.cli.options import PRETRAINED
-from malaria.data.images import find_images
-from malaria.data.synthetic import LABELS, write_cells
+from malaria.base.files import sha256_of
+from malaria.data.dataset import LABELS
+from malaria.data.folders import find_images
+from malaria.data.synthetic import write_cells
 from malaria.inference.load import load_classifier
-from malaria.inference.predict import classify
-from malaria.saved.metadata import find_pair, read_architecture, sha256_of
+from malaria.inference.predict import predict
+from malaria.saved.pair import default_pair, find_pair, read_architecture
 from malaria.saved.tflite import digest_pair, find_sealed
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
@@ -31,7 +32,7 @@ def drawn(tmp_path_factory):
 
 
 def answers_of(name, paths, **options):
-    return list(classify(paths, load_classifier(FOLDER / f"{name}.h5", **options)))
+    return list(predict(paths, load_classifier(FOLDER / f"{name}.h5", **options)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,5 +82,5 @@ def test_the_card_names_each_pair_and_nothing_else_lies_there():
     suffixes = (".h5", ".json", ".tflite")
     expected = {f"{name}{suffix}" for name in NAMES for suffix in suffixes} | {"MODEL_CARD.md"}
     assert {path.name for path in FOLDER.iterdir()} == expected
-    assert PRETRAINED.parent == FOLDER
-    assert PRETRAINED.name in expected
+    assert default_pair().parent == FOLDER
+    assert default_pair().name in expected

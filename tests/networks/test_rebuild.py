@@ -1,4 +1,7 @@
-"""Tests of malaria/keras2.py. The golden pairs are what tf_keras wrote: see make_golden.py."""
+"""Tests of malaria/networks/rebuild.py and vocabulary.py.
+
+The golden pairs are what tf_keras wrote: see make_golden.py.
+"""
 
 import copy
 import json
@@ -8,10 +11,11 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.networks import rebuild as keras2
 from malaria.networks.backend import keras, tf
 from malaria.networks.load import load_model
-from malaria.saved.metadata import find_pair, read_architecture
+from malaria.networks.rebuild import is_native, rebuild
+from malaria.networks.vocabulary import ACTIVATIONS, check_architecture
+from malaria.saved.pair import find_pair, read_architecture
 
 GOLDEN = Path(__file__).parent / "keras2"
 RECORDED = np.load(GOLDEN / "golden.npz")
@@ -28,8 +32,8 @@ def layers_of(architecture):
 
 
 def check_and_rebuild(architecture):
-    keras2.check_architecture(architecture)
-    return keras2.rebuild(architecture)
+    check_architecture(architecture)
+    return rebuild(architecture)
 
 
 def original_2019():
@@ -65,7 +69,7 @@ def test_the_golden_pairs_do_not_answer_alike():
 
 
 def test_the_originals_network_rebuilds_to_its_6029441_parameters():
-    model = keras2.rebuild(original_2019())
+    model = rebuild(original_2019())
     assert model.count_params() == 6_029_441
     assert model.input_shape == (None, 141, 141, 3)
     assert model.output_shape == (None, 1)
@@ -75,17 +79,17 @@ def test_the_originals_network_rebuilds_to_its_6029441_parameters():
 def test_layers_keep_their_names(name):
     architecture = read(name)
     expected = [entry["config"]["name"] for entry in layers_of(architecture)]
-    received = [layer.name for layer in keras2.rebuild(architecture).layers]
+    received = [layer.name for layer in rebuild(architecture).layers]
     assert received == expected[-len(received) :]
 
 
 def test_keras_2_and_keras_3_are_told_apart():
     ours = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    assert not keras2.is_keras2(json.loads(ours.to_json()))
-    assert all(keras2.is_keras2(read(name)) for name in NAMES)
+    assert is_native(json.loads(ours.to_json()))
+    assert not any(is_native(read(name)) for name in NAMES)
 
 
-@pytest.mark.parametrize("activation", keras2.ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_means_the_same_in_both(activation):
     tf_keras = pytest.importorskip("tf_keras", reason="Keras 2 itself is only here for tests")
     x = tf.reshape(tf.linspace(-5.0, 5.0, 100), (10, 10))
@@ -116,11 +120,11 @@ def test_a_layer_read_at_another_output_is_refused():
     architecture = read("form_tf2_branches")
     layers_of(architecture)[1]["inbound_nodes"][0][0][2] = 1
     with pytest.raises(UserError, match="in a way not known here"):
-        keras2.rebuild(architecture)
+        rebuild(architecture)
 
 
 def test_a_layer_used_twice_is_refused():
     architecture = read("form_tf2_branches")
     layers_of(architecture)[1]["inbound_nodes"] *= 2
     with pytest.raises(UserError, match="the layer 'left' is used more than once"):
-        keras2.check_architecture(architecture)
+        check_architecture(architecture)

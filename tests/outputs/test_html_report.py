@@ -1,4 +1,4 @@
-"""Tests of malaria/page.py without a browser: what it says, and that nothing in it can act."""
+"""Tests of malaria/outputs/html_*.py without a browser: what the page says, and that it is tame."""
 
 import base64
 import hashlib
@@ -18,8 +18,10 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
-from malaria.outputs import html_report as page_module
-from malaria.outputs.html_report import Page, histogram, polyline, relative_link, thumbnail
+from malaria.outputs import html_parts
+from malaria.outputs.html_parts import histogram, polyline, relative_link, thumbnail
+from malaria.outputs.html_report import Page
+from malaria.outputs.html_template import FOLDER
 
 LABELS = ("Parasitized", "Uninfected")
 HOSTILE = [
@@ -288,10 +290,17 @@ def test_nothing_in_the_file_is_styled_or_run_inline_or_fetched(page):
 
 
 def test_the_script_never_writes_html():
-    source = Path(page_module.__file__).with_name("page.html").read_text(encoding="utf-8")
-    assert not re.findall(
-        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|\|safe", source
-    )
+    script = (FOLDER / "html_report.js").read_text(encoding="utf-8")
+    assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script)
+
+
+def test_nothing_but_our_own_style_and_script_goes_unescaped_into_the_page():
+    page = (FOLDER / "html_report.html").read_text(encoding="utf-8")
+    assert re.findall(r"\{\{ (\w+)\|safe \}\}", page) == ["style", "script"]
+    assert page.count("|safe") == 2
+    for suffix in ("css", "js"):
+        text = (FOLDER / f"html_report.{suffix}").read_text(encoding="utf-8")
+        assert not re.findall(r"\{\{|\{%|\{#|</(?:style|script)", text)
 
 
 def test_undecodable_bytes_of_a_name_are_shown_escaped_and_its_link_leads_to_the_file(tmp_path):
@@ -373,7 +382,7 @@ def test_a_report_that_cannot_be_written_is_told_in_one_line(tmp_path):
 
 def test_the_foot_says_what_it_is_not_and_with_what_it_was_made(page, monkeypatch):
     monkeypatch.setitem(
-        page_module.sys.modules, "ai_edge_litert", SimpleNamespace(__version__="9.8")
+        html_parts.sys.modules, "ai_edge_litert", SimpleNamespace(__version__="9.8")
     )
     text = " ".join(read(page).text)
     assert "Not a medical device." in text

@@ -1,4 +1,4 @@
-"""Tests of malaria/journal.py."""
+"""Tests of malaria/outputs/writer.py and formats.py."""
 
 import csv
 import io
@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from malaria.outputs.writers import FLUSH_EVERY, Journal
 
-from malaria.base.errors import UserError
+from malaria.base.errors import UsageError, UserError
 from malaria.inference.prediction import Prediction
+from malaria.outputs.formats import FORMATS, format_of
+from malaria.outputs.writer import FLUSH_EVERY, Writer
 
 LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
@@ -24,15 +25,15 @@ PREDICTIONS = [
 ]
 
 
-def open_journal(path, resume=False, model="0123456789abcdef", labels=LABELS, source="cells"):
-    return Journal(path, source=source, labels=labels, model=model, resume=resume)
+def open_writer(path, resume=False, model="0123456789abcdef", labels=LABELS, source="cells"):
+    return Writer(path, source=source, labels=labels, model=model, resume=resume)
 
 
 def write(path, predictions=PREDICTIONS):
-    journal = open_journal(path)
+    writer = open_writer(path)
     for prediction in predictions:
-        journal.add(prediction)
-    journal.finish()
+        writer.add(prediction)
+    writer.finish()
 
 
 def names(folder):
@@ -84,12 +85,12 @@ def test_of_no_predictions_the_file_is_valid_too(tmp_path, name, content):
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
-    first = open_journal(tmp_path / "a.jsonl")
+    first = open_writer(tmp_path / "a.jsonl")
     for prediction in PREDICTIONS[:4]:
         first.add(prediction)
     first.close()
     assert not (tmp_path / "a.jsonl").exists()
-    second = open_journal(tmp_path / "a.jsonl", resume=True)
+    second = open_writer(tmp_path / "a.jsonl", resume=True)
     assert list(second.earlier()) == PREDICTIONS[:4]
     for prediction in PREDICTIONS[4:]:
         second.add(prediction)
@@ -101,70 +102,70 @@ def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
 
 def test_a_row_that_was_torn_anywhere_is_dropped_and_the_others_stay(tmp_path):
     path = tmp_path / "a.csv"
-    journal = open_journal(path)
+    writer = open_writer(path)
     for prediction in PREDICTIONS[:3]:
-        journal.add(prediction)
-    journal.close()
-    whole = journal.partial.read_bytes()
+        writer.add(prediction)
+    writer.close()
+    whole = writer.partial.read_bytes()
     two = len(b"".join(whole.splitlines(keepends=True)[:2]))
     for cut in range(two, len(whole)):
-        journal.partial.write_bytes(whole[:cut])
-        again = open_journal(path, resume=True)
+        writer.partial.write_bytes(whole[:cut])
+        again = open_writer(path, resume=True)
         assert list(again.earlier()) == PREDICTIONS[:2]
         again.add(PREDICTIONS[2])
         again.close()
-        assert journal.partial.read_bytes() == whole
+        assert writer.partial.read_bytes() == whole
 
 
 def test_after_an_interruption_it_begins_anew_only_if_it_is_told_to(tmp_path):
-    journal = open_journal(tmp_path / "a.csv")
-    journal.add(PREDICTIONS[0])
-    journal.close()
-    before = journal.partial.read_bytes()
+    writer = open_writer(tmp_path / "a.csv")
+    writer.add(PREDICTIONS[0])
+    writer.close()
+    before = writer.partial.read_bytes()
     with pytest.raises(UserError) as caught:
-        open_journal(tmp_path / "a.csv")
+        open_writer(tmp_path / "a.csv")
     assert str(caught.value) == (
-        f"{tmp_path}/a.csv was interrupted: go on with --resume, or delete {journal.partial}"
+        f"{tmp_path}/a.csv was interrupted: go on with --resume, or delete {writer.partial}"
     )
-    assert journal.partial.read_bytes() == before
-    journal.partial.unlink()
+    assert writer.partial.read_bytes() == before
+    writer.partial.unlink()
     write(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("change", [{"model": "b" * 64}, {"source": "other"}])
 def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
-    journal = open_journal(tmp_path / "a.csv")
-    journal.add(PREDICTIONS[0])
-    journal.close()
-    other = open_journal(tmp_path / "a.csv", resume=True, **change)
+    writer = open_writer(tmp_path / "a.csv")
+    writer.add(PREDICTIONS[0])
+    writer.close()
+    other = open_writer(tmp_path / "a.csv", resume=True, **change)
     assert list(other.earlier()) == []
     other.close()
-    assert journal.partial.exists()
+    assert writer.partial.exists()
 
 
 def test_at_most_so_many_rows_wait_to_be_written(tmp_path):
-    journal = open_journal(tmp_path / "a.csv")
+    writer = open_writer(tmp_path / "a.csv")
     for number in range(3 * FLUSH_EVERY - 1):
-        journal.add(Prediction(Path(f"{number}.png"), LABELS[0], 0.5, (0.5, 0.5)))
-        written = journal.partial.read_bytes().count(b"\n")
+        writer.add(Prediction(Path(f"{number}.png"), LABELS[0], 0.5, (0.5, 0.5)))
+        written = writer.partial.read_bytes().count(b"\n")
         assert number + 1 - written < FLUSH_EVERY
-    journal.close()
+    writer.close()
 
 
 def test_nothing_to_go_on_with_is_a_beginning(tmp_path):
-    journal = open_journal(tmp_path / "a.csv", resume=True)
-    assert list(journal.earlier()) == []
-    journal.finish()
+    writer = open_writer(tmp_path / "a.csv", resume=True)
+    assert list(writer.earlier()) == []
+    writer.finish()
     assert names(tmp_path) == ["a.csv"]
 
 
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
-    journal = open_journal(path)
-    journal.add(PREDICTIONS[0])
+    writer = open_writer(path)
+    writer.add(PREDICTIONS[0])
     assert path.read_text() == "old"
-    journal.finish()
+    writer.finish()
     assert len(json.loads(path.read_text())) == 1
 
 
@@ -172,22 +173,49 @@ def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path, name):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(UserError, match=r"cannot write .*\.partial: "):
-        open_journal(tmp_path / name)
+        open_writer(tmp_path / name)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("count", [1, FLUSH_EVERY], ids=["at the end", "on the way"])
 def test_a_full_disk_is_told(tmp_path, count):
-    journal = open_journal(tmp_path / "a.csv")
-    journal.close()
-    journal.file = open("/dev/full", "w")  # noqa: SIM115  close() is what is tried
+    writer = open_writer(tmp_path / "a.csv")
+    writer.close()
+    writer.file = open("/dev/full", "w")  # noqa: SIM115  close() is what is tried
 
     def add_all():
         for _ in range(count):
-            journal.add(PREDICTIONS[0])
-        journal.close()
+            writer.add(PREDICTIONS[0])
+        writer.close()
 
     with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
         add_all()
     with suppress(OSError):
-        journal.file.close()
+        writer.file.close()
+
+
+def test_a_picture_that_an_interrupted_run_wrote_is_not_written_again_however_it_is_spelled(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    first = open_writer(tmp_path / "a.csv")
+    first.add(Prediction(Path("in/a.png"), LABELS[0], 0.75, (0.75, 0.25)))
+    first.close()
+    second = open_writer(tmp_path / "a.csv", resume=True)
+    assert second.has(tmp_path / "in" / "a.png")
+    assert second.has(Path("in/../in/a.png"))
+    assert not second.has(Path("a.png"))
+    second.add(Prediction(tmp_path / "in" / "a.png", LABELS[0], 0.75, (0.75, 0.25)))
+    second.finish()
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+def test_an_unknown_ending_is_told_the_known_ones():
+    assert [format_of(Path(f"a{name.upper()}")) for name in FORMATS] == list(FORMATS.values())
+    with pytest.raises(UsageError, match=r"in \.csv or \.json or \.jsonl; received 'a\.txt'"):
+        format_of(Path("a.txt"))
+
+
+def test_what_was_saved_is_told(tmp_path, capsys):
+    write(tmp_path / "a.csv")
+    assert capsys.readouterr().err == f"saved {tmp_path}/a.csv\n"

@@ -1,0 +1,170 @@
+"""The Python interface: three lines in a notebook, and the same answers as the command."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import malaria
+from malaria import load_classifier
+from malaria.base.errors import UsageError, UserError
+from malaria.data.synthetic import write_cells
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A folder of drawn cells, and their paths."""
+    folder = tmp_path_factory.mktemp("cells")
+    return folder, sorted(write_cells(folder, 6, seed=9, patients=3))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_classifier()
+
+
+def answers(predictions):
+    return [(one.label, one.probability, one.probabilities, one.error) for one in predictions]
+
+
+def pixels_of(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_paths_pictures_arrays_and_mixtures_get_the_same_answers(cells, model):
+    folder, paths = cells
+    expected = answers(model.classify(paths))
+    assert all(label in model.metadata.labels for label, *_ in expected)
+    assert answers(model.classify(map(str, paths))) == expected
+    assert answers(model.classify([Image.open(path) for path in paths])) == expected
+    assert answers(model.classify([pixels_of(path) for path in paths])) == expected
+    assert answers(model.classify(folder)) == expected
+    opaque = [np.dstack([pixels_of(path), np.full(pixels_of(path).shape[:2], 255, np.uint8)])
+              for path in paths]  # fmt: skip
+    assert answers(model.classify(opaque)) == expected
+    mixture = [paths[0], str(paths[1]), Image.open(paths[2]), pixels_of(paths[3])]
+    assert answers(model.classify(mixture)) == expected[:4]
+
+
+def test_a_batch_of_any_size_and_a_single_picture_are_lists_too(cells, model):
+    _, paths = cells
+    batch = np.stack([np.asarray(Image.open(path).resize((50, 40))) for path in paths])
+    assert answers(model.classify(batch)) == answers(model.classify(list(batch)))
+    assert answers(model.classify(paths[0])) == answers(model.classify([paths[0]]))
+    assert answers(model.classify(batch[0])) == answers(model.classify(batch[:1]))
+
+
+def test_grey_is_read_as_in_a_file(cells, model, tmp_path):
+    _, paths = cells
+    grey = Image.open(paths[0]).convert("L")
+    grey.save(tmp_path / "grey.png")
+    from_file = answers(model.classify(tmp_path / "grey.png"))
+    assert answers(model.classify(np.asarray(grey))) == from_file
+
+
+def test_only_what_came_from_a_file_has_a_path(cells, model):
+    _, paths = cells
+    first, second = model.classify([paths[0], Image.open(paths[0])])
+    assert (first.path, second.path) == (paths[0], None)
+    assert replace(first, path=None) == second
+
+
+def test_a_missing_and_a_broken_picture_are_records_with_the_reason(cells, model, tmp_path):
+    _, paths = cells
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    found = model.classify([tmp_path / "gone.png", paths[0], tmp_path / "broken.png"])
+    assert [one.error for one in found] == ["no such file", None, "not a picture of a known kind"]
+    assert found[0].label is found[0].probability is found[0].probabilities is None
+
+
+FLOATS = np.zeros((8, 8, 3), np.float32)
+BYTES = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (FLOATS, "expected grey levels 0..255 as uint8; received float32"),
+        ([BYTES, FLOATS.astype(np.float64)], "received float64"),
+        (FLOATS[None], "received float32"),
+        (BYTES.astype(np.uint16), "received uint16"),
+        (BYTES[..., :2], "received (8, 8, 2)"),
+        (BYTES[None, None], "received (1, 1, 8, 8, 3)"),
+        (BYTES[0, 0], "received (3,)"),
+        (BYTES[:0], "received (0, 8, 3)"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "received (0, 8, 8, 3)"),
+        (np.zeros((2, 8, 8, 1), np.uint8), "received (2, 8, 8, 1)"),
+        ([], "received an empty list"),
+        ((), "received an empty tuple"),
+        (None, "received NoneType"),
+        (3, "received int"),
+        ([3], "received a list with int in it"),
+        (["a.png", None], "received a list with NoneType in it"),
+    ],
+    ids=str,
+)
+def test_anything_else_is_refused_in_one_sentence(model, source, message):
+    with pytest.raises(UsageError) as caught:
+        model.classify(source)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_pictures_is_refused(model, tmp_path):
+    with pytest.raises(UserError, match="no pictures in "):
+        model.classify(tmp_path)
+
+
+def test_the_answers_are_exactly_those_of_the_command(cells, model, tmp_path):
+    folder, _ = cells
+    output = tmp_path / "a.json"
+    command = [sys.executable, TOP / "run.py", f"--image={folder}", f"--output={output}"]
+    subprocess.run(command, check=True, capture_output=True)
+    rows = json.loads(output.read_text(encoding="utf-8"))
+    told = [(row["path"], row["label"], row["probability"], [*row["probabilities"].values()])
+            for row in rows]  # fmt: skip
+    here = [(str(one.path), one.label, one.probability, list(one.probabilities))
+            for one in model.classify(folder)]  # fmt: skip
+    assert here == told
+
+
+def test_eight_threads_at_once_get_the_answers_of_one(cells, model):
+    _, paths = cells
+    expected = answers(model.classify(paths))
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: answers(model.classify(paths)), range(24)))
+    assert found == [expected] * 24
+
+
+def test_evaluate_gives_the_result_on_a_labelled_folder(cells, model):
+    folder, paths = cells
+    result = model.evaluate(folder)
+    assert result.counts == {"Parasitized": 6, "Uninfected": 6}
+    right = [one.label == one.path.parent.name for one in model.classify(paths)]
+    assert result.metrics["accuracy"].value == sum(right) / 12
+    assert result.intervals["resampled"] == "patients"
+    assert result.intervals["count"] == 3
+    by_cell = model.evaluate(folder, patient_pattern=r"cell_(\d+)")
+    assert by_cell.intervals["count"] == 6
+    with pytest.raises(UserError, match="expected sub-folders of"):
+        model.evaluate(folder / "Parasitized")
+
+
+def test_what_is_public_is_listed_and_nothing_else_is_there():
+    assert set(malaria.__all__) == {
+        *("Classifier", "Config", "Prediction", "Result", "__version__"),
+        *("load_classifier", "train"),
+    }
+    assert dir(malaria) == sorted(malaria.__all__)
+    for name in malaria.__all__:
+        assert getattr(malaria, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'classify'"):
+        _ = malaria.classify

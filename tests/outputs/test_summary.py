@@ -1,0 +1,113 @@
+"""Tests of malaria/outputs/summary.py."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from malaria.data.images import PixelFormat
+from malaria.inference.classifier import Classifier
+from malaria.inference.predict import Rate
+from malaria.inference.prediction import REVIEW, Prediction
+from malaria.outputs.summary import LISTED_GROUPS, Summary
+from malaria.saved.metadata import Metadata
+
+LABELS = ("Parasitized", "Uninfected")
+SICK = Prediction(Path("cells/a.png"), "Parasitized", 0.98765, (0.98765, 0.01235))
+WELL = Prediction(Path("cells/b.png"), "Uninfected", 0.6, (0.4, 0.6))
+DOUBTFUL = Prediction(Path("cells/d.png"), REVIEW, 0.45, (0.45, 0.55))
+BROKEN = Prediction(Path("cells/c.png"), error="damaged: image file is truncated")
+
+
+def summarise(*predictions, labels=LABELS, groups=(), **options):
+    review = (0.4, 0.6) if REVIEW in labels else None
+    names = tuple(label for label in labels if label != REVIEW)
+    metadata = Metadata(names, names[0], PixelFormat((8, 8)))
+    rate = Rate()
+    summary = Summary(Classifier(metadata, network=None, review=review), rate, **options)
+    for place, prediction in enumerate(rate.measure(predictions)):
+        summary.add(replace(prediction, group=groups[place]) if groups else prediction)
+    return summary
+
+
+def test_counts_name_every_label_in_order_even_if_none_was_found():
+    assert summarise(WELL, WELL).format_counts() == "Parasitized\t0\nUninfected\t2"
+    assert summarise(labels=("c", "a", "b")).format_counts() == "c\t0\na\t0\nb\t0"
+
+
+def test_unreadable_pictures_have_a_count_of_their_own():
+    summary = summarise(BROKEN, SICK, BROKEN)
+    assert summary.format_counts() == "Parasitized\t1\nUninfected\t0\nunreadable\t2"
+    assert (summary.total, summary.unreadable) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "counts", "share"),
+    [
+        (
+            [SICK, WELL, WELL, WELL, BROKEN],
+            "5 images: Parasitized 1, Uninfected 3; 1 unreadable; ",
+            # Wilson's interval of 1 in 4, by hand: (0.25 + 0.4802 -+ 0.6503) / 1.9604.
+            "25.0% [4.6%, 69.9%]",
+        ),
+        ([SICK], "1 image: Parasitized 1, Uninfected 0; 0 unreadable; ", "100.0% [20.7%, 100.0%]"),
+        ([BROKEN], "1 image: Parasitized 0, Uninfected 0; 1 unreadable; ", None),
+        ([], "0 images: Parasitized 0, Uninfected 0; 0 unreadable; ", None),
+    ],
+)
+def test_the_summary_has_counts_the_speed_and_the_share_with_its_interval(
+    predictions, counts, share
+):
+    first, *rest = summarise(*predictions).describe().split("\n")
+    assert first.startswith(counts)
+    assert re.fullmatch(r"[\d.]+ images/s", first.removeprefix(counts))
+    assert rest == ([f"share of Parasitized [95 % interval]: {share}"] if share else [])
+
+
+def test_cells_left_for_review_are_counted_but_are_no_part_of_the_share():
+    labels = (*LABELS, REVIEW)
+    described = summarise(SICK, WELL, DOUBTFUL, DOUBTFUL, labels=labels).describe()
+    assert "4 images: Parasitized 1, Uninfected 1, review 2; 0 unreadable" in described
+    assert ": 50.0% [9.5%, 90.5%]" in described
+    assert summarise(DOUBTFUL, labels=labels).describe().endswith("[95 % interval]: -")
+
+
+def test_two_groups_or_more_have_a_table_sorted_by_number():
+    summary = summarise(
+        *(WELL, SICK, WELL, SICK, WELL, BROKEN, WELL),
+        groups=["10", "2", "2", "10", "9", "2", None],
+    )
+    head, *rows = summary.describe().split("\n")[2:]
+    assert head.split()[:3] == ["group", *LABELS]
+    assert [row.split()[:4] for row in rows] == [
+        ["2", "1", "1", "50.0%"],
+        ["9", "0", "1", "0.0%"],
+        ["10", "1", "1", "50.0%"],
+    ]
+
+
+def test_one_group_needs_no_table():
+    assert len(summarise(SICK, WELL, groups=["1", "1"]).describe().split("\n")) == 2
+
+
+def test_of_many_groups_some_are_listed_and_the_others_counted():
+    count = LISTED_GROUPS + 3
+    groups = [str(number) for number in range(count)]
+    lines = summarise(*[WELL] * count, groups=groups).describe().split("\n")
+    assert lines[-1] == "and 3 more groups"
+    assert len(lines) == 2 + 1 + LISTED_GROUPS + 1
+
+
+def test_what_a_group_is_called_cannot_break_the_table():
+    summary = summarise(SICK, WELL, groups=["a\n\x1b[2J", "²"])
+    assert [line.split()[0] for line in summary.describe().split("\n")[3:]] == ["a\\n\\x1b[2J", "²"]
+
+
+def test_the_counts_are_the_result_where_only_they_are_asked_for(capsys):
+    summarise(SICK, WELL).finish()
+    assert capsys.readouterr().out == ""
+    summarise(SICK, WELL, counts_only=True).finish()
+    said = capsys.readouterr()
+    assert said.out == "Parasitized\t1\nUninfected\t1\n"
+    assert said.err.startswith("2 images: Parasitized 1, Uninfected 1; 0 unreadable; ")
