@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,15 @@ def test_the_card_names_each_pair_and_nothing_else_lies_there():
     assert {path.name for path in FOLDER.iterdir()} == expected
     assert default_pair().parent == FOLDER
     assert default_pair().name in expected
+
+
+def test_the_pair_of_version_1_answers_as_it_did_then(tmp_path):
+    """golden_compact.json was written by version 1.0.0; also without the .tflite, by Keras."""
+    golden = json.loads(Path(__file__).with_name("golden_compact.json").read_text())["answers"]
+    paths = sorted(write_cells(tmp_path / "cells", 2, seed=11))
+    for suffix in (".h5", ".json"):
+        shutil.copy(FOLDER / f"compact{suffix}", tmp_path)
+    for model, tolerance in ((FOLDER / "compact.h5", 1e-6), (tmp_path / "compact.h5", 1e-5)):
+        for one in load_classifier(model, engine="auto").classify(paths):
+            expected = golden[f"{one.path.name}/{one.path.parent.name}"]
+            assert one.probabilities == pytest.approx(expected, abs=tolerance)
