@@ -68,7 +68,8 @@ def test_a_command_in_the_docs_names_what_is_there(command):
 
 
 def check(words):
-    words = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words = words[1:]
     if words[:3] == ["python", "-m", "malaria"] and len(words) > 3:
         check_arguments(words[3], words[4:])
     elif words[:1] in (["python"], ["bash"]) and words[1:2] and not words[1].startswith("-"):
