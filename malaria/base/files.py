@@ -1,9 +1,11 @@
 """files: write a file whole or not at all; compute the SHA-256 of one."""
 
-import csv
+import glob
 import hashlib
 import json
 import os
+import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +14,12 @@ from typing import Any, BinaryIO
 from malaria.base.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Some take the wide forms of Asian keyboards for the same.
+FORMULA_STARTS = (
+    *("=", "+", "-", "@", "\t", "\r", "\n"),
+    *("\uff1d", "\uff0b", "\uff0d", "\uff20"),
+)
+LEFTOVER_SECONDS = 86_400
 _CHUNK = 1 << 20
 
 
@@ -23,9 +30,11 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     Otherwise it is removed and `path` is as before. Raises UserError if it cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Not a name that somebody could guess and put a link at.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         yield temporary
         flush(temporary)
         os.replace(temporary, path)
@@ -34,6 +43,14 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` left that were killed a day ago or earlier."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime > LEFTOVER_SECONDS:
+                left.unlink()
 
 
 def flush(path: Path) -> None:
@@ -59,8 +76,24 @@ def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[A
         whole_file(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        writer = csv.writer(file)
-        writer.writerows([safe_cell(value) for value in row] for row in (header, *rows))
+        for row in (header, *rows):
+            file.write(csv_line(row))
+
+
+def csv_line(row: Sequence[Any]) -> str:
+    """One line of a CSV; no text in it becomes a formula, and None is empty.
+
+    Texts with a semicolon or a tab are quoted too: in some countries these separate cells, and
+    what follows one would be a cell of its own.
+    """
+    return (
+        ",".join("" if value is None else _csv_cell(str(safe_cell(value))) for value in row)
+        + "\r\n"
+    )
+
+
+def _csv_cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',";\t\r\n') else text
 
 
 def plain_cell(text: str) -> str:

@@ -54,8 +54,9 @@ def run_script(
     arguments they keep their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if sys.stderr is None:  # closed by who started us: print would write to stdout instead
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the process ends
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  until the process ends
     try:
         status = main(arguments) or 0
         sys.stdout.flush()
@@ -71,7 +72,18 @@ def run_script(
         if "--debug" in arguments:
             raise
         print(describe(error), file=sys.stderr)
+        if isinstance(error, OSError):
+            # Where stdout is full, Python would try again at its end, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return getattr(error, "exit_status", 1)
+
+
+def _printable_lines(text: str) -> str:
+    """The text without control characters, but for line breaks before lines of ours.
+
+    Those begin with two spaces; any other break comes from a stranger's name.
+    """
+    return "\n  ".join(printable(line) for line in text.split("\n  "))
 
 
 def describe(error: Exception) -> str:
@@ -80,6 +92,9 @@ def describe(error: Exception) -> str:
     Both are printable: they may quote a stranger's file.
     """
     if isinstance(error, UserError):
-        return "error: " + "\n".join(printable(line) for line in str(error).split("\n"))
+        return f"error: {_printable_lines(str(error))}"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{printable(error.filename)}: " if error.filename else "writing the results: "
+        return f"error: {where}{error.strerror}"
     text = printable(" ".join(str(error).split()))
     return f"error: {type(error).__name__}: {text} (run again with --debug to see where)"

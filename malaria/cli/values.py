@@ -3,6 +3,7 @@
 They raise ArgumentTypeError, which says what was expected and what was received.
 """
 
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ DEFAULT_PLOT = "predictions.png"
 def interval(text: str) -> tuple[int, int]:
     """A,B -> (A, B), with 0 <= A < B."""
     first, last = _two(text, "two numbers A,B", int)
-    if not 0 <= first < last:
+    if not 0 <= first < last <= sys.maxsize:
         raise ArgumentTypeError(f"expected A,B with 0 <= A < B; received {text}")
     return first, last
 

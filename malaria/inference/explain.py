@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from malaria.base.errors import UsageError
+from malaria.base.errors import UsageError, UserError
+from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.images import Source, read_image
 from malaria.inference import gradcam
@@ -83,7 +84,12 @@ class Overlays:
         }
         looked = _look(self.classifier, paths, shown)
         for path, (picture, heat_map) in zip(paths, looked, strict=True):
-            gradcam.save_overlay(written[path], picture, heat_map)
+            try:
+                gradcam.save_overlay(written[path], picture, heat_map)
+            except UserError as error:
+                # A name too long, for example: no reason to stop the folder.
+                log(f"no overlay of {printable(path)}: {printable(error)}")
+                del written[path]
         return written
 
 

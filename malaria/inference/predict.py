@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # More is no faster with LiteRT on a CPU, and each picture of a batch takes some MB.
 BATCH_SIZE = 8
+# Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
+TOLERANCE = 0.02
+NO_PROBABILITY = "the network gave no probabilities:"
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
@@ -89,9 +92,17 @@ def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[
             predictions.append(Prediction(path, error=picture))
             continue
         label, probabilities = next(answers)
+        if not _are_probabilities(probabilities):
+            predictions.append(Prediction(path, error=f"{NO_PROBABILITY} {probabilities}"))
+            continue
         probability = probabilities[_place(label, classifier)]
         predictions.append(Prediction(path, label, probability, probabilities))
     return predictions
+
+
+def _are_probabilities(numbers: Sequence[float]) -> bool:
+    """Whether these are 0..1 and together 1, but for rounding; NaN is not."""
+    return all(0 <= number <= 1 for number in numbers) and abs(sum(numbers) - 1) < TOLERANCE
 
 
 def _read(source: Source, classifier: "Classifier") -> np.ndarray | str:

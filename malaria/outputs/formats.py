@@ -1,13 +1,12 @@
 """formats: FORMATS, the one table of the files that --output can be, by their ending."""
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from malaria.base.errors import UsageError
-from malaria.base.files import safe_cell
+from malaria.base.files import csv_line
 from malaria.base.text import quote
 
 # {"path", "label", "probability", "probabilities": {label: number} or None, "error"}.
@@ -26,14 +25,13 @@ class Csv:
 
     def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
         """As Format.write."""
-        writer = csv.writer(file)
         of_each = (f"probability of {name}" for name in labels)
         header = ["path", "label", "probability", *of_each, "error"]
-        writer.writerow([safe_cell(name) for name in header])
+        file.write(csv_line(header))
         for row in rows:
             each = row["probabilities"] or dict.fromkeys(labels)
             cells = [row["path"], row["label"], row["probability"], *each.values(), row["error"]]
-            writer.writerow([safe_cell(cell) for cell in cells])
+            file.write(csv_line(cells))
 
 
 class Json:

@@ -1,12 +1,13 @@
 """grid: the first pictures with their labels, as one PNG."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from malaria.base.streams import log
-from malaria.base.text import printable
-from malaria.data.images import open_image
+from malaria.base.text import printable, shorten
+from malaria.data.images import UnreadableImageError, open_image
 from malaria.evaluation.plots import plot_grid
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
@@ -14,6 +15,8 @@ from malaria.outputs.output import Output
 # As many pictures fit a grid that a person can still look at.
 PLOTTED = 64
 SIDE = 128
+# Of a label in a title.
+LENGTH = 24
 
 
 class Grid(Output):
@@ -32,9 +35,11 @@ class Grid(Output):
         """Write the PNG; of no pictures there is none."""
         if not self.shown:
             return
-        images = [
-            np.asarray(open_image(one.path).resize((SIDE, SIDE))) for one in self.shown if one.path
-        ]
-        titles = [f"{one.label} {one.probability:.3f}" for one in self.shown]
+        images, titles = [], []
+        for one in self.shown:
+            # It may be gone by now.
+            with suppress(UnreadableImageError):
+                images.append(np.asarray(open_image(one.path or "").resize((SIDE, SIDE))))
+                titles.append(f"{shorten(one.label, LENGTH)} {one.probability:.3f}")
         plot_grid(self.path, images, titles)
         log(f"saved {printable(self.path)}")

@@ -16,6 +16,7 @@ EXPECTED = (
 )
 # The better of the pretrained ones on patients that it never saw.
 DEFAULT_NAME = "compact.h5"
+TIME_DIGITS = len("20190131235959")
 # What a .json holds, by key; Keras's part has many forms.
 Architecture = dict[str, Any]
 
@@ -162,5 +163,6 @@ def _time_in(name: str) -> str:
     Only the digits are compared, since the first original wrote the same time with colons.
     """
     parts = name.split("_")
-    is_ours = parts[0] == "model" and len(parts) > 2
-    return "".join(filter(str.isdigit, parts[1])) if is_ours else ""
+    digits = "".join(filter(str.isdigit, parts[1])) if len(parts) > 2 else ""
+    # Year to second; model_9_layers has no time in it.
+    return digits if parts[0] == "model" and len(digits) >= TIME_DIGITS else ""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from malaria.base.errors import UserError
@@ -58,7 +59,10 @@ def keep_sealed(pair: Pair, content: bytes, digest: bytes) -> Path:
 
 def cache_path(digest: bytes) -> Path:
     """Where the .tflite of a pair in a read-only folder is kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home
+        home = tempfile.gettempdir()
     return Path(home) / "malaria" / f"{digest.hex()}.tflite"
 
 

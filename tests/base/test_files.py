@@ -168,3 +168,31 @@ def test_a_checksum_is_of_more_than_one_block(tmp_path):
     content = bytes(range(256)) * 10_000
     (tmp_path / "large").write_bytes(content)
     assert sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["x;=1+1;.png", "\uff1d1+1.png", "a\tb.png", 'c,"d.png', "e.png"])
+def test_a_name_is_one_cell_and_no_formula_in_every_country(tmp_path, name):
+    write_csv(tmp_path / "a.csv", ["path", "n"], [[name, 0.5]])
+    line = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1]
+    for separator in ",;\t":
+        [row] = csv.reader([line], delimiter=separator)
+        assert not row[0].startswith(("=", "\uff1d"))
+    [row] = csv.reader([line])
+    assert plain_cell(row[0]) == name
+    assert row[1] == "0.5"
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path):
+    old, new = (tmp_path / f".a.csv.{digits}.partial" for digits in ("0a", "1b"))
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    write_text(tmp_path / "a.csv", "whole")
+    assert names(tmp_path) == [new.name, "a.csv"]
+
+
+def test_a_planted_link_is_not_written_through(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / f".a.csv.{os.getpid()}.partial").symlink_to(tmp_path / "precious")
+    write_text(tmp_path / "a.csv", "whole")
+    assert (tmp_path / "precious").read_text() == "mine"

@@ -59,9 +59,10 @@ def test_what_main_returns_is_the_status_and_nothing_is_printed(capsys, returned
         (
             FileNotFoundError(2, "No such file", "a.png"),
             1,
-            "error: FileNotFoundError: [Errno 2] No such file: 'a.png' "
-            "(run again with --debug to see where)\n",
+            "error: a.png: No such file\n",
         ),
+        (OSError(28, "No space left"), 1, "error: writing the results: No space left\n"),
+        (UserError("no folder a\nb\n  second"), 1, "error: no folder a\\nb\n  second\n"),
     ],
 )
 def test_an_error_is_told_on_stderr_without_a_traceback(capsys, error, status, line):

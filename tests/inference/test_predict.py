@@ -132,15 +132,21 @@ def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label)
 
 def test_of_three_labels_the_likeliest_is_named(write_reds):
     def network(images):
-        return np.concatenate(
-            [0.5 * red(images), 0.5 - 0.5 * red(images), 0 * red(images) + 0.5], 1
-        )
+        share = red(images)
+        return np.concatenate([0.6 * share, 0.6 - 0.6 * share, 0 * share + 0.4], axis=1)
 
-    labels = ("a", "b", "c")
-    three = classifier(lambda images: network(images) - [0, 0, 0.2], labels, "b")
+    three = classifier(network, ("a", "b", "c"), "b")
     predictions = list(predict(write_reds([255, 0, 128]), three))
     assert [prediction.label for prediction in predictions] == ["a", "b", "c"]
-    assert predictions[0].probabilities == pytest.approx((0.5, 0, 0.3))
+    assert predictions[0].probabilities == pytest.approx((0.6, 0, 0.4))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.3, -0.2])
+def test_what_is_no_probability_is_an_error_and_never_a_label(write_reds, value):
+    predictions = list(predict(write_reds([1, 2]), classifier(lambda images: red(images) + value)))
+    for prediction in predictions:
+        assert prediction.label is prediction.probability is prediction.probabilities is None
+        assert prediction.error.startswith("the network gave no probabilities: (")
 
 
 def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
