@@ -184,7 +184,9 @@ def _make_disk_array(
         faults = _fill(stored, samples, pixel_format, progress)
         stored.flush()
         write_text(partial_folder / "unreadable.json", json.dumps(faults))
-        partial_folder.rename(target)
+        # Another run of the same images may have made it meanwhile; the two are alike.
+        if not target.is_dir():
+            partial_folder.rename(target)
     except OSError as error:
         needed = stored_bytes(len(samples), pixel_format) / 1e6
         raise UserError(

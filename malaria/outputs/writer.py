@@ -10,6 +10,7 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
+from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
@@ -36,6 +37,15 @@ class Writer(Output):
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
+        self._lock: int | None = take_lock(self._lock_path, f"{path} is being written")
+        try:
+            self._begin(resume=resume)
+        except UserError:
+            self._unlock()
+            raise
+
+    def _begin(self, *, resume: bool) -> None:
+        path = self.path
         if self.partial.exists() and not resume:
             raise UserError(
                 f"{path} was interrupted: go on with --resume, or delete {self.partial}"
@@ -45,6 +55,15 @@ class Writer(Output):
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
         self._known = {os.path.realpath(one.path) for one in self.earlier() if one.path}
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.lock")
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            release_lock(self._lock_path, self._lock)
+            self._lock = None
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row."""
@@ -75,12 +94,16 @@ class Writer(Output):
 
     def close(self) -> None:
         """Leave the rows for a later --resume."""
-        with _writing(self.partial):
-            self.file.close()
+        try:
+            with _writing(self.partial):
+                self.file.close()
+        finally:
+            self._unlock()
 
     def finish(self) -> None:
         """Turn the rows into the file that was asked for, whole or not at all."""
-        self.close()
+        with _writing(self.partial):
+            self.file.close()
         with (
             open(self.partial, encoding="ascii") as lines,
             whole_file(self.path) as temporary,
@@ -88,6 +111,7 @@ class Writer(Output):
         ):
             self.format.write(map(json.loads, lines), file, self.labels)
         self.partial.unlink()
+        self._unlock()
         log(f"saved {printable(self.path)}")
 
 

@@ -172,7 +172,7 @@ def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
 @pytest.mark.parametrize("name", ["file/a.csv", "file/deeper/a.csv"])
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path, name):
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(UserError, match=r"cannot write .*\.partial: "):
+    with pytest.raises(UserError, match=r"cannot write .*a\.csv.*: (File exists|Not a directory)"):
         open_writer(tmp_path / name)
 
 
@@ -219,3 +219,14 @@ def test_an_unknown_ending_is_told_the_known_ones():
 def test_what_was_saved_is_told(tmp_path, capsys):
     write(tmp_path / "a.csv")
     assert capsys.readouterr().err == f"saved {tmp_path}/a.csv\n"
+
+
+def test_two_writers_of_one_file_are_refused_and_the_first_goes_on(tmp_path):
+    first = open_writer(tmp_path / "a.csv")
+    first.add(PREDICTIONS[0])
+    for resume in (False, True):
+        with pytest.raises(UserError, match=rf"a\.csv is being written by process {os.getpid()} "):
+            open_writer(tmp_path / "a.csv", resume=resume)
+    first.finish()
+    assert names(tmp_path) == ["a.csv"]
+    write(tmp_path / "a.csv")
