@@ -45,6 +45,11 @@ def follow(copy, where, code):
     if after:
         [place] = [number for number, line in enumerate(lines) if line.startswith(after[0])]
         place += 0 if where.startswith("Before") else 1 + skipped(lines[place:], where)
+    # A function or class of its own stands two lines apart from its neighbours.
+    if where.startswith("At the end"):
+        code = f"\n\n{code}"
+    elif where.startswith("Before"):
+        code = f"{code}\n\n"
     lines.insert(place, code)
     path.write_text("".join(lines), encoding="utf-8")
 

@@ -32,6 +32,7 @@ def to_json(result: Result, **more: Any) -> dict[str, Any]:
         "metrics": estimates,
         # The name that this key had before; scripts may still ask for it.
         "figures": estimates,
+        "by_label": result.by_label if len(result.label_names) > 2 else None,
         "intervals": result.intervals,
         "confusion": {"row": "true", "column": "predicted", "counts": result.confusion},
         "worst_mistakes": result.mistakes,
@@ -62,6 +63,7 @@ def describe(result: Result) -> str:
         _describe_images(result),
         align([["metric", "value", "95 % interval"], *_metric_rows(result.metrics)]),
         _describe_intervals(result.intervals),
+        *([_describe_labels(result)] if len(result.label_names) > 2 else []),
         result.classification_report.rstrip("\n"),
         "confusion matrix, row = true label, column = predicted label\n" + _describe_matrix(result),
         _describe_mistakes(result.mistakes),
@@ -123,6 +125,15 @@ def _describe_intervals(intervals: Mapping[str, Any]) -> str:
     if intervals["resampled"] == "images":
         text += "; too narrow if one patient has several of them"
     return text
+
+
+def _describe_labels(result: Result) -> str:
+    """Each label against the rest, where no one label is the positive one."""
+    rows = [
+        [name, *("-" if number is None else f"{number:.4f}" for number in values.values())]
+        for name, values in result.by_label.items()
+    ]
+    return align([["each label against the rest", "sensitivity", "specificity", "AUC"], *rows])
 
 
 def _describe_matrix(result: Result) -> str:

@@ -112,6 +112,26 @@ class Result:
             "seed": self.seed,
         }
 
+    @cached_property
+    def by_label(self) -> dict[str, dict[str, float | None]]:
+        """{label: {"sensitivity", "specificity", "auc"}}, each label against the rest.
+
+        None where a label is not there.
+        """
+        return {name: self._against_rest(place) for place, name in enumerate(self.label_names)}
+
+    def _against_rest(self, label: int) -> dict[str, float | None]:
+        one = self.probabilities[:, label]
+        is_true = (self.labels == label).astype(int)
+        scored = metrics.score(
+            is_true, np.stack([1 - one, one], axis=1), positive=1, threshold=self.threshold
+        )
+        auc = metrics.compute_metrics(scored)[0][metrics.METRICS.index("auc")]
+        called = self.predicted == label
+        shares = (called[is_true == 1], ~called[is_true == 0])
+        sensitivity, specificity = (float(x.mean()) if len(x) else None for x in shares)
+        return {"sensitivity": sensitivity, "specificity": specificity, "auc": defined(auc)}
+
     @property
     def classification_report(self) -> str:
         """scikit-learn's table by label."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class LabelledPredictions:
     """Collects predictions that have a true label, until their Result is asked for.
 
-    left_out: how many had none, or could not be read; unreadable: how many of them the latter.
+    known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
+    how many of them the latter.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class LabelledPredictions:
         """label_of, group_of: the true label and the patient of a picture; None if not known."""
         self.classifier, self.group_of, self._label_of = classifier, group_of, label_of
         self.left_out = self.unreadable = 0
-        self._known: list[Prediction] = []
+        self.known: list[Prediction] = []
 
     @classmethod
     def of_folder(
@@ -66,7 +67,7 @@ class LabelledPredictions:
         if prediction.true_label is None or prediction.error is not None:
             self.left_out += 1
         else:
-            self._known.append(prediction)
+            self.known.append(prediction)
 
     def add_all(self, predictions: Iterable[Prediction]) -> None:
         """Look up the true labels of the predictions, and keep them."""
@@ -76,14 +77,14 @@ class LabelledPredictions:
     @cached_property
     def result(self) -> Result:
         """The Result of all that was added, made once. Raises UserError if that was nothing."""
-        if not self._known:
+        if not self.known:
             raise UserError("--evaluate: none of the pictures could be read and has a label")
         metadata = self.classifier.metadata
-        groups = [self.group_of(one.path) if one.path else None for one in self._known]
+        groups = [self.group_of(one.path) if one.path else None for one in self.known]
         return Result(
-            paths=[str(one.path) for one in self._known],
-            labels=np.array([metadata.labels.index(one.true_label or "") for one in self._known]),
-            probabilities=np.array([one.probabilities for one in self._known]),
+            paths=[str(one.path) for one in self.known],
+            labels=np.array([metadata.labels.index(one.true_label or "") for one in self.known]),
+            probabilities=np.array([one.probabilities for one in self.known]),
             label_names=metadata.labels,
             positive_label=metadata.positive_label,
             threshold=metadata.threshold,

@@ -9,6 +9,7 @@ from malaria.base.text import printable
 from malaria.evaluation.format import describe, to_json
 from malaria.inference.evaluate import LabelledPredictions
 from malaria.inference.prediction import Prediction
+from malaria.inference.suggest import suggest
 from malaria.outputs.output import Output
 
 
@@ -26,6 +27,9 @@ class MetricsFile(Output):
         """Raises UserError if no picture had a label."""
         result, collected = self.collected.result, self.collected
         log(describe(result))
+        if collected.classifier.metadata.is_assumed:
+            better = suggest(collected.classifier, collected.known)
+            log(better or "the labels and pixels that were assumed are the best that were tried")
         content = to_json(result, left_out=collected.left_out, model=collected.classifier.name)
         save_metrics(self.path, content)
 

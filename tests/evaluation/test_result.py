@@ -7,6 +7,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.evaluation.bootstrap import Estimate, compare, estimate
+from malaria.evaluation.format import describe, to_json
 from malaria.evaluation.metrics import METRICS, score
 from malaria.evaluation.result import MISTAKES, compare_with_first
 
@@ -164,3 +165,28 @@ def test_each_model_is_compared_with_the_first_on_the_same_resamples(six_cells):
 def test_models_of_other_images_or_labels_are_not_compared(six_cells, changes):
     with pytest.raises(UserError, match="second cannot be compared with first: expected the same"):
         compare_with_first({"first": six_cells(), "second": six_cells(**changes)})
+
+
+def test_of_three_labels_each_is_told_against_the_rest():
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    probabilities = np.array(
+        [
+            *([0.8, 0.1, 0.1], [0.3, 0.6, 0.1]),
+            *([0.1, 0.8, 0.1], [0.2, 0.7, 0.1]),
+            *([0.1, 0.1, 0.8], [0.4, 0.1, 0.5]),
+        ]
+    )
+    result = Result(
+        paths=[str(n) for n in range(6)],
+        labels=labels,
+        probabilities=probabilities,
+        label_names=("a", "b", "c"),
+        positive_label="c",
+        threshold=0.5,
+        resamples=10,
+    )
+    assert result.by_label["a"] == {"sensitivity": 0.5, "specificity": 1.0, "auc": 7 / 8}
+    assert result.by_label["b"] == {"sensitivity": 1.0, "specificity": 0.75, "auc": 1.0}
+    assert result.by_label["c"]["sensitivity"] == 1.0
+    assert "each label against the rest" in describe(result)
+    assert to_json(result)["by_label"] == result.by_label
