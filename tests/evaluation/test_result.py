@@ -9,7 +9,7 @@ from malaria.base.errors import UserError
 from malaria.evaluation.bootstrap import Estimate, compare, estimate
 from malaria.evaluation.format import describe, to_json
 from malaria.evaluation.metrics import METRICS, score
-from malaria.evaluation.result import MISTAKES, compare_with_first
+from malaria.evaluation.result import MISTAKES, Result, compare_with_first
 
 
 def test_a_result_counts_its_images_by_true_and_by_predicted_label(six_cells):
