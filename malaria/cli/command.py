@@ -1,6 +1,7 @@
 """command: how every script reads its command line and ends."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -57,6 +58,10 @@ def run_script(
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started us
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        # A label in a terminal of another alphabet is shown escaped, and is no error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = main(arguments) or 0
         sys.stdout.flush()

@@ -1,6 +1,5 @@
 """run: classify one picture, or all pictures of a folder, with a trained model."""
 
-import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -37,8 +36,6 @@ MANY = 2000
 def main(arguments: Sequence[str]) -> int:
     """Classify as the command line says; return 0, or 1 if a picture could not be read."""
     options = parse(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     inputs = Inputs(options.image, options.slice)
     if len(options.model) > 1:
         return compare_models(options, inputs)

@@ -148,9 +148,14 @@ def _disk_array(
     target = folder / _digest(samples, pixel_format)
     if not target.is_dir():
         _make_disk_array(target, samples, pixel_format, progress)
-    faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
-    stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
-    return stored, {int(row): reason for row, reason in faults.items()}
+    try:
+        faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
+        stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        if stored.shape != (len(samples), *pixel_format.size, 3):
+            raise ValueError(f"holds {stored.shape}")
+        return stored, {int(row): reason for row, reason in faults.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"the cache {target} is damaged ({error}): delete it") from None
 
 
 def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:

@@ -36,37 +36,51 @@ def is_available() -> bool:
 def describe_ends(path: Path) -> dict[str, Any]:
     """The input and the last activation of a stranger's .tflite, as an architecture says them.
 
-    Raises UserError unless it is a plain network of a picture of fixed size: loops, calls and
-    lookups could run for ever or fill the memory. Nothing is run for it.
+    Raises UserError unless it is a plain network of a picture of fixed size. Nothing is run for it.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with stderr_kept_back():
-            interpreter = Interpreter(model_path=str(path), num_threads=1)
-        names = [entry["op_name"] for entry in interpreter._get_ops_details()]
-        sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
-        [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
-    if unknown := sorted(set(names) - set(OPERATORS)):
-        raise UserError(
-            f"{path}: expected the operators of a plain network, received {', '.join(unknown[:5])}"
-        )
-    if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
-        raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
+    interpreter = _open(path, cores=1)
+    check_plain(interpreter, path)
+    [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
     if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
         raise UserError(
             f"{path}: expected an input (1, height, width, channels) of float32 and an output "
             f"(1, k), received {shape} and {end['shape'].tolist()}"
         )
+    names = [entry["op_name"] for entry in interpreter._get_ops_details()]
     is_certain = "LOGISTIC" in names[-2:] or "SOFTMAX" in names[-2:]
     layers = [
         {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape[1:]]}},
         {"class_name": "Activation", "config": {"activation": "" if is_certain else "linear"}},
     ]
     return {"config": {"layers": layers}}
+
+
+def check_plain(interpreter: Any, path: Path) -> int:
+    """The bytes of its tensors for one picture. Raises UserError if it is no plain network.
+
+    Loops, calls and lookups could run for ever or fill the memory; shapes are known before it runs.
+    """
+    names = {entry["op_name"] for entry in interpreter._get_ops_details()}
+    if unknown := sorted(names - set(OPERATORS)):
+        raise UserError(
+            f"{path}: expected the operators of a plain network, received {', '.join(unknown[:5])}"
+        )
+    sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
+    if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
+        raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
+    return sum(sizes)
+
+
+def _open(path: Path, cores: int) -> Any:
+    """An interpreter that has not allocated anything yet. Raises UserError."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with stderr_kept_back():
+            return Interpreter(model_path=str(path), num_threads=cores)
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
 
 
 def _bytes_of(entry: dict[str, Any]) -> int:
@@ -85,6 +99,8 @@ class LiteRTNetwork:
     def __init__(self, path: Path, cores: int = 1) -> None:
         self.path, self.cores = path, cores
         first = _Interpreter(path, cores)
+        # Weights included, so that it is more than each picture of a batch takes.
+        self.picture_bytes = check_plain(first.interpreter, path)
         self.output_count = first.output_count
         self.idle = deque([first])
 
@@ -106,10 +122,7 @@ class _Interpreter:
     """
 
     def __init__(self, path: Path, cores: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        with stderr_kept_back():
-            self.interpreter = Interpreter(model_path=str(path), num_threads=cores)
+        self.interpreter = _open(path, cores)
         self.batch = 0
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()

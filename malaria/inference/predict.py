@@ -23,21 +23,25 @@ BATCH_SIZE = 8
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
 NO_PROBABILITY = "the network gave no probabilities:"
+# What the tensors of a batch may take, weights included; the original's network at 141 px: 250 MB.
+BATCH_BYTES = 2**29
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
 
 def predict(
-    sources: Iterable[Source], classifier: "Classifier", *, batch_size: int = BATCH_SIZE
+    sources: Iterable[Source], classifier: "Classifier", *, batch_size: int | None = None
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each picture, in order; one that cannot be read is one too.
 
     Each thread reads a batch and then asks the network about it, while others read or ask; a few
-    batches at a time are held in memory.
+    batches at a time are held in memory. batch_size: None takes fewer pictures at once for a
+    network that needs much memory for each.
     """
     sources = iter(sources)
+    batch_size = batch_size or _affordable(classifier)
     waiting: deque[Future[list[Prediction]]] = deque()
-    count = worker_count()
+    count = worker_count() if batch_size > 1 else 1
     with ThreadPoolExecutor(count) as threads:
         while True:
             while len(waiting) < READ_AHEAD * count and (
@@ -79,6 +83,12 @@ class Rate:
     def per_second(self) -> float:
         """0 before the first one."""
         return self.count / max(self.ended - self.started, 1e-9)
+
+
+def _affordable(classifier: "Classifier") -> int:
+    """How many pictures the network is asked about at once."""
+    each = getattr(classifier.network, "picture_bytes", 0)
+    return int(min(BATCH_SIZE, max(1, BATCH_BYTES // max(1, each))))
 
 
 def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[Prediction]:

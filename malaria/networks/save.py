@@ -57,10 +57,18 @@ def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any])
     content[KEY] = {**metadata_entries, "weights_sha256": digest}
     content = _without_nan(content)
     write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(digest, content))
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    architecture.write_text(text + "\n", encoding="utf-8")
+    architecture.write_bytes(_to_bytes(content))
     flush(weights)
     flush(architecture)
+
+
+def _to_bytes(content: dict[str, Any]) -> bytes:
+    """JSON in UTF-8; in ASCII where the name of a folder holds bytes that are no text."""
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
 
 
 def _move(workshop: Path, pair: Pair) -> None:

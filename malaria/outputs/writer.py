@@ -75,8 +75,11 @@ class Writer(Output):
     def earlier(self) -> Iterator[Prediction]:
         """Yield the Predictions of the interrupted run."""
         with open(self.partial, encoding="ascii") as file:
-            for line in file:
-                yield _to_prediction(json.loads(line))
+            try:
+                for line in file:
+                    yield _to_prediction(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise UserError(f"{self.partial} is damaged: delete it to begin anew") from None
 
     def has(self, path: Path) -> bool:
         """Whether the interrupted run wrote a row for this picture, however it is spelled."""

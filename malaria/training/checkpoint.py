@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -104,6 +105,15 @@ class ResumePoint:
 
         digest: as in `save`. Raises UserError if it is another one: the images have changed.
         """
+        try:
+            return self._load(model, digest)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"{self.path} is damaged ({type(error).__name__}): delete {self.path.parent} to "
+                "begin anew"
+            ) from None
+
+    def _load(self, model: keras.Model, digest: str) -> Progress:
         with np.load(self.path, allow_pickle=False) as arrays:
             description = json.loads(str(arrays["description"]))
             if description["samples"] != digest:

@@ -15,6 +15,7 @@ from malaria.data.images import Fit
 from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
 from malaria.training.declare import (
+    BatchSize,
     Count,
     Finite,
     Flag,
@@ -26,6 +27,7 @@ from malaria.training.declare import (
     Settings,
     Share,
     Side,
+    Steps,
     Text,
     Whole,
     setting,
@@ -133,10 +135,10 @@ class Config(Settings):
         "begin anew; null: none",
     )
 
-    epochs: Count = setting(16, "at most", section="Training")
-    batch_size: Count = setting(16, "images a step; memory grows by about 20 MB for each")
-    steps_per_epoch: Count | None = setting(None, "null: one whole pass over the training images")
-    validation_steps: Count | None = setting(
+    epochs: Steps = setting(16, "at most", section="Training")
+    batch_size: BatchSize = setting(16, "images a step; memory grows by about 20 MB for each")
+    steps_per_epoch: Steps | None = setting(None, "null: one whole pass over the training images")
+    validation_steps: Steps | None = setting(
         None, "batches looked at after an epoch; null: all images"
     )
     learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(

@@ -12,6 +12,8 @@ from malaria.data.dataset import find_problems
 from malaria.model import NETWORKS
 from malaria.training.config import Augmentation, Config
 
+# So many problems are listed; the rest are counted.
+LISTED = 30
 # {dotted name of a setting: what is wrong with it}.
 Problems = dict[str, str]
 
@@ -60,12 +62,18 @@ def list_problems(problems: Problems, origins: Mapping[str, str] | None = None) 
     ]
     if len(lines) == 1:
         return lines[0]
-    return f"{len(lines)} problems in the settings\n" + "\n".join(f"  {line}" for line in lines)
+    lines, count = lines[:LISTED], len(lines)
+    if count > LISTED:
+        lines.append(f"and {count - LISTED:,} more")
+    return f"{count} problems in the settings\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def show(value: object) -> str:
     """A value for a message, in at most 80 characters."""
-    return shorten(repr(value), 80)
+    try:
+        return shorten(repr(value), 80)
+    except ValueError:  # Python does not write numbers of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _validate(values: dict[str, Any]) -> tuple[Config, Problems]:

@@ -53,6 +53,8 @@ def read_config(
 def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
     """The values in the file, and where each stands. Raises UsageError."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"cannot read the config {path}: not a regular file")
         with open(path, "rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)
         if len(content) > MAX_CONFIG_BYTES:

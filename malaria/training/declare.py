@@ -61,6 +61,9 @@ def _network(name: str) -> str:
 
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+# More would fill the memory before the first step is done.
+Steps = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Side = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
 # PyYAML reads 1e-4 as text, so text that is a number counts as one.
 NoFlag = BeforeValidator(_no_flag)

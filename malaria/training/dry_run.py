@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import fold_samples
 from malaria.networks.backend import keras
@@ -57,7 +55,8 @@ def _validation_steps(config: Config, images: LabelledImages) -> int:
 
 def _time_steps(model: keras.Model, config: Config, images: LabelledImages) -> tuple[float, float]:
     """Seconds of one training step and of one validation step, on one batch of the real data."""
-    indices = np.resize(images.training, config.batch_size)
+    # More than there are would only be the same again.
+    indices = images.training[: config.batch_size]
     labels = encode_labels(images.labels[indices], label_count=len(config.labels))
     amounts = config.augmentation.model_dump()
     batch = augment(images.pixels.read(indices), amounts, seed=[0, 0])

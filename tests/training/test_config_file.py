@@ -1,5 +1,6 @@
 """Tests of malaria/training/config*.py, of config.yaml and of configs/."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -226,9 +227,19 @@ def test_a_missing_config_is_told(tmp_path):
         read_config(tmp_path / "none.yaml")
 
 
-def test_a_config_without_end_is_refused():
-    with pytest.raises(UsageError, match="more than 1,000,000 bytes"):
-        read_config("/dev/zero")
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(UsageError, match=f"cannot read the config {path}: not a regular file"):
+            read_config(path)
+
+
+def test_a_number_of_thousands_of_digits_and_thousands_of_keys_are_told_in_short(problems):
+    [line] = problems("epochs: 0x" + "f" * 9000)
+    assert line.endswith("received a number of thousands of digits")
+    first, *lines = problems("\n".join(f"key{number}: 1" for number in range(5000)))
+    assert first == "5000 problems in the settings"
+    assert (len(lines), lines[-1]) == (31, "  and 4,970 more")
 
 
 @pytest.mark.parametrize("tag", ["apply:os.mkdir [{}]", "new:os.mkdir [{}]", "name:os.mkdir"])
