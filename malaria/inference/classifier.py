@@ -73,7 +73,8 @@ class Classifier:
             The Result: metrics with 95 % intervals, the confusion matrix, the surest mistakes.
 
         Raises:
-            UserError: no such sub-folder, or no readable picture in one.
+            UserError: no such folder or sub-folder, or no readable picture in one.
+            UsageError: a patient_pattern that is no regular expression.
         """
         from malaria.inference.evaluate import evaluate
 

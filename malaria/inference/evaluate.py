@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from malaria.base.errors import UserError
+from malaria.base.errors import UsageError, UserError
+from malaria.base.patterns import Pattern
 from malaria.base.text import printable
 from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
 from malaria.evaluation.result import Result
@@ -47,7 +48,10 @@ class LabelledPredictions:
         Raises UserError unless a sub-folder of `folder` is named as one of the labels.
         """
         if not folder.is_dir():
-            raise UserError(f"--evaluate: expected a folder, not the picture {printable(folder)}")
+            found = "a file" if folder.exists() else "nothing"
+            raise UserError(
+                f"expected a folder of labelled pictures; found {found} at {printable(folder)}"
+            )
         labels = classifier.metadata.labels
         check_sub_folders(folder, labels)
         return cls(
@@ -78,7 +82,7 @@ class LabelledPredictions:
     def result(self) -> Result:
         """The Result of all that was added, made once. Raises UserError if that was nothing."""
         if not self.known:
-            raise UserError("--evaluate: none of the pictures could be read and has a label")
+            raise UserError("none of the pictures could be read and has a label")
         metadata = self.classifier.metadata
         groups = [self.group_of(one.path) if one.path else None for one in self.known]
         return Result(
@@ -95,7 +99,17 @@ class LabelledPredictions:
 
 def evaluate(classifier: "Classifier", folder: Path, *, patient_pattern: str | None) -> Result:
     """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
+    if patient_pattern is not None:
+        _check_pattern(patient_pattern)
     group_of = make_patient_finder(patient_pattern or classifier.metadata.patient_pattern)
     labelled = LabelledPredictions.of_folder(classifier, folder, group_of=group_of)
     labelled.add_all(predict(find_some(folder), classifier))
     return labelled.result
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raise UsageError unless it is a regular expression: a wrong one would find other patients."""
+    try:
+        Pattern(pattern)
+    except ValueError as error:
+        raise UsageError(f"patient_pattern: {error}") from None

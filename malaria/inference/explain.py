@@ -12,7 +12,7 @@ from PIL import Image
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.data.images import Source, read_image
+from malaria.data.images import Source, UnreadableImageError, read_image
 from malaria.inference import gradcam
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
@@ -42,9 +42,9 @@ def explain(classifier: "Classifier", source: Source) -> Explanation:
     sources = list_sources(source)
     if len(sources) != 1:
         raise UsageError(f"expected one picture; received {len(sources)}")
-    read_image(sources[0], classifier.metadata.pixels)  # raises with the reason
+    pixels = read_image(sources[0], classifier.metadata.pixels)  # raises with the reason
     [prediction] = predict(sources, classifier)
-    [(picture, heat_map)] = _look(classifier, sources, [prediction])
+    [(picture, heat_map)] = _look(classifier, [pixels], [prediction])
     overlay = Image.fromarray(gradcam.overlay(picture, heat_map))
     return Explanation(prediction, heat_map, overlay)
 
@@ -74,34 +74,44 @@ class Overlays:
         return next((one for one in self.sources if path.is_relative_to(one)), path)
 
     def _write(self, shown: Sequence[Prediction]) -> dict[Path | None, Path]:
-        """{picture: its overlay}."""
-        if not shown:
+        """{picture: its overlay}, of those that can be read and written."""
+        found = [(one, pixels) for one in shown if (pixels := self._read(one)) is not None]
+        if not found:
             return {}
-        paths = [one.path for one in shown if one.path is not None]
-        written: dict[Path | None, Path] = {
-            path: gradcam.overlay_path(path, source=self._source_of(path), folder=self.folder)
-            for path in paths
-        }
-        looked = _look(self.classifier, paths, shown)
-        for path, (picture, heat_map) in zip(paths, looked, strict=True):
-            try:
-                gradcam.save_overlay(written[path], picture, heat_map)
-            except UserError as error:
-                # A name too long, for example: no reason to stop the folder.
-                log(f"no overlay of {printable(path)}: {printable(error)}")
-                del written[path]
-        return written
+        shown, pixels = zip(*found, strict=True)
+        looked = zip(shown, _look(self.classifier, pixels, shown), strict=True)
+        paths = {one.path: self._save(one.path, *pictures) for one, pictures in looked if one.path}
+        return {path: overlay for path, overlay in paths.items() if overlay}
+
+    def _read(self, prediction: Prediction) -> np.ndarray | None:
+        try:
+            return read_image(prediction.path or "", self.classifier.metadata.pixels)
+        except UnreadableImageError as error:  # it was changed or deleted after it was classified
+            _log_missing(prediction.path, error)
+            return None
+
+    def _save(self, path: Path, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
+        overlay = gradcam.overlay_path(path, source=self._source_of(path), folder=self.folder)
+        try:
+            gradcam.save_overlay(overlay, picture, heat_map)
+        except UserError as error:  # a name too long, for example
+            _log_missing(path, error)
+            return None
+        return overlay
+
+
+def _log_missing(path: Path | None, error: UserError) -> None:
+    """Tell which picture has no overlay: no reason to stop a whole folder."""
+    log(f"no overlay of {printable(path)}: {printable(error)}")
 
 
 def _look(
-    classifier: "Classifier", sources: Sequence[Source], predictions: Sequence[Prediction]
+    classifier: "Classifier", images: Sequence[np.ndarray], predictions: Sequence[Prediction]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(picture in RGB, its heat map) of each."""
-    pixel_format = classifier.metadata.pixels
-    pixels = np.stack([read_image(source, pixel_format) for source in sources])
+    """(picture in RGB, its heat map) of each. images: as read_image gives them."""
+    pixels = np.stack(images)
     # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
     labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)
     heat_maps = classifier.explainer.heat_maps(classifier.scale(pixels), labels)
-    return zip(
-        pixels[..., ::-1] if pixel_format.colour == "BGR" else pixels, heat_maps, strict=True
-    )
+    is_reversed = classifier.metadata.pixels.colour == "BGR"
+    return zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)

@@ -22,7 +22,8 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
     pictures.
     """
     if isinstance(source, (str, Path)):
-        return [*(find_some(Path(source)) if Path(source).is_dir() else [Path(source)])]
+        path = _path(source)
+        return [*find_some(path)] if path.is_dir() else [path]
     if isinstance(source, np.ndarray) and source.ndim == 4:
         check_batch(source)
         return list(source)
@@ -54,12 +55,18 @@ def check_batch(images: Any) -> None:
     check_array(images[0])
 
 
+def _path(name: str | Path) -> Path:
+    if name == "":  # otherwise pathlib's name of the current folder
+        raise UsageError(f"expected {EXPECTED}; received an empty name")
+    return Path(name)
+
+
 def _check(picture: Any) -> Source:
     if isinstance(picture, np.ndarray):
         check_array(picture)
         return picture
-    if isinstance(picture, str):
-        return Path(picture)
-    if isinstance(picture, (Path, Image.Image)):
+    if isinstance(picture, (str, Path)):
+        return _path(picture)
+    if isinstance(picture, Image.Image):
         return picture
     raise UsageError(f"expected {EXPECTED}; received a list with {type(picture).__name__} in it")

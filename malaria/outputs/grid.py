@@ -33,13 +33,13 @@ class Grid(Output):
 
     def finish(self) -> None:
         """Write the PNG; of no pictures there is none."""
-        if not self.shown:
-            return
         images, titles = [], []
         for one in self.shown:
             # It may be gone by now.
             with suppress(UnreadableImageError):
                 images.append(np.asarray(open_image(one.path or "").resize((SIDE, SIDE))))
                 titles.append(f"{shorten(one.label, LENGTH)} {one.probability:.3f}")
+        if not images:
+            return
         plot_grid(self.path, images, titles)
         log(f"saved {printable(self.path)}")

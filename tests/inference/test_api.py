@@ -96,6 +96,8 @@ BYTES = np.zeros((8, 8, 3), np.uint8)
         ([BYTES, FLOATS.astype(np.float64)], "received float64"),
         (FLOATS[None], "received float32"),
         (BYTES.astype(np.uint16), "received uint16"),
+        (BYTES.astype(bool), "received bool"),
+        (np.zeros((2, 8, 8, 4), np.uint8), "received (2, 8, 8, 4)"),
         (BYTES[..., :2], "received (8, 8, 2)"),
         (BYTES[None, None], "received (1, 1, 8, 8, 3)"),
         (BYTES[0, 0], "received (3,)"),
@@ -105,6 +107,8 @@ BYTES = np.zeros((8, 8, 3), np.uint8)
         ([], "received an empty list"),
         ((), "received an empty tuple"),
         (None, "received NoneType"),
+        ("", "received an empty name"),
+        (["a.png", ""], "received an empty name"),
         (3, "received int"),
         ([3], "received a list with int in it"),
         (["a.png", None], "received a list with NoneType in it"),
@@ -142,6 +146,22 @@ def test_eight_threads_at_once_get_the_answers_of_one(cells, model):
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: answers(model.classify(paths)), range(24)))
     assert found == [expected] * 24
+
+
+def test_neither_classifying_nor_evaluating_imports_tensorflow(cells):
+    folder, paths = cells
+    code = f"""
+import sys
+import numpy as np
+from PIL import Image
+from malaria import load_classifier
+model = load_classifier()
+picture = Image.open({str(paths[1])!r})
+model.classify([{str(paths[0])!r}, picture, np.asarray(picture.convert("RGB"))])
+model.evaluate({str(folder)!r})
+sys.exit(sorted({{"tensorflow", "keras"}} & set(sys.modules)) or None)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=TOP)
 
 
 def test_evaluate_gives_the_result_on_a_labelled_folder(cells, model):

@@ -1,16 +1,16 @@
-"""Tests of malaria/inference/explain.py and of what makes the next start quick."""
+"""Tests of malaria/inference/explain.py."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UsageError
 from malaria.data.images import PixelFormat, UnreadableImageError
 from malaria.inference.classifier import Classifier
 from malaria.inference.explain import Overlays
-from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.inference.load import load_classifier
 from malaria.inference.predict import predict
 from malaria.networks.backend import keras
 from malaria.outputs.html_parts import as_jpeg
@@ -35,22 +35,37 @@ def classifier():
 
 @pytest.fixture
 def folder(write_cells):
+    """Eight cells in sub-folders, a picture beside these and a broken one."""
     folder = write_cells()
+    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
     (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
     return folder
 
 
 def test_an_overlay_is_written_for_each_readable_picture(folder, tmp_path, classifier):
     overlays = Overlays(tmp_path / "looked", [folder], classifier)
-    predictions = list(predict(sorted(folder.glob("*/*.png")), classifier))
+    predictions = list(predict(sorted(folder.glob("**/*.png")), classifier))
     explained = list(overlays.explain(predictions))
-    assert [one.path for one in explained] == [one.path for one in predictions]
+    assert [replace(one, overlay=None) for one in explained] == predictions
     written = sorted(tmp_path.glob("looked/**/*.png"))
-    assert len(written) == 8
+    assert len(written) == 9
     assert sorted(one.overlay for one in explained if one.overlay) == written
     for one in explained:
         assert (one.overlay is None) is (one.error is not None)
         assert one.overlay is None or as_jpeg(one.overlay).startswith(b"\xff\xd8")
+
+
+def test_a_picture_that_is_gone_by_then_has_no_overlay_and_stops_nothing(
+    folder, tmp_path, classifier, capsys
+):
+    overlays = Overlays(tmp_path / "looked", [folder], classifier)
+    predictions = list(predict(sorted(folder.glob("Parasitized/*.png")), classifier))
+    gone = predictions[1].path
+    gone.unlink()
+    explained = list(overlays.explain(predictions))
+    assert [replace(one, overlay=None) for one in explained] == predictions
+    assert [one.path for one in explained if one.overlay is None] == [gone]
+    assert f"no overlay of {gone}: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inside", [".", "looked", "Uninfected/looked"])
@@ -65,11 +80,16 @@ def test_one_picture_is_explained_in_python(tmp_path):
     from malaria.data.synthetic import write_cells
 
     path = write_cells(tmp_path / "cells", 1, seed=3)[0]
-    explanation = load_classifier().explain(path)
-    assert explanation.heat_map.shape == (64, 64)
+    model = load_classifier()
+    explanation = model.explain(path)
+    assert explanation.heat_map.shape == model.metadata.pixels.size == (64, 64)
+    assert explanation.heat_map.dtype == np.float32
     assert 0 <= explanation.heat_map.min() < explanation.heat_map.max() <= 1
     assert (explanation.overlay.mode, explanation.overlay.size) == ("RGB", (64, 64))
     assert explanation.prediction == load_classifier().classify(path)[0]
+    with Image.open(path) as picture:
+        for source in (str(path), picture, np.asarray(picture.convert("RGB"))):
+            np.testing.assert_array_equal(model.explain(source).heat_map, explanation.heat_map)
 
 
 def test_what_cannot_be_explained_is_refused(tmp_path, classifier):
@@ -81,20 +101,3 @@ def test_what_cannot_be_explained_is_refused(tmp_path, classifier):
         classifier.explain(pictures)
     with pytest.raises(UsageError, match="received float32"):
         classifier.explain(np.zeros((9, 7, 3), np.float32))
-
-
-def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(capsys):
-    def fail():
-        raise UserError("cannot write /a\x1b: Read-only file system")
-
-    def make(**changes):
-        return Classifier(METADATA, network=None, **changes)
-
-    prepare_next_start(make())
-    assert capsys.readouterr().err == ""
-    prepare_next_start(make(afterwards=fail))
-    assert capsys.readouterr().err == (
-        "the next start will not be quicker: cannot write /a\\x1b: Read-only file system\n"
-    )
-    prepare_next_start(make(afterwards=lambda: Path("models/a.tflite")))
-    assert capsys.readouterr().err.startswith("saved models/a.tflite, ")

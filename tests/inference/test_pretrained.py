@@ -12,6 +12,7 @@ from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
 from malaria.data.folders import find_images
 from malaria.data.synthetic import write_cells
+from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.load import load_classifier
 from malaria.inference.predict import predict
 from malaria.saved.pair import default_pair, find_pair, read_architecture
@@ -87,13 +88,18 @@ def test_the_card_names_each_pair_and_nothing_else_lies_there():
     assert default_pair().name in expected
 
 
-def test_the_pair_of_version_1_answers_as_it_did_then(tmp_path):
-    """golden_compact.json was written by version 1.0.0; also without the .tflite, by Keras."""
+@pytest.mark.parametrize(("engine", "tolerance"), [("litert", 1e-6), ("keras", 1e-5)])
+def test_the_pair_of_version_1_answers_as_it_did_then(tmp_path, monkeypatch, engine, tolerance):
+    """golden_compact.json was written by version 1.0.0; Keras answers where there is no .tflite."""
     golden = json.loads(Path(__file__).with_name("golden_compact.json").read_text())["answers"]
     paths = sorted(write_cells(tmp_path / "cells", 2, seed=11))
-    for suffix in (".h5", ".json"):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    suffixes = (".h5", ".json", ".tflite") if engine == "litert" else (".h5", ".json")
+    for suffix in suffixes:
         shutil.copy(FOLDER / f"compact{suffix}", tmp_path)
-    for model, tolerance in ((FOLDER / "compact.h5", 1e-6), (tmp_path / "compact.h5", 1e-5)):
-        for one in load_classifier(model, engine="auto").classify(paths):
-            expected = golden[f"{one.path.name}/{one.path.parent.name}"]
-            assert one.probabilities == pytest.approx(expected, abs=tolerance)
+    model = load_classifier(tmp_path / "compact.h5")
+    assert isinstance(model.network, LiteRTNetwork) is (engine == "litert")
+    answers = {f"{one.path.name}/{one.path.parent.name}": one for one in model.classify(paths)}
+    assert answers.keys() == golden.keys()
+    for name, one in answers.items():
+        assert one.probabilities == pytest.approx(golden[name], abs=tolerance)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +21,7 @@ from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
 from malaria.outputs import html_parts
 from malaria.outputs.html_parts import histogram, polyline, relative_link, thumbnail
-from malaria.outputs.html_report import Page
+from malaria.outputs.html_report import HtmlReport, Page
 from malaria.outputs.html_template import FOLDER
 
 LABELS = ("Parasitized", "Uninfected")
@@ -290,8 +291,9 @@ def test_nothing_in_the_file_is_styled_or_run_inline_or_fetched(page):
 
 
 def test_the_script_never_writes_html():
-    script = (FOLDER / "html_report.js").read_text(encoding="utf-8")
-    assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script)
+    for suffix in ("html", "css", "js"):
+        source = (FOLDER / f"html_report.{suffix}").read_text(encoding="utf-8")
+        assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", source)
 
 
 def test_nothing_but_our_own_style_and_script_goes_unescaped_into_the_page():
@@ -406,3 +408,46 @@ def luminance(colour):
     shares = [int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4)]
     linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in shares]
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_the_report_of_a_run_has_every_picture(
+    labelled, classifier, predict_all, tmp_path, evaluated
+):
+    report = HtmlReport(tmp_path / "a.html", classifier, labelled if evaluated else None)
+    for prediction in predict_all():
+        labelled.add(prediction)
+        report.add(prediction)
+    report.finish()
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("no label.png") >= 1
+    assert page.count("broken.png") >= 1
+    assert ("sensitivity" in page) is evaluated
+
+
+def test_the_report_of_a_run_has_the_groups_the_true_labels_and_the_overlays(
+    classifier, predict_all, tmp_path
+):
+    Image.new("RGB", (20, 9), "red").save(tmp_path / "overlay.png")
+    report = HtmlReport(tmp_path / "a.html", classifier)
+    for prediction in predict_all():
+        overlay = None if prediction.error else tmp_path / "overlay.png"
+        report.add(replace(prediction, overlay=overlay))
+    report.finish()
+    cells = Reader((tmp_path / "a.html").read_text(encoding="utf-8")).cells
+    known = {(cell["group"], cell["truth"]) for cell in cells}
+    patients = {(patient, label) for patient in "12" for label in LABELS}
+    assert known == patients | {(None, None), (None, "Uninfected")}
+    for cell in cells:
+        assert (cell["overlay"] is None) is (cell["error"] is not None)
+        assert cell["error"] or cell["overlay"].startswith("data:image/jpeg;base64,")
+
+
+def test_an_undecodable_name_reaches_the_report_of_a_run(folder, classifier, predict_all, tmp_path):
+    path = folder / "Uninfected" / os.fsdecode(b"\xff.png")
+    Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(path)
+    report = HtmlReport(tmp_path / "a.html", classifier)
+    for prediction in predict_all():
+        report.add(prediction)
+    report.finish()
+    assert "\\udcff.png" in (tmp_path / "a.html").read_text(encoding="utf-8")

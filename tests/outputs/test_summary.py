@@ -111,3 +111,12 @@ def test_the_counts_are_the_result_where_only_they_are_asked_for(capsys):
     said = capsys.readouterr()
     assert said.out == "Parasitized\t1\nUninfected\t1\n"
     assert said.err.startswith("2 images: Parasitized 1, Uninfected 1; 0 unreadable; ")
+
+
+def test_earlier_predictions_are_counted_but_not_for_the_speed():
+    rate = Rate()
+    classifier = Classifier(Metadata(LABELS, LABELS[0], PixelFormat((8, 8))), network=None)
+    summary = Summary(classifier, rate)
+    for prediction in (SICK, WELL, *rate.measure([BROKEN])):
+        summary.add(prediction)
+    assert (summary.total, rate.count) == (3, 1)

@@ -100,6 +100,7 @@ def test_rows_on_a_terminal_are_a_table_and_in_a_pipe_have_tabs(
         rows.add(BROKEN)
         rows.finish()
     first, second, *table = capsys.readouterr().out.splitlines()
+    assert [first, second] == [format_prediction(SICK), format_prediction(BROKEN)]
     assert [len(line.split("\t")) for line in (first, second)] == [3, 3]
     assert "\t" not in "".join(table)
     assert ("\x1b[2munreadable" in table[1]) is coloured

@@ -1,0 +1,153 @@
+"""Tests of malaria/inference/evaluate.py."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.base.errors import UsageError, UserError
+from malaria.data.dataset import FOLDER, PATIENT, make_grouper
+from malaria.data.images import PixelFormat
+from malaria.inference.classifier import Classifier
+from malaria.inference.evaluate import LabelledPredictions, evaluate
+from malaria.inference.predict import predict
+from malaria.inference.prediction import Prediction
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair
+
+LABELS = ("Parasitized", "Uninfected")
+METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), threshold=0.4)
+
+
+@pytest.fixture
+def classifier():
+    """P(Uninfected) is the red of the first pixel."""
+    return Classifier(METADATA, lambda images: images[:, :1, 0, 0], Pair.at("models", "a"))
+
+
+@pytest.fixture
+def folder(write_cells):
+    """Eight cells of two patients, a picture without a label and a broken one."""
+    folder = write_cells()
+    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
+    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
+    return folder
+
+
+def collect(classifier, folder, group_by=PATIENT):
+    return LabelledPredictions.of_folder(classifier, folder, group_of=make_grouper(group_by))
+
+
+def predictions_of(classifier, folder):
+    paths = [folder / "no label.png", *sorted(folder.glob("*/*.png"))]
+    return list(predict(paths, classifier))
+
+
+def test_the_result_has_the_answers_the_true_labels_and_the_patients(classifier, folder):
+    labelled = collect(classifier, folder)
+    predictions = predictions_of(classifier, folder)
+    labelled.add_all(predictions)
+    result = labelled.result
+    known = [one for one in predictions if one.error is None and one.path.parent != folder]
+    assert len(known) == 8
+    assert result.paths == [str(one.path) for one in known]
+    assert [LABELS[label] for label in result.labels] == [one.path.parent.name for one in known]
+    np.testing.assert_array_equal(result.probabilities, [one.probabilities for one in known])
+    assert [LABELS[label] for label in result.predicted] == [one.label for one in known]
+    assert result.groups == ["1", "1", "2", "2"] * 2
+    assert (result.label_names, result.positive_label) == (LABELS, "Parasitized")
+    assert result.threshold == 0.4
+    assert result.model == classifier.pair.weights
+    assert (labelled.left_out, labelled.unreadable) == (2, 1)
+    assert labelled.result is result
+
+
+def test_the_true_label_that_a_prediction_bears_is_the_one_that_counts(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add(Prediction(folder / "a.png", "Uninfected", 0.9, (0.1, 0.9)))
+    labelled.add(replace(Prediction(), error="damaged", true_label="Uninfected"))
+    assert (labelled.left_out, labelled.unreadable) == (2, 1)
+    for label in LABELS:
+        labelled.add(Prediction(None, "Uninfected", 0.9, (0.1, 0.9), true_label=label))
+    assert labelled.result.labels.tolist() == [0, 1]
+    assert labelled.result.groups is None
+
+
+def test_a_picture_has_the_label_of_the_outermost_folder(classifier, folder):
+    labelled = collect(classifier, folder)
+    assert labelled.label_of(folder / "no label.png") is None
+    assert labelled.label_of(folder / "Uninfected" / "deeper" / "a.png") == "Uninfected"
+    assert labelled.label_of(folder / "else" / "Uninfected" / "a.png") is None
+
+
+def test_a_label_that_the_model_does_not_know_is_none(classifier):
+    labelled = LabelledPredictions(
+        classifier, label_of=lambda path: path.stem, group_of=lambda path: None
+    )
+    assert labelled.label_of(Pair.at("a", "Uninfected").weights) == "Uninfected"
+    assert labelled.label_of(Pair.at("a", "dust").weights) is None
+
+
+def test_where_one_patient_is_not_known_pictures_are_resampled(classifier, folder):
+    picture = folder / "Uninfected" / "nobody.png"
+    Image.new("RGB", (7, 9)).save(picture)
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    assert labelled.result.groups is None
+    assert labelled.result.intervals["resampled"] == "images"
+
+
+def test_the_groups_are_those_that_were_asked_for(classifier, folder):
+    labelled = collect(classifier, folder, group_by=FOLDER)
+    labelled.add_all(predictions_of(classifier, folder))
+    assert labelled.result.groups == [*["Parasitized"] * 4, *["Uninfected"] * 4]
+
+
+def test_without_a_labelled_picture_there_is_no_result(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder)[:1])
+    with pytest.raises(UserError, match="none of the pictures could be read and has"):
+        _ = labelled.result
+
+
+def test_a_single_picture_has_no_true_label(classifier, folder):
+    picture = folder / "no label.png"
+    with pytest.raises(UserError) as caught:
+        collect(classifier, picture)
+    assert str(caught.value) == f"expected a folder of labelled pictures; found a file at {picture}"
+    with pytest.raises(UserError, match="labelled pictures; found nothing at "):
+        collect(classifier, folder / "nowhere")
+
+
+def test_a_pattern_of_ones_own_that_is_none_is_refused(classifier, folder):
+    with pytest.raises(UsageError, match="patient_pattern: expected a regular expression: "):
+        classifier.evaluate(folder, patient_pattern="(")
+
+
+def test_a_folder_without_a_sub_folder_named_as_a_label_is_refused(classifier, folder):
+    with pytest.raises(UserError, match="named Parasitized, Uninfected; found none"):
+        collect(classifier, folder / "Uninfected")
+
+
+def test_patients_are_known_by_the_pattern_given_else_by_the_models_else_as_the_nlms(
+    classifier, folder
+):
+    def groups_of(classifier, patient_pattern=None):
+        return evaluate(classifier, folder, patient_pattern=patient_pattern).groups
+
+    details = {"config": {"patient_pattern": r"cell_(\d+)"}}
+    by_cell = replace(classifier, metadata=replace(METADATA, details=details))
+    assert groups_of(classifier) == ["1", "1", "2", "2"] * 2
+    assert groups_of(by_cell) == ["0", "1", "0", "1"] * 2
+    assert groups_of(classifier, r"cell_(\d+)") == ["0", "1", "0", "1"] * 2
+    assert groups_of(by_cell, r"^C(\d+)") == ["1", "1", "2", "2"] * 2
+
+
+def test_a_folder_with_one_of_the_labels_is_enough(classifier, folder):
+    for path in (folder / "Parasitized").iterdir():
+        path.unlink()
+    (folder / "Parasitized").rmdir()
+    result = evaluate(classifier, folder, patient_pattern=None)
+    assert result.counts == {"Parasitized": 0, "Uninfected": 4}
+    assert result.values["sensitivity"] is None

@@ -1,0 +1,61 @@
+"""What the tests of several outputs share: labelled cells and a classifier of plain Python."""
+
+import pytest
+from PIL import Image
+
+from malaria.data.dataset import make_grouper
+from malaria.data.images import PixelFormat
+from malaria.inference.classifier import Classifier
+from malaria.inference.evaluate import LabelledPredictions
+from malaria.inference.predict import annotate, predict
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair
+
+PATIENT_OF = make_grouper("patient")
+
+
+@pytest.fixture
+def classifier():
+    """P(Uninfected) is the red of the first pixel."""
+    metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((9, 7)))
+    return Classifier(metadata, lambda images: images[:, :1, 0, 0], Pair.at("models", "a"))
+
+
+@pytest.fixture
+def folder(write_cells):
+    """Eight cells of two patients, a picture without a label and a broken one."""
+    folder = write_cells()
+    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
+    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
+    return folder
+
+
+@pytest.fixture
+def labelled(folder, classifier):
+    """What --evaluate collects of `folder`."""
+    return LabelledPredictions.of_folder(classifier, folder, group_of=PATIENT_OF)
+
+
+@pytest.fixture
+def predict_all(folder, classifier, labelled):
+    """A function: the predictions of all pictures of `folder`, with patients and true labels."""
+
+    def predictions():
+        paths = [folder / "no label.png", *sorted(folder.glob("*/*.png"))]
+        found = predict(paths, classifier)
+        return list(annotate(found, group_of=PATIENT_OF, label_of=labelled.label_of))
+
+    return predictions
+
+
+@pytest.fixture
+def feed():
+    """A function that gives predictions to an output, as a run does."""
+
+    def give(output, predictions):
+        for prediction in predictions:
+            output.add(prediction)
+        output.finish()
+        output.close()
+
+    return give

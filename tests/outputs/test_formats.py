@@ -1,0 +1,88 @@
+"""Tests of malaria/outputs/formats.py."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UsageError
+from malaria.outputs.formats import FORMATS, format_of
+
+LABELS = ("Parasitized", "=Uninfected")
+HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
+
+
+def make_row(path, label=None, probability=None, probabilities=None, error=None):
+    known = dict(zip(LABELS, probabilities, strict=True)) if probabilities else None
+    return {
+        "path": path,
+        "label": label,
+        "probability": probability,
+        "probabilities": known,
+        "error": error,
+    }
+
+
+ROWS = [
+    *(make_row(name, LABELS[0], 0.75, (0.75, 0.25)) for name in HOSTILE),
+    make_row("cells/b.png", LABELS[1], 0.6, (0.4, 0.6)),
+    make_row("c.png", error="=damaged\nhere"),
+    make_row("d.png", "review", 0.45, (0.45, 0.55)),
+]
+
+
+def text_of(suffix, rows):
+    """What is written of rows that come one by one."""
+    file = io.StringIO(newline="")
+    FORMATS[suffix].write(iter(rows), file, LABELS)
+    return file.getvalue()
+
+
+def test_json_and_its_lines_hold_each_row_as_it_is():
+    assert json.loads(text_of(".json", ROWS)) == ROWS
+    assert [json.loads(line) for line in text_of(".jsonl", ROWS).splitlines()] == ROWS
+
+
+def test_in_csv_no_name_label_or_reason_becomes_a_formula():
+    header, *rows = csv.reader(io.StringIO(text_of(".csv", ROWS), newline=""))
+    assert header == ["path", "label", "probability", "probability of Parasitized",
+                      "probability of =Uninfected", "error"]  # fmt: skip
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
+    expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
+    assert [row[0] for row in rows[: len(HOSTILE)]] == expected
+    assert rows[0][1:] == ["Parasitized", "0.75", "0.75", "0.25", ""]
+    assert rows[-3] == ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", ""]
+    assert rows[-2] == ["c.png", "", "", "", "", "'=damaged\nhere"]
+    assert rows[-1] == ["d.png", "review", "0.45", "0.45", "0.55", ""]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".json", "[\n]\n"),
+        (".jsonl", ""),
+        (
+            ".csv",
+            "path,label,probability,probability of Parasitized,"
+            "probability of =Uninfected,error\r\n",
+        ),
+    ],
+)
+def test_of_no_rows_the_file_is_valid_too(suffix, content):
+    assert text_of(suffix, []) == content
+
+
+def test_the_ending_in_any_case_tells_the_format():
+    assert [format_of(Path(f"a{name}")) for name in FORMATS] == list(FORMATS.values())
+    assert [format_of(Path(f"a{name.upper()}")) for name in FORMATS] == list(FORMATS.values())
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", ".csv", "a.csv.gz"])
+def test_an_unknown_ending_is_told_the_known_ones(name):
+    with pytest.raises(UsageError) as caught:
+        format_of(Path(name))
+    assert str(caught.value) == (
+        f"expected a name ending in .csv or .json or .jsonl; received '{name}'"
+    )
