@@ -3,8 +3,9 @@
 #
 #   bash download.sh
 #
-# Run again after an interruption, it goes on where it stopped. To use another archive of the same
-# layout, set CELL_IMAGES_URL (http, https or file) and CELL_IMAGES_SHA256.
+# Run again after an interruption, it goes on where it stopped; run twice at once, the second says so
+# and ends. To use another archive of the same layout, set CELL_IMAGES_URL (http, https or file) and
+# CELL_IMAGES_SHA256.
 set -euo pipefail
 CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
@@ -13,15 +14,20 @@ expected=${CELL_IMAGES_SHA256:-0a949556b2414159b5100192609805376654c4266d8d187be
 images=cell_images
 part=cell_images.zip.part
 log=$part.log
+lock=cell_images.zip.lock
 attempts=5
 
 main() {
     local result
     [ $# -eq 0 ] || usage
     trap interrupted INT
-    trap tidy EXIT
+    # Otherwise who reaches a limit of file size is killed, and cannot say so.
+    trap '' XFSZ
     find_python
-    if archive check "$images"; then
+    expected=$(lower "$expected")
+    if archive check "$images" || { be_alone && archive check "$images"; }; then
+        [ ! -f "$part" ] || remove_part
+        tidy
         echo "$images/ is complete: nothing to do"
         return
     fi
@@ -30,8 +36,7 @@ main() {
     verify
     say "unpacking"
     result=$(archive unpack "$part" "$images" --sha256 "$expected")
-    rm -f "$part"
-    say "removed $part, which is no longer needed"
+    remove_part
     echo "$result"
 }
 
@@ -52,20 +57,42 @@ interrupted() {
     exit 130
 }
 
-# wget leaves an empty file where the server had none.
+remove_part() {
+    rm -f "$part"
+    say "removed $part, which is no longer needed"
+}
+
+# The lock is held by an open file, which all that we start inherits: where we are killed and curl
+# goes on, nobody else may write into the same file.
+be_alone() {
+    { exec 9<>"$lock"; } 2>/dev/null || fail "cannot write $lock here"
+    archive lock "$lock" || exit
+    trap tidy EXIT
+}
+
+# wget leaves an empty file where the server had none. The lock stays where somebody holds it yet.
 tidy() {
     rm -f "$log"
-    if [ ! -s "$part" ]; then rm -f "$part"; fi
+    if [ -f "$part" ] && [ ! -s "$part" ]; then rm -f "$part"; fi
+    exec 9>&-
+    archive unlock "$lock" 2>/dev/null || true
 }
 
 find_python() {
+    local is_new_enough='import sys; sys.exit(sys.version_info < (3, 10))'
     for python in .venv/bin/python python3; do
-        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then return; fi
+        if undisturbed -c "$is_new_enough" 2>/dev/null; then return; fi
     done
     fail "expected Python 3.10 or newer as .venv/bin/python or python3, found none: install it"
 }
 
-archive() { "$python" -m malaria.cli.archive "$@"; }
+archive() { undisturbed -m malaria.cli.archive "$@"; }
+
+# Python, which would answer Ctrl-C with a traceback until it has loaded what it needs.
+undisturbed() (
+    trap '' INT
+    exec "$python" "$@"
+)
 
 # Whatever lies there may be somebody's work.
 refuse_to_replace() {
@@ -73,26 +100,24 @@ refuse_to_replace() {
         fail "$images/ has lost or gained files since it was unpacked; move it away and run again"
     elif [ -e "$images" ] || [ -L "$images" ]; then
         fail "$images exists and was not made by download.sh; move it away and run again"
+    elif [ -e "$part" ] && [ ! -f "$part" ]; then
+        fail "$part is not a regular file; move it away and run again"
     fi
 }
 
 # Whether an earlier run, stopped while it unpacked, has fetched all of it.
-is_fetched() { [ -f "$part" ] && [ "$(archive digest "$part")" = "$(lower "$expected")" ]; }
+is_fetched() { [ -f "$part" ] && [ "$(archive digest "$part")" = "$expected" ]; }
 
 lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
 
 fetch() {
     say "fetching $url"
-    case $url in
-    file://*) copy "${url#file://}" ;;
-    *) fetch_over_network ;;
+    # Any other is not for curl to guess: it would wait at file:/a/pipe for ever.
+    case $(lower "$url") in
+    file://*) archive copy "$url" "$part" ;;
+    http://* | https://*) fetch_over_network ;;
+    *) fail "cannot fetch $url: expected an http, https or file address" ;;
     esac
-}
-
-copy() {
-    local source message
-    source=$("$python" -c 'import sys, urllib.parse as u; print(u.unquote(sys.argv[1]))' "$1")
-    message=$(cp -- "${source#localhost}" "$part" 2>&1) || fail "cannot copy $url: $message"
 }
 
 # Our own attempts, for curl --retry would begin each at the same place.
@@ -191,7 +216,7 @@ judge_answer() {
 verify() {
     local received
     received=$(archive digest "$part")
-    if [ "$received" = "$(lower "$expected")" ]; then return; fi
+    if [ "$received" = "$expected" ]; then return; fi
     rm -f "$part"
     fail "$part: expected SHA-256 $expected, received $received; removed it: run bash download.sh" \
         "again, or, if CELL_IMAGES_URL names another archive, set CELL_IMAGES_SHA256 to the latter"

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from malaria.base.errors import UserError
@@ -30,25 +30,37 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 
 def take_lock(path: Path, doing: str) -> int:
     """The open lock file, held until `release_lock` or the end of the process. See `locked`."""
-    while True:
+    held = False
+    while not held:
         file = _open(path)
         try:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(file, 200).decode("utf-8", "replace").strip()
-            os.close(file)
-            raise UserError(
-                f"{printable(doing)} by {printable(owner or 'another process')}: wait until it ends"
-            ) from None
-        # The owner before may have removed the file between the two lines above.
-        if _is_there(path, file):
-            break
-        os.close(file)
-    started = time.strftime("%Y-%m-%d %H:%M:%S")
-    os.ftruncate(file, 0)
-    os.write(file, f"process {os.getpid()} since {started}\n".encode())
+            held = hold(file, path, doing, owner=os.getpid())
+        finally:
+            if not held:
+                os.close(file)
     return file
+
+
+def hold(file: int, path: Path, doing: str, *, owner: int) -> bool:
+    """Lock an open lock file until nobody has it open any more, in the name of process `owner`.
+
+    False if the owner before has removed it from `path`. Raises UserError as `locked` does.
+    """
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(file, 200).decode("utf-8", "replace").strip() or "another process"
+        raise UserError(f"{printable(doing)} by {printable(other)}: wait until it ends") from None
+    except OSError:
+        pass  # a disk that knows no locks, as some clusters have: as on Windows
+    if not _is_there(path, file):
+        return False
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
+    with suppress(OSError):  # on a full disk it holds all the same
+        os.ftruncate(file, 0)
+        os.write(file, f"process {owner} since {started}\n".encode())
+    return True
 
 
 def release_lock(path: Path, file: int) -> None:

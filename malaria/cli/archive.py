@@ -1,43 +1,93 @@
-"""archive: the command with which download.sh checks and unpacks an archive."""
+"""archive: the commands with which download.sh locks, copies, checks and unpacks an archive."""
 
+import os
+import shutil
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
+from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
+from malaria.base.lock import hold, locked
+from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.archive import is_complete, summary, unpack
+from malaria.data.archive import check_regular, is_complete, summary, unpack
+
+DOING = "the cell images are being fetched"
+# The number under which download.sh has its lock file open.
+LOCK_FILE = 9
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check, hash or unpack, as the command line says; return the exit status."""
+    """Do what the command line says; return the exit status."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # From here on Ctrl-C ends us, quietly: download.sh, which had it ignored, says so itself.
+        signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     options = _parse(arguments)
-    if options.command == "check":
-        return 0 if is_complete(options.destination) else 1
-    if options.command == "digest":
-        print(sha256_of(options.archive))
-        return 0
+    status: int | None = options.run(options)
+    return status or 0
+
+
+def _check(options: Namespace) -> int:
+    return 0 if is_complete(options.destination) else 1
+
+
+def _digest(options: Namespace) -> None:
+    check_regular(options.archive)
+    print(sha256_of(options.archive))
+
+
+def _copy(options: Namespace) -> None:
+    # As bytes, for a name may be no UTF-8.
+    path = unquote_to_bytes(os.fsencode(options.url)[len("file://") :])
+    source = os.fsdecode(path.removeprefix(b"localhost"))
+    check_regular(source)
+    try:
+        shutil.copyfile(source, options.archive)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot copy {options.url}: {printable(error)}") from error
+
+
+def _unpack(options: Namespace) -> None:
     unpack(options.archive, options.destination, sha256=options.sha256)
     print(summary(Path(options.destination)))
-    return 0
+
+
+def _lock(options: Namespace) -> None:
+    """Lock the file that our parent has opened, for it and all that it starts."""
+    if not hold(LOCK_FILE, Path(options.lock), DOING, owner=os.getppid()):
+        raise UserError(f"{DOING} by a process that has just ended: run again")
+
+
+def _unlock(options: Namespace) -> None:
+    """Remove the lock file, unless somebody holds it."""
+    with locked(Path(options.lock), DOING):
+        pass
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="python -m malaria.cli.archive",
-        description="What download.sh does with an archive once it has it.",
+        description="What download.sh does with an archive, and how it comes to be alone.",
     )
     add_common(parser)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("unpack", help="unpack a zip into a new folder")
-    command.add_argument("archive")
-    command.add_argument("destination")
-    command.add_argument("--sha256", help="refuse an archive with another SHA-256")
-    command = commands.add_parser("check", help="exit 0 if a folder is complete, 1 otherwise")
-    command.add_argument("destination")
-    command = commands.add_parser("digest", help="print the SHA-256 of a file")
-    command.add_argument("archive")
+    for run, names, text in (
+        (_check, ["destination"], "exit 0 if a folder is complete, 1 otherwise"),
+        (_digest, ["archive"], "print the SHA-256 of a file"),
+        (_copy, ["url", "archive"], "copy what a file:// address names"),
+        (_unpack, ["archive", "destination"], "unpack a zip into a new folder"),
+        (_lock, ["lock"], "lock a file that the shell has opened"),
+        (_unlock, ["lock"], "remove a lock file that nobody holds"),
+    ):
+        command = commands.add_parser(run.__name__.removeprefix("_"), help=text)
+        command.set_defaults(run=run)
+        for name in names:
+            command.add_argument(name)
+    commands.choices["unpack"].add_argument("--sha256", help="refuse an archive with another")
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,6 @@
 """Tests of malaria/base/lock.py: one writer at a time."""
 
+import errno
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from malaria.base import lock
 from malaria.base.errors import UserError
 from malaria.base.lock import locked
 
@@ -66,3 +68,29 @@ def test_a_planted_link_is_not_written_through(tmp_path):
     with pytest.raises(UserError, match="cannot write"), locked(tmp_path / "lock", "it"):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def failing(number):
+    """A function that fails with that errno."""
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_disk_that_knows_no_locks_is_worked_on_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.fcntl, "flock", failing(errno.ENOSYS))
+    with locked(tmp_path / "lock", "it"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_full_disk_the_lock_holds_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
+    with (
+        locked(tmp_path / "lock", "it"),
+        pytest.raises(UserError, match="it by another process: wait"),
+        locked(tmp_path / "lock", "it"),
+    ):
+        pass

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import os
 import re
+import resource
 import shutil
 import signal
 import stat
@@ -24,7 +25,7 @@ PICTURES = {
     "cell_images/Uninfected/C3_c.png": b"three",
 }
 RESULT = "cell_images/: 2 Parasitized, 1 Uninfected\n"
-TOOLS = ["bash", "cat", "cp", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
+TOOLS = ["bash", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
 # What download.sh runs of the package.
 NEEDED = [
     "malaria/__init__.py",
@@ -33,6 +34,7 @@ NEEDED = [
     *(f"malaria/data/{name}.py" for name in ("__init__", "archive")),
 ]
 NEITHER = "true"  # a program that fetches nothing
+LIMIT = resource.RLIMIT_FSIZE
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -44,6 +46,8 @@ class Server(http.server.ThreadingHTTPServer):
     cuts = ()
     # What to answer instead of the content, one status a request.
     refusals = ()
+    # What to wait for before the second half of the content.
+    gate = None
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -61,6 +65,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         start = self.begin(len(self.server.content))
         stop = self.server.cuts[number] if number < len(self.server.cuts) else None
+        if self.server.gate:
+            middle = len(self.server.content) // 2
+            self.wfile.write(self.server.content[start:middle])
+            self.server.gate.wait(20)
+            start = max(start, middle)
         self.wfile.write(self.server.content[start:stop])
 
     def begin(self, size):
@@ -145,8 +154,8 @@ def write_program(path, script):
     path.chmod(0o755)
 
 
-def start(copy, url, content, *, tool="curl", **more):
-    """Begin download.sh from another folder than its own."""
+def start(copy, url, content, *, tool="curl", file_limit=None, **more):
+    """Begin download.sh from another folder; file_limit: how many bytes a file may have."""
     environment = {
         "PATH": str(make_path(copy.parent / f"with {tool}", tool)),
         "CELL_IMAGES_URL": url,
@@ -161,6 +170,7 @@ def start(copy, url, content, *, tool="curl", **more):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=file_limit and (lambda: resource.setrlimit(LIMIT, (file_limit, file_limit))),
     )
 
 
@@ -309,16 +319,53 @@ def test_a_host_that_never_answers_is_given_up(copy, content, tool):
     assert_failed(copy, answer, "the host does not answer", "5 times", "again to go on")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-def test_a_full_disk_is_said(copy, server, content, tool):
-    part_of(copy).symlink_to("/dev/full")
-    answer = download(copy, server.url, content, tool=tool)
+def test_a_full_disk_is_said_and_what_arrived_is_kept(copy, server, content, tool):
+    answer = download(copy, server.url, content, tool=tool, file_limit=100_000)
     assert_failed(copy, answer, "cannot write cell_images.zip.part (is the disk full?)")
+    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
+    assert server.ranges == [None, "bytes=100000-"]
+    assert_whole(copy)
 
 
-def test_an_address_that_is_none_is_said(copy, content, tool):
-    answer = download(copy, "gopherx://host/cells.zip", content, tool=tool)
-    assert_failed(copy, answer, "gopherx://host/cells.zip", "expected an http, https or file")
+def test_a_disk_that_is_full_when_a_file_is_copied_is_said(copy, content, tmp_path):
+    (tmp_path / "cells.zip").write_bytes(content)
+    url = (tmp_path / "cells.zip").as_uri()
+    answer = download(copy, url, content, file_limit=100_000)
+    assert_failed(copy, answer, f"cannot copy {url}", "too large")
+    assert download(copy, url, content)[:2] == (0, RESULT)
+    assert_whole(copy)
+
+
+def test_a_disk_that_is_full_when_it_unpacks_leaves_no_data_set(copy, content):
+    part_of(copy).write_bytes(content)
+    answer = download(copy, "http://127.0.0.1:1/", content, file_limit=100_000)
+    assert_failed(copy, answer, "cannot unpack", "too large")
+    assert part_of(copy).read_bytes() == content
+
+
+@pytest.mark.parametrize("url", ["gopherx://host/cells.zip", "file:/dev/zero", "ftp://host/a", "a"])
+def test_an_address_that_is_none_is_said(copy, content, tool, url):
+    answer = download(copy, url, content, tool=tool)
+    assert_failed(copy, answer, f"cannot fetch {url}: expected an http, https or file address")
+
+
+@pytest.mark.parametrize("start", ["file://", "FILE://", "file://localhost"])
+@pytest.mark.parametrize("name", ["a pipe", "a folder", "a device"])
+def test_a_file_that_might_never_end_is_refused(copy, content, tmp_path, start, name):
+    os.mkfifo(tmp_path / "a pipe")
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a device").symlink_to("/dev/zero")
+    path = f"{tmp_path}/{name}"
+    answer = download(copy, start + path.replace(" ", "%20"), content)
+    assert_failed(copy, answer, f"{path} is not a regular file: expected a zip")
+    assert not part_of(copy).exists()
+
+
+def test_a_pipe_in_the_place_of_the_part_is_refused_and_stays(copy, server, content):
+    os.mkfifo(part_of(copy))
+    answer = download(copy, server.url, content)
+    assert_failed(copy, answer, "cell_images.zip.part is not a regular file; move it away")
+    assert part_of(copy).is_fifo()
 
 
 def test_a_file_address_needs_neither_tool(copy, content, tmp_path):
@@ -389,6 +436,7 @@ def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, serv
     )
     assert download(copy, server.url, content)[0] == 128 + signal.SIGKILL
     assert (copy / ".cell_images.partial").exists()
+    assert (copy / ".cell_images.lock").exists()
     assert not (copy / "cell_images").exists()
 
     shutil.rmtree(copy / ".venv")
@@ -420,6 +468,104 @@ def test_stopped_while_it_fetches_it_goes_on_the_next_time(copy, server, content
     (copy.parent / "with curl/curl").unlink()
     assert download(copy, server.url, content)[:2] == (0, RESULT)
     assert server.ranges == ["bytes=10-"]
+
+
+def test_of_two_at_once_the_second_says_so_and_the_first_ends_well(copy, server, content, tool):
+    server.gate = threading.Event()
+    with start(copy, server.url, content, tool=tool) as first:
+        wait_for(part_of(copy))
+        status, out, lines = download(copy, server.url, content, tool=tool)
+        server.gate.set()
+        result = first.communicate(timeout=60)[0]
+    assert (status, out) == (1, "")
+    assert_busy(lines, first)
+    assert (first.returncode, result) == (0, RESULT)
+    assert len(server.ranges) == 1
+    assert_whole(copy)
+
+
+def assert_busy(lines, owner):
+    """One line says that the run `owner` is at work."""
+    assert len(lines) == 1
+    assert re.fullmatch(
+        rf"error: the cell images are being fetched by process {owner.pid} since "
+        r"\d{4}-\d\d-\d\d [\d:]+: wait until it ends",
+        lines[0],
+    )
+
+
+def test_of_many_started_together_one_fetches_and_the_data_set_is_whole(copy, server, content):
+    processes = [start(copy, server.url, content) for _ in range(6)]
+    answers = [(*process.communicate(timeout=60), process.wait()) for process in processes]
+    assert len(server.ranges) == 1
+    assert sum(out == RESULT for out, _, _ in answers) == 1
+    for out, err, status in answers:
+        assert (status == 0) == (not err.startswith("error: the cell images are being fetched by"))
+        assert bool(out) == (status == 0)
+    assert_whole(copy)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_what_a_killed_run_left_at_work_is_waited_for_and_then_built_on(
+    copy, server, content, name
+):
+    server.gate = threading.Event()
+    with start(copy, server.url, content) as first:
+        wait_for(part_of(copy))
+        os.kill(first.pid, getattr(signal, name))
+        assert first.wait(timeout=10) == -getattr(signal, name)
+        # curl goes on without its shell.
+        assert_busy(download(copy, server.url, content)[2], first)
+        server.gate.set()
+        first.communicate(timeout=10)  # ends when curl has closed its end
+    assert download(copy, server.url, content)[:2] == (0, RESULT)
+    assert len(server.ranges) == 1
+    assert_whole(copy)
+
+
+def test_killed_before_it_removed_the_archive_the_next_run_does_so(copy, server, content):
+    download(copy, server.url, content)
+    for left in ("part", "part.log", "lock"):
+        (copy / f"cell_images.zip.{left}").write_text("left")
+    status, out, lines = download(copy, server.url, content)
+    assert (status, out) == (0, "cell_images/ is complete: nothing to do\n")
+    assert lines == ["removed cell_images.zip.part, which is no longer needed"]
+    assert_whole(copy)
+
+
+def test_ctrl_c_while_python_loads_is_one_line(copy, server, content):
+    write_program(
+        copy / ".venv/bin/python",
+        f'case "$*" in *digest*) touch "{copy.parent}/begun"; sleep 1 ;; esac\n'
+        f'exec "{sys.executable}" "$@"',
+    )
+    part_of(copy).write_bytes(content[:10])
+    (make_path(copy.parent / "with curl") / "touch").symlink_to(shutil.which("touch"))
+    with start(copy, server.url, content) as process:
+        wait_for(copy.parent / "begun")
+        os.killpg(process.pid, signal.SIGINT)
+        lines = process.communicate(timeout=10)[1].splitlines()
+    assert process.returncode == 130
+    assert [line.partition(":")[0] for line in lines] == ["interrupted"]
+
+
+def test_ctrl_c_while_it_unpacks_is_one_line_and_leaves_no_data_set(copy, content):
+    interrupter = (
+        "import os, runpy, shutil, signal; "
+        "shutil.copyfileobj = lambda *_: os.killpg(0, signal.SIGINT); "
+        "runpy.run_module('malaria.cli.archive', run_name='__main__', alter_sys=True)"
+    )
+    write_program(
+        copy / ".venv/bin/python",
+        'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; '
+        f'exec "{sys.executable}" -c "{interrupter}" "$@" ;; esac\nexec "{sys.executable}" "$@"',
+    )
+    part_of(copy).write_bytes(content)
+    status, out, lines = download(copy, "http://127.0.0.1:1/", content)
+    assert (status, out) == (130, "")
+    assert [line.partition(":")[0] for line in lines] == ["unpacking", "interrupted"]
+    left = {path.name for path in copy.iterdir()} - {".venv"}
+    assert left == {"cell_images.zip.part", "download.sh", "malaria"}
 
 
 def wait_for(path):
