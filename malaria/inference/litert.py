@@ -1,6 +1,8 @@
 """litert: a .tflite as a function, run by LiteRT, which starts in a fifth of a second."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ OPERATORS = (
 )
 # Of one tensor and of all together, weights included, for one picture.
 MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
+# All that LiteRT was seen to raise for a damaged file, whose names may be no text either.
+BAD_TFLITE = (ValueError, RuntimeError, TypeError, IndexError)
 
 
 def is_available() -> bool:
@@ -38,9 +42,10 @@ def describe_ends(path: Path) -> dict[str, Any]:
 
     Raises UserError unless it is a plain network of a picture of fixed size. Nothing is run for it.
     """
-    interpreter = _open(path, cores=1)
-    check_plain(interpreter, path)
-    [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
+    with _one_line_errors(path):
+        interpreter = _open(path, cores=1)
+        check_plain(interpreter, path)
+        [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
     if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
         raise UserError(
@@ -76,10 +81,15 @@ def _open(path: Path, cores: int) -> Any:
     """An interpreter that has not allocated anything yet. Raises UserError."""
     from ai_edge_litert.interpreter import Interpreter
 
+    with _one_line_errors(path), stderr_kept_back():
+        return Interpreter(model_path=str(path), num_threads=cores)
+
+
+@contextmanager
+def _one_line_errors(path: Path) -> Iterator[None]:
     try:
-        with stderr_kept_back():
-            return Interpreter(model_path=str(path), num_threads=cores)
-    except (ValueError, RuntimeError, TypeError) as error:
+        yield
+    except BAD_TFLITE as error:
         raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
 
 
@@ -98,9 +108,10 @@ class LiteRTNetwork:
 
     def __init__(self, path: Path, cores: int = 1) -> None:
         self.path, self.cores = path, cores
-        first = _Interpreter(path, cores)
-        # Weights included, so that it is more than each picture of a batch takes.
-        self.picture_bytes = check_plain(first.interpreter, path)
+        with _one_line_errors(path):
+            first = _Interpreter(path, cores)
+            # Weights included, so that it is more than each picture of a batch takes.
+            self.picture_bytes = check_plain(first.interpreter, path)
         self.output_count = first.output_count
         self.idle = deque([first])
 

@@ -14,6 +14,7 @@ from malaria.base.text import printable, quote
 from malaria.data.images import PerChannel
 from malaria.inference import litert
 from malaria.inference.classifier import Classifier, Network
+from malaria.inference.trial import check_answer, try_apart
 from malaria.saved import tflite
 from malaria.saved.architecture import InputShape, input_shape, with_size
 from malaria.saved.metadata import Metadata, read_metadata
@@ -39,6 +40,7 @@ SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
         (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
     ),
 }
+SLOW = "reading the .h5 takes some seconds"
 REMEDY = "say otherwise with --labels, --positive, --channels, --scale"
 
 
@@ -86,7 +88,9 @@ def load_classifier(
     metadata = _override_labels(metadata, outputs, labels, positive)
     if metadata.is_assumed:
         log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
-    return Classifier(metadata, network, pair, afterwards)
+    classifier = Classifier(metadata, network, pair, afterwards)
+    check_answer(classifier)
+    return classifier
 
 
 # A network, the number of its outputs, and what to do afterwards for a quicker next start.
@@ -104,6 +108,8 @@ def _load(
     sealed = tflite.find_sealed(pair, digest) if has_litert else None
     if sealed and not (engine == "auto" and many and nvidia_smi_works()):
         return _open_tflite(sealed)
+    if has_litert and not sealed and pair.kind == "pair" and pair.tflite.exists():
+        log(f"{printable(pair.tflite)} is not used, for it was not made here of this model; {SLOW}")
     return _load_keras(pair, architecture, digest, engine, keep=has_litert and not sealed)
 
 
@@ -113,7 +119,7 @@ def _open_tflite(sealed: Path) -> Loaded:
 
 
 def _open_lone_tflite(pair: Pair) -> Loaded:
-    """A .tflite that is all there is, and was checked."""
+    """A .tflite that is all there is, and was tried apart."""
     return _open_tflite(pair.weights)
 
 
@@ -121,6 +127,7 @@ def _describe_tflite(pair: Pair) -> Architecture:
     """What a .tflite says of its ends, once it is known to be a plain network."""
     if not litert.is_available():
         raise UserError(f"{pair.weights} needs LiteRT: pip install ai-edge-litert")
+    try_apart(pair.weights)
     return litert.describe_ends(pair.weights)
 
 

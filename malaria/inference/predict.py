@@ -102,7 +102,7 @@ def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[
             predictions.append(Prediction(path, error=picture))
             continue
         label, probabilities = next(answers)
-        if not _are_probabilities(probabilities):
+        if not are_probabilities(probabilities):
             predictions.append(Prediction(path, error=f"{NO_PROBABILITY} {probabilities}"))
             continue
         probability = probabilities[_place(label, classifier)]
@@ -110,7 +110,7 @@ def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[
     return predictions
 
 
-def _are_probabilities(numbers: Sequence[float]) -> bool:
+def are_probabilities(numbers: Sequence[float]) -> bool:
     """Whether these are 0..1 and together 1, but for rounding; NaN is not."""
     return all(0 <= number <= 1 for number in numbers) and abs(sum(numbers) - 1) < TOLERANCE
 

@@ -6,7 +6,6 @@ and what its .h5 holds is checked before it is read.
 
 import json
 import logging
-import math
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
+from malaria.networks.cost import Cost, cost_of
 from malaria.networks.rebuild import is_native, rebuild
 from malaria.networks.vocabulary import check_architecture
 from malaria.networks.weight_files import load_weights, stored_bytes
@@ -23,8 +23,6 @@ from malaria.saved.pair import Architecture, Pair
 
 # XResNet34 has 138 layers.
 MAX_LAYERS = 1000
-# Of all layers together, for one picture. The original at 141 px needs 7 MB.
-MAX_ACTIVATION_BYTES = 2**30
 # Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
 MAX_BYTES_PER_STORED_BYTE = 2
 # What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
@@ -61,15 +59,15 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
     return model
 
 
-def _measure(architecture: Architecture) -> tuple[int, int]:
-    """(parameters, activations of one picture) of the network, without allocating them."""
+def _measure(architecture: Architecture) -> tuple[int, Cost]:
+    """(parameters, cost of one picture) of the network, without allocating them."""
     # Keras keeps a list, one a thread, of variables it has yet to allocate. In a thread of its
     # own a giant that is refused below is forgotten; here the next model would allocate it.
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(_count, architecture).result()
 
 
-def _count(architecture: Architecture) -> tuple[int, int]:
+def _count(architecture: Architecture) -> tuple[int, Cost]:
     config = architecture["config"]
     entries = config["layers"] if isinstance(config, dict) else config
     if len(entries) > MAX_LAYERS:
@@ -77,8 +75,7 @@ def _count(architecture: Architecture) -> tuple[int, int]:
     with keras.StatelessScope(initialize_variables=False):
         model = build(architecture)
         _check_ends(model.inputs, model.outputs)
-        activations = sum(abs(math.prod(layer.output.shape[1:])) for layer in model.layers)
-        return model.count_params(), activations
+        return model.count_params(), cost_of(model)
 
 
 def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:
@@ -92,18 +89,14 @@ def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:
         )
 
 
-def _check_room(pair: Pair, parameters: int, activations: int) -> None:
+def _check_room(pair: Pair, parameters: int, cost: Cost) -> None:
     stored = stored_bytes(pair)
     if 4 * parameters > MAX_BYTES_PER_STORED_BYTE * stored + SPARE_BYTES:
         raise UserError(
             f"does not belong to {pair.weights.name}: the network has more weights "
             f"than the {stored:,} bytes of that file can hold"
         )
-    if 4 * activations > MAX_ACTIVATION_BYTES:
-        raise UserError(
-            f"the network needs more than the {MAX_ACTIVATION_BYTES:,} bytes allowed "
-            "for one picture; use one that takes smaller pictures"
-        )
+    cost.check()
 
 
 def build(architecture: Architecture) -> keras.Model:

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
+from malaria.base.files import sha256_of
 from malaria.data.images import PixelFormat
 from malaria.inference import litert
 from malaria.inference import load as loading
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier, prepare_next_start
+from malaria.saved.key import cache_folder
 from malaria.saved.metadata import KEY, Metadata
-from malaria.saved.pair import Pair
+from malaria.saved.pair import Pair, read_architecture
+from malaria.saved.tflite import SEAL_BYTES, digest_pair, write_sealed
 
 PICTURES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
 
@@ -82,6 +85,7 @@ def test_what_the_network_cannot_do_is_refused(pairs, name, options, message):
 @pytest.fixture
 def copy(pairs, tmp_path, monkeypatch):
     """The pair "ours" in a folder of its own; what cannot be kept there goes to tmp_path/cache."""
+    shutil.copytree(cache_folder(), tmp_path / "cache" / "malaria")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "models").mkdir()
     weights, _ = pairs["ours"]
@@ -126,7 +130,18 @@ def spoil_a_byte(pair, other):
     pair.tflite.write_bytes(content)
 
 
-@pytest.mark.parametrize("spoil", [spoil_nothing, spoil_with_another, spoil_a_byte])
+def spoil_as_a_stranger(pair, other):
+    """Another network with a seal that is right but for the key of the one who gave it."""
+    digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
+    content = other.with_suffix(".tflite").read_bytes()[:-SEAL_BYTES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(pair.weights.parent / "stranger"))
+        write_sealed(pair.tflite, content, digest)
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_nothing, spoil_with_another, spoil_a_byte, spoil_as_a_stranger]
+)
 def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_written(pairs, copy, spoil):
     before = load_classifier(copy.weights).predict(PICTURES)
     good = copy.tflite.read_bytes()
@@ -139,6 +154,15 @@ def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_written(pairs, 
     again = load_classifier(copy.weights)
     assert uses_lite(again)
     np.testing.assert_allclose(again.predict(PICTURES), before, rtol=0, atol=1e-6)
+
+
+def test_a_tflite_that_was_not_made_here_is_named(pairs, copy, capsys):
+    spoil_as_a_stranger(copy, pairs["three"][0])
+    load_classifier(copy.weights)
+    assert capsys.readouterr().err == (
+        f"{copy.tflite} is not used, for it was not made here of this model; reading the .h5 takes "
+        "some seconds\n"
+    )
 
 
 def test_litert_on_demand_writes_the_tflite_first(copy):

@@ -34,6 +34,18 @@ def test_what_was_written_for_a_pair_is_found(pair):
     assert len(pair.tflite.read_bytes()) == len(CONTENT) + SEAL_BYTES
 
 
+def test_what_another_user_sealed_is_not_used(pair, tmp_path, monkeypatch):
+    write_sealed(pair.tflite, CONTENT, DIGEST)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
+    assert find_sealed(pair, DIGEST) is None
+
+
+def test_the_seal_that_version_1_gave_proves_nothing(pair):
+    pair.tflite.parent.mkdir()
+    pair.tflite.write_bytes(CONTENT + b"malaria1" + DIGEST + hashlib.sha256(CONTENT).digest())
+    assert find_sealed(pair, DIGEST) is None
+
+
 def test_nothing_is_found_where_there_is_none(pair):
     assert find_sealed(pair, DIGEST) is None
 

@@ -1,0 +1,53 @@
+"""cost: what a network computes and keeps for one picture, from its shapes alone."""
+
+import math
+from dataclasses import dataclass
+
+from malaria.base.errors import UserError
+from malaria.networks.backend import keras
+
+# Of all layers together, for one picture. The original at 141 px needs 7 MB.
+MAX_ACTIVATION_BYTES = 2**30
+# Some seconds on two cores. VGG16 at 224 px needs 15e9, EfficientNetB7 at 600 px 37e9.
+MAX_MULTIPLICATIONS = 100_000_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Numbers of one picture: the outputs of all layers, and multiplications (about)."""
+
+    activations: int = 0
+    multiplications: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.activations + other.activations, self.multiplications + other.multiplications
+        )
+
+    def check(self) -> None:
+        """Raise UserError if it is more than any network for cells needs."""
+        if 4 * self.activations > MAX_ACTIVATION_BYTES:
+            raise UserError(
+                f"the network needs more than the {MAX_ACTIVATION_BYTES:,} bytes allowed "
+                "for one picture; use one that takes smaller pictures"
+            )
+        if self.multiplications > MAX_MULTIPLICATIONS:
+            raise UserError(
+                f"the network needs more than the {MAX_MULTIPLICATIONS:,} multiplications allowed "
+                "for one picture; use one that takes smaller pictures"
+            )
+
+
+def cost_of(model: keras.Model) -> Cost:
+    """The Cost of a network that is built, networks within it included. Nothing is computed."""
+    return sum((_cost_of_layer(layer) for layer in model.layers), Cost())
+
+
+def _cost_of_layer(layer: keras.layers.Layer) -> Cost:
+    if isinstance(layer, keras.Model):
+        return cost_of(layer)
+    sides = [abs(side) for side in layer.output.shape[1:]]
+    outputs, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
+    # Of a convolution each weight is used at every place, of a dense layer once.
+    places = math.prod(sides[:-1])
+    return Cost(outputs, places * layer.count_params() + outputs * window)

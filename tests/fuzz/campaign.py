@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Broken and hostile input by the thousand: what is read is right or refused, and nothing falls.
+
+    python tests/fuzz/campaign.py --target images --cases 100000 --seed 1
+    python tests/fuzz/campaign.py --cases 20000              every target, some hours
+
+Each case changes bytes, numbers or words of something valid. The promises: it is taken, or refused
+with one line (UserError); it takes at most 5 seconds; all cases together take at most 1 GB more
+than the program itself. A case that breaks one is told with its number, which --first repeats.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from malaria.base.errors import UserError
+from malaria.cli.options import parse
+from malaria.data.archive import unpack
+from malaria.data.images import FORMATS, PixelFormat, read_image
+from malaria.data.listing import read_listing
+from malaria.inference.load import load_classifier
+from malaria.saved.pair import default_pair
+from malaria.training.config_file import read_config
+
+SECONDS = 5.0
+BYTES = 1_000_000_000
+PRETRAINED = default_pair()
+NASTY = [
+    *(0, -1, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 10**400, 0.5, 1e308),
+    *(float("nan"), float("inf"), None, True, "", "x" * 5000, "\x1b[2J\n", "../..", [], {}, [[[]]]),
+]
+
+
+def mutate_bytes(dice, content):
+    """The content with some bytes changed, cut off, doubled or taken out."""
+    content = bytearray(content)
+    for _ in range(dice.randint(1, 6)):
+        if not content:
+            return b""
+        place = dice.randrange(len(content))
+        kind = dice.randrange(5)
+        if kind == 0:
+            content[place] = dice.randrange(256)
+        elif kind == 1:
+            content[place : place + 4] = dice.choice([b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff"])
+        elif kind == 2:
+            del content[place:]
+        elif kind == 3:
+            del content[place : place + dice.randint(1, 64)]
+        else:
+            content[place:place] = content[place : place + dice.randint(1, 64)]
+    return bytes(content)
+
+
+def mutate_json(dice, node):
+    """A copy of plain values with one of them, anywhere, replaced, removed or doubled."""
+    node = copy.deepcopy(node)
+    places = list(_places(node))
+    for _ in range(dice.randint(1, 3)):
+        parent, key = dice.choice(places)
+        if isinstance(parent, dict) and dice.random() < 0.2:
+            parent.pop(key, None)
+        elif isinstance(parent, list) and dice.random() < 0.2 and key < len(parent):
+            parent.append(parent[key])
+        elif isinstance(parent, dict) or key < len(parent):
+            parent[key] = dice.choice(NASTY)
+    return node
+
+
+def _places(node):
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, child in list(pairs):
+        yield node, key
+        if isinstance(child, (dict, list)):
+            yield from _places(child)
+
+
+def picture(dice):
+    """The bytes of a valid picture of any kind."""
+    side = dice.randint(1, 40)
+    mode = dice.choice(["L", "RGB", "RGBA", "P", "I;16"])
+    levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (side, side, 3))
+    image = Image.fromarray(levels.astype(np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(levels[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    content = io.BytesIO()
+    kind = dice.choice(["PNG", "TIFF"] if mode == "I;16" else FORMATS)
+    if kind == "JPEG" and mode in ("RGBA", "P"):
+        image = image.convert("RGB")
+    image.save(content, kind)
+    return content.getvalue()
+
+
+def try_image(dice, place):
+    path = place / f"a{dice.choice(['.png', '.tif', '.jpg', '.webp', '.gif', '.bmp'])}"
+    path.write_bytes(mutate_bytes(dice, picture(dice)))
+    pixels = read_image(path, PixelFormat((16, 16)))
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.dtype == np.uint8
+
+
+def try_config(dice, place):
+    path = place / "config.yaml"
+    valid = (Path(__file__).parents[2] / "config.yaml").read_bytes()
+    if dice.random() < 0.5:
+        path.write_bytes(mutate_bytes(dice, valid))
+    else:
+        key = dice.choice(
+            ["epochs", "labels", "image_size", "augmentation", "threshold", "nonsense"]
+        )
+        path.write_text(f"{key}: {dice.choice(NASTY)!r}\n")
+    read_config(path)
+
+
+def try_metadata(dice, place):
+    """A pair whose .json was changed; its network is not built again, for the .tflite fits."""
+    valid = json.loads(PRETRAINED.with_suffix(".json").read_text())
+    changed = valid | {"malaria": mutate_json(dice, valid["malaria"])}
+    _write_pair(place, changed)
+    _classify(place / "a.h5")
+
+
+def try_architecture(dice, place):
+    valid = json.loads(PRETRAINED.with_suffix(".json").read_text())
+    content = mutate_json(dice, {key: valid[key] for key in valid if key != "malaria"})
+    _write_pair(place, content)
+    _classify(place / "a.h5", engine="keras")
+
+
+def try_weights(dice, place):
+    _write_pair(place, json.loads(PRETRAINED.with_suffix(".json").read_text()) | {"malaria": None})
+    content = json.loads((place / "a.json").read_text())
+    del content["malaria"]
+    (place / "a.json").write_text(json.dumps(content))
+    (place / "a.h5").write_bytes(mutate_bytes(dice, PRETRAINED.read_bytes()))
+    _classify(place / "a.h5", engine="keras")
+
+
+def try_tflite(dice, place):
+    content = bytearray(PRETRAINED.with_suffix(".tflite").read_bytes())
+    if dice.random() < 0.3:
+        content = mutate_bytes(dice, content)
+    else:  # what describes the network, and not only its weights, stands at both ends
+        for _ in range(dice.randint(1, 6)):
+            place_ = dice.choice([dice.randrange(2000), -1 - dice.randrange(30_000)])
+            content[place_] = dice.randrange(256)
+    (place / "a.tflite").write_bytes(content)
+    _classify(place / "a.tflite")
+
+
+def _classify(path, **options):
+    """Load and ask; whatever it then says is a probability, or an error instead."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        [one] = load_classifier(path, **options).classify(np.zeros((30, 30, 3), np.uint8))
+    assert (one.error is None) == all(0 <= value <= 1 for value in one.probabilities or [2])
+
+
+def _write_pair(place, content):
+    for suffix in (".h5", ".tflite"):
+        link = place / f"a{suffix}"
+        link.unlink(missing_ok=True)
+        link.write_bytes(PRETRAINED.with_suffix(suffix).read_bytes())
+    (place / "a.json").write_text(json.dumps(content))
+
+
+def try_list(dice, place):
+    path = place / dice.choice(["a.csv", "a.txt"])
+    valid = b'path,label,patient\na.png,Parasitized,1\n"b,c.png",Uninfected,2\n\'=d.png,x,\n' * 3
+    path.write_bytes(mutate_bytes(dice, valid))
+    read_listing(path)
+
+
+def try_archive(dice, place):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in ("cells/Parasitized/a.png", "cells/Uninfected/b.png"):
+            file.writestr(name, picture(dice))
+    path = place / "a.zip"
+    changed = content.getvalue()
+    if dice.random() < 0.9:
+        changed = mutate_bytes(dice, changed)
+    path.write_bytes(changed)
+    unpack(path, place / f"unpacked{dice.randrange(10**9)}", sha256=None)
+
+
+def try_options(dice, place):
+    words = ["--image", "--model", "--slice", "--resize", "--labels", "--threshold", "--review"]
+    words += ["--output", "--report", "--plot", "--group_by", "--metrics", "--scale", "--channels"]
+    values = [str(value) for value in NASTY] + ["a,b", "1,2", "0.5", "a.csv", "(", "(a+)+", "-1..1"]
+    arguments = ["--image=a"]
+    arguments += [f"{dice.choice(words)}={dice.choice(values)}" for _ in range(dice.randint(1, 4))]
+    parse(arguments)
+
+
+TARGETS = {
+    "images": try_image,
+    "configs": try_config,
+    "metadata": try_metadata,
+    "architectures": try_architecture,
+    "weights": try_weights,
+    "tflite": try_tflite,
+    "lists": try_list,
+    "archives": try_archive,
+    "options": try_options,
+}
+
+
+def run(target, first, cases):
+    """Try the cases of one target; return a line that tells what came of them."""
+    taken, refused, slowest = 0, 0, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        _try(target, first, place)  # what is imported and kept once does not count
+        before = _memory()
+        for case in range(first, first + cases):
+            started = time.perf_counter()
+            was_taken = _try(target, case, place)
+            taken, refused = taken + was_taken, refused + (not was_taken)
+            slowest = max(slowest, time.perf_counter() - started)
+            if slowest > SECONDS:
+                sys.exit(f"{target}, case {case}: took {slowest:.1f} s")
+            if _memory() - before > BYTES:
+                sys.exit(f"{target}, case {case}: {(_memory() - before) / 1e6:.0f} MB more")
+    more = (_memory() - before) / 1e6
+    return (
+        f"{target}: {cases} cases, {taken} taken, {refused} refused in one line, slowest "
+        f"{slowest:.2f} s, {more:.0f} MB more"
+    )
+
+
+def _try(target, case, place):
+    """Whether the case was taken; ends the program if it is neither taken nor refused."""
+    try:
+        TARGETS[target](random.Random(f"{target} {case}"), place)
+    except UserError as error:
+        first, *others = str(error).split("\n")
+        if not first or any(not line.startswith("  ") for line in others):
+            sys.exit(f"{target}, case {case}: refused in lines that are not ours: {error!r}")
+        return False
+    except Exception as error:
+        sys.exit(f"{target}, case {case}: {type(error).__name__}: {error}")
+    return True
+
+
+def _memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--target", choices=TARGETS, nargs="+", default=list(TARGETS))
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    options = parser.parse_args()
+    for target in options.target:
+        print(run(target, options.first, options.cases), flush=True)
+
+
+if __name__ == "__main__":
+    main()

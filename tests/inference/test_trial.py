@@ -1,0 +1,103 @@
+"""Tests of malaria/inference/trial.py."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import LABELS
+from malaria.data.images import PixelFormat
+from malaria.inference import trial
+from malaria.inference.load import load_classifier
+from malaria.networks.export import to_tflite
+from malaria.networks.save import save_pair
+from malaria.saved.metadata import Metadata
+
+keras = tf.keras
+layers = keras.layers
+
+
+def network(*hidden, last="sigmoid", side=16):
+    return keras.Sequential(
+        [
+            keras.Input((side, side, 3)),
+            *hidden,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation=last),
+        ]
+    )
+
+
+def with_giant_weights(model):
+    model.layers[-1].set_weights([np.full((3, 1), 3e38), np.full(1, -3e38)])
+    return model
+
+
+@pytest.fixture
+def write_tflite(tmp_path):
+    def write(model):
+        path = tmp_path / "lone.tflite"
+        path.write_bytes(model if isinstance(model, bytes) else to_tflite(model))
+        return path
+
+    return write
+
+
+def assert_refused(path, *parts):
+    with pytest.raises(UserError) as caught:
+        load_classifier(path)
+    for part in (str(path), *parts):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_honest_tflite_is_taken(write_tflite):
+    classifier = load_classifier(write_tflite(network()))
+    assert sum(classifier.classify(trial.PICTURE)[0].probabilities) == pytest.approx(1)
+
+
+def test_one_that_computes_for_too_long_is_given_up(write_tflite, monkeypatch):
+    # 2e11 multiplications: 2 seconds or more on one core.
+    slow = network(*(layers.Conv2D(64, 3, padding="same") for _ in range(20)), side=512)
+    monkeypatch.setattr(trial, "SECONDS", 1)
+    assert_refused(write_tflite(slow), "no answer to a trial picture within 1 seconds")
+
+
+def endless():
+    @tf.function(input_signature=[tf.TensorSpec((1, 16, 16, 3), tf.float32)])
+    def loop(x):
+        first = tf.reshape(x, (1, 768))[:, :1]
+        return tf.while_loop(lambda y: tf.reduce_all(y < 2), lambda y: (tf.sigmoid(y),), (first,))[
+            0
+        ]
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([loop.get_concrete_function()]).convert()
+
+
+def test_a_loop_is_refused_before_it_runs(write_tflite):
+    assert_refused(write_tflite(endless()), "expected the operators of a plain network", "WHILE")
+
+
+def test_one_that_gives_no_probabilities_is_refused(write_tflite):
+    assert_refused(write_tflite(with_giant_weights(network())), "expected probabilities")
+
+
+def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
+    path = write_tflite(network())
+    monkeypatch.setattr(trial.sys, "executable", "/bin/false")
+    assert_refused(path, "LiteRT failed at a trial picture")
+
+
+def test_a_pair_that_gives_no_probabilities_is_refused(tmp_path):
+    model = with_giant_weights(network())
+    metadata = Metadata(LABELS, LABELS[0], PixelFormat((16, 16)))
+    pair = save_pair(model, tmp_path / "models", "a", metadata.to_entries())
+    assert_refused(pair.weights, "expected probabilities for a trial picture")
+
+
+def test_a_module_in_the_current_folder_is_not_imported(write_tflite, tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("open('ran', 'w')")
+    path = write_tflite(network())
+    monkeypatch.chdir(tmp_path)
+    load_classifier(path)
+    assert not (tmp_path / "ran").exists()
