@@ -45,6 +45,23 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             temporary.unlink()
 
 
+def check_writable(path: Path | str) -> None:
+    """Raise UserError if `path` could not be written; said before hours of work, not after them."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(probe, "xb") as file:
+            file.write(b"\0")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove what writers of `path` left that were killed a day ago or earlier."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):

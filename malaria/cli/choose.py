@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from malaria.base.errors import UserError
+from malaria.base.files import check_writable
 from malaria.base.text import printable
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
@@ -37,6 +38,14 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
         scale=options.scale,
     )
     return classifier.with_threshold(options.threshold, review=options.review, tta=options.tta)
+
+
+def check_outputs(options: Options) -> None:
+    """Raise UserError if one of the files that are asked for could not be written in the end."""
+    metrics = options.metrics if options.evaluate else None
+    for path in (options.output, options.plot, options.report, metrics):
+        if path is not None:
+            check_writable(path)
 
 
 def choose_outputs(

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.cli.choose import (
+    check_outputs,
     choose_outputs,
     find_group,
     open_classifier,
@@ -34,8 +35,9 @@ MANY = 2000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Classify as the command line says; return 0, or 1 if a picture could not be read."""
+    """Classify as the command line says; return 0, or 1 if something could not be done."""
     options = parse(arguments)
+    check_outputs(options)
     inputs = Inputs(options.image, options.slice)
     if len(options.model) > 1:
         return compare_models(options, inputs)
@@ -44,10 +46,10 @@ def main(arguments: Sequence[str]) -> int:
     classifier = open_classifier(options, options.model[0], many=len(first) == MANY)
     if options.save:
         save_as_pair(classifier, options.save)
-    unreadable = classify(options, classifier, inputs, chain(first, paths))
+    failures = classify(options, classifier, inputs, chain(first, paths))
     tell_skipped(inputs)
     prepare_next_start(classifier)
-    return 1 if unreadable else 0
+    return 1 if failures else 0
 
 
 def save_as_pair(classifier: Classifier, path: Path) -> None:
@@ -63,7 +65,7 @@ def save_as_pair(classifier: Classifier, path: Path) -> None:
 def classify(
     options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[Path]
 ) -> int:
-    """Give each prediction to all that was asked for; return how many pictures were unreadable."""
+    """Give each prediction to all that was asked for; return how many pictures failed somewhere."""
     labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
     overlays = open_overlays(options, classifier, inputs)
     writer = open_writer(options, classifier, inputs)
@@ -82,7 +84,7 @@ def classify(
     finally:
         for output in outputs:
             output.close()
-    return summary.unreadable
+    return summary.unreadable + (overlays.missing if overlays else 0)
 
 
 def tell_skipped(inputs: Inputs) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
+from malaria.base.files import check_writable
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.images import Source, UnreadableImageError, read_image
@@ -50,7 +51,10 @@ def explain(classifier: "Classifier", source: Source) -> Explanation:
 
 
 class Overlays:
-    """Writes a picture of where the network looked for each picture, below `folder`."""
+    """Writes a picture of where the network looked for each picture, below `folder`.
+
+    missing: how many pictures could be classified and not explained.
+    """
 
     def __init__(self, folder: Path, sources: Sequence[Path], classifier: "Classifier") -> None:
         """sources: the folders that are classified. Raises UsageError, UserError."""
@@ -59,6 +63,8 @@ class Overlays:
                 # Otherwise the next run would take the overlays for cells.
                 raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
         self.folder, self.sources, self.classifier = folder, sources, classifier
+        self.missing = 0
+        check_writable(folder / "overlay.png")
         _ = classifier.explainer  # raises before any work is done
 
     def explain(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
@@ -87,7 +93,7 @@ class Overlays:
         try:
             return read_image(prediction.path or "", self.classifier.metadata.pixels)
         except UnreadableImageError as error:  # it was changed or deleted after it was classified
-            _log_missing(prediction.path, error)
+            self._tell_missing(prediction.path, error)
             return None
 
     def _save(self, path: Path, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
@@ -95,14 +101,14 @@ class Overlays:
         try:
             gradcam.save_overlay(overlay, picture, heat_map)
         except UserError as error:  # a name too long, for example
-            _log_missing(path, error)
+            self._tell_missing(path, error)
             return None
         return overlay
 
-
-def _log_missing(path: Path | None, error: UserError) -> None:
-    """Tell which picture has no overlay: no reason to stop a whole folder."""
-    log(f"no overlay of {printable(path)}: {printable(error)}")
+    def _tell_missing(self, path: Path | None, error: UserError) -> None:
+        """Count a picture without an overlay: no reason to stop a whole folder."""
+        self.missing += 1
+        log(f"no overlay of {printable(path)}: {printable(error)}")
 
 
 def _look(

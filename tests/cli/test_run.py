@@ -1,0 +1,60 @@
+"""Tests of malaria/cli/run.py, within this process."""
+
+from pathlib import Path
+
+import pytest
+
+from malaria.cli.command import run_script
+from malaria.cli.run import main
+
+
+@pytest.fixture
+def place(write_cells, tmp_path, monkeypatch):
+    """The current folder, with cells and a file in which no folder can be made."""
+    write_cells(count=1)
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("option", "written"),
+    [
+        ("--output=file/a.csv", "file/a.csv"),
+        ("--report=file/a.html", "file/a.html"),
+        ("--plot=file/a.png", "file/a.png"),
+        ("--metrics=file/a.json", "file/a.json"),
+        ("--explain=file/maps", "file/maps/overlay.png"),
+        ("--save=file/a.h5", "file/a.h5"),
+    ],
+)
+def test_what_could_not_be_written_in_the_end_is_refused_before_any_work(
+    place, capsys, option, written
+):
+    more = ["--evaluate"] if "metrics" in option else []
+    assert run_script(main, ["--image=cells", option, *more]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(("error: cannot write ", "error: cannot save "))
+    assert written in err
+    assert err.count("\n") == 1
+    assert Path("file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("option", ["--report", "--plot", "--output", "--metrics"])
+def test_a_folder_is_not_replaced_by_a_file(place, capsys, option):
+    ending = {"--report": "html", "--plot": "png", "--output": "csv", "--metrics": "json"}[option]
+    Path(f"a.{ending}").mkdir()
+    more = ["--evaluate"] if "metrics" in option else []
+    assert run_script(main, ["--image=cells", f"{option}=a.{ending}", *more]) == 1
+    assert capsys.readouterr().out == ""
+    assert Path(f"a.{ending}").is_dir()
+
+
+def test_pictures_without_an_overlay_are_a_failure(place, capsys):
+    overlay = Path("maps/Uninfected/C1P1thinF_IMG_cell_0.png.gradcam.png")
+    overlay.mkdir(parents=True)  # root may write anywhere, but not over a folder
+    assert run_script(main, ["--image=cells", "--explain=maps"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 4
+    assert err.count("no overlay of ") == 1
