@@ -3,8 +3,12 @@
 
 import sys
 
-from malaria.cli.command import run_script
-from malaria.cli.train import main
+from malaria.base.signals import end_on_interrupt
+
+end_on_interrupt()
+
+from malaria.cli.command import run_script  # noqa: E402  after Ctrl-C is taken care of
+from malaria.cli.train import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(run_script(main))

@@ -27,44 +27,44 @@ def main(arguments: Sequence[str]) -> int:
         # From here on Ctrl-C ends us, quietly: download.sh, which had it ignored, says so itself.
         signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     options = _parse(arguments)
-    status: int | None = options.run(options)
+    status: int | None = options.run(*(getattr(options, name) for name in options.names))
     return status or 0
 
 
-def _check(options: Namespace) -> int:
-    return 0 if is_complete(options.destination) else 1
+def _check(destination: str) -> int:
+    return 0 if is_complete(destination) else 1
 
 
-def _digest(options: Namespace) -> None:
-    check_regular(options.archive)
-    print(sha256_of(options.archive))
+def _digest(archive: str) -> None:
+    check_regular(archive)
+    print(sha256_of(archive))
 
 
-def _copy(options: Namespace) -> None:
+def _copy(url: str, archive: str) -> None:
     # As bytes, for a name may be no UTF-8.
-    path = unquote_to_bytes(os.fsencode(options.url)[len("file://") :])
+    path = unquote_to_bytes(os.fsencode(url)[len("file://") :])
     source = os.fsdecode(path.removeprefix(b"localhost"))
     check_regular(source)
     try:
-        shutil.copyfile(source, options.archive)
+        shutil.copyfile(source, archive)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot copy {options.url}: {printable(error)}") from error
+        raise UserError(f"cannot copy {url}: {printable(error)}") from error
 
 
-def _unpack(options: Namespace) -> None:
-    unpack(options.archive, options.destination, sha256=options.sha256)
-    print(summary(Path(options.destination)))
+def _unpack(archive: str, destination: str, sha256: str | None) -> None:
+    unpack(archive, destination, sha256=sha256)
+    print(summary(Path(destination)))
 
 
-def _lock(options: Namespace) -> None:
+def _lock(lock: str) -> None:
     """Lock the file that our parent has opened, for it and all that it starts."""
-    if not hold(LOCK_FILE, Path(options.lock), DOING, owner=os.getppid()):
+    if not hold(LOCK_FILE, Path(lock), DOING, owner=os.getppid()):
         raise UserError(f"{DOING} by a process that has just ended: run again")
 
 
-def _unlock(options: Namespace) -> None:
+def _unlock(lock: str) -> None:
     """Remove the lock file, unless somebody holds it."""
-    with locked(Path(options.lock), DOING):
+    with locked(Path(lock), DOING):
         pass
 
 
@@ -79,15 +79,14 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         (_check, ["destination"], "exit 0 if a folder is complete, 1 otherwise"),
         (_digest, ["archive"], "print the SHA-256 of a file"),
         (_copy, ["url", "archive"], "copy what a file:// address names"),
-        (_unpack, ["archive", "destination"], "unpack a zip into a new folder"),
+        (_unpack, ["archive", "destination", "--sha256"], "unpack a zip into a new folder"),
         (_lock, ["lock"], "lock a file that the shell has opened"),
         (_unlock, ["lock"], "remove a lock file that nobody holds"),
     ):
         command = commands.add_parser(run.__name__.removeprefix("_"), help=text)
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, names=[name.removeprefix("--") for name in names])
         for name in names:
             command.add_argument(name)
-    commands.choices["unpack"].add_argument("--sha256", help="refuse an archive with another")
     return parser.parse_args(arguments)
 
 

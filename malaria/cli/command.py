@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from malaria import __version__
 from malaria.base.errors import UsageError, UserError
+from malaria.base.signals import EXIT_STATUS, raise_on_interrupt
 from malaria.base.text import printable
 
 
@@ -55,20 +56,15 @@ def run_script(
     arguments they keep their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started us
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  until the process ends
-    for stream in (sys.stdout, sys.stderr):
-        # A label in a terminal of another alphabet is shown escaped, and is no error.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
+    raise_on_interrupt()
     try:
         status = main(arguments) or 0
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return EXIT_STATUS
     except BrokenPipeError:
         # The reader of our output, `head` perhaps, has gone; otherwise Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +77,16 @@ def run_script(
             # Where stdout is full, Python would try again at its end, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return getattr(error, "exit_status", 1)
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        # A label in a terminal of another alphabet is shown escaped, and is no error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _printable_lines(text: str) -> str:

@@ -6,6 +6,7 @@ from importlib import import_module
 
 from malaria import __version__
 from malaria.base.errors import UsageError
+from malaria.base.signals import end_on_interrupt
 from malaria.base.text import quote
 from malaria.cli.command import run_script
 
@@ -39,11 +40,13 @@ def main(arguments: Sequence[str]) -> int | None:
 
 def train() -> None:
     """The command malaria-train."""
+    end_on_interrupt()
     sys.exit(run_script(main, ["train", *sys.argv[1:]]))
 
 
 def classify() -> None:
     """The command malaria-classify."""
+    end_on_interrupt()
     sys.exit(run_script(main, ["classify", *sys.argv[1:]]))
 
 

@@ -18,8 +18,8 @@ def interrupts_noted() -> Iterator[Callable[[], None]]:
     pressed: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            signal.default_int_handler(number, frame)
+        if pressed and callable(before):
+            before(number, frame)
         pressed.append(number)
 
     def check() -> None:
@@ -27,12 +27,12 @@ def interrupts_noted() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     # A program started in the background may be meant to ignore Ctrl-C.
-    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    is_ours = is_ours and threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    is_ours = callable(before) and threading.current_thread() is threading.main_thread()
     if is_ours:
         signal.signal(signal.SIGINT, note)
     try:
         yield check
     finally:
         if is_ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,68 @@
+"""Tests of malaria/base/signals.py."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+BEGIN = "from malaria.base import signals; signals.end_on_interrupt(); "
+MAIN = """
+import time
+from malaria.cli.command import run_script
+def main(arguments):
+    print('working', flush=True)
+    try:
+        time.sleep(20)
+    finally:
+        time.sleep({cleaning})
+        print('closed', flush=True)
+sys.exit(run_script(main, []))
+"""
+
+
+def start(code):
+    """A program that has run `code` up to its line 'working'."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; {code}"],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+    )
+    assert process.stdout.readline() == "working\n"
+    return process
+
+
+def press(process, times=1, pause=0.0):
+    """Ctrl-C; what came of it: exit status, stdout, stderr."""
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+def test_while_it_starts_ctrl_c_is_one_line():
+    importing = start(BEGIN + "print('working', flush=True); import time; time.sleep(20)")
+    assert press(importing) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("times", [1, 20])
+def test_while_it_works_what_is_open_is_closed_however_often_it_is_pressed(times):
+    working = start(BEGIN + MAIN.format(cleaning=0.3))
+    assert press(working, times, 0.005) == (130, "closed\n", "interrupted\n")
+
+
+def test_pressed_for_longer_it_ends_what_does_not_end():
+    stuck = start(BEGIN + MAIN.format(cleaning=20))
+    status, out, err = press(stuck, 7, 0.2)
+    assert (status, out, err) == (130, "", "interrupted\n")
+
+
+def test_a_program_that_ignores_ctrl_c_goes_on_to_do_so():
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    working = start(ignoring + BEGIN + "import time; print('working', flush=True); time.sleep(0.5)")
+    assert press(working) == (0, "", "")
