@@ -19,6 +19,10 @@ from malaria.data.images import is_readable
 NAMED = 10
 
 
+class ContradictionError(UserError):
+    """The same picture lies under two labels."""
+
+
 def number_contents(paths: Sequence[Path]) -> np.ndarray:
     """A number for the content of each file, (n,), integers: equal where the bytes are.
 
@@ -48,7 +52,7 @@ def find_contradictions(samples: Sequence[Sample], contents: np.ndarray) -> np.n
 def check_contradictions(
     samples: Sequence[Sample], contents: np.ndarray, label_names: Sequence[str]
 ) -> None:
-    """Raise UserError, which names some, if pictures lie under two labels."""
+    """Raise ContradictionError, which names some, if pictures lie under two labels."""
     found = find_contradictions(samples, contents).tolist()
     if not found:
         return
@@ -58,7 +62,7 @@ def check_contradictions(
         f"  {printable(label_names[samples[index].label])}: {printable(samples[index].path)}"
         for index in found[:NAMED]
     ]
-    raise UserError(
+    raise ContradictionError(
         f"{len(found)} files hold pictures that lie under two labels: remove the wrong ones, or "
         "set contradictions: exclude\n" + "\n".join(lines + ["  ..."] * (len(found) > NAMED))
     )

@@ -6,8 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,22 +31,37 @@ class Pixels:
     """The pictures of `samples`, which were all readable.
 
     stored: (rows, height, width, 3), uint8, or None where each picture is read anew.
-    rows: for each sample its row in `stored`.
+    rows: for each sample its row in `stored`. failures: what `read` has raised, for those to whom
+    TensorFlow tells only that something failed.
     """
 
     samples: list[Sample]
     pixel_format: PixelFormat
     stored: np.ndarray | None
     rows: np.ndarray
+    failures: list[UserError] = field(default_factory=list)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures of these samples, (len(indices), height, width, 3), uint8."""
+        """The pictures of these samples, (len(indices), height, width, 3), uint8.
+
+        Raises UserError for one that can no longer be read.
+        """
         if self.stored is not None:
             return self.stored[self.rows[indices]]
         paths = [self.samples[index].path for index in indices]
         with ThreadPoolExecutor(usable_cores()) as threads:
-            images = list(threads.map(partial(read_image, pixel_format=self.pixel_format), paths))
-        return np.stack(images)
+            return np.stack(list(threads.map(self._read_again, paths)))
+
+    def _read_again(self, path: Path) -> np.ndarray:
+        try:
+            return read_image(path, self.pixel_format)
+        except UnreadableImageError as error:
+            failure = UserError(
+                f"{printable(path)}: {error}, and it was readable when the run began: put it back "
+                "and go on with --resume"
+            )
+            self.failures.append(failure)
+            raise failure from None
 
     def forget(self) -> None:
         """Give the memory back; nothing can be read any more. A cache on disk stays."""

@@ -19,7 +19,7 @@ from malaria.training.checkpoint import ResumePoint
 from malaria.training.config import Config
 from malaria.training.devices import Device, set_determinism
 from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
-from malaria.training.trainer import fit, set_up
+from malaria.training.trainer import fit, progress_kept, set_up
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,9 @@ def _run_fold(
     set_determinism(config.random_state, deterministic=config.deterministic)
     model = steps.build(config, device, images)
     progress = fit(config, images, model, point, resume=point.path.exists())
-    model = finish.as_saved(config, device, model)
-    result = finish.evaluate(config, images, model)
+    with progress_kept(config, progress, images):
+        model = finish.as_saved(config, device, model)
+        result = finish.evaluate(config, images, model)
     log(f"{name}: {describe_fold(result)}")
     _write_answers(folder / f"{name}.npy", result)
     entries = finish.metadata_entries(config, images, progress, result)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
+from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import fold_samples
 from malaria.networks.backend import keras
@@ -19,11 +20,17 @@ WARM_STEPS, TIMED_STEPS = 2, 4
 def dry_run(config: Config, folds: int = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
-    folds: how many such trainings there are to be.
+    folds: how many such trainings there are to be. Raises UserError as a training would, for
+    pictures under two labels (ContradictionError) only in the end.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
-    images = _load(config, folds)
+    try:
+        images, refusal = _load(config, folds), None
+    except ContradictionError as error:
+        # The rest is worth knowing too.
+        config, refusal = config.model_copy(update={"contradictions": "exclude"}), error
+        images = _load(config, folds)
     yield from describe_images(images, config.labels)
     count = steps.steps_in_epoch(config, images)
     model = steps.build(config, device, images)
@@ -37,6 +44,8 @@ def dry_run(config: Config, folds: int = 1) -> Iterator[str]:
     yield f"estimated time: {_duration(training + validating)}"
     if folds > 1:
         yield f"of {folds} folds: about {_duration(folds * (training + validating))}"
+    if refusal is not None:
+        raise refusal
 
 
 def _load(config: Config, folds: int) -> LabelledImages:

@@ -8,7 +8,7 @@ from typing import Any
 from malaria.base.streams import log
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.evaluation.result import Result
-from malaria.networks.backend import keras
+from malaria.networks.backend import keras, tf
 from malaria.training import finish, steps
 from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Progress, ResumePoint
@@ -48,7 +48,7 @@ def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Resu
             progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
             point.save(progress, model, images.digest)
         progress = fit(config, images, model, point, resume=resume, show=show)
-        with progress_kept(config, progress):
+        with progress_kept(config, progress, images):
             model = finish.as_saved(config, device, model)
             result = finish.evaluate(config, images, model)
             result = finish.save(config, images, model, progress, result)
@@ -93,7 +93,7 @@ def fit(
         point.save(progress, model, images.digest)
         show(progress.history[-1])
 
-    with progress_kept(config, progress), interrupts_noted() as check_interrupt:
+    with progress_kept(config, progress, images), interrupts_noted() as check_interrupt:
         return run_epochs(
             model,
             progress,
@@ -108,10 +108,14 @@ def fit(
 
 
 @contextmanager
-def progress_kept(config: Config, progress: Progress) -> Iterator[None]:
-    """Say after Ctrl-C what is not lost."""
+def progress_kept(config: Config, progress: Progress, images: LabelledImages) -> Iterator[None]:
+    """Say after Ctrl-C what is not lost, and of a picture that is gone which one it was."""
     try:
         yield
+    except tf.errors.OpError:
+        if images.pixels.failures:
+            raise images.pixels.failures[0] from None
+        raise
     except KeyboardInterrupt:
         log(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
         raise

@@ -1,5 +1,6 @@
 """Tests of malaria/cli/run.py, within this process."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,15 @@ def test_pictures_without_an_overlay_are_a_failure(place, capsys):
     out, err = capsys.readouterr()
     assert out.count("\n") == 4
     assert err.count("no overlay of ") == 1
+
+
+def test_a_table_by_folder_leaves_the_intervals_of_an_evaluation_by_patient(place, capsys):
+    """The sub-folders are the labels; as patients they would make every interval nonsense."""
+    metrics = []
+    for option in ([], ["--group_by=folder"]):
+        assert run_script(main, ["--image=cells", "--evaluate", *option]) == 0
+        metrics.append(json.loads(Path("metrics.json").read_text(encoding="utf-8")))
+    by_patient, by_folder = metrics
+    assert by_folder["intervals"] == by_patient["intervals"]
+    assert by_folder["intervals"]["resampled"] == "patients"
+    assert by_folder["metrics"] == by_patient["metrics"]

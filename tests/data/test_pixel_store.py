@@ -198,3 +198,15 @@ def test_forgotten_pictures_give_their_memory_back_and_a_cache_on_disk_stays(sam
     on_disk.forget()
     again, _ = load(samples, "disk", tmp_path / "cache")
     np.testing.assert_array_equal(again.stored, on_disk.stored)
+
+
+def test_of_a_picture_that_is_gone_when_it_is_read_again_the_name_is_told(samples):
+    loaded, _ = load(samples, "none")
+    samples[0].path.unlink()
+    with pytest.raises(UserError) as caught:
+        loaded.read([1, 0])
+    assert str(caught.value) == (
+        f"{samples[0].path}: no such file, and it was readable when the run began: put it back and "
+        "go on with --resume"
+    )
+    assert loaded.failures == [caught.value]

@@ -23,6 +23,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -244,7 +245,8 @@ def test_a_picture_opens_moves_and_closes_by_keyboard(browser):
     assert dialog(browser)["title"] == "c.png"
     press(browser, Keys.ESCAPE)
     assert not run(browser, "document.getElementById('cell').open")
-    assert focused(browser).endswith("/c.png")
+    # The dialog tells that it is closed a moment later.
+    WebDriverWait(browser, 5).until(lambda browser: focused(browser).endswith("/c.png"))
 
 
 def focused(browser):

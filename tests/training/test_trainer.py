@@ -25,6 +25,7 @@ from malaria.networks.backend import keras, tf
 from malaria.networks.load import load_model
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
+from malaria.training import trainer
 from malaria.training.checkpoint import Progress
 from malaria.training.config import Augmentation, Config
 from malaria.training.dry_run import dry_run
@@ -420,3 +421,43 @@ def test_training_works_outside_of_the_main_thread(cells, tmp_path):
     with ThreadPoolExecutor(1) as threads:
         result = threads.submit(train, settings(cells, tmp_path, epochs=1)).result()
     assert result.model.is_file()
+
+
+def test_a_picture_that_vanishes_while_training_is_named_and_the_run_can_go_on(
+    cells, tmp_path, capsys
+):
+    folder = tmp_path / "cells"
+    shutil.copytree(cells, folder)
+    picture = next((folder / "Uninfected").glob("C1*"))
+    content = picture.read_bytes()
+    config = settings(folder, tmp_path, cache="none", epochs=3)
+    with pytest.MonkeyPatch.context() as patch:
+        first_row = trainer.ResumePoint.save
+
+        def save_and_lose(point, progress, *more):
+            first_row(point, progress, *more)
+            if progress.epoch == 1:
+                picture.unlink()
+
+        patch.setattr(trainer.ResumePoint, "save", save_and_lose)
+        with pytest.raises(UserError, match="no such file, and it was readable when the run") as e:
+            train(config)
+    assert str(picture) in str(e.value)
+    picture.write_bytes(content)
+    assert train(config, resume=True).model.exists()
+    assert "going on after epoch 1" in capsys.readouterr().err
+
+
+def test_a_check_tells_everything_before_it_refuses_pictures_under_two_labels(cells, tmp_path):
+    folder = tmp_path / "cells"
+    shutil.copytree(cells, folder)
+    picture = next((folder / "Uninfected").glob("C1*"))
+    shutil.copy(picture, folder / "Parasitized")
+    config = settings(folder, tmp_path)
+    lines = []
+    with pytest.raises(UserError, match="2 files hold pictures that lie under two labels") as e:
+        lines.extend(dry_run(config))  # keeps what came before the refusal
+    assert str(picture) in str(e.value)
+    assert lines[-1].startswith("estimated time: ")
+    with pytest.raises(UserError, match="2 files hold pictures that lie under two labels"):
+        train(config)
