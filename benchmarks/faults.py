@@ -220,7 +220,9 @@ def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 def _one_line(status: int, said: str) -> Outcome:
     """Broken unless it ended with 1 and one line that begins with error."""
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    is_kept = status == 1 and len(errors) == 1 and "Traceback" not in said
+    # Of an overlay that cannot be written only the picture that it is of is told.
+    is_told = len(errors) == 1 or "no overlay of " in said
+    is_kept = status == 1 and is_told and "Traceback" not in said
     return None if is_kept else f"exit status {status}: {said[-300:]!r}"
 
 

@@ -84,7 +84,10 @@ def classify(
     finally:
         for output in outputs:
             output.close()
-    return summary.unreadable + (overlays.missing if overlays else 0)
+    if overlays is None:
+        return summary.unreadable
+    overlays.tell_missing()
+    return summary.unreadable + overlays.missing
 
 
 def tell_skipped(inputs: Inputs) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier
 
 AT_ONCE = 16
+# So many pictures without an overlay are named; the rest are counted.
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,13 @@ class Overlays:
     def _tell_missing(self, path: Path | None, error: UserError) -> None:
         """Count a picture without an overlay: no reason to stop a whole folder."""
         self.missing += 1
-        log(f"no overlay of {printable(path)}: {printable(error)}")
+        if self.missing <= NAMED:
+            log(f"no overlay of {printable(path)}: {printable(error)}")
+
+    def tell_missing(self) -> None:
+        """Say how many pictures have no overlay, if more than were named."""
+        if self.missing > NAMED:
+            log(f"no overlay of {self.missing:,} pictures in all")
 
 
 def _look(
