@@ -15,8 +15,8 @@ MAIN = """
 import time
 from malaria.cli.command import run_script
 def main(arguments):
-    print('working', flush=True)
     try:
+        print('working', flush=True)
         time.sleep(20)
     finally:
         time.sleep({cleaning})
