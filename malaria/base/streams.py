@@ -18,6 +18,20 @@ def log(line: str) -> None:
 
 
 @contextmanager
+def stderr_discarded() -> Iterator[None]:
+    """Drop what C writes to stderr, of which nothing needs to be known. For the whole process."""
+    with _ONE_AT_A_TIME, open(os.devnull, "wb") as nowhere:
+        sys.stderr.flush()
+        shown = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+@contextmanager
 def stderr_kept_back() -> Iterator[None]:
     """Hold what is written to stderr, by C++ too, and show it only if the block fails.
 

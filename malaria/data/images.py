@@ -3,6 +3,7 @@
 import os
 import stat
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from malaria.base.errors import UsageError
+from malaria.base.streams import stderr_discarded
 from malaria.data.depth import bits_for, to_8_bits
 from malaria.data.limits import (
     UnreadableImageError,
@@ -157,7 +159,9 @@ def _open_file(path: Path) -> Image.Image:
         if picture is not None:
             return _to_rgb(_turn(picture, path))
         file.seek(0)
-        with Image.open(file, formats=FORMATS) as image:
+        # libtiff tells of each damage on stderr, past Python; what matters is raised.
+        quiet = stderr_discarded() if is_tiff else nullcontext()
+        with quiet, Image.open(file, formats=FORMATS) as image:
             _check(image)
             deep = open_deep_png(image, file, path)
             if deep is not None:

@@ -1,5 +1,6 @@
 """tiff: one picture from a TIFF, as microscopes write them: planes, 16 bits, OME, ImageJ."""
 
+import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def open_tiff(path: Path) -> Image.Image | None:
 def _open(path: Path) -> Any:
     import tifffile  # a tenth of a second that other pictures need not pay
 
+    # It tells of each odd tag on stderr; what matters is raised.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     return tifffile.TiffFile(path)
 
 

@@ -86,7 +86,8 @@ def _validate(values: dict[str, Any]) -> tuple[Config, Problems]:
         key = ".".join(str(part) for part in fault["loc"][:2] if isinstance(part, str))
         key = key if key.split(".")[0] == "augmentation" else str(fault["loc"][0])
         problems.setdefault(key, _explain(key, fault, values))
-    wrong = {key.partition(".")[0] for key in problems}
+    # Not by their dots: an unknown key may have some of its own.
+    wrong = {fault["loc"][0] for fault in faults}
     return Config(**{key: value for key, value in values.items() if key not in wrong}), problems
 
 
@@ -106,8 +107,8 @@ def _explain(key: str, fault: Mapping[str, Any], values: dict[str, Any]) -> str:
 
 
 def _unknown(key: str) -> str:
-    group, _, name = key.rpartition(".")
-    known = list((Augmentation if group else Config).model_fields)
+    name = key.removeprefix("augmentation.")
+    known = list((Config if name == key else Augmentation).model_fields)
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"no such key; did you mean {near[0]}?" if near else f"no such key; known: {known}"
 

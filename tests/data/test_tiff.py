@@ -1,5 +1,7 @@
 """Tests of malaria/data/tiff.py: what microscopes write is read as the same cells."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -136,3 +138,18 @@ def drawn(tmp_path_factory):
     from malaria.data.synthetic import write_cells
 
     return write_cells(tmp_path_factory.mktemp("cells"), 4, seed=1)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_what_libtiff_says_of_damage_does_not_reach_the_user(tmp_path, capfd, compression):
+    path = tmp_path / "a.tif"
+    noise = np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path, compression=compression)
+    content = path.read_bytes()
+    for place in range(8, len(content), 61):
+        damaged = bytearray(content)
+        damaged[place : place + 8] = b"\xff\x00" * 4
+        path.write_bytes(damaged)
+        with contextlib.suppress(UnreadableImageError):
+            read_image(path, PixelFormat((8, 8)))
+    assert capfd.readouterr() == ("", "")

@@ -159,7 +159,7 @@ def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
     assert problems(f"# first line\n{line}\n") == [f"config.yaml, line 2: {problem}"]
 
 
-@pytest.mark.parametrize("key", ["xyzzy", "1", "true", "null", '"a\\e[2Jb"'])
+@pytest.mark.parametrize("key", ["xyzzy", "x.yzzy 1", "1", "true", "null", '"a\\e[2Jb"'])
 def test_a_key_unlike_any_other_gets_the_list_of_all(problems, key):
     [line] = problems(f"{key}: 2\n")
     assert "no such key; known: ['train_images', 'labels', " in line
