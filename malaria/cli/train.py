@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from malaria.base.text import printable
 from malaria.cli import values
@@ -33,7 +34,7 @@ class Options:
     set: list[str]
     check: bool
     resume: bool
-    folds: int
+    folds: int | Literal["source"]
     print_config: bool
     debug: bool
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     # TensorFlow takes seconds to import; a mistake in the settings is told without it.
     if options.check:
         _check(config, options.folds)
-    elif options.folds > 1:
+    elif options.folds != 1:
         _cross_validate(config, options.folds, resume=options.resume)
     else:
         _train(config, resume=options.resume)
@@ -67,7 +68,10 @@ def make_parser() -> Parser:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
     add("--check", action="store_true", help="say what would be trained; train nothing")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    folds_help = "cross-validate: K networks, each judged on patients (or images) it never saw"
+    folds_help = (
+        "cross-validate: K networks, each judged on patients (or images) it never saw; source: "
+        "one for each folder of train_images, judged on that folder"
+    )
     add("--folds", type=values.folds, default=1, metavar="K", help=folds_help)
     print_help = "print every setting with its default and its meaning, and do nothing else"
     add("--print_config", action="store_true", help=print_help)
@@ -75,14 +79,14 @@ def make_parser() -> Parser:
     return parser
 
 
-def _check(config: Config, folds: int) -> None:
+def _check(config: Config, folds: int | Literal["source"]) -> None:
     from malaria.training.dry_run import dry_run
 
     for line in dry_run(config, folds=folds):
         print(line, flush=True)
 
 
-def _cross_validate(config: Config, folds: int, *, resume: bool) -> None:
+def _cross_validate(config: Config, folds: int | Literal["source"], *, resume: bool) -> None:
     from malaria.training.cross_validation import cross_validate
 
     found = cross_validate(config, folds, resume=resume)

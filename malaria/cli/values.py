@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
@@ -60,10 +60,12 @@ def names(text: str) -> list[str]:
     return labels
 
 
-def folds(text: str) -> int:
-    """The number of parts of a cross-validation, 2 to 100."""
+def folds(text: str) -> int | Literal["source"]:
+    """The number of parts of a cross-validation, 2 to 100, or "source"."""
+    if text == "source":
+        return "source"
     if not text.isascii() or not text.isdigit() or not 2 <= int(text) <= 100:
-        raise ArgumentTypeError(f"expected a number from 2 to 100; received {text}")
+        raise ArgumentTypeError(f"expected a number from 2 to 100, or source; received {text}")
     return int(text)
 
 

@@ -4,13 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
-from malaria.data.folders import KINDS, find_images, sub_folders
+from malaria.data.folders import find_images, sub_folders
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
 LABELS = ("Parasitized", "Uninfected")
@@ -22,43 +21,20 @@ PATIENT, FOLDER = "patient", "folder"
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture. label: its place in the list of labels. patient: None if not known."""
+    """One labelled picture. label: its place in the list of labels. patient: None if not known.
+
+    source: the name of the laboratory or data set that it is of.
+    """
 
     path: Path
     label: int
     patient: str | None
+    source: str = ""
 
 
 def default_positive(labels: Sequence[str]) -> str:
     """The positive label where nobody names it: Parasitized if it is a label, else the last."""
     return LABELS[0] if LABELS[0] in labels else labels[-1]
-
-
-def find_problems(
-    folder: Path | str, labels: Sequence[str], train_size: int | None
-) -> dict[str, str]:
-    """{setting: problem} of a data folder that cannot be trained on; {} if it can."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return {"train_images": f"no folder {folder}; run download.sh, or name another folder"}
-    missing = [label for label in labels if not (folder / label).is_dir()]
-    if missing:
-        return {"labels": _describe_missing(folder, missing)}
-    counts = {label: sum(1 for _ in find_images(folder / label)) for label in labels}
-    empty = [label for label, count in counts.items() if count == 0]
-    if empty:
-        return {"train_images": f"no images in {folder / empty[0]}: expected {KINDS}"}
-    few = {label: count for label, count in counts.items() if count < (train_size or 0)}
-    if few:
-        return {"train_size": f"received {train_size} images per label, but there are only {few}"}
-    return {}
-
-
-def _describe_missing(folder: Path, missing: list[str]) -> str:
-    found = sub_folders(folder)
-    near = get_close_matches(missing[0], found, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"no folder for {', '.join(missing)} in {folder}; the folders there: {found[:20]}{hint}"
 
 
 def scan_folder(
@@ -69,13 +45,14 @@ def scan_folder(
 ) -> list[Sample]:
     """Every picture below folder/<label>, as Samples in the order of labels, then of paths.
 
-    The patient is the first group (or the whole match) of `patient_pattern` in the file's name.
-    skipped: counts what is passed over, as find_images does.
+    A label without a folder has none. The patient is the first group (or the whole match) of
+    `patient_pattern` in the file's name. skipped: counts what is passed over, as find_images does.
     """
     pattern = Pattern(patient_pattern)
     return [
         Sample(path, number, pattern.find(path.name))
         for number, label in enumerate(labels)
+        if (Path(folder) / label).is_dir()
         for path in find_images(Path(folder) / label, skipped)
     ]
 

@@ -16,6 +16,7 @@ from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
 from malaria.data.folders import describe_skipped
 from malaria.data.pixel_store import Pixels
+from malaria.data.training_folders import describe_sources
 
 # From so many times as many images of one label as of another on it is said.
 IMBALANCE = 4
@@ -124,6 +125,7 @@ def describe_sides(images: LabelledImages, labels: Sequence[str]) -> Iterator[st
         counts = count_samples(samples, labels).items()
         parts = ", ".join(f"{printable(label)} {count}" for label, count in counts)
         yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
+        yield from describe_sources(samples, labels)
     if images.copies_left_out:
         yield f"left out of training: {images.copies_left_out} copies of validation images"
     yield from _describe_imbalance(images, labels)

@@ -1,7 +1,6 @@
 """splits: choose samples; divide them by patient or by image, once or into parts."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -69,7 +68,10 @@ def _split_by_image(
 def _split_by_patient(
     samples: Sequence[Sample], labels: np.ndarray, test_size: float, seed: int
 ) -> Sides:
-    """Of DRAWS random draws the one in which each label's share of cells is nearest test_size."""
+    """Of DRAWS random draws the one in which each label's share of cells is nearest test_size.
+
+    Of several sources each label of each source counts so.
+    """
     from sklearn.model_selection import GroupShuffleSplit
 
     patients = known_patients(samples)
@@ -81,15 +83,16 @@ def _split_by_patient(
             f"cannot split {len(set(patients))} patients with test_size {test_size}: "
             "expected more patients, another test_size, or split_by: image"
         ) from None
-    return min(draws, key=lambda draw: _imbalance(labels, draw[1], test_size))
+    strata = number_strata(samples)
+    return min(draws, key=lambda draw: _imbalance(strata, draw[1], test_size))
 
 
-def split_by_folder(samples: Sequence[Sample], folder: Path | str, *, by: SplitBy) -> Sides:
-    """Two sorted index arrays, (training, validation): the latter lies below `folder`.
+def split_by_folder(samples: Sequence[Sample], folders: Sequence[str], *, by: SplitBy) -> Sides:
+    """Two sorted index arrays, (training, validation): the latter lies below one of `folders`.
 
     Raises UserError where by="patient" and a patient is on both sides.
     """
-    inside = np.array([sample.path.is_relative_to(folder) for sample in samples])
+    inside = np.array([any(map(sample.path.is_relative_to, folders)) for sample in samples])
     training, validation = np.flatnonzero(~inside), np.flatnonzero(inside)
     if by == "patient":
         sides = [{samples[n].patient for n in side.tolist()} for side in (training, validation)]
@@ -113,9 +116,16 @@ def known_patients(samples: Sequence[Sample]) -> list[str]:
     return [sample.patient for sample in samples if sample.patient is not None]
 
 
-def _imbalance(labels: np.ndarray, validation: np.ndarray, test_size: float) -> float:
-    """How far the validation share of the worst label is from test_size."""
-    shares = np.bincount(labels[validation], minlength=labels.max() + 1) / np.bincount(labels)
+def number_strata(samples: Sequence[Sample]) -> np.ndarray:
+    """A number for each sample, 0, 1, ..., equal for those of one label and one source, (n,)."""
+    pairs = [(sample.label, sample.source) for sample in samples]
+    known = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
+    return np.array([known[pair] for pair in pairs], np.int64)
+
+
+def _imbalance(strata: np.ndarray, validation: np.ndarray, test_size: float) -> float:
+    """How far the validation share of the worst stratum is from test_size."""
+    shares = np.bincount(strata[validation], minlength=strata.max() + 1) / np.bincount(strata)
     return float(np.abs(shares - test_size).max())
 
 
@@ -135,10 +145,29 @@ def fold_samples(samples: Sequence[Sample], *, by: SplitBy, count: int, seed: in
         raise UserError(f"--folds: expected at least {count} {kind}; received {scarcest}")
     kind = StratifiedKFold if patients is None else StratifiedGroupKFold
     splitter = kind(count, shuffle=True, random_state=seed)
-    parts = list(splitter.split(labels, labels, groups=patients))
+    strata = number_strata(samples) if patients is not None else labels
+    parts = list(splitter.split(labels, strata, groups=patients))
     for training, validation in parts:
         if any(len(np.unique(labels[side])) < labels.max() + 1 for side in (training, validation)):
             raise UserError(
                 f"--folds: a label is missing in a part of {count}: expected fewer parts"
             )
     return [(np.sort(training), np.sort(validation)) for training, validation in parts]
+
+
+def split_by_source(samples: Sequence[Sample]) -> dict[str, Sides]:
+    """{source: (training, validation)}: each source is once the validation side, whole.
+
+    Two sorted index arrays each. A validation side may lack a label. Raises UserError if there is
+    one source only.
+    """
+    sources = np.array([sample.source for sample in samples])
+    names = list(dict.fromkeys(sources.tolist()))
+    if len(names) < 2:
+        raise UserError(
+            "--folds=source: expected train_images to be a list of at least two folders; received "
+            "one"
+        )
+    return {
+        name: (np.flatnonzero(sources != name), np.flatnonzero(sources == name)) for name in names
+    }

@@ -33,6 +33,10 @@ def to_json(result: Result, **more: Any) -> dict[str, Any]:
         # The name that this key had before; scripts may still ask for it.
         "figures": estimates,
         "by_label": result.by_label if len(result.label_names) > 2 else None,
+        "by_source": {
+            name: {"images_by_label": one.counts, **one.values}
+            for name, one in result.by_source.items()
+        },
         "intervals": result.intervals,
         "confusion": {"row": "true", "column": "predicted", "counts": result.confusion},
         "worst_mistakes": result.mistakes,
@@ -64,11 +68,23 @@ def describe(result: Result) -> str:
         align([["metric", "value", "95 % interval"], *_metric_rows(result.metrics)]),
         _describe_intervals(result.intervals),
         *([_describe_labels(result)] if len(result.label_names) > 2 else []),
+        *([describe_sources(result)] if result.by_source else []),
         result.classification_report.rstrip("\n"),
         "confusion matrix, row = true label, column = predicted label\n" + _describe_matrix(result),
         _describe_mistakes(result.mistakes),
     ]
     return "\n\n".join(parts)
+
+
+def describe_sources(result: Result) -> str:
+    """The metrics of each source as a table for people; - for what its labels leave undefined."""
+    names = ("accuracy", "sensitivity", "specificity", "auc")
+    rows = [["source", *result.label_names, *map(title_of, names)]]
+    for source, one in result.by_source.items():
+        values = (one.values[name] for name in names)
+        shown = ["-" if value is None else f"{value:.4f}" for value in values]
+        rows.append([source, *map(str, one.counts.values()), *shown])
+    return align(rows)
 
 
 def describe_comparison(

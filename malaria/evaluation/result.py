@@ -31,7 +31,8 @@ class Result:
     """A model's answers on n labelled images, and what they are worth.
 
     paths, labels (n,) integers, probabilities (n, number of labels), groups (patients, or None):
-    of each image, in one order. label_names: label 0 first. positive_label: the one that
+    of each image, in one order; sources: the laboratory or data set of each, where several are
+    judged together. label_names: label 0 first. positive_label: the one that
     sensitivity is of. model: the saved .h5 that was judged, where there is one. resamples, seed:
     for the intervals.
     """
@@ -43,6 +44,7 @@ class Result:
     positive_label: str
     threshold: float
     groups: Groups = None
+    sources: list[str] | None = None
     model: Path | None = None
     resamples: int = RESAMPLES
     seed: int = 0
@@ -60,6 +62,7 @@ class Result:
             labels=self.labels[images],
             probabilities=self.probabilities[images],
             groups=[self.groups[image] for image in images] if self.groups else None,
+            sources=[self.sources[image] for image in images] if self.sources else None,
         )
 
     @cached_property
@@ -111,6 +114,15 @@ class Result:
             "resamples": self.resamples,
             "seed": self.seed,
         }
+
+    @cached_property
+    def by_source(self) -> dict[str, "Result"]:
+        """{source: the Result of its images}; {} where there are not two."""
+        sources = np.array(self.sources or [])
+        names = list(dict.fromkeys(self.sources or []))
+        if len(names) < 2:
+            return {}
+        return {name: self.of(np.flatnonzero(sources == name)) for name in names}
 
     @cached_property
     def by_label(self) -> dict[str, dict[str, float | None]]:

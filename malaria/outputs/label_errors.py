@@ -1,5 +1,6 @@
 """label_errors: suspected labels as a table for `exclude` and as a page to look at."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def write_label_errors(
     rows = []
     for index, other in zip(suspected.tolist(), likelier.tolist(), strict=True):
         sample, row = samples[index], probabilities[index].tolist()
-        path = sample.path.relative_to(source).as_posix()
+        path = Path(os.path.relpath(sample.path, source)).as_posix()
         names = label_names[sample.label], label_names[other]
         numbers = round(row[sample.label], 6), round(row[other], 6)
         rows.append((path, sample.patient or "", *names, *numbers))

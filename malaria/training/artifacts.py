@@ -10,7 +10,8 @@ from malaria.data.labelled_images import LabelledImages
 from malaria.evaluation import plots
 from malaria.evaluation.format import describe
 from malaria.evaluation.result import Result
-from malaria.training.augmentation import Amounts, augment
+from malaria.training.augmentation import augment
+from malaria.training.random_changes import Amounts
 
 # So many pictures are shown.
 SHOWN = 16

@@ -7,7 +7,8 @@ import numpy as np
 from malaria.data.pixel_store import Pixels
 from malaria.inference.tta import turn
 from malaria.networks.backend import tf
-from malaria.training.augmentation import Amounts, augment, to_float
+from malaria.training.augmentation import augment, to_float
+from malaria.training.random_changes import Amounts
 
 # Batches made ahead while the device computes.
 PREFETCH = 2
@@ -106,15 +107,24 @@ def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
 
 
-def balance(indices: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The indices, those of rarer labels repeated until each label has as many.
+def balance(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """The indices, those of rarer labels, and of a label's rarer sources, repeated.
 
-    labels: of each index. Each repetition is augmented anew. Drawing the rare label more often
-    taught more than counting it more in the loss, where a batch holds few of its images.
+    labels, sources: of each index. In the end each label has as many, and within a label each of
+    its sources, but for a rest of less than one each; none has fewer than before. Each repetition
+    is augmented anew. Drawing the rare label more often taught more than counting it more in the
+    loss, where a batch holds few of its images.
     """
-    each = [indices[labels == label] for label in np.unique(labels)]
-    most = max(map(len, each))
-    return np.sort(np.concatenate([np.resize(one, most) for one in each]))
+    groups: dict[int, dict[str, list[int]]] = {}
+    for index, label, source in zip(indices.tolist(), labels.tolist(), sources, strict=True):
+        groups.setdefault(label, {}).setdefault(source, []).append(index)
+    most = max(len(one) * max(map(len, one.values())) for one in groups.values())
+    repeated = [
+        np.resize(members, most // len(one) + (place < most % len(one)))
+        for one in groups.values()
+        for place, members in enumerate(one.values())
+    ]
+    return np.sort(np.concatenate(repeated))
 
 
 def epoch_order(

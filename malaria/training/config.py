@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, default_positive
 from malaria.data.images import Fit
+from malaria.data.training_folders import TrainingFolder, name_of
 from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
 from malaria.training.declare import (
@@ -19,6 +20,8 @@ from malaria.training.declare import (
     Count,
     Finite,
     Flag,
+    FolderEntry,
+    Folders,
     Label,
     Labels,
     NetworkName,
@@ -57,16 +60,36 @@ class Augmentation(Settings):
     blur: Whole = setting(0.0, "share, at most, of a blurred image (1 pixel) in the mixture")
     brightness: Share = setting(0.0, "share brighter or darker")
     color_jitter: Share = setting(
-        0.0, "share by which each colour is stronger or weaker, as stains differ", was="stain"
+        0.0,
+        "share by which each colour is stronger or weaker, as white balances differ",
+        was="stain",
     )
-    background: Whole = setting(0.0, "share of images whose black surround becomes light")
+    stain_transfer: Whole = setting(
+        0.0, "share of images that take the stain of another image, in optical density"
+    )
+    stain_jitter: Share = setting(
+        0.0, "share by which each stain, such as eosin, is more or less, in optical density"
+    )
+    background: Whole = setting(
+        0.0, "share of the cells on black that are put on a light background with neighbours"
+    )
+    mask: Whole = setting(0.0, "share of the cells on a background that are put on black")
+    resolution: Share = setting(
+        0.0,
+        "share of its sides by which half of the images is made smaller and then as large again",
+    )
+    jpeg: Whole = setting(0.0, "share of images that are compressed as JPEG does, quality 30 to 90")
 
 
 class Config(Settings):
     """All settings of a training, with their defaults."""
 
-    train_images: Text = setting(
-        "cell_images/", "folder with one sub-folder for each label", section="Images"
+    train_images: Folders = setting(
+        "cell_images/",
+        "folder with one sub-folder for each label; or a list of such folders, of one laboratory "
+        "each: {folder: txl/, name: txl, patient_pattern: ^(.+)_RBC}. Of several, one may lack a "
+        "label",
+        section="Images",
     )
     labels: Labels = setting(
         LABELS,
@@ -104,7 +127,8 @@ class Config(Settings):
     )
     patient_pattern: Pattern = setting(
         PATIENT_PATTERN,
-        "regular expression; its first group in a file's name is the patient",
+        "regular expression; its first group in a file's name is the patient, or the field where "
+        "patients are not known",
     )
     test_size: Annotated[Finite, Field(gt=0, lt=1), NoFlag] = setting(
         0.3, "share of patients (or of images) kept for validation"
@@ -112,10 +136,10 @@ class Config(Settings):
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
         42, "seed of choice, split, weights, order and augmentation"
     )
-    validation_images: Text | None = setting(
+    validation_images: Folders | None = setting(
         None,
-        "another folder like train_images to validate on; null: a share of train_images, see "
-        "test_size",
+        "another folder, or a list, like train_images to validate on; null: a share of "
+        "train_images, see test_size",
     )
     exclude: Text | None = setting(
         None,
@@ -153,9 +177,10 @@ class Config(Settings):
     label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
         0.05, "share of a label's certainty spread over all labels"
     )
-    balance: Literal["none", "label"] = setting(
+    balance: Literal["none", "label", "source"] = setting(
         "none",
-        "label: images of a rarer label are shown again until each label has as many",
+        "label: images of a rarer label are shown again until each label has as many; source: and "
+        "within a label each folder of train_images",
     )
     ema_decay: Share = setting(
         0.0,
@@ -221,6 +246,34 @@ class Config(Settings):
     def positive(self) -> str:
         """The label that sensitivity is of."""
         return self.positive_label or default_positive(self.labels)
+
+    @property
+    def folders(self) -> list[TrainingFolder]:
+        """What train_images names."""
+        return self._named(self.train_images)
+
+    @property
+    def validation_folders(self) -> list[TrainingFolder]:
+        """What validation_images names; [] if nothing."""
+        return [] if self.validation_images is None else self._named(self.validation_images)
+
+    @property
+    def base_folder(self) -> str:
+        """What paths in a list for `exclude` are relative to: the one folder, or where we are."""
+        return self.train_images if isinstance(self.train_images, str) else "."
+
+    def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
+        entries = (FolderEntry(folder=folders),) if isinstance(folders, str) else folders
+        several = any(isinstance(x, tuple) for x in (self.train_images, self.validation_images))
+        return [
+            TrainingFolder(
+                one.folder,
+                one.name or name_of(one.folder),
+                one.patient_pattern or self.patient_pattern,
+                several,
+            )
+            for one in entries
+        ]
 
     @property
     def kept(self) -> str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from malaria.base.errors import UsageError
 from malaria.base.text import shorten
-from malaria.data.dataset import find_problems
+from malaria.data.training_folders import find_problems
 from malaria.model import NETWORKS
 from malaria.training.config import Augmentation, Config
 
@@ -48,8 +48,8 @@ def check(
 
 
 def data_problems(config: Config) -> Problems:
-    """What is wrong with the folder of images that a Config names."""
-    return find_problems(config.train_images, config.labels, config.train_size)
+    """What is wrong with the folders of images that a Config names."""
+    return find_problems(config.folders, config.labels, config.train_size)
 
 
 def list_problems(problems: Problems, origins: Mapping[str, str] | None = None) -> str:

@@ -1,7 +1,9 @@
 """cross_validation: each image is judged by a network that never saw its patient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -9,8 +11,9 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.files import whole_file, write_text
 from malaria.base.lock import locked
 from malaria.base.streams import log
+from malaria.data.dataset import Sample
 from malaria.data.labelled_images import LabelledImages, describe_sides
-from malaria.data.splits import fold_samples
+from malaria.data.splits import Sides, fold_samples, split_by_source
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
@@ -21,6 +24,9 @@ from malaria.training.devices import Device, set_determinism
 from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
 from malaria.training.trainer import fit, progress_kept, set_up
 
+# A number of parts, or each source left out once.
+Folds = int | Literal["source"]
+
 
 @dataclass(frozen=True)
 class CrossValidation:
@@ -30,39 +36,49 @@ class CrossValidation:
     text: str
 
 
-def cross_validate(config: Config, count: int, *, resume: bool = False) -> CrossValidation:
-    """Train `count` networks, each without one part of the patients (or images); judge each on it.
+def cross_validate(config: Config, folds: Folds, *, resume: bool = False) -> CrossValidation:
+    """Train networks, each without one part of the patients (or images); judge each on it.
 
-    Every image is in one part. Saves each network, the metrics of each part, all predictions and
-    the suspected labels in a folder of its own below output_models. resume: go on with the first
-    part that is not finished. Raises UserError.
+    folds: the number of parts, or "source": each folder of train_images is a part, so that every
+    laboratory is judged by a network that saw nothing of it. Every image is in one part. resume: go
+    on with the first part that is not finished. Saves each network, the metrics of each part, all
+    predictions and the suspected labels in a folder of its own below output_models. Raises
+    UserError.
     """
     _check_honesty(config)
-    folder = Path(config.output_models) / f"folds_{config.identity}_{count}"
+    folder = Path(config.output_models) / f"folds_{config.identity}_{folds}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is being written"):
         _check_folder(folder, resume=resume)
-        return _run_all(config, count, folder)
+        return _run_all(config, folds, folder)
 
 
-def _run_all(config: Config, count: int, folder: Path) -> CrossValidation:
+def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str, Sides]:
+    """{name of the part: (training, validation)}; names are 1, 2, ... or the sources'."""
+    if folds == "source":
+        return split_by_source(samples)
+    parts = fold_samples(samples, by=config.split_by, count=folds, seed=config.random_state)
+    return {str(number): sides for number, sides in enumerate(parts, start=1)}
+
+
+def _run_all(config: Config, folds: Folds, folder: Path) -> CrossValidation:
     """Run the parts that are not finished, then put all together."""
     device = set_up(config)
     images = steps.load_images(config)
-    known = {"count": count, "seed": config.random_state}
-    parts = fold_samples(images.samples, by=config.split_by, **known)
+    parts = divide(config, images.samples, folds)
     _check_images(folder, images.digest)
-    for number, sides in enumerate(parts, start=1):
-        log(f"fold {number} of {count}")
-        _run_fold(config, images.sides(*sides), device, folder, number, count)
+    for number, (name, sides) in enumerate(parts.items(), start=1):
+        log(f"fold {number} of {len(parts)}" + (f": without {name}" if folds == "source" else ""))
+        _run_fold(config, images.sides(*sides), device, folder, number, len(parts))
     answers = OutOfFold.read(
         folder,
         images.samples,
-        [validation for _, validation in parts],
+        {name: validation for name, (_, validation) in parts.items()},
         label_names=config.labels,
         positive_label=config.positive,
         threshold=config.threshold,
     )
-    text = write_summary(folder, answers, source=config.train_images, split_by=config.split_by)
+    split_by = "source" if folds == "source" else config.split_by
+    text = write_summary(folder, answers, source=config.base_folder, split_by=split_by)
     return CrossValidation(folder, text)
 
 

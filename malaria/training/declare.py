@@ -1,5 +1,6 @@
 """declare: how a setting is declared, the types that settings have, and their former names."""
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -17,6 +19,7 @@ from pydantic import (
 from malaria.base import patterns as base_patterns
 from malaria.base.streams import log
 from malaria.data.images import MAX_SIDE
+from malaria.data.training_folders import name_of
 from malaria.model import NETWORKS
 
 
@@ -71,9 +74,13 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
 Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
+MAX_TEXT = 4096
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+# A list of more folders than this is a mistake.
+MAX_FOLDERS = 100
+FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
 NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
 
 
@@ -115,3 +122,53 @@ class Settings(BaseModel):
     @classmethod
     def _rename(cls, values: Any) -> Any:
         return rename(cls, values, log) if isinstance(values, dict) else values
+
+
+class FolderEntry(Settings):
+    """One of several folders of images, as a config names it; None: see Config.folders."""
+
+    folder: Text
+    name: Label | None = None
+    patient_pattern: Pattern | None = None
+
+
+def _folders(value: Any) -> Any:
+    """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
+    if isinstance(value, str):
+        if not 0 < len(value) <= MAX_TEXT:
+            raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
+        return value
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_FOLDERS:
+        raise ValueError(f"expected {FOLDERS}")
+    entries = tuple(_entry(one) for one in value)
+    if len({os.path.abspath(one.folder) for one in entries}) < len(entries):
+        raise ValueError("expected folders that differ")
+    if len({one.name or name_of(one.folder) for one in entries}) < len(entries):
+        raise ValueError("expected folders whose names differ: give each a name")
+    return entries
+
+
+def _entry(value: Any) -> FolderEntry:
+    if isinstance(value, FolderEntry):
+        return value
+    try:
+        return FolderEntry(**(value if isinstance(value, dict) else {"folder": value}))
+    except (ValidationError, TypeError) as error:
+        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
+
+
+def _reason(error: ValidationError | TypeError) -> str:
+    """What is wrong with the first key of a FolderEntry; nothing of keys that are no names."""
+    if isinstance(error, TypeError):
+        return ""
+    fault = error.errors(include_url=False)[0]
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"; {'.'.join(map(str, fault['loc']))}: {reason[0].lower()}{reason[1:]}"
+
+
+# Not a tuple of its own validators, whose messages would name each way that did not fit.
+Folders = Annotated[
+    str | tuple[FolderEntry, ...],
+    BeforeValidator(_folders),
+    WithJsonSchema({"allowed": FOLDERS}),
+]

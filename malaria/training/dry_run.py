@@ -5,23 +5,23 @@ from collections.abc import Callable, Iterator
 
 from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
-from malaria.data.splits import fold_samples
 from malaria.networks.backend import keras
 from malaria.training import steps
 from malaria.training.augmentation import augment
 from malaria.training.batches import encode_labels
 from malaria.training.config import Config
+from malaria.training.cross_validation import Folds, divide
 from malaria.training.devices import choose_device, set_determinism
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
 
 
-def dry_run(config: Config, folds: int = 1) -> Iterator[str]:
+def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
-    folds: how many such trainings there are to be. Raises UserError as a training would, for
-    pictures under two labels (ContradictionError) only in the end.
+    folds: how many such trainings there are to be, or one for each source. Raises UserError as a
+    training would, for pictures under two labels (ContradictionError) only in the end.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
@@ -42,19 +42,19 @@ def dry_run(config: Config, folds: int = 1) -> Iterator[str]:
     validating = config.epochs * _validation_steps(config, images) * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
     yield f"estimated time: {_duration(training + validating)}"
-    if folds > 1:
-        yield f"of {folds} folds: about {_duration(folds * (training + validating))}"
+    count = len(config.folders) if folds == "source" else folds
+    if count > 1:
+        yield f"of {count} folds: about {_duration(count * (training + validating))}"
     if refusal is not None:
         raise refusal
 
 
-def _load(config: Config, folds: int) -> LabelledImages:
+def _load(config: Config, folds: Folds) -> LabelledImages:
     """The images, split as for a training or as for the first of several folds."""
     images = steps.load_images(config)
     if folds == 1:
         return steps.split(config, images)
-    parts = fold_samples(images.samples, by=config.split_by, count=folds, seed=config.random_state)
-    return images.sides(*parts[0])
+    return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 
 def _validation_steps(config: Config, images: LabelledImages) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from malaria.data.labelled_images import LabelledImages
+from malaria.data.training_folders import count_by_source
 from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
@@ -49,6 +50,7 @@ def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Resu
         positive_label=config.positive,
         threshold=choose_threshold(labels, probabilities, positive=positive, rule=config.threshold),
         groups=[sample.patient for sample in samples],
+        sources=[sample.source for sample in samples],
     )
 
 
@@ -113,6 +115,7 @@ def metadata_entries(
             "training_images": len(images.training),
             "validation_images": len(images.validation),
             "validation_patients": sorted(name for name in patients if name is not None),
+            "sources": _count_sources(config, images),
         },
         "epochs": {"run": progress.epoch, "best": progress.best_epoch},
         "config": config.model_dump(mode="json"),
@@ -122,6 +125,15 @@ def metadata_entries(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
+    }
+
+
+def _count_sources(config: Config, images: LabelledImages) -> dict[str, Any]:
+    """{side: {source: {label: number of images}}}."""
+    sides = {"training": images.training, "validation": images.validation}
+    return {
+        side: count_by_source(images.chosen(indices), config.labels)
+        for side, indices in sides.items()
     }
 
 

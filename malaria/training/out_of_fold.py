@@ -1,6 +1,6 @@
 """out_of_fold: the answers of all parts of a cross-validation, put together and written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from malaria.training.artifacts import write_answers
 
 # The metrics that are told of each part.
 METRICS = ("accuracy", "sensitivity", "specificity", "auc")
-# A number of the part, or mean or deviation; its METRICS, None or NaN where undefined.
+# A name of the part, or mean or deviation; its METRICS, None or NaN where undefined.
 TableRow = list[Any]
 
 
@@ -27,20 +27,20 @@ TableRow = list[Any]
 class OutOfFold:
     """The answers to all images, each of the network that never saw it.
 
-    samples: in the order of `result`. parts: indices of the images that each network judged.
+    samples: in the order of `result`. parts: {name: indices of the images that its network judged}.
     """
 
     samples: Sequence[Sample]
-    parts: Sequence[np.ndarray]
+    parts: Mapping[str, np.ndarray]
     result: Result
 
     @classmethod
     def read(
-        cls, folder: Path, samples: Sequence[Sample], parts: Sequence[np.ndarray], **known: Any
+        cls, folder: Path, samples: Sequence[Sample], parts: Mapping[str, np.ndarray], **known: Any
     ) -> "OutOfFold":
         """From fold1.npy, fold2.npy, ... in `folder`. known: of the Result. Raises UserError."""
         probabilities = np.empty((len(samples), len(known["label_names"])), np.float32)
-        for number, part in enumerate(parts, start=1):
+        for number, part in enumerate(parts.values(), start=1):
             answers = _read_answers(folder / f"fold{number}.npy", probabilities[part].shape)
             probabilities[part] = answers
         result = Result(
@@ -48,6 +48,7 @@ class OutOfFold:
             labels=np.array([sample.label for sample in samples]),
             probabilities=probabilities,
             groups=[sample.patient for sample in samples],
+            sources=[sample.source for sample in samples],
             **known,
         )
         return cls(samples, parts, result)
@@ -59,7 +60,9 @@ def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split
     source: the folder the images are in.
     """
     result = answers.result
-    table = _with_mean([list(_metrics(result.of(part))) for part in answers.parts])
+    table = _with_mean(
+        {name: list(_metrics(result.of(part))) for name, part in answers.parts.items()}
+    )
     write_csv(folder / "folds.csv", ["fold", *METRICS], table)
     write_answers(folder / "out_of_fold.csv", result)
     more = {"folds": len(answers.parts), "split_by": split_by, "by_fold": dict(_by_metric(table))}
@@ -102,12 +105,12 @@ def _read_answers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return answers
 
 
-def _with_mean(rows: list[list[float | None]]) -> list[TableRow]:
-    """Each part with its number, then the mean and the sample deviation."""
-    values = np.array(rows, np.float64)
+def _with_mean(rows: Mapping[str, list[float | None]]) -> list[TableRow]:
+    """Each part with its name, then the mean and the sample deviation."""
+    values = np.array([*rows.values()], np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
-    numbered: list[TableRow] = [[number, *row] for number, row in enumerate(rows, start=1)]
-    return [*numbered, ["mean", *mean.tolist()], ["deviation", *deviation.tolist()]]
+    named: list[TableRow] = [[name, *row] for name, row in rows.items()]
+    return [*named, ["mean", *mean.tolist()], ["deviation", *deviation.tolist()]]
 
 
 def _by_metric(table: list[TableRow]) -> Iterator[tuple[str, dict[str, float | None]]]:

@@ -1,14 +1,14 @@
 """steps: load images and build a network as a Config says; below nothing knows of Config."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from malaria.base.streams import log
 from malaria.data import splits
-from malaria.data.dataset import Sample, scan_folder
+from malaria.data.dataset import Sample
 from malaria.data.duplicates import (
     check_contradictions,
     find_contradictions,
@@ -18,6 +18,7 @@ from malaria.data.exclusion import read_exclusion
 from malaria.data.images import PixelFormat
 from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels
+from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
 from malaria.training.batches import balance, training_batches, validation_batches
@@ -31,11 +32,10 @@ from malaria.training.optimizer import make_optimizer
 def load_images(config: Config) -> LabelledImages:
     """Scan, choose and read the images; they are not split yet. Raises UserError."""
     skipped: Counter[str] = Counter()
-    samples = _scan(config, config.train_images, skipped)
-    exclusion = read_exclusion(config.exclude, samples, config.train_images)
+    samples = _scan(config, config.folders, skipped)
+    exclusion = read_exclusion(config.exclude, samples, config.base_folder)
     samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
-    if config.validation_images is not None:
-        samples += _scan(config, config.validation_images, skipped)
+    samples += _scan(config, config.validation_folders, skipped)
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
@@ -51,8 +51,8 @@ def load_images(config: Config) -> LabelledImages:
     return LabelledImages(pixels, unreadable, exclusion, contents, skipped)
 
 
-def _scan(config: Config, folder: str, skipped: Counter[str]) -> list[Sample]:
-    return scan_folder(folder, config.labels, config.patient_pattern, skipped)
+def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[str]) -> list[Sample]:
+    return [sample for one in folders for sample in one.scan(config.labels, skipped)]
 
 
 def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
@@ -69,10 +69,9 @@ def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sampl
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:
     """The same images on their two sides. Raises UserError."""
-    if config.validation_images is not None:
-        return images.sides(
-            *splits.split_by_folder(images.samples, config.validation_images, by=config.split_by)
-        )
+    if config.validation_folders:
+        folders = [one.folder for one in config.validation_folders]
+        return images.sides(*splits.split_by_folder(images.samples, folders, by=config.split_by))
     sides = splits.split_samples(
         images.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )
@@ -86,9 +85,11 @@ def steps_in_epoch(config: Config, images: LabelledImages) -> int:
 
 def _shown(config: Config, images: LabelledImages) -> np.ndarray:
     """The indices of the images that one pass shows, some of them several times."""
+    samples = images.chosen(images.training)
     if config.balance == "none":
         return images.training
-    return balance(images.training, images.labels[images.training])
+    sources = [sample.source if config.balance == "source" else "" for sample in samples]
+    return balance(images.training, images.labels[images.training], sources)
 
 
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:

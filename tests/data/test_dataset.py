@@ -15,7 +15,6 @@ from malaria.data.dataset import (
     check_sub_folders,
     count_samples,
     default_positive,
-    find_problems,
     make_grouper,
     scan_folder,
     true_label,
@@ -82,55 +81,6 @@ def test_a_scan_gives_labels_in_order_then_paths_in_order(tmp_path):
 def test_a_count_names_every_label_even_an_empty_one():
     samples = [Sample(Path("a"), 0, "1"), Sample(Path("b"), 0, "1"), Sample(Path("c"), 0, None)]
     assert count_samples(samples, LABELS) == {"Parasitized": 3, "Uninfected": 0}
-
-
-def test_a_good_folder_has_no_problems(write_cells):
-    assert find_problems(write_cells(), LABELS, None) == {}
-    assert find_problems("cells_of_nobody", LABELS, None).keys() == {"train_images"}
-
-
-def test_exactly_enough_images_are_enough(write_cells):
-    folder = write_cells()
-    assert find_problems(folder, LABELS, 4) == {}
-    assert find_problems(folder, LABELS, 5) == {
-        "train_size": "received 5 images per label, but there are only "
-        "{'Parasitized': 4, 'Uninfected': 4}"
-    }
-
-
-@pytest.mark.parametrize(
-    ("make", "key", "problem"),
-    [
-        (
-            [],
-            "train_images",
-            "no folder {folder}; run download.sh, or name another folder",
-        ),
-        (
-            ["Parasitised/a.png", "Uninfected/a.png"],
-            "labels",
-            "no folder for Parasitized in {folder}; the folders there: "
-            "['Parasitised', 'Uninfected']; did you mean Parasitised?",
-        ),
-        (
-            ["x1/a.png", "x2/a.png"],
-            "labels",
-            "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']",
-        ),
-        (
-            ["Parasitized/a.png", "Uninfected/Thumbs.db"],
-            "train_images",
-            "no images in {folder}/Uninfected: expected "
-            ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif",
-        ),
-    ],
-)
-def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem):
-    folder = tmp_path / "cells"
-    for name in make:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    assert find_problems(folder, LABELS, None) == {key: problem.format(folder=folder)}
 
 
 @pytest.mark.parametrize(

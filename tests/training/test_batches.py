@@ -1,5 +1,7 @@
 """Batches of tensors: right pixels, right order, changed at random only in training."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from malaria.data.pixel_store import load_pixels
 from malaria.data.synthetic import LABELS, write_cells
 from malaria.inference.tta import turn
 from malaria.training.batches import (
+    balance,
     encode_labels,
     epoch_order,
     training_batches,
@@ -157,3 +160,19 @@ def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
         validation_batches(pixels, np.arange(20), batch_size=8),
     ):
         assert batches.options().autotune.enabled is False
+
+
+def test_a_balanced_label_is_shown_as_often_as_the_most_frequent_and_nothing_is_lost():
+    indices = np.arange(10, 31)
+    labels = np.array([0] + [1] * 20)
+    shown = balance(indices, labels, [""] * 21)
+    assert np.bincount(shown, minlength=31)[10:].tolist() == [20] + [1] * 20
+
+
+def test_balanced_sources_are_shown_alike_within_each_label():
+    labels = np.array([0] * 4 + [1] * 9)
+    sources = ["x"] * 3 + ["y"] + ["x"] * 5 + ["y"] + ["z"] * 3
+    shown = balance(np.arange(13), labels, sources)
+    counts = Counter((labels[index], sources[index]) for index in shown.tolist())
+    assert counts == {(0, "x"): 8, (0, "y"): 7, (1, "x"): 5, (1, "y"): 5, (1, "z"): 5}
+    assert set(shown) == set(range(13))

@@ -1,5 +1,6 @@
 """Tests of malaria/training/config*.py, of config.yaml and of configs/."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 import yaml
 
 from malaria.base.errors import UsageError
+from malaria.data.dataset import PATIENT_PATTERN
+from malaria.data.training_folders import TrainingFolder
 from malaria.training.config import NOT_IN_IDENTITY, Augmentation, Config
 from malaria.training.config_check import data_problems, make_config
 from malaria.training.config_file import MAX_CONFIG_BYTES, read_config
@@ -503,3 +506,71 @@ def test_every_setting_has_a_meaning_and_says_what_is_allowed():
         cells = [cell.strip() for cell in row.replace("\\|", "/").split("|")[1:-1]]
         assert len(cells) == 4
         assert all(cells)
+
+
+FOLDER_LIST = """
+train_images:
+  - {folder: a/nlm, patient_pattern: ^C(\\d+)}
+  - b/mpidb
+  - {folder: c/, name: chula}
+"""
+
+
+def test_several_folders_are_read_with_their_names_and_patterns(read):
+    config = read(FOLDER_LIST)
+    assert config.folders == [
+        TrainingFolder("a/nlm", "nlm", r"^C(\d+)", True),
+        TrainingFolder("b/mpidb", "mpidb", PATIENT_PATTERN, True),
+        TrainingFolder("c/", "chula", PATIENT_PATTERN, True),
+    ]
+    assert config.base_folder == "."
+    assert make_config_of(config.model_dump(mode="json")) == config
+
+
+def make_config_of(saved):
+    """As a saved pair's settings are read again."""
+    return Config(**json.loads(json.dumps(saved)))
+
+
+def test_a_single_folder_is_one_source_of_the_name_of_its_folder(read):
+    config = read("train_images: x/cells/\nvalidation_images: y/other")
+    assert config.folders == [TrainingFolder("x/cells/", "cells", PATIENT_PATTERN, False)]
+    assert config.validation_folders == [TrainingFolder("y/other", "other", PATIENT_PATTERN, False)]
+    assert config.base_folder == "x/cells/"
+
+
+def test_beside_a_list_a_single_folder_to_validate_on_is_a_source_too(read):
+    [validation] = read(FOLDER_LIST + "validation_images: d/new\n").validation_folders
+    assert validation == TrainingFolder("d/new", "new", PATIENT_PATTERN, True)
+
+
+EXPECTED = "expected a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[]", f"{EXPECTED}; received []"),
+        ("5", f"{EXPECTED}; received 5"),
+        ("''", "expected a folder's name of 1 to 4096 characters; received ''"),
+        (
+            "[a/x, b/x]",
+            "expected folders whose names differ: give each a name; received ['a/x', 'b/x']",
+        ),
+        ("[a, a/]", "expected folders that differ; received ['a', 'a/']"),
+        ("[{name: x}]", f"{EXPECTED}; folder: field required; received [{{'name': 'x'}}]"),
+        (
+            "[{folder: x, p: y}]",
+            f"{EXPECTED}; p: extra inputs are not permitted; "
+            "received [{'folder': 'x', 'p': 'y'}]",
+        ),
+        (
+            "[{folder: x, name: ../y}]",
+            f"{EXPECTED}; name: expected the name of a folder in train_images; "
+            "received [{'folder': 'x', 'name': '../y'}]",
+        ),
+        ("[[x]]", f"{EXPECTED}; folder: input should be a valid string; received [['x']]"),
+    ],
+)
+def test_a_wrong_list_of_folders_is_refused_in_one_line(problems, text, problem):
+    assert problems(f"train_images: {text}\n") == [f"config.yaml, line 1: train_images: {problem}"]

@@ -1,0 +1,86 @@
+"""random_changes: how a random change to training images is declared, and what they share.
+
+A function that is decorated with `move` or `change` carries out the settings that it names; they
+are declared in config.Augmentation.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from malaria.networks.backend import tf
+
+# {setting: amount}: the most, in either direction where there are two; 0 and False are off.
+Amounts = Mapping[str, float]
+# (amounts, number of images, seed) -> (n, 2, 2) matrices, output to input.
+Move = Callable[[Amounts, tf.Tensor, tf.Tensor], tf.Tensor]
+# (images, amounts, seed) -> images, both (n, height, width, 3), float32, 0..1.
+Change = Callable[[tf.Tensor, Amounts, tf.Tensor], tf.Tensor]
+
+
+class Step(NamedTuple):
+    """A registered function, the settings it carries out, and whether pixels come to lie between.
+
+    A step of which all settings are off is left out.
+    """
+
+    function: Callable[..., tf.Tensor]
+    settings: tuple[str, ...]
+    between_pixels: bool = False
+
+    def is_on(self, amounts: Amounts) -> bool:
+        """Whether one of its settings is not off."""
+        return any(amounts[name] for name in self.settings)
+
+
+MOVES: list[Step] = []
+CHANGES: list[Step] = []
+# Up to this, 0..1, in every channel a pixel is surround, not cell.
+SURROUND = 0.02
+
+
+def move(*settings: str, between_pixels: bool) -> Callable[[Move], Move]:
+    """Register a function that gives matrices by which images are moved about their centres."""
+
+    def register(function: Move) -> Move:
+        MOVES.append(Step(function, settings, between_pixels))
+        return function
+
+    return register
+
+
+def change(*settings: str) -> Callable[[Change], Change]:
+    """Register a function that changes the values of pixels; they run as they are registered."""
+
+    def register(function: Change) -> Change:
+        CHANGES.append(Step(function, settings))
+        return function
+
+    return register
+
+
+def either_way(limits: tf.Tensor, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+    """Uniform numbers between -limits and limits."""
+    return limits * tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+
+
+def some(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """Which images are changed where `share` of them are, (n, 1, 1, 1), bool."""
+    return tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < share
+
+
+def surround_of(images: tf.Tensor) -> tf.Tensor:
+    """Which pixels are black surround, (n, height, width, 1), bool."""
+    return tf.reduce_max(images, axis=-1, keepdims=True) <= SURROUND
+
+
+def corners_of(images: tf.Tensor) -> tf.Tensor:
+    """The colour that at least two of the four corners are as light as, (n, 1, 1, 3)."""
+    corners = [images[:, row, column] for row in (0, -1) for column in (0, -1)]
+    # The middle two of four: one corner may hold a neighbour.
+    ordered = tf.sort(tf.stack(corners), axis=0)
+    return (0.5 * (ordered[1] + ordered[2]))[:, None, None]
+
+
+def is_masked(images: tf.Tensor) -> tf.Tensor:
+    """Which images show a cell on black, (n, 1, 1, 1), bool."""
+    return tf.reduce_max(corners_of(images), axis=-1, keepdims=True) <= SURROUND

@@ -1,0 +1,75 @@
+"""texture: random losses of detail in training images, as microscopes and cameras have them."""
+
+import numpy as np
+
+from malaria.networks.backend import tf
+from malaria.training.random_changes import Amounts, change, some
+
+# Binomial, which is a Gaussian of deviation 1 pixel.
+BLUR = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32) / 256
+# The side of the squares that JPEG compresses, pixels.
+SQUARE = 8
+# JPEG's own table for light (ITU-T T.81, annex K.1): by how much each frequency is rounded.
+ROUNDING = np.array(
+    [
+        *((16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55)),
+        *((14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62)),
+        *((18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92)),
+        *((49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99)),
+    ]
+)
+# The factors on that table at JPEG's qualities 90 and 30.
+FINE, COARSE = 0.2, 5 / 3
+
+
+@change("blur")
+def blur(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+    """Mix each image with itself blurred by BLUR, by a random share of at most the amount."""
+    kernel = tf.tile(tf.constant(BLUR)[:, :, None, None], (1, 1, 3, 1))
+    blurred = tf.nn.depthwise_conv2d(images, kernel, (1, 1, 1, 1), "SAME")
+    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0.0, amounts["blur"])
+    return images + share * (blurred - images)
+
+
+@change("resolution")
+def coarsen(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+    """Make half of the images smaller by at most that share, and as large again.
+
+    The share is the same in a batch, whose images are resized at once.
+    """
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
+    sides = tf.shape(images)[1:3]
+    scale = 1 - tf.random.stateless_uniform((), seeds[0], 0.0, amounts["resolution"])
+    small = tf.maximum(1, tf.cast(scale * tf.cast(sides, tf.float32), tf.int32))
+    coarse = tf.image.resize(tf.image.resize(images, small, antialias=True), sides)
+    return tf.where(some(images, 0.5, seeds[1]), coarse, images)
+
+
+@change("jpeg")
+def compress(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+    """Round that share of the images as JPEG does, at a quality of 30 to 90.
+
+    The cosine transform of squares of 8 x 8 pixels, of red, green and blue alike.
+    """
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
+    height, width = images.shape[1:3]
+    edges = [[0, 0], [0, -height % SQUARE], [0, -width % SQUARE], [0, 0]]
+    padded = tf.pad(images, edges, "SYMMETRIC")
+    shape = tf.shape(padded)
+    squares = tf.reshape(padded, (-1, shape[1] // SQUARE, SQUARE, shape[2] // SQUARE, SQUARE, 3))
+    cosines = tf.constant(_cosines())
+    waves = tf.einsum("nabcdk,ub,vd->nackuv", squares, cosines, cosines)
+    factors = tf.random.stateless_uniform((shape[0], 1, 1, 1, 1, 1), seeds[0], FINE, COARSE)
+    steps = factors * tf.constant(ROUNDING / 255, tf.float32)
+    waves = tf.round(waves / steps) * steps
+    rounded = tf.reshape(tf.einsum("nackuv,ub,vd->nabcdk", waves, cosines, cosines), shape)
+    rounded = tf.clip_by_value(rounded[:, :height, :width], 0.0, 1.0)
+    return tf.where(some(images, amounts["jpeg"], seeds[1]), rounded, images)
+
+
+def _cosines() -> np.ndarray:
+    """The orthonormal discrete cosine transform, (SQUARE, SQUARE), a row for each frequency."""
+    places = np.arange(SQUARE)
+    waves = np.cos(np.pi / SQUARE * (places + 0.5) * places[:, None]) * np.sqrt(2 / SQUARE)
+    waves[0] /= np.sqrt(2)
+    return waves.astype(np.float32)

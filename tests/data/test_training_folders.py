@@ -1,0 +1,151 @@
+"""Folders to learn from: what is wrong with them, and whose pictures they hold."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, Sample
+from malaria.data.training_folders import (
+    TrainingFolder,
+    describe_sources,
+    find_problems,
+    name_of,
+)
+
+
+def one(folder, name="a", **known):
+    return TrainingFolder(str(folder), name, PATIENT_PATTERN, **known)
+
+
+def several(**folders):
+    return [one(folder, name, is_one_of_several=True) for name, folder in folders.items()]
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_a_good_folder_has_no_problems(write_cells):
+    assert find_problems([one(write_cells())], LABELS, None) == {}
+    assert find_problems([one("cells_of_nobody")], LABELS, None).keys() == {"train_images"}
+
+
+def test_exactly_enough_images_are_enough(write_cells):
+    folder = write_cells()
+    assert find_problems([one(folder)], LABELS, 4) == {}
+    assert find_problems([one(folder)], LABELS, 5) == {
+        "train_size": "received 5 images per label, but there are only "
+        "{'Parasitized': 4, 'Uninfected': 4}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "problem"),
+    [
+        (
+            [],
+            "train_images",
+            "no folder {folder}; run download.sh, or name another folder",
+        ),
+        (
+            ["Parasitised/a.png", "Uninfected/a.png"],
+            "labels",
+            "no folder for Parasitized in {folder}; the folders there: "
+            "['Parasitised', 'Uninfected']; did you mean Parasitised?",
+        ),
+        (
+            ["x1/a.png", "x2/a.png"],
+            "labels",
+            "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']",
+        ),
+        (
+            ["Parasitized/a.png", "Uninfected/Thumbs.db"],
+            "train_images",
+            "no images in {folder}/Uninfected: expected "
+            ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif",
+        ),
+    ],
+)
+def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem):
+    folder = tmp_path / "cells"
+    for name in make:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert find_problems([one(folder)], LABELS, None) == {key: problem.format(folder=folder)}
+
+
+def test_one_of_several_may_lack_a_label(tmp_path):
+    first = touch(tmp_path / "x", "Parasitized/a.png", "Uninfected/a.png")
+    second = touch(tmp_path / "y", "Uninfected/a.png")
+    assert find_problems(several(x=first, y=second), LABELS, None) == {}
+    assert find_problems([one(second)], LABELS, None).keys() == {"labels"}
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ([], {"train_images": "no folder {folder}; run download.sh, or name another folder"}),
+        (["other/a.png"], {"labels": "no folder for Parasitized, Uninfected in {folder}; "
+                           "the folders there: ['other']"}),
+        (["Uninfected/Thumbs.db"], {"train_images": "no images of Parasitized, Uninfected in "
+                                    "{folder}: expected .png, .jpg, .jpeg, .jfif, .bmp, .tif, "
+                                    ".tiff, .webp or .gif"}),
+    ],
+)  # fmt: skip
+def test_one_of_several_without_any_label_is_refused(tmp_path, names, problem):
+    good = touch(tmp_path / "x", "Parasitized/a.png", "Uninfected/a.png")
+    bad = touch(tmp_path / "y", *names)
+    expected = {key: text.format(folder=bad) for key, text in problem.items()}
+    assert find_problems(several(x=good, y=bad), LABELS, None) == expected
+
+
+def test_a_label_that_none_of_several_has_is_named(tmp_path):
+    folders = {name: touch(tmp_path / name, "Uninfected/a.png") for name in ("x", "y")}
+    assert find_problems(several(**folders), LABELS, None) == {
+        "labels": "no images of Parasitized in any of the train_images"
+    }
+
+
+def test_images_of_several_folders_are_counted_together(tmp_path):
+    names = ("Parasitized/a.png", "Uninfected/a.png")
+    folders = {name: touch(tmp_path / name, *names) for name in ("x", "y")}
+    assert find_problems(several(**folders), LABELS, 2) == {}
+    assert find_problems(several(**folders), LABELS, 3).keys() == {"train_size"}
+
+
+def test_a_patient_of_one_laboratory_is_not_the_one_of_that_number_in_another(write_cells):
+    folder = write_cells(patients=(1,), count=1)
+    samples = [
+        sample
+        for source in several(x=folder, y=folder)
+        for sample in source.scan(LABELS, Counter())
+    ]
+    assert [(sample.patient, sample.source) for sample in samples] == [
+        *([("x:1", "x")] * 2),
+        *([("y:1", "y")] * 2),
+    ]
+
+
+def test_the_patients_of_a_single_folder_keep_their_names(write_cells):
+    [sample, _] = one(write_cells(patients=(1,), count=1)).scan(LABELS, Counter())
+    assert (sample.patient, sample.source) == ("1", "a")
+
+
+@pytest.mark.parametrize("folder", ["data/txl", "data/txl/", "./data/../data/txl"])
+def test_a_source_without_a_name_is_called_as_its_folder(folder):
+    assert name_of(folder) == "txl"
+
+
+def test_several_sources_are_described_by_their_counts_and_a_single_one_is_not():
+    samples = [
+        Sample(Path("a"), label, None, name) for label, name in [(0, "x"), (1, "x"), (1, "y")]
+    ]
+    assert describe_sources(samples, LABELS) == [
+        "  x: Parasitized 1, Uninfected 1",
+        "  y: Uninfected 1",
+    ]
+    assert describe_sources(samples[:2], LABELS) == []

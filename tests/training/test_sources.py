@@ -1,0 +1,131 @@
+"""Training on the cells of several laboratories, and of labels that are rare."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import LABELS
+from malaria.data.synthetic import write_cells
+from malaria.evaluation.format import describe
+from malaria.training.config import Config
+from malaria.training.cross_validation import cross_validate
+from malaria.training.steps import load_images, split
+from malaria.training.trainer import train
+
+FAST = {"model": "compact", "image_size": (32, 32), "batch_size": 16, "plot_training_data": False}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two laboratories with both labels, and one with uninfected cells only."""
+    place = tmp_path_factory.mktemp("laboratories")
+    for seed, name in enumerate(("chittagong", "lausanne", "bangkok")):
+        write_cells(place / name, 12, seed=seed, patients=4)
+    shutil.rmtree(place / "bangkok" / LABELS[0])
+    return [str(place / name) for name in ("chittagong", "lausanne", "bangkok")]
+
+
+def settings(folders, place, **changes):
+    known = {"train_images": folders, "output_models": str(place / "models"), "epochs": 1}
+    return Config(**known | FAST | changes)
+
+
+@pytest.fixture(scope="module")
+def finished(folders, tmp_path_factory):
+    config = settings(folders, tmp_path_factory.mktemp("run"), balance="source", test_size=0.5)
+    return config, train(config)
+
+
+def test_each_source_is_divided_and_no_patient_is_on_both_sides(folders, tmp_path):
+    config = settings(folders, tmp_path, test_size=0.25)
+    images = split(config, load_images(config))
+    sides = [images.chosen(side) for side in (images.training, images.validation)]
+    patients = [{sample.patient for sample in side} for side in sides]
+    assert patients[0] | patients[1] == {
+        f"{name}:{n}" for name in ("chittagong", "lausanne", "bangkok") for n in range(1, 5)
+    }
+    assert not patients[0] & patients[1]
+    assert {sample.source for sample in sides[1]} == {"chittagong", "lausanne", "bangkok"}
+
+
+def test_the_metrics_of_each_source_are_told_and_saved(finished):
+    _, result = finished
+    assert set(result.by_source) == {"chittagong", "lausanne", "bangkok"}
+    folder = result.model.with_suffix("")
+    assert (folder / "evaluation.txt").read_text().strip() == describe(result)
+    lines = describe(result).splitlines()
+    [head] = [line for line in lines if line.startswith("source ")]
+    assert head.split() == [
+        *("source", *LABELS, "accuracy", "sensitivity", "specificity", "AUC")
+    ]  # fmt: skip
+    [bangkok] = [line.split() for line in lines if line.startswith("bangkok ")]
+    assert bangkok[1] == "0"
+    assert bangkok[4] == bangkok[6] == "-"
+
+
+def test_what_each_source_gave_is_kept_with_the_model(finished):
+    _, result = finished
+    kept = json.loads(result.model.with_suffix(".json").read_text())["malaria"]
+    sources = kept["split"]["sources"]
+    counts = [sources[side]["bangkok"]["Uninfected"] for side in ("training", "validation")]
+    assert sum(counts) == 12
+    assert kept["config"]["train_images"][0]["name"] is None
+    assert all(":" in patient for patient in kept["split"]["validation_patients"])
+
+
+def test_patients_of_the_pictures_are_told_with_their_source(finished):
+    _, result = finished
+    with open(result.model.with_suffix("") / "validation.csv", newline="") as file:
+        patients = {row["patient"] for row in csv.DictReader(file)}
+    assert all(patient.split(":")[0] in result.by_source for patient in patients)
+
+
+def test_each_laboratory_is_once_left_out_and_judged(folders, tmp_path):
+    found = cross_validate(settings(folders, tmp_path), "source")
+    with open(found.folder / "folds.csv", newline="") as file:
+        rows = {row["fold"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["chittagong", "lausanne", "bangkok", "mean", "deviation"]
+    assert rows["bangkok"]["sensitivity"] == rows["bangkok"]["auc"] == ""
+    assert rows["lausanne"]["auc"] != ""
+    for number, name in enumerate(("chittagong", "lausanne", "bangkok"), start=1):
+        pair = json.loads((found.folder / f"fold{number}.json").read_text())["malaria"]
+        assert set(pair["split"]["sources"]["validation"]) == {name}
+        assert name not in pair["split"]["sources"]["training"]
+    assert "chittagong" in found.text
+
+
+def test_a_single_laboratory_cannot_be_left_out(folders, tmp_path):
+    config = settings(folders[0], tmp_path)
+    with pytest.raises(UserError, match="--folds=source: expected train_images to be a list"):
+        cross_validate(config, "source")
+
+
+def test_suspected_labels_of_several_folders_can_be_excluded(folders, tmp_path):
+    found = cross_validate(settings(folders, tmp_path), 2)
+    listing = found.folder / "label_errors.csv"
+    with open(listing, newline="") as file:
+        listed = len(list(csv.DictReader(file)))
+    assert listed > 0
+    again = settings(folders, tmp_path, exclude=str(listing))
+    assert len(load_images(again).excluded) == listed
+
+
+def test_a_label_that_is_one_in_twenty_is_found_when_labels_are_balanced(tmp_path):
+    folder = tmp_path / "rare"
+    write_cells(folder, 400, seed=5, patients=10)
+    for path in sorted((folder / LABELS[0]).iterdir()):
+        if int(path.stem.rsplit("_", 1)[1]) > 20:
+            path.unlink()
+    judged = tmp_path / "judged"
+    write_cells(judged, 60, seed=6, patients=10)
+    known = {"split_by": "image", "validation_images": str(judged), "epochs": 4}
+    known |= {"learning_rate": 4e-3}
+    results = {
+        balance: train(settings(str(folder), tmp_path / balance, balance=balance, **known))
+        for balance in ("none", "label")
+    }
+    assert results["label"].values["sensitivity"] >= 0.85
+    assert results["none"].values["sensitivity"] < 0.2
