@@ -37,7 +37,9 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
         channels=options.channels,
         scale=options.scale,
     )
-    return classifier.with_threshold(options.threshold, review=options.review, tta=options.tta)
+    return classifier.with_threshold(
+        options.threshold, review=options.review, tta=options.tta, guard=options.guard
+    )
 
 
 def check_outputs(options: Options) -> None:

@@ -19,9 +19,9 @@ EXAMPLES = """examples:
   python run.py --model=models/ --image=cells/ --output=cells.csv --report=cells.html
   python run.py --model a.h5 b.h5 --image=labelled/ --evaluate
 
-On stdout one line for each picture: path, label, probability of that label; separated by tabs where
-it is not a terminal. On stderr the summary. Exit status: 0 done, 1 something could not be done,
-2 wrong use, 130 interrupted.
+On stdout one line for each picture: path, label, probability of that label, and of a picture that
+is no single cell the reason; separated by tabs where it is not a terminal. On stderr the summary.
+Exit status: 0 done, 1 something could not be done, 2 wrong use, 130 interrupted.
 """
 
 
@@ -41,6 +41,7 @@ class Options:
     threshold: float | None
     review: tuple[float, float] | None
     tta: bool | None
+    guard: bool | None
     output: Path | None
     resume: bool
     report: Path | None
@@ -112,6 +113,11 @@ def _add_decision(group: _ArgumentGroup) -> None:
     add("--review", type=values.two_probabilities, metavar="LOW,HIGH", help=review_help)
     tta_help = "average over all turns and flips of a picture (default: as the model says)"
     add("--tta", action=BooleanOptionalAction, help=tta_help)
+    guard_help = (
+        "label pictures that are no single cells 'unlike', with the reason (default: where the "
+        "model can tell)"
+    )
+    add("--guard", action=BooleanOptionalAction, help=guard_help)
 
 
 def _add_results(group: _ArgumentGroup) -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable
 from malaria.data.images import Source
 from malaria.evaluation.decisions import decide, from_logits, label_probabilities
+from malaria.inference.guard import Guard
 from malaria.inference.predict import predict
 from malaria.inference.prediction import REVIEW, Prediction
 from malaria.inference.sources import check_batch, list_sources
@@ -34,7 +36,8 @@ class Classifier:
     """A network, how pictures are read for it, and what its outputs mean.
 
     afterwards: None, or what makes the next start quicker: called once the results are told, it
-    returns the path it wrote. review: as in `with_threshold`. Several threads may use one at once.
+    returns the path it wrote. review: as in `with_threshold`. guard: what tells pictures that are
+    no single cells, or None. Several threads may use one at once.
     """
 
     metadata: Metadata
@@ -42,6 +45,7 @@ class Classifier:
     pair: Pair | None = None
     afterwards: Callable[[], Path] | None = None
     review: tuple[float, float] | None = None
+    guard: Guard | None = None
 
     def classify(self, source: Source | Iterable[Source]) -> list[Prediction]:
         """What the network says of each picture, in order, exactly as run.py says it.
@@ -53,7 +57,7 @@ class Classifier:
 
         Returns:
             One Prediction a picture. A picture that cannot be read has an `error` in place of a
-            label.
+            label; one that is no single cell has the label "unlike", and the reason as `unlike`.
 
         Raises:
             UsageError: arrays of another type or shape, floats above all, and empty lists.
@@ -96,13 +100,15 @@ class Classifier:
         *,
         review: tuple[float, float] | None = None,
         tta: bool | None = None,
+        guard: bool | None = None,
     ) -> "Classifier":
         """The same Classifier with another threshold, or with doubtful cells labelled "review".
 
         threshold: from this probability of the positive label on a cell is called positive. review:
         (low, high), on the same probability. tta: whether answers are averaged over turns and
-        flips. None: as the metadata says. Raises UsageError for the first two beyond two labels,
-        and for tta with images that are not square.
+        flips. guard: whether pictures that are no single cells are told. None: as the metadata
+        says. Raises UsageError for the first two beyond two labels, for tta with images that are
+        not square, and for the guard of a model that has none.
         """
         if (threshold, review) != (None, None) and len(self.metadata.labels) > 2:
             raise UsageError(
@@ -115,7 +121,17 @@ class Classifier:
         if tta and height != width:
             raise UsageError(f"tta: quarter turns need square images, not {height} x {width}")
         metadata = replace(self.metadata, threshold=threshold, tta=tta)
-        return replace(self, metadata=metadata, review=review)
+        kept = self._check_guard() if guard else None if guard is False else self.guard
+        return replace(self, metadata=metadata, review=review, guard=kept)
+
+    def _check_guard(self) -> Guard:
+        """The model's guard. Raises UsageError if it has none."""
+        if self.guard is None:
+            raise UsageError(
+                f"--guard: {printable(self.name)} has none, for it was not trained by this program "
+                "or before it had one"
+            )
+        return self.guard
 
     @property
     def name(self) -> str:
@@ -132,7 +148,8 @@ class Classifier:
         """Hexadecimal digits, the same for classifiers that answer alike."""
         weights = self.metadata.details.get("weights_sha256")
         weights = weights or (self.pair and digest_of(self.pair))
-        text = repr((weights, self.metadata.labels, self.review))
+        guard = self.guard and (self.metadata.guard, self.guard.threshold)
+        text = repr((weights, self.metadata.labels, self.review, guard))
         pixels = repr((self.metadata.threshold, self.metadata.pixels, self.metadata.tta))
         return hashlib.sha256((text + pixels).encode()).hexdigest()
 
@@ -171,6 +188,13 @@ class Classifier:
     def _ask(self, images: np.ndarray) -> np.ndarray:
         outputs = self.network(images)
         return from_logits(outputs) if self.metadata.logits else outputs
+
+    def find_unlike(self, images: np.ndarray) -> list[str | None]:
+        """Why each picture is no single cell, or None; of images as `predict` takes them."""
+        if self.guard is None:
+            return [None] * len(images)
+        is_reversed = self.metadata.pixels.colour == "BGR"
+        return self.guard.reasons(images[..., ::-1] if is_reversed else images)
 
     def decide(self, probabilities: np.ndarray) -> list[str]:
         """The names of the labels by the threshold; REVIEW for those in doubt."""

@@ -24,7 +24,8 @@ class LabelledPredictions:
     """Collects predictions that have a true label, until their Result is asked for.
 
     known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
-    how many of them the latter.
+    how many of them the latter. unlike: how many of those kept are no single cells to the guard;
+    the metrics count what the network says of them.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class LabelledPredictions:
     ) -> None:
         """label_of, group_of: the true label and the patient of a picture; None if not known."""
         self.classifier, self.group_of, self._label_of = classifier, group_of, label_of
-        self.left_out = self.unreadable = 0
+        self.left_out = self.unreadable = self.unlike = 0
         self.known: list[Prediction] = []
 
     @classmethod
@@ -72,6 +73,7 @@ class LabelledPredictions:
             self.left_out += 1
         else:
             self.known.append(prediction)
+            self.unlike += prediction.unlike is not None
 
     def add_all(self, predictions: Iterable[Prediction]) -> None:
         """Look up the true labels of the predictions, and keep them."""

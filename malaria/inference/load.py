@@ -14,6 +14,7 @@ from malaria.base.text import printable, quote
 from malaria.data.images import PerChannel
 from malaria.inference import litert
 from malaria.inference.classifier import Classifier, Network
+from malaria.inference.guard import Guard
 from malaria.inference.trial import check_answer, try_apart
 from malaria.saved import tflite
 from malaria.saved.architecture import InputShape, input_shape, with_size
@@ -88,7 +89,9 @@ def load_classifier(
     metadata = _override_labels(metadata, outputs, labels, positive)
     if metadata.is_assumed:
         log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
-    classifier = Classifier(metadata, network, pair, afterwards)
+    entries = metadata.guard
+    guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
+    classifier = Classifier(metadata, network, pair, afterwards, guard=guard)
     check_answer(classifier)
     return classifier
 

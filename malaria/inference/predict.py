@@ -13,7 +13,7 @@ import numpy as np
 
 from malaria.base.machine import worker_count
 from malaria.data.images import Source, UnreadableImageError, read_image
-from malaria.inference.prediction import Prediction
+from malaria.inference.prediction import UNLIKE, Prediction
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier
@@ -101,12 +101,12 @@ def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[
         if isinstance(picture, str):
             predictions.append(Prediction(path, error=picture))
             continue
-        label, probabilities = next(answers)
+        label, probabilities, unlike = next(answers)
         if not are_probabilities(probabilities):
             predictions.append(Prediction(path, error=f"{NO_PROBABILITY} {probabilities}"))
             continue
         probability = probabilities[_place(label, classifier)]
-        predictions.append(Prediction(path, label, probability, probabilities))
+        predictions.append(Prediction(path, label, probability, probabilities, unlike=unlike))
     return predictions
 
 
@@ -131,10 +131,14 @@ def _place(label: str, classifier: "Classifier") -> int:
 
 def _answers(
     images: Sequence[np.ndarray], classifier: "Classifier"
-) -> list[tuple[str, tuple[float, ...]]]:
-    """(label, probabilities) of each picture."""
-    probabilities = classifier.predict(np.stack(images))
-    labels = classifier.decide(probabilities)
+) -> list[tuple[str, tuple[float, ...], str | None]]:
+    """(label, probabilities, why it is unlike a cell) of each picture."""
+    pixels = np.stack(images)
+    probabilities = classifier.predict(pixels)
+    reasons = classifier.find_unlike(pixels)
+    decided = zip(classifier.decide(probabilities), reasons, strict=True)
+    labels = [UNLIKE if reason else label for label, reason in decided]
     # The seven digits that a float32 has, and not the noise behind them.
     rows = probabilities.astype(np.float64).round(7).tolist()
-    return [(label, tuple(row)) for label, row in zip(labels, rows, strict=True)]
+    answers = zip(labels, rows, reasons, strict=True)
+    return [(label, tuple(row), reason) for label, row, reason in answers]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # What a cell in doubt is called in place of a label.
 REVIEW = "review"
+# And a picture that is no single cell, see guard.
+UNLIKE = "unlike"
 
 
 @dataclass(frozen=True)
@@ -12,11 +14,12 @@ class Prediction:
     """What the network says of one picture.
 
     path: of the file; None for a picture that was given in memory. label: one of the model's, or
-    REVIEW. probability: of `label`, or of the positive label for one in doubt. probabilities: of
-    every label, in the model's order; 0..1, together 1. error: why the picture could not be read,
-    and then label and probabilities are None. group: the patient or folder, true_label: the name of
-    the label that the folder says, overlay: the file that shows where the network looked; each None
-    where it is not known or was not asked for.
+    REVIEW or UNLIKE. probability: of `label`, or of the positive label where that is none of the
+    model's. probabilities: of every label, in the model's order; 0..1, together 1. unlike: why the
+    picture is no single cell, or None where it is one or the model cannot tell. error: why the
+    picture could not be read, and then label and probabilities are None. group: the patient or
+    folder, true_label: the name of the label that the folder says, overlay: the file that shows
+    where the network looked; each None where it is not known or was not asked for.
     """
 
     path: Path | None = None
@@ -27,3 +30,4 @@ class Prediction:
     group: str | None = None
     true_label: str | None = None
     overlay: Path | None = None
+    unlike: str | None = None

@@ -9,7 +9,8 @@ from malaria.base.errors import UsageError
 from malaria.base.files import csv_line
 from malaria.base.text import quote
 
-# {"path", "label", "probability", "probabilities": {label: number} or None, "error"}.
+# {"path", "label", "probability", "probabilities": {label: number} or None, "unlike",
+# "error"}.
 Row = dict[str, Any]
 
 
@@ -26,12 +27,12 @@ class Csv:
     def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
         """As Format.write."""
         of_each = (f"probability of {name}" for name in labels)
-        header = ["path", "label", "probability", *of_each, "error"]
+        header = ["path", "label", "probability", *of_each, "unlike", "error"]
         file.write(csv_line(header))
         for row in rows:
             each = row["probabilities"] or dict.fromkeys(labels)
-            cells = [row["path"], row["label"], row["probability"], *each.values(), row["error"]]
-            file.write(csv_line(cells))
+            known = (row["path"], row["label"], row["probability"], *each.values())
+            file.write(csv_line([*known, row["unlike"], row["error"]]))
 
 
 class Json:

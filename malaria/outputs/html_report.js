@@ -24,7 +24,7 @@ function makeTile(cell, place) {
   const item = make("li"), button = make("button", "tile");
   button.type = "button";
   button.tabIndex = -1;
-  button.title = cell.name;
+  button.title = cell.unlike === null ? cell.name : `${cell.name}: ${cell.unlike}`;
   button.dataset.place = place;
   const reason = () => make("span", "reason", cell.error);
   button.append(cell.image ? makePicture(cell.image, baseName(cell)) : reason(), ...captions(cell));
@@ -167,6 +167,7 @@ function details(cell) {
   const failure = cell.label === null ? "Unreadable" : "No picture";
   if (cell.error !== null) lines.push([failure, cell.error]);
   if (cell.label !== null) lines.push(["Label", cell.label, colourOf(cell)]);
+  if (cell.unlike !== null) lines.push(["Unlike a cell", cell.unlike]);
   if (cell.wrong) lines.push(["True label", `${cell.truth} \u2013 mistake`, "is-wrong"]);
   else if (cell.truth !== null) lines.push(["True label", cell.truth]);
   cell.probabilities.forEach((value, number) =>

@@ -110,6 +110,7 @@ class Page:
             "probabilities": [_finite(value) for value in prediction.probabilities or ()],
             "group": _text(group),
             "truth": _text(truth),
+            "unlike": _text(prediction.unlike),
             "error": _text(prediction.error),
             "image": None,
             "overlay": data_uri(overlay) if overlay else None,

@@ -30,7 +30,13 @@ class MetricsFile(Output):
         if collected.classifier.metadata.is_assumed:
             better = suggest(collected.classifier, collected.known)
             log(better or "the labels and pixels that were assumed are the best that were tried")
-        content = to_json(result, left_out=collected.left_out, model=collected.classifier.name)
+        if collected.unlike:
+            log(
+                f"{collected.unlike} of these pictures are unlike a single cell; the metrics count "
+                "what the network says of them"
+            )
+        known = {"left_out": collected.left_out, "unlike": collected.unlike}
+        content = to_json(result, **known, model=collected.classifier.name)
         save_metrics(self.path, content)
 
 

@@ -10,7 +10,7 @@ from malaria.base.tables import align
 from malaria.base.text import natural_key, printable
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import Rate
-from malaria.inference.prediction import REVIEW, Prediction
+from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.table import UNREADABLE
 
@@ -26,9 +26,11 @@ class Summary(Output):
 
     def __init__(self, classifier: Classifier, rate: Rate, *, counts_only: bool = False) -> None:
         self.positive = classifier.metadata.positive_label
+        self.labels = classifier.metadata.labels
         self.rate, self.counts_only = rate, counts_only
         # Every label, so that one that does not come is told with 0.
         self.counts = Counter(dict.fromkeys(classifier.answers, 0))
+        self.unlike: Counter[str] = Counter()
         self.groups: dict[str, Counter[str]] = defaultdict(Counter)
         self.unreadable = 0
 
@@ -38,6 +40,8 @@ class Summary(Output):
             self.unreadable += 1
             return
         self.counts[prediction.label] += 1
+        if prediction.unlike is not None:
+            self.unlike[prediction.unlike] += 1
         if prediction.group is not None:
             self.groups[prediction.group][prediction.label] += 1
 
@@ -66,8 +70,22 @@ class Summary(Output):
             f"{self.rate.per_second:.1f} images/s"
         )
         share = f"share of {printable(self.positive)} [95 % interval]: "
-        share += _describe_share(self.counts, self.positive)
-        return "\n".join([first, *([share] if self.counts.total() else []), *self._group_lines()])
+        share += self._describe_share(self.counts)
+        return "\n".join(
+            [
+                first,
+                *([share] if self.counts.total() else []),
+                *self._unlike_lines(),
+                *self._group_lines(),
+            ]
+        )
+
+    def _unlike_lines(self) -> list[str]:
+        """How many pictures are no single cells and why, if any are."""
+        if not self.unlike:
+            return []
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
+        return [f"{UNLIKE} a single cell, and left out of the share: {reasons}"]
 
     def _group_lines(self) -> list[str]:
         """A table of the groups, if there are at least two."""
@@ -80,14 +98,13 @@ class Summary(Output):
         return [align([head, *rows]), *([f"and {more} more groups"] if more else [])]
 
     def _group_row(self, group: str, counts: Mapping[str, int]) -> list[Any]:
-        share = _describe_share(counts, self.positive)
+        share = self._describe_share(counts)
         return [group, *(counts[name] for name in self.counts), share]
 
-
-def _describe_share(counts: Mapping[str, int], positive: str) -> str:
-    """Among the cells that were decided on; those left for review are no evidence."""
-    decided = sum(count for name, count in counts.items() if name != REVIEW)
-    if decided == 0:
-        return "-"
-    low, high = wilson(counts[positive], decided)
-    return f"{counts[positive] / decided:.1%} [{low:.1%}, {high:.1%}]"
+    def _describe_share(self, counts: Mapping[str, int]) -> str:
+        """Among the cells that were decided on; what has no label of the model is no evidence."""
+        decided = sum(counts[label] for label in self.labels)
+        if decided == 0:
+            return "-"
+        low, high = wilson(counts[self.positive], decided)
+        return f"{counts[self.positive] / decided:.1%} [{low:.1%}, {high:.1%}]"

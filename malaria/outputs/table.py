@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from malaria.base.text import printable, shorten
-from malaria.inference.prediction import REVIEW, Prediction
+from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.output import Output
 
 UNREADABLE = "unreadable"
@@ -34,11 +34,15 @@ class Rows(Output):
 
 
 def format_prediction(prediction: Prediction) -> str:
-    """One line, tab-separated: path, label, probability of that label; or the path and a reason."""
+    """One line, tab-separated: path, label, probability of that label; or the path and a reason.
+
+    Of a picture that is no single cell the reason follows.
+    """
     path = printable(prediction.path)
     if prediction.error is not None:
         return f"{path}\t{UNREADABLE}\t{printable(prediction.error)}"
-    return f"{path}\t{printable(prediction.label)}\t{prediction.probability:.4f}"
+    line = f"{path}\t{printable(prediction.label)}\t{prediction.probability:.4f}"
+    return line if prediction.unlike is None else f"{line}\t{prediction.unlike}"
 
 
 class Table:
@@ -48,7 +52,7 @@ class Table:
     """
 
     def __init__(self, labels: Sequence[str], positive: str, *, colour: bool) -> None:
-        self.width = max(len(printable(name)) for name in (*labels, UNREADABLE))
+        self.width = max(len(printable(name)) for name in (*labels, UNREADABLE, UNLIKE))
         self.positive, self.colour = positive, colour
         self.columns = shutil.get_terminal_size().columns
 
@@ -60,10 +64,11 @@ class Table:
         path = shorten(prediction.path, room, from_end=True)
         name = f"{printable(label):<{self.width}}"
         line = f"{self._paint(name, label)}  {middle}  {path}"
-        return line if prediction.error is None else f"{line}  {printable(prediction.error)}"
+        reason = prediction.error or prediction.unlike
+        return line if reason is None else f"{line}  {printable(reason)}"
 
     def _paint(self, text: str, label: str | None) -> str:
-        colours = {self.positive: RED, REVIEW: YELLOW, UNREADABLE: GREY}
+        colours = {self.positive: RED, REVIEW: YELLOW, UNLIKE: YELLOW, UNREADABLE: GREY}
         code = colours.get(label or "") if self.colour else None
         return f"{code}{text}{PLAIN}" if code else text
 

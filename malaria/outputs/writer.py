@@ -133,6 +133,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
         "label": prediction.label,
         "probability": prediction.probability,
         "probabilities": dict(zip(labels, known, strict=True)) if known is not None else None,
+        "unlike": prediction.unlike,
         "error": prediction.error,
     }
 
@@ -145,4 +146,5 @@ def _to_prediction(row: dict[str, Any]) -> Prediction:
         row["probability"],
         tuple(known.values()) if known else None,
         row["error"],
+        unlike=row["unlike"],
     )

@@ -26,8 +26,9 @@ class Metadata:
     pixels: how pictures are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
     quarter turns and flips. logits: whether the network leaves the last sigmoid or softmax to its
-    user. details: the whole record, {} where a model has none; then is_assumed: the file says
-    nothing of labels and pixels, and what is here is likely.
+    user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
+    where a model has none. details: the whole record, {} where a model has none; then is_assumed:
+    the file says nothing of labels and pixels, and what is here is likely.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +38,7 @@ class Metadata:
     tta: bool = False
     logits: bool = False
     is_assumed: bool = False
+    guard: dict[str, Any] | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,6 +65,7 @@ class Metadata:
             "threshold": self.threshold,
             "tta": self.tta,
             "logits": self.logits,
+            **({"guard": self.guard} if self.guard is not None else {}),
         }
 
     def describe(self) -> str:
@@ -122,6 +125,7 @@ def _parse(entries: dict[str, Any], path: Path) -> Metadata:
             threshold=entries["threshold"],
             tta=entries.get("tta", False),
             logits=entries.get("logits", False),
+            guard=entries.get("guard"),
             details=entries,
         )
         _check_entries(metadata)
@@ -150,6 +154,7 @@ def _check_entries(metadata: Metadata) -> None:
     _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
     _require(_is_share(metadata.threshold), f"threshold {metadata.threshold!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
+    _require(isinstance(metadata.guard, dict | None), "guard is no object")
     height, width = pixels.size
     _require(not metadata.tta or height == width, "tta is for square images")
 

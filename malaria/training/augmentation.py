@@ -1,6 +1,6 @@
 """augmentation: random changes to a batch of images, for training only.
 
-The functions that carry out the settings of config.Augmentation stand in geometry, colours,
+The functions that carry out the settings of augmentation_settings stand in geometry, colours,
 surround and texture, and run in that order; to add one is to write one more such function, there
 or at the end of this file.
 """
@@ -23,7 +23,7 @@ def to_float(images: tf.Tensor) -> tf.Tensor:
 def augment(images: tf.Tensor, amounts: Amounts, *, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
     """Change a batch at random: (n, height, width, 3), 0..255 -> the same shape, float32, 0..1.
 
-    amounts: of every setting in config.Augmentation. seed: two integers, which fix the result.
+    amounts: of every setting in augmentation_settings. seed: two integers, which fix the result.
     """
     images = to_float(images)
     seeds = tf.unstack(

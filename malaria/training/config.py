@@ -15,6 +15,7 @@ from malaria.data.images import Fit
 from malaria.data.training_folders import TrainingFolder, name_of
 from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
+from malaria.training.augmentation_settings import Augmentation
 from malaria.training.declare import (
     BatchSize,
     Count,
@@ -26,59 +27,25 @@ from malaria.training.declare import (
     Labels,
     NetworkName,
     NoFlag,
+    Paths,
     Pattern,
     Settings,
     Share,
     Side,
     Steps,
     Text,
-    Whole,
     setting,
 )
 
 # A number, or a rule that picks one on the validation images.
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
 # What may differ between a run and its resumption without changing the weights.
-NOT_IN_IDENTITY = {"cache", "devices", "output_models", "plot_training_data", "tensorboard"}
+NOT_IN_IDENTITY = {
+    *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
+    "tensorboard",
+}
 # The networks that may begin with smaller images.
 ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)
-
-
-class Augmentation(Settings):
-    """Random changes to training images; what is not named is off."""
-
-    flips: Flag = setting(False, "left-right and up-down")
-    quarter_turns: Flag = setting(False, "by 0, 90, 180 or 270 degrees; for square images")
-    rotation: Annotated[Finite, Field(ge=0, le=180), NoFlag] = setting(
-        0.0, "degrees, at most, either way"
-    )
-    shear: Share = setting(0.0, "sideways shift as a share of the height, either way")
-    zoom: Share = setting(0.0, "share larger or smaller")
-    aspect_ratio: Share = setting(
-        0.0, "share wider and flatter, or narrower and higher", was="stretch"
-    )
-    blur: Whole = setting(0.0, "share, at most, of a blurred image (1 pixel) in the mixture")
-    brightness: Share = setting(0.0, "share brighter or darker")
-    color_jitter: Share = setting(
-        0.0,
-        "share by which each colour is stronger or weaker, as white balances differ",
-        was="stain",
-    )
-    stain_transfer: Whole = setting(
-        0.0, "share of images that take the stain of another image, in optical density"
-    )
-    stain_jitter: Share = setting(
-        0.0, "share by which each stain, such as eosin, is more or less, in optical density"
-    )
-    background: Whole = setting(
-        0.0, "share of the cells on black that are put on a light background with neighbours"
-    )
-    mask: Whole = setting(0.0, "share of the cells on a background that are put on black")
-    resolution: Share = setting(
-        0.0,
-        "share of its sides by which half of the images is made smaller and then as large again",
-    )
-    jpeg: Whole = setting(0.0, "share of images that are compressed as JPEG does, quality 30 to 90")
 
 
 class Config(Settings):
@@ -216,6 +183,15 @@ class Config(Settings):
         False,
         "average the answers over the eight quarter turns and flips of an image: eight times the "
         "work",
+    )
+
+    guard: Flag = setting(
+        True,
+        "also learn to tell pictures that are no single cells, which run.py then marks",
+        section="What tells pictures that are no single cells, such as whole fields",
+    )
+    not_cells: Paths | None = setting(
+        None, "a folder, or a list, of pictures of white cells, platelets and the like; null: none"
     )
 
     augmentation: Augmentation = setting(

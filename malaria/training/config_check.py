@@ -1,5 +1,6 @@
 """config_check: a Config from plain values, or all that is wrong with them."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -8,9 +9,11 @@ from pydantic import ValidationError
 
 from malaria.base.errors import UsageError
 from malaria.base.text import shorten
+from malaria.data.folders import KINDS, find_images
 from malaria.data.training_folders import find_problems
 from malaria.model import NETWORKS
-from malaria.training.config import Augmentation, Config
+from malaria.training.augmentation_settings import Augmentation
+from malaria.training.config import Config
 
 # So many problems are listed; the rest are counted.
 LISTED = 30
@@ -49,7 +52,11 @@ def check(
 
 def data_problems(config: Config) -> Problems:
     """What is wrong with the folders of images that a Config names."""
-    return find_problems(config.folders, config.labels, config.train_size)
+    problems = find_problems(config.folders, config.labels, config.train_size)
+    for folder in config.not_cells or ():
+        if not os.path.isdir(folder) or next(find_images(folder), None) is None:
+            problems.setdefault("not_cells", f"no folder {folder} with images: expected {KINDS}")
+    return problems
 
 
 def list_problems(problems: Problems, origins: Mapping[str, str] | None = None) -> str:

@@ -9,7 +9,8 @@ import yaml
 from malaria.base.errors import UsageError
 from malaria.base.streams import log
 from malaria.base.text import printable, shorten
-from malaria.training.config import Augmentation, Config
+from malaria.training.augmentation_settings import Augmentation
+from malaria.training.config import Config
 from malaria.training.config_check import Problems, check, list_problems, show
 from malaria.training.declare import former_names, rename
 

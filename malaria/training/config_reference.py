@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from malaria.training.config import Augmentation, Config
+from malaria.training.augmentation_settings import Augmentation
+from malaria.training.config import Config
 
 HEADER = """\
 # Every setting of a training. Keys left out keep the value shown here; --set key=value overrides.

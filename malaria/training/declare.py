@@ -80,6 +80,7 @@ Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlik
 Pattern = Annotated[str, AfterValidator(_pattern)]
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100
+PATHS = "a folder, or a list of folders"
 FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
 NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
 
@@ -122,6 +123,19 @@ class Settings(BaseModel):
     @classmethod
     def _rename(cls, values: Any) -> Any:
         return rename(cls, values, log) if isinstance(values, dict) else values
+
+
+def _paths(value: Any) -> Any:
+    """A text or a list of texts, as a tuple. Raises ValueError."""
+    paths = [value] if isinstance(value, str) else value
+    if not isinstance(paths, list | tuple) or not 0 < len(paths) <= MAX_FOLDERS:
+        raise ValueError(f"expected {PATHS}")
+    if not all(isinstance(path, str) and 0 < len(path) <= MAX_TEXT for path in paths):
+        raise ValueError(f"expected {PATHS}")
+    return tuple(paths)
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_paths), WithJsonSchema({"allowed": PATHS})]
 
 
 class FolderEntry(Settings):

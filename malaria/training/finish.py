@@ -12,6 +12,7 @@ from malaria.data.training_folders import count_by_source
 from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
+from malaria.inference.guard import KEY
 from malaria.inference.tta import VIEWS, average
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
@@ -23,6 +24,7 @@ from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress
 from malaria.training.config import Config
 from malaria.training.devices import Device
+from malaria.training.guard import fit_guard_of
 
 
 def as_saved(config: Config, device: Device, model: keras.Model) -> keras.Model:
@@ -80,9 +82,9 @@ def save(
             augmentation=config.augmentation.model_dump(),
             seed=config.random_state,
         )
+    entries = metadata_entries(config, images, progress, result)
     # The .tflite is made in as much memory as the pictures give back.
     images.pixels.forget()
-    entries = metadata_entries(config, images, progress, result)
     save_pair(model, config.output_models, pair.weights.stem, entries)
     return result
 
@@ -106,26 +108,37 @@ def metadata_entries(
         tta=config.tta,
     )
     patients = {sample.patient for sample in images.chosen(images.validation)}
-    return metadata.to_entries() | {
-        "validation": _describe_validation(result),
-        "split": {
-            "by": config.split_by,
-            "test_size": config.test_size,
-            "random_state": config.random_state,
-            "training_images": len(images.training),
-            "validation_images": len(images.validation),
-            "validation_patients": sorted(name for name in patients if name is not None),
-            "sources": _count_sources(config, images),
-        },
-        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
-        "config": config.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
-    }
+    return (
+        metadata.to_entries()
+        | _guard_entries(config, images)
+        | {
+            "validation": _describe_validation(result),
+            "split": {
+                "by": config.split_by,
+                "test_size": config.test_size,
+                "random_state": config.random_state,
+                "training_images": len(images.training),
+                "validation_images": len(images.validation),
+                "validation_patients": sorted(name for name in patients if name is not None),
+                "sources": _count_sources(config, images),
+            },
+            "epochs": {"run": progress.epoch, "best": progress.best_epoch},
+            "config": config.model_dump(mode="json"),
+            "versions": {
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+            },
+        }
+    )
+
+
+def _guard_entries(config: Config, images: LabelledImages) -> dict[str, Any]:
+    if not config.guard:
+        return {}
+    guard = fit_guard_of(images, config.not_cells or (), seed=config.random_state)
+    return {KEY: guard.to_entries()}
 
 
 def _count_sources(config: Config, images: LabelledImages) -> dict[str, Any]:

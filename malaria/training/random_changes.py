@@ -1,7 +1,7 @@
 """random_changes: how a random change to training images is declared, and what they share.
 
 A function that is decorated with `move` or `change` carries out the settings that it names; they
-are declared in config.Augmentation.
+are declared in augmentation_settings.Augmentation.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -14,13 +14,14 @@ LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
 
 
-def make_row(path, label=None, probability=None, probabilities=None, error=None):
+def make_row(path, label=None, probability=None, probabilities=None, error=None, unlike=None):
     known = dict(zip(LABELS, probabilities, strict=True)) if probabilities else None
     return {
         "path": path,
         "label": label,
         "probability": probability,
         "probabilities": known,
+        "unlike": unlike,
         "error": error,
     }
 
@@ -30,6 +31,7 @@ ROWS = [
     make_row("cells/b.png", LABELS[1], 0.6, (0.4, 0.6)),
     make_row("c.png", error="=damaged\nhere"),
     make_row("d.png", "review", 0.45, (0.45, 0.55)),
+    make_row("e.png", "unlike", 0.9, (0.9, 0.1), unlike="several cells or a whole field"),
 ]
 
 
@@ -48,14 +50,16 @@ def test_json_and_its_lines_hold_each_row_as_it_is():
 def test_in_csv_no_name_label_or_reason_becomes_a_formula():
     header, *rows = csv.reader(io.StringIO(text_of(".csv", ROWS), newline=""))
     assert header == ["path", "label", "probability", "probability of Parasitized",
-                      "probability of =Uninfected", "error"]  # fmt: skip
+                      "probability of =Uninfected", "unlike", "error"]  # fmt: skip
     assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
     expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
     assert [row[0] for row in rows[: len(HOSTILE)]] == expected
-    assert rows[0][1:] == ["Parasitized", "0.75", "0.75", "0.25", ""]
-    assert rows[-3] == ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", ""]
-    assert rows[-2] == ["c.png", "", "", "", "", "'=damaged\nhere"]
-    assert rows[-1] == ["d.png", "review", "0.45", "0.45", "0.55", ""]
+    assert rows[0][1:] == ["Parasitized", "0.75", "0.75", "0.25", "", ""]
+    assert rows[-4] == ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", "", ""]
+    assert rows[-3] == ["c.png", "", "", "", "", "", "'=damaged\nhere"]
+    assert rows[-2] == ["d.png", "review", "0.45", "0.45", "0.55", "", ""]
+    unlike = "several cells or a whole field"
+    assert rows[-1] == ["e.png", "unlike", "0.9", "0.9", "0.1", unlike, ""]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_in_csv_no_name_label_or_reason_becomes_a_formula():
         (
             ".csv",
             "path,label,probability,probability of Parasitized,"
-            "probability of =Uninfected,error\r\n",
+            "probability of =Uninfected,unlike,error\r\n",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import Rate
-from malaria.inference.prediction import REVIEW, Prediction
+from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.summary import LISTED_GROUPS, Summary
 from malaria.saved.metadata import Metadata
 
@@ -120,3 +120,23 @@ def test_earlier_predictions_are_counted_but_not_for_the_speed():
     for prediction in (SICK, WELL, *rate.measure([BROKEN])):
         summary.add(prediction)
     assert (summary.total, rate.count) == (3, 1)
+
+
+NO_CELL = Prediction(Path("e.png"), UNLIKE, 0.9, (0.9, 0.1), unlike="no cell")
+FIELD = Prediction(Path("f.png"), UNLIKE, 0.9, (0.9, 0.1), unlike="several cells or a whole field")
+
+
+def test_what_is_no_single_cell_is_counted_with_its_reason_and_left_out_of_the_share():
+    summary = summarise(SICK, WELL, FIELD, NO_CELL, FIELD)
+    first, share, unlike = summary.describe().splitlines()
+    assert first.startswith("5 images: Parasitized 1, Uninfected 1, unlike 3; 0 unreadable")
+    assert share.startswith("share of Parasitized [95 % interval]: 50.0% [")
+    assert unlike == (
+        "unlike a single cell, and left out of the share: 2: several cells or a whole field; "
+        "1: no cell"
+    )
+    assert summary.format_counts() == "Parasitized\t1\nUninfected\t1\nunlike\t3"
+
+
+def test_where_every_picture_is_a_cell_nothing_is_said_of_others():
+    assert "unlike" not in summarise(SICK, WELL).describe()

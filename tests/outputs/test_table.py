@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from malaria.inference.prediction import REVIEW, Prediction
+from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.table import Rows, Table, format_prediction, wants_colour
 
 LABELS = ("Parasitized", "Uninfected")
@@ -13,6 +13,7 @@ SICK = Prediction(Path("cells/a.png"), "Parasitized", 0.98765, (0.98765, 0.01235
 WELL = Prediction(Path("cells/b.png"), "Uninfected", 0.6, (0.4, 0.6))
 DOUBTFUL = Prediction(Path("cells/d.png"), REVIEW, 0.45, (0.45, 0.55))
 BROKEN = Prediction(Path("cells/c.png"), error="damaged: image file is truncated")
+NO_CELL = Prediction(Path("cells/e.png"), UNLIKE, 0.9, (0.9, 0.1), unlike="no cell")
 
 
 @pytest.fixture
@@ -27,13 +28,16 @@ def columns(monkeypatch):
         (SICK, "cells/a.png\tParasitized\t0.9877"),
         (WELL, "cells/b.png\tUninfected\t0.6000"),
         (DOUBTFUL, "cells/d.png\treview\t0.4500"),
+        (NO_CELL, "cells/e.png\tunlike\t0.9000\tno cell"),
         (BROKEN, "cells/c.png\tunreadable\tdamaged: image file is truncated"),
         (Prediction(Path("a\tb\n.png"), "x\ty", 1.0), "a\\tb\\n.png\tx\\ty\t1.0000"),
         (Prediction(Path(os.fsdecode(b"\xff.png")), "x", 0.5), "\\udcff.png\tx\t0.5000"),
         (Prediction(Path("a"), error="odd \x1b[2J"), "a\tunreadable\todd \\x1b[2J"),
     ],
 )
-def test_a_prediction_is_one_line_of_three_columns(prediction, line):
+def test_a_prediction_is_one_line_of_three_columns_and_of_what_is_no_cell_the_reason(
+    prediction, line
+):
     assert format_prediction(prediction) == line
 
 
@@ -43,6 +47,7 @@ def test_a_prediction_is_one_line_of_three_columns(prediction, line):
         (SICK, "Parasitized  0.9877  cells/a.png"),
         (WELL, "Uninfected   0.6000  cells/b.png"),
         (BROKEN, "unreadable           cells/c.png  damaged: image file is truncated"),
+        (NO_CELL, "unlike       0.9000  cells/e.png  no cell"),
         (Prediction(Path("\x1b[2J\n"), "Uninfected", 1.0), "Uninfected   1.0000  \\x1b[2J\\n"),
     ],
 )

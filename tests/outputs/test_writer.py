@@ -21,6 +21,7 @@ PREDICTIONS = [
     Prediction(Path("cells", "b.png"), LABELS[1], 0.6, (0.4, 0.6)),
     Prediction(Path(UNDECODABLE), error="=damaged\nhere"),
     Prediction(Path("d.png"), "review", 0.45, (0.45, 0.55)),
+    Prediction(Path("e.png"), "unlike", 0.9, (0.9, 0.1), unlike="no cell"),
 ]
 
 
@@ -57,6 +58,7 @@ def test_json_and_its_lines_hold_each_name_as_it_is(tmp_path):
         "label": "Parasitized",
         "probability": 0.75,
         "probabilities": {"Parasitized": 0.75, "=Uninfected": 0.25},
+        "unlike": None,
         "error": None,
     }
     broken = rows[PREDICTIONS.index(Prediction(Path(UNDECODABLE), error="=damaged\nhere"))]
@@ -69,7 +71,7 @@ def test_in_csv_a_name_that_is_no_text_is_escaped_and_the_file_is_utf_8(tmp_path
     header, *rows = csv.reader(io.StringIO((tmp_path / "a.csv").read_bytes().decode("utf-8")))
     assert header[0] == "path"
     assert rows[HOSTILE.index("größe.png")][0] == "größe.png"
-    assert rows[-2] == ["\\udcff.png", "", "", "", "", "'=damaged\nhere"]
+    assert rows[-3] == ["\\udcff.png", "", "", "", "", "", "'=damaged\nhere"]
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
