@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.data.drawing import draw_cell, draw_stain
+
 # A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,6 +19,28 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def draw_field():
+    """A function that draws a field: (PIL image, [(left, top, width, height, is parasitized)])."""
+
+    def draw(rows=3, columns=4, side=400, seed=0, parasitized=(), background=(225, 232, 226)):
+        rng = np.random.default_rng(seed)
+        stain = draw_stain(rng)
+        step, size = side // rows, int(side / rows * 0.7)
+        field = Image.new("RGB", (step * columns, step * rows), background)
+        boxes = []
+        for number in range(rows * columns):
+            picture, _ = draw_cell(rng, parasitized=number in parasitized, stain=stain)
+            cell = Image.fromarray(picture).resize((size, size))
+            shape = Image.fromarray((np.asarray(picture).max(axis=2) > 0).astype(np.uint8) * 255)
+            left, top = (step * place + step // 8 for place in reversed(divmod(number, columns)))
+            field.paste(cell, (left, top), shape.resize((size, size)))
+            boxes.append((left, top, size, size, number in parasitized))
+        return field, boxes
+
+    return draw
 
 
 @pytest.fixture

@@ -45,13 +45,17 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
 def check_outputs(options: Options) -> None:
     """Raise UserError if one of the files that are asked for could not be written in the end."""
     metrics = options.metrics if options.evaluate else None
-    for path in (options.output, options.plot, options.report, metrics):
+    cells = options.cells / "cell.png" if options.cells else None
+    for path in (options.output, options.plot, options.report, metrics, cells):
         if path is not None:
             check_writable(path)
 
 
 def choose_outputs(
-    options: Options, classifier: Classifier, labelled: "LabelledPredictions | None"
+    options: Options,
+    classifier: Classifier,
+    inputs: Inputs,
+    labelled: "LabelledPredictions | None",
 ) -> Iterator[Output]:
     """The outputs that show the predictions, in the order in which they are finished."""
     if not options.count_only:
@@ -64,10 +68,27 @@ def choose_outputs(
         from malaria.outputs.metrics_file import MetricsFile
 
         yield MetricsFile(options.metrics, labelled)
-    if options.report:
+    if options.fields:
+        yield from _choose_for_fields(options, classifier, inputs)
+    elif options.report:
         from malaria.outputs.html_report import HtmlReport
 
         yield HtmlReport(options.report, classifier, labelled)
+
+
+def _choose_for_fields(
+    options: Options, classifier: Classifier, inputs: Inputs
+) -> Iterator[Output]:
+    """What is made of the cells of whole fields only."""
+    from malaria.outputs.field_pictures import CellFiles
+    from malaria.outputs.field_report import FieldReport
+    from malaria.outputs.field_table import FieldTable
+
+    yield FieldTable(classifier, options.output)
+    if options.cells:
+        yield CellFiles(options.cells, inputs.roots)
+    if options.report:
+        yield FieldReport(options.report, classifier)
 
 
 def find_group(
@@ -116,8 +137,9 @@ def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Wri
         return None
     return Writer(
         options.output,
-        source=inputs.identity,
+        source=inputs.identity + " as fields" * options.fields,
         labels=classifier.metadata.labels,
         model=classifier.identity,
         resume=options.resume,
+        fields=options.fields,
     )

@@ -38,6 +38,8 @@ class Options:
     channels: str | None
     scale: str | None
     engine: Engine
+    fields: bool
+    cells: Path | None
     threshold: float | None
     review: tuple[float, float] | None
     tta: bool | None
@@ -96,6 +98,11 @@ def _add_input(group: _ArgumentGroup) -> None:
     add("--positive", metavar="A", help=positive_help)
     channels_help = "the channels that the network reads, where the model does not say it"
     add("--channels", choices=("rgb", "bgr", "grey"), help=channels_help)
+    fields_help = (
+        "the pictures are whole fields of a smear: find their red cells, classify each and count "
+        "the parasitaemia"
+    )
+    add("--fields", action="store_true", help=fields_help)
     scale_help = (
         "what the network takes for grey levels: divided by 255, as they are, -1..1, or by "
         "ImageNet's means, where the model does not say it"
@@ -129,6 +136,8 @@ def _add_results(group: _ArgumentGroup) -> None:
     add("--report", type=values.ending(".html"), metavar="HTML", help=report_help)
     save_help = "write the model as a pair, this .h5 with a .json and a .tflite beside it"
     add("--save", type=values.ending(".h5"), metavar="H5", help=save_help)
+    cells_help = "with --fields: write each cell to this folder, below the name of its label"
+    add("--cells", type=Path, metavar="DIR", help=cells_help)
     plot_help = f"save a grid of the first 64 pictures (without a name: {values.DEFAULT_PLOT})"
     default = Path(values.DEFAULT_PLOT)
     add("--plot", type=values.plot, nargs="?", const=default, metavar="PNG", help=plot_help)
@@ -158,5 +167,10 @@ def _check_together(options: Options) -> None:
     for name in ("output", "report", "explain", "plot", "count_only", "review", "save"):
         if len(options.model) > 1 and getattr(options, name):
             raise UsageError(f"--{name} goes with one --model; received {len(options.model)}")
+    if options.cells and not options.fields:
+        raise UsageError("--cells keeps the cells of --fields; add --fields")
+    for name in ("evaluate", "explain", "plot"):
+        if options.fields and getattr(options, name):
+            raise UsageError(f"--{name} is for pictures of single cells; leave out --fields")
     if options.resume and not options.output:
         raise UsageError("--resume goes on with an interrupted --output; add --output FILE")

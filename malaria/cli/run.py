@@ -70,13 +70,14 @@ def classify(
     overlays = open_overlays(options, classifier, inputs)
     writer = open_writer(options, classifier, inputs)
     rate = Rate()
-    summary = Summary(classifier, rate, counts_only=options.count_only)
-    outputs = [*choose_outputs(options, classifier, labelled), summary]
+    thing = "cell" if options.fields else "image"
+    summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
+    outputs = [*choose_outputs(options, classifier, inputs, labelled), summary]
     if writer:
         outputs.append(writer)
     try:
         predictions = annotate(
-            predict_all(paths, classifier, writer, rate),
+            predict_all(options, paths, classifier, writer, rate),
             group_of=find_group(options, classifier, inputs),
             label_of=labelled.label_of if labelled else lambda path: None,
         )
@@ -97,13 +98,23 @@ def tell_skipped(inputs: Inputs) -> None:
 
 
 def predict_all(
-    paths: Iterable[Path], classifier: Classifier, writer: Writer | None, rate: Rate
+    options: Options,
+    paths: Iterable[Path],
+    classifier: Classifier,
+    writer: Writer | None,
+    rate: Rate,
 ) -> Iterator[Prediction]:
     """The predictions of an interrupted run, if it is resumed, then the new ones."""
     if writer:
         paths = (path for path in paths if not writer.has(path))
         yield from writer.earlier()
-    yield from rate.measure(predict(tqdm(paths, unit=" images", disable=no_bar()), classifier))
+    paths = tqdm(paths, unit=" fields" if options.fields else " images", disable=no_bar())
+    if options.fields:
+        from malaria.inference.fields import predict_fields
+
+        yield from rate.measure(predict_fields(paths, classifier))
+    else:
+        yield from rate.measure(predict(paths, classifier))
 
 
 def no_bar() -> bool | None:

@@ -39,7 +39,7 @@ def predict(
     network that needs much memory for each.
     """
     sources = iter(sources)
-    batch_size = batch_size or _affordable(classifier)
+    batch_size = batch_size or affordable(classifier)
     waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count() if batch_size > 1 else 1
     with ThreadPoolExecutor(count) as threads:
@@ -47,7 +47,7 @@ def predict(
             while len(waiting) < READ_AHEAD * count and (
                 batch := list(islice(sources, batch_size))
             ):
-                waiting.append(threads.submit(_predict_batch, batch, classifier))
+                waiting.append(threads.submit(predict_batch, batch, classifier))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -85,13 +85,14 @@ class Rate:
         return self.count / max(self.ended - self.started, 1e-9)
 
 
-def _affordable(classifier: "Classifier") -> int:
+def affordable(classifier: "Classifier") -> int:
     """How many pictures the network is asked about at once."""
     each = getattr(classifier.network, "picture_bytes", 0)
     return int(min(BATCH_SIZE, max(1, BATCH_BYTES // max(1, each))))
 
 
-def _predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[Prediction]:
+def predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[Prediction]:
+    """The predictions of some pictures, read and asked about at once."""
     pictures = [_read(source, classifier) for source in sources]
     images = [picture for picture in pictures if isinstance(picture, np.ndarray)]
     answers = iter(_answers(images, classifier) if images else ())

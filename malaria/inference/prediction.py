@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from malaria.data.box import Box
+
 # What a cell in doubt is called in place of a label.
 REVIEW = "review"
 # And a picture that is no single cell, see guard.
@@ -19,7 +21,8 @@ class Prediction:
     picture is no single cell, or None where it is one or the model cannot tell. error: why the
     picture could not be read, and then label and probabilities are None. group: the patient or
     folder, true_label: the name of the label that the folder says, overlay: the file that shows
-    where the network looked; each None where it is not known or was not asked for.
+    where the network looked; each None where it is not known or was not asked for. box: where in
+    the picture the cell lies, if that is a whole field.
     """
 
     path: Path | None = None
@@ -31,3 +34,4 @@ class Prediction:
     true_label: str | None = None
     overlay: Path | None = None
     unlike: str | None = None
+    box: Box | None = None

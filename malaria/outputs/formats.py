@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -9,9 +10,10 @@ from malaria.base.errors import UsageError
 from malaria.base.files import csv_line
 from malaria.base.text import quote
 
-# {"path", "label", "probability", "probabilities": {label: number} or None, "unlike",
-# "error"}.
+# {"path", "label", "probability", "probabilities": {label: number} or None, "unlike", "error"}, and
+# where pictures are fields "box": [left, top, width, height], or None where one has no cells.
 Row = dict[str, Any]
+BOX = ("left", "top", "width", "height")
 
 
 class Format(Protocol):
@@ -27,11 +29,15 @@ class Csv:
     def write(self, rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
         """As Format.write."""
         of_each = (f"probability of {name}" for name in labels)
-        header = ["path", "label", "probability", *of_each, "unlike", "error"]
+        rows = iter(rows)
+        first = list(islice(rows, 1))
+        places = BOX if first and "box" in first[0] else ()
+        header = ["path", *places, "label", "probability", *of_each, "unlike", "error"]
         file.write(csv_line(header))
-        for row in rows:
+        for row in chain(first, rows):
             each = row["probabilities"] or dict.fromkeys(labels)
-            known = (row["path"], row["label"], row["probability"], *each.values())
+            box = row.get("box") or [None] * len(places)
+            known = (row["path"], *box, row["label"], row["probability"], *each.values())
             file.write(csv_line([*known, row["unlike"], row["error"]]))
 
 

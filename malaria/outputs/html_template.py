@@ -1,4 +1,4 @@
-"""html_template: html_report.html, .css and .js, joined into one page."""
+"""html_template: a page of this folder with html_report.css and .js, joined into one."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from malaria.outputs.html_parts import csp_hash, polyline
 FOLDER = Path(__file__).parent
 
 
-def make_template() -> Template:
-    """The page, which escapes whatever is put into it, with its style and its script inside."""
+def make_template(name: str = "html_report.html") -> Template:
+    """A page, which escapes whatever is put into it, with its style and its script inside."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -22,7 +22,7 @@ def make_template() -> Template:
     environment.filters |= {"csp_hash": csp_hash, "printable": printable}
     environment.globals |= {"polyline": polyline, "zip": zip}
     environment.globals |= {"style": _read("css"), "script": _read("js")}
-    return environment.get_template("html_report.html")
+    return environment.get_template(name)
 
 
 def _read(suffix: str) -> str:

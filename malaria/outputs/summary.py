@@ -9,6 +9,7 @@ from malaria.base.streams import log
 from malaria.base.tables import align
 from malaria.base.text import natural_key, printable
 from malaria.inference.classifier import Classifier
+from malaria.inference.guard import REASONS
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.output import Output
@@ -16,18 +17,26 @@ from malaria.outputs.table import UNREADABLE
 
 # So many groups are listed; a report or an output file has the others.
 LISTED_GROUPS = 60
+SEVERAL = REASONS["several"]
 
 
 class Summary(Output):
     """Counts the predictions and says on stderr what came of them.
 
-    counts_only: the counts are the result, on stdout.
+    counts_only: the counts are the result, on stdout. thing: what is counted.
     """
 
-    def __init__(self, classifier: Classifier, rate: Rate, *, counts_only: bool = False) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        rate: Rate,
+        *,
+        counts_only: bool = False,
+        thing: str = "image",
+    ) -> None:
         self.positive = classifier.metadata.positive_label
         self.labels = classifier.metadata.labels
-        self.rate, self.counts_only = rate, counts_only
+        self.rate, self.counts_only, self.thing = rate, counts_only, thing
         # Every label, so that one that does not come is told with 0.
         self.counts = Counter(dict.fromkeys(classifier.answers, 0))
         self.unlike: Counter[str] = Counter()
@@ -64,10 +73,10 @@ class Summary(Output):
     def describe(self) -> str:
         """Counts, speed, the positive share with its interval, and the groups, for people."""
         counts = ", ".join(f"{printable(name)} {count}" for name, count in self.counts.items())
-        images = "image" if self.total == 1 else "images"
+        things = self.thing if self.total == 1 else f"{self.thing}s"
         first = (
-            f"{self.total} {images}: {counts}; {self.unreadable} unreadable; "
-            f"{self.rate.per_second:.1f} images/s"
+            f"{self.total} {things}: {counts}; {self.unreadable} unreadable; "
+            f"{self.rate.per_second:.1f} {self.thing}s/s"
         )
         share = f"share of {printable(self.positive)} [95 % interval]: "
         share += self._describe_share(self.counts)
@@ -85,7 +94,10 @@ class Summary(Output):
         if not self.unlike:
             return []
         reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
-        return [f"{UNLIKE} a single cell, and left out of the share: {reasons}"]
+        line = f"{UNLIKE} a single cell, and left out of the share: {reasons}"
+        if self.thing == "image" and self.unlike[SEVERAL]:
+            line += "; --fields finds the single cells in whole fields"
+        return [line]
 
     def _group_lines(self) -> list[str]:
         """A table of the groups, if there are at least two."""

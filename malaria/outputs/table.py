@@ -36,9 +36,12 @@ class Rows(Output):
 def format_prediction(prediction: Prediction) -> str:
     """One line, tab-separated: path, label, probability of that label; or the path and a reason.
 
-    Of a picture that is no single cell the reason follows.
+    Of a picture that is no single cell the reason follows; of a cell in a field its box, left, top,
+    width and height in pixels, stands after the path.
     """
     path = printable(prediction.path)
+    if prediction.box is not None:
+        path = f"{path}\t{prediction.box}"
     if prediction.error is not None:
         return f"{path}\t{UNREADABLE}\t{printable(prediction.error)}"
     line = f"{path}\t{printable(prediction.label)}\t{prediction.probability:.4f}"
@@ -63,7 +66,8 @@ class Table:
         room = max(SHORTEST_PATH, self.columns - self.width - 11)
         path = shorten(prediction.path, room, from_end=True)
         name = f"{printable(label):<{self.width}}"
-        line = f"{self._paint(name, label)}  {middle}  {path}"
+        place = "" if prediction.box is None else f"  {prediction.box}"
+        line = f"{self._paint(name, label)}  {middle}  {path}{place}"
         reason = prediction.error or prediction.unlike
         return line if reason is None else f"{line}  {printable(reason)}"
 

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from malaria.base.files import whole_file
 from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.data.box import Box
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import format_of
 from malaria.outputs.output import Output
@@ -26,14 +28,23 @@ class Writer(Output):
 
     labels: of the model. model: digits that tell this model, its threshold and its labels from
     others; source: what is classified, the same text for the same pictures. No file mixes two of
-    them. The ending of `path` says which
-    of formats.FORMATS it is written in. Raises UserError, UsageError.
+    them. fields: whether a picture has a row for each of its cells; then an interrupted run goes on
+    with the last picture that has one. The ending of `path` says which of formats.FORMATS it is
+    written in. Raises UserError, UsageError.
     """
 
     def __init__(
-        self, path: Path, *, source: str, labels: Sequence[str], model: str, resume: bool
+        self,
+        path: Path,
+        *,
+        source: str,
+        labels: Sequence[str],
+        model: str,
+        resume: bool,
+        fields: bool = False,
     ) -> None:
         self.path, self.labels, self.format = path, labels, format_of(path)
+        self.fields = fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
@@ -66,11 +77,17 @@ class Writer(Output):
             self._lock = None
 
     def _cut_torn_row(self) -> None:
-        """Drop what an interruption left of the last row."""
+        """Drop what an interruption left of the last row, and of the last field."""
         self.partial.touch()
         with open(self.partial, "rb+") as file:
-            whole = sum(len(line) for line in file if line.endswith(b"\n"))
-            file.truncate(whole)
+            whole, field, field_start = 0, None, 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                if self.fields and (path := _path_of(line)) != field:
+                    field, field_start = path, whole
+                whole += len(line)
+            file.truncate(field_start if self.fields else whole)
 
     def earlier(self) -> Iterator[Prediction]:
         """Yield the Predictions of the interrupted run."""
@@ -91,7 +108,7 @@ class Writer(Output):
             return
         self.count += 1
         with _writing(self.partial):
-            self.file.write(json.dumps(_to_row(prediction, self.labels)) + "\n")
+            self.file.write(json.dumps(_to_row(prediction, self.labels, fields=self.fields)) + "\n")
             if self.count % FLUSH_EVERY == 0:
                 self.file.flush()
 
@@ -118,6 +135,14 @@ class Writer(Output):
         log(f"saved {printable(self.path)}")
 
 
+def _path_of(line: bytes) -> Any:
+    """The path in a row; None of a damaged one, which `earlier` refuses."""
+    try:
+        return json.loads(line)["path"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
@@ -126,8 +151,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _to_row(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
-    known = prediction.probabilities
+def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> dict[str, Any]:
+    known, box = prediction.probabilities, prediction.box
     return {
         "path": str(prediction.path),
         "label": prediction.label,
@@ -135,6 +160,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
         "probabilities": dict(zip(labels, known, strict=True)) if known is not None else None,
         "unlike": prediction.unlike,
         "error": prediction.error,
+        **({"box": astuple(box) if box else None} if fields else {}),
     }
 
 
@@ -147,4 +173,5 @@ def _to_prediction(row: dict[str, Any]) -> Prediction:
         tuple(known.values()) if known else None,
         row["error"],
         unlike=row["unlike"],
+        box=Box(*row["box"]) if row.get("box") else None,
     )

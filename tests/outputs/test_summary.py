@@ -133,7 +133,7 @@ def test_what_is_no_single_cell_is_counted_with_its_reason_and_left_out_of_the_s
     assert share.startswith("share of Parasitized [95 % interval]: 50.0% [")
     assert unlike == (
         "unlike a single cell, and left out of the share: 2: several cells or a whole field; "
-        "1: no cell"
+        "1: no cell; --fields finds the single cells in whole fields"
     )
     assert summary.format_counts() == "Parasitized\t1\nUninfected\t1\nunlike\t3"
 

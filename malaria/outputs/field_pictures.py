@@ -1,0 +1,95 @@
+"""field_pictures: a field with the boxes of its cells, and its cells as files of their own."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from malaria.base.errors import UsageError, UserError
+from malaria.base.files import whole_file
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.data.box import Box
+from malaria.data.fields import cut
+from malaria.data.folders import find_images
+from malaria.data.images import UnreadableImageError, open_image
+from malaria.inference.prediction import Prediction
+from malaria.outputs.output import Output
+
+# The longer side of a field on the page, pixels.
+SIDE = 1000
+QUALITY = 80
+# On light and on stained slides: the positive label thick, the others thin.
+POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
+
+
+@lru_cache(maxsize=1)
+def open_field(path: Path) -> Image.Image:
+    """The picture of a field, kept until the next is asked for. Raises UnreadableImageError."""
+    return open_image(path)
+
+
+def draw_boxes(
+    path: Path, cells: Iterable[Prediction], labels: Sequence[str], positive: str
+) -> bytes:
+    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
+
+    The positive label's are thick and red, those of the others thin and blue, grey for what is
+    none of the model's labels.
+    """
+    field = open_field(path)
+    scale = min(1.0, SIDE / max(field.size))
+    picture = field.resize([max(1, round(side * scale)) for side in field.size])
+    draw = ImageDraw.Draw(picture)
+    for cell in cells:
+        if cell.box is None:
+            continue
+        left, top = cell.box.left * scale, cell.box.top * scale
+        ends = (left + cell.box.width * scale, top + cell.box.height * scale)
+        colour = OTHER if cell.label not in labels else NEGATIVE
+        colour, width = (POSITIVE, 4) if cell.label == positive else (colour, 1)
+        draw.rectangle((left, top, *ends), outline=colour, width=width)
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=QUALITY)
+    return content.getvalue()
+
+
+class CellFiles(Output):
+    """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`."""
+
+    def __init__(self, folder: Path, sources: Sequence[Path]) -> None:
+        """sources: the folders of the fields, whose own are kept. Raises UsageError, UserError."""
+        for source in sources:
+            if folder.resolve().is_relative_to(source.resolve()):
+                raise UsageError(f"--cells: expected a folder outside of {printable(source)}")
+        if folder.exists() and next(find_images(folder), None) is not None:
+            # A cell that somebody has put under another label would come under both.
+            raise UserError(f"--cells: {printable(folder)} holds pictures: name another folder")
+        self.folder, self.sources, self.count = folder, tuple(sources), 0
+
+    def add(self, prediction: Prediction) -> None:
+        """Write one cell. Raises UserError if that cannot be."""
+        if prediction.box is None or prediction.path is None or prediction.label is None:
+            return
+        try:
+            cell = cut(open_field(prediction.path), prediction.box)
+        except UnreadableImageError as error:
+            raise UserError(f"--cells: {printable(prediction.path)}: {error}") from None
+        place = self.folder / prediction.label / self._name(prediction.path, prediction.box)
+        with whole_file(place) as temporary:
+            cell.save(temporary, "PNG")
+        self.count += 1
+
+    def _name(self, path: Path, box: Box) -> Path:
+        """Of the field in its own folders, so that no two cells have the same."""
+        source = next((one for one in self.sources if path.is_relative_to(one)), path.parent)
+        parents = path.relative_to(source).parts[:-1]
+        place = "_".join(map(str, astuple(box)))
+        return Path(*(part for part in parents if part != ".."), f"{path.stem}_{place}.png")
+
+    def finish(self) -> None:
+        """Say how many there are."""
+        log(f"saved {self.count:,} cells below {printable(self.folder)}")

@@ -1,0 +1,117 @@
+"""field_report: one HTML file with every field, its boxes and its parasitaemia."""
+
+import os
+import platform
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from malaria.base.files import write_text
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.data.fields import cut
+from malaria.data.images import UnreadableImageError
+from malaria.inference.classifier import Classifier
+from malaria.inference.prediction import Prediction
+from malaria.outputs.field_counts import FieldCounts, add_up, by_group, tally
+from malaria.outputs.field_pictures import draw_boxes, open_field
+from malaria.outputs.html_parts import data_uri, loaded_versions, thumbnail
+from malaria.outputs.html_template import make_template
+from malaria.outputs.output import Output
+
+# So many fields are shown as pictures, of about 150 KB each; the others have a row in the table.
+SHOWN = 100
+# And of each so many cells with the positive label, the surest first.
+CELLS = 24
+
+
+class FieldReport(Output):
+    """The page of --report for --fields. It holds the cells of one field at a time."""
+
+    def __init__(self, path: Path, classifier: Classifier) -> None:
+        self.path, self.classifier = path, classifier
+        self.labels = classifier.metadata.labels
+        self.positive = classifier.metadata.positive_label
+        self.fields: dict[str, FieldCounts] = {}
+        self.pictures: list[dict[str, Any]] = []
+        self.waiting: list[Prediction] = []
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep one cell until its field is whole."""
+        if self.waiting and self.waiting[-1].path != prediction.path:
+            self._finish_field()
+        self.waiting.append(prediction)
+        self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
+
+    def finish(self) -> None:
+        """Write the page. Raises UserError if it cannot be written."""
+        if self.waiting:
+            self._finish_field()
+        write_text(self.path, make_template("field_report.html").render(self._content()))
+        log(f"saved {printable(self.path)}")
+
+    def _finish_field(self) -> None:
+        cells, self.waiting = self.waiting, []
+        path = cells[0].path
+        if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
+            return
+        known = {"name": printable(path), **self._tally(self.fields[str(path)])}
+        try:
+            picture = data_uri(draw_boxes(path, cells, self.labels, self.positive))
+            self.pictures.append(known | {"image": picture, "cells": self._surest(path, cells)})
+        except UnreadableImageError as error:  # it was changed or deleted meanwhile
+            self.pictures.append(known | {"image": None, "cells": [], "error": printable(error)})
+
+    def _surest(self, path: Path, cells: list[Prediction]) -> list[dict[str, Any]]:
+        """The cells with the positive label, as pictures."""
+        found = [
+            (cell.probability, cell.box)
+            for cell in cells
+            if cell.label == self.positive and cell.probability is not None and cell.box
+        ]
+        found.sort(key=lambda one: -one[0])
+        return [
+            {"image": thumbnail(cut(open_field(path), box)), "probability": share, "box": str(box)}
+            for share, box in found[:CELLS]
+        ]
+
+    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
+        known = tally(counts, self.labels, self.positive)
+        return known | {"error": printable(counts.error) if counts.error else None}
+
+    def _content(self) -> dict[str, Any]:
+        every = list(self.fields.values())
+        return {
+            "title": f"Report on {len(every):,} field{'' if len(every) == 1 else 's'}",
+            "model_name": printable(self.classifier.name),
+            "positive_label": printable(self.positive),
+            "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
+            "time": datetime.now(timezone.utc),
+            "all": self._tally(add_up(every)),
+            "patients": [
+                (printable(name), number, self._tally(counts))
+                for name, counts, number in by_group(self.fields)
+            ],
+            "fields": [
+                (printable(name[self._shared :]), self._tally(one))
+                for name, one in self.fields.items()
+            ],
+            "pictures": self.pictures,
+            "false_alarms": self._false_alarms(),
+            "versions": {"Python": platform.python_version()} | loaded_versions(),
+        }
+
+    @property
+    def _shared(self) -> int:
+        """How many characters of the fields' paths are the folder that they all lie in."""
+        try:
+            shared = os.path.commonpath([os.path.dirname(name) for name in self.fields])
+        except ValueError:  # some are absolute, and others are not
+            return 0
+        return len(os.path.join(shared, "")) if shared else 0
+
+    def _false_alarms(self) -> float | None:
+        """The share of cells without the positive label that had it in the validation, if known."""
+        validation = self.classifier.metadata.details.get("validation")
+        specificity = validation.get("specificity") if isinstance(validation, dict) else None
+        return 1 - specificity if isinstance(specificity, float) and 0 <= specificity <= 1 else None

@@ -1,0 +1,257 @@
+"""What becomes of the cells of fields: tables, pictures, files and a page."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.base.errors import UsageError, UserError
+from malaria.data.box import Box
+from malaria.data.images import PixelFormat
+from malaria.inference.classifier import Classifier
+from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
+from malaria.outputs.field_counts import FieldCounts, add_up, tally
+from malaria.outputs.field_pictures import CellFiles, draw_boxes
+from malaria.outputs.field_report import CELLS, FieldReport
+from malaria.outputs.field_table import LISTED, FieldTable
+from malaria.outputs.writer import Writer
+from malaria.saved.metadata import Metadata
+
+LABELS = ("Parasitized", "Uninfected")
+
+
+@pytest.fixture
+def classifier():
+    details = {"validation": {"specificity": 0.97}}
+    metadata = Metadata(LABELS, "Parasitized", PixelFormat((8, 8)), details=details)
+    return Classifier(metadata, network=None)
+
+
+def cell(path, label, place=0, group=None, probability=0.9):
+    box = Box(10 * place, 5, 20, 20)
+    probabilities = (probability, 1 - probability)
+    reason = "no cell" if label == UNLIKE else None
+    return Prediction(
+        Path(path), label, probability, probabilities, group=group, box=box, unlike=reason
+    )
+
+
+def cells_of(path, *, sick, well, group=None, **others):
+    labels = ["Parasitized"] * sick + ["Uninfected"] * well
+    labels += [label for label, count in others.items() for _ in range(count)]
+    return [cell(path, label, place, group) for place, label in enumerate(labels)]
+
+
+def test_the_parasitaemia_is_the_share_of_what_was_decided_to_be_red_cells():
+    counts = FieldCounts()
+    for one in cells_of("a.png", sick=1, well=3, review=2, unlike=4):
+        counts.add(one)
+    assert tally(counts, LABELS, "Parasitized") == {
+        "red cells": 4,
+        "positive": 1,
+        "parasitaemia": 0.25,
+        # Wilson's interval of 1 in 4, by hand: (0.25 + 0.4802 -+ 0.6503) / 1.9604.
+        "low": pytest.approx(0.0456, abs=1e-4),
+        "high": pytest.approx(0.6994, abs=1e-4),
+        "not decided": 2,
+        "unlike": 4,
+        "error": None,
+    }
+    assert (REVIEW, UNLIKE) == ("review", "unlike")
+
+
+def test_where_nothing_was_found_there_is_no_parasitaemia():
+    counts = FieldCounts()
+    counts.add(Prediction(Path("a.png"), error="no red cells found in this field"))
+    known = tally(counts, LABELS, "Parasitized")
+    assert known["red cells"] == 0
+    assert known["parasitaemia"] is known["low"] is known["high"] is None
+    assert known["error"] == "no red cells found in this field"
+    assert add_up([]).labels.total() == 0
+
+
+def some_fields():
+    return [
+        *cells_of("s/p1_a.png", sick=1, well=9, group="1"),
+        *cells_of("s/p1_b.png", sick=2, well=8, group="1"),
+        *cells_of("s/p2_a.png", sick=0, well=5, group="2"),
+        Prediction(Path("s/p2_b.png"), error="damaged", group="2"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.json", "out.jsonl"])
+def test_the_table_has_each_field_each_patient_and_all(classifier, feed, tmp_path, name):
+    feed(FieldTable(classifier, tmp_path / name), some_fields())
+    path = tmp_path / name.replace("out", "out_fields")
+    if name.endswith(".csv"):
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = json.loads(path.read_text())
+    found = [(row["level"], row["name"] or None, str(row["red cells"])) for row in rows]
+    assert found == [
+        ("field", "s/p1_a.png", "10"),
+        ("field", "s/p1_b.png", "10"),
+        ("field", "s/p2_a.png", "5"),
+        ("field", "s/p2_b.png", "0"),
+        ("patient", "1", "20"),
+        ("patient", "2", "5"),
+        ("all", None, "25"),
+    ]
+    assert [float(row["parasitaemia"]) for row in rows[4:]] == [0.15, 0, 0.12]
+    assert [str(row["fields"]) for row in rows[4:]] == ["2", "2", "4"]
+    assert rows[3]["error"] == "damaged"
+
+
+def test_the_table_for_people_has_patients_and_at_most_so_many_fields(classifier, feed, capsys):
+    many = [one for n in range(LISTED + 5) for one in cells_of(f"f{n}.png", sick=0, well=2)]
+    feed(FieldTable(classifier, None), [*some_fields(), *many])
+    lines = capsys.readouterr().err.splitlines()
+    assert any(re.match(r"patient 1 +20 +3 +15\.0% \[5\.2%, 36\.0%\]$", line) for line in lines)
+    assert any(re.match(r"s/p2_b\.png +- +- +damaged$", line) for line in lines)
+    assert lines[-2].startswith("all 39 fields ")
+    assert lines[-1] == "and 9 more fields"
+
+
+def test_boxes_are_drawn_in_the_colour_of_their_label(tmp_path):
+    Image.new("RGB", (300, 200), (230, 230, 230)).save(tmp_path / "f.png")
+    places = {"Parasitized": 20, "Uninfected": 120, UNLIKE: 220}
+    cells = [
+        Prediction(tmp_path / "f.png", label, 0.9, box=Box(left, 50, 60, 60))
+        for label, left in places.items()
+    ]
+    content = draw_boxes(tmp_path / "f.png", cells, LABELS, "Parasitized")
+    (tmp_path / "boxes.jpg").write_bytes(content)
+    with Image.open(tmp_path / "boxes.jpg") as picture:
+        pixels = np.asarray(picture).astype(int)
+    red, blue, grey = (pixels[50:53, left + 30].min(axis=0) for left in places.values())
+    assert red[0] > red[2] + 100
+    assert blue[2] > blue[0] + 60
+    assert abs(grey[0] - grey[2]) < 30
+    assert grey.max() < 180
+
+
+def test_a_large_field_becomes_a_smaller_picture(tmp_path):
+    Image.new("RGB", (3000, 1500), (230, 230, 230)).save(tmp_path / "f.png")
+    content = draw_boxes(tmp_path / "f.png", [], LABELS, "Parasitized")
+    (tmp_path / "boxes.jpg").write_bytes(content)
+    with Image.open(tmp_path / "boxes.jpg") as picture:
+        assert picture.size == (1000, 500)
+
+
+def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields(
+    tmp_path, draw_field, feed
+):
+    field, boxes = draw_field()
+    predictions = []
+    for name in ("one/a.png", "two/a.png"):
+        (tmp_path / "slides" / name).parent.mkdir(parents=True)
+        field.save(tmp_path / "slides" / name)
+        for label, (*place, _) in zip((*LABELS, UNLIKE), boxes, strict=False):
+            known = Prediction(tmp_path / "slides" / name, label, 0.9, box=Box(*place))
+            predictions.append(known)
+    predictions.append(Prediction(tmp_path / "slides" / "three.png", error="damaged"))
+    feed(CellFiles(tmp_path / "cells", [tmp_path / "slides"]), predictions)
+    left, top, width, height, _ = boxes[0]
+    written = sorted((tmp_path / "cells").rglob("*.png"))
+    assert len(written) == 6
+    first = tmp_path / "cells" / "Parasitized" / "one" / f"a_{left}_{top}_{width}_{height}.png"
+    assert first in written
+    expected = field.crop((left, top, left + width, top + height))
+    with Image.open(first) as picture:
+        assert (np.asarray(picture) == np.asarray(expected)).all()
+
+
+def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
+    (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
+    CellFiles(tmp_path / "cells", [])
+    (tmp_path / "cells" / "Parasitized" / "a.png").touch()
+    with pytest.raises(UserError, match="holds pictures: name another folder"):
+        CellFiles(tmp_path / "cells", [])
+
+
+def test_cells_are_not_written_among_the_fields(tmp_path):
+    with pytest.raises(UsageError, match="expected a folder outside of"):
+        CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"])
+
+
+@pytest.fixture
+def report(classifier, tmp_path, draw_field, feed):
+    """The page of two fields, of which one has a hostile name, and of one without cells."""
+    predictions = []
+    for number, name in enumerate(("a.png", "<img src=x onerror=alert(1)>.png")):
+        field, boxes = draw_field(rows=6, columns=6, seed=number)
+        field.save(tmp_path / name)
+        predictions += [
+            Prediction(tmp_path / name, LABELS[0], 1 - n / 100, box=Box(*place), group="<b>7")
+            for n, (*place, _) in enumerate(boxes)
+        ]
+    predictions.append(Prediction(tmp_path / "b.png", error="no <i>cells</i>"))
+    feed(FieldReport(tmp_path / "r.html", classifier), predictions)
+    return (tmp_path / "r.html").read_text()
+
+
+def test_the_page_shows_each_field_its_surest_cells_and_the_tables(report):
+    assert "Report on 3 fields" in report
+    assert report.count('<figure class="whole-field">') == 2
+    assert report.count("<li>") == 2 * CELLS
+    assert "100.0%" in report
+    assert "called 3.0% of the cells without that label Parasitized" in report
+    assert "2 fields</th>" in report
+
+
+def test_nothing_of_a_stranger_becomes_html_and_nothing_is_loaded_or_run(report):
+    assert "onerror" not in re.sub(r"&lt;img src=x onerror=alert\(1\)&gt;", "", report)
+    assert "&lt;b&gt;7" in report
+    assert "no &lt;i&gt;cells&lt;/i&gt;" in report
+    assert "<script" not in report
+    assert "script-src" not in report
+    assert not re.search(r"(src|href)=\"(?!data:)", report)
+
+
+def test_a_field_that_is_gone_by_then_has_its_row_and_the_reason(classifier, tmp_path, feed):
+    feed(
+        FieldReport(tmp_path / "r.html", classifier),
+        cells_of(tmp_path / "gone.png", sick=1, well=1),
+    )
+    text = (tmp_path / "r.html").read_text()
+    assert "gone.png: no such file" in text
+
+
+def test_an_interrupted_field_is_begun_anew(tmp_path):
+    known = {"source": "s", "labels": LABELS, "model": "m", "fields": True}
+    whole, broken = cells_of("a.png", sick=1, well=2), cells_of("b.png", sick=2, well=2)
+    first = Writer(tmp_path / "o.csv", resume=False, **known)
+    for one in [*whole, *broken[:2]]:
+        first.add(one)
+    first.close()
+    second = Writer(tmp_path / "o.csv", resume=True, **known)
+    assert list(second.earlier()) == whole
+    assert second.has(Path("a.png"))
+    assert not second.has(Path("b.png"))
+    for one in [*whole, *broken]:
+        second.add(one)
+    second.finish()
+    with open(tmp_path / "o.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["left"]) for row in rows] == [
+        *(("a.png", str(10 * n)) for n in range(3)),
+        *(("b.png", str(10 * n)) for n in range(4)),
+    ]
+
+
+def test_a_first_field_without_cells_leaves_the_columns_of_boxes(tmp_path):
+    writer = Writer(
+        tmp_path / "o.csv", source="s", labels=LABELS, model="m", resume=False, fields=True
+    )
+    writer.add(Prediction(Path("empty.png"), error="no red cells found in this field"))
+    writer.add(cell("a.png", "Parasitized"))
+    writer.finish()
+    with open(tmp_path / "o.csv", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["left"], first["error"]) == ("", "no red cells found in this field")
+    assert [second[name] for name in ("left", "top", "width", "height")] == ["0", "5", "20", "20"]
