@@ -37,8 +37,9 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
         channels=options.channels,
         scale=options.scale,
     )
+    threshold = options.threshold if isinstance(options.threshold, float) else None
     return classifier.with_threshold(
-        options.threshold, review=options.review, tta=options.tta, guard=options.guard
+        threshold, review=options.review, tta=options.tta, guard=options.guard
     )
 
 

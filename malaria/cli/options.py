@@ -31,6 +31,7 @@ class Options:
 
     model: list[Path]
     image: list[str]
+    calibrate: str | None
     slice: tuple[int, int] | None
     resize: tuple[int, int] | None
     labels: list[str] | None
@@ -40,7 +41,7 @@ class Options:
     engine: Engine
     fields: bool
     cells: Path | None
-    threshold: float | None
+    threshold: float | str | None
     review: tuple[float, float] | None
     tta: bool | None
     guard: bool | None
@@ -87,7 +88,12 @@ def _add_input(group: _ArgumentGroup) -> None:
         "pictures, folders (searched with their sub-folders), lists (@paths.txt, a .csv with a "
         "column path), or - for paths on stdin"
     )
-    add("--image", required=True, nargs="+", metavar="PATH", help=image_help)
+    add("--image", default=[], nargs="+", metavar="PATH", help=image_help)
+    calibrate_help = (
+        "fit the threshold (youden, or as --threshold says) and the temperature to the labelled "
+        "cells of this folder, at least 100, and write the model to --save"
+    )
+    add("--calibrate", metavar="FOLDER", help=calibrate_help)
     slice_help = "only the pictures A to B-1 of a folder"
     add("--slice", type=values.interval, metavar="A,B", help=slice_help)
     resize_help = "height and width, for a model that does not say them"
@@ -114,8 +120,11 @@ def _add_input(group: _ArgumentGroup) -> None:
 
 def _add_decision(group: _ArgumentGroup) -> None:
     add = group.add_argument
-    threshold_help = "from this probability on a cell is positive (default: the model's own)"
-    add("--threshold", type=values.probability, metavar="P", help=threshold_help)
+    threshold_help = (
+        "from this probability on a cell is positive (default: the model's own); with --calibrate "
+        "also youden or sensitivity>=S"
+    )
+    add("--threshold", type=values.threshold, metavar="P", help=threshold_help)
     review_help = "label cells with a probability between these two 'review'"
     add("--review", type=values.two_probabilities, metavar="LOW,HIGH", help=review_help)
     tta_help = "average over all turns and flips of a picture (default: as the model says)"
@@ -162,6 +171,7 @@ def _add_evaluation(group: _ArgumentGroup) -> None:
 
 def _check_together(options: Options) -> None:
     """Raise UsageError for options that do not go together."""
+    _check_calibration(options)
     if len(options.model) > 1 and not options.evaluate:
         raise UsageError("--model: several models are compared with --evaluate; add it")
     for name in ("output", "report", "explain", "plot", "count_only", "review", "save"):
@@ -174,3 +184,22 @@ def _check_together(options: Options) -> None:
             raise UsageError(f"--{name} is for pictures of single cells; leave out --fields")
     if options.resume and not options.output:
         raise UsageError("--resume goes on with an interrupted --output; add --output FILE")
+
+
+def _check_calibration(options: Options) -> None:
+    if options.calibrate is None:
+        if not options.image:
+            raise UsageError("the following arguments are required: --image; see run.py --help")
+        if isinstance(options.threshold, str):
+            raise UsageError(
+                f"--threshold: expected a number from 0 to 1; received {options.threshold}, which "
+                "goes with --calibrate"
+            )
+        return
+    if options.save is None:
+        raise UsageError("--calibrate writes a new model; add --save FILE.h5")
+    for name in ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} does not go with --calibrate; leave it out")
+    if len(options.model) > 1:
+        raise UsageError(f"--calibrate goes with one --model; received {len(options.model)}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from malaria.base.streams import log
-from malaria.base.text import printable
 from malaria.cli.choose import (
     check_outputs,
     choose_outputs,
@@ -21,6 +20,7 @@ from malaria.cli.choose import (
 from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
+from malaria.cli.save import save_as_pair
 from malaria.data.folders import describe_skipped
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import prepare_next_start
@@ -38,6 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     """Classify as the command line says; return 0, or 1 if something could not be done."""
     options = parse(arguments)
     check_outputs(options)
+    if options.calibrate is not None:
+        from malaria.cli.calibrate import calibrate_model
+
+        return calibrate_model(options, options.calibrate)
     inputs = Inputs(options.image, options.slice)
     if len(options.model) > 1:
         return compare_models(options, inputs)
@@ -50,16 +54,6 @@ def main(arguments: Sequence[str]) -> int:
     tell_skipped(inputs)
     prepare_next_start(classifier)
     return 1 if failures else 0
-
-
-def save_as_pair(classifier: Classifier, path: Path) -> None:
-    """Write the model as a pair with all that is known of it. Raises UserError."""
-    # Late, since it brings TensorFlow with it.
-    from malaria.networks.save import save_pair
-
-    model = classifier.load_keras()
-    pair = save_pair(model, path.parent, path.stem, classifier.metadata.to_entries())
-    log(f"saved {printable(pair.weights)}, its .json and its .tflite")
 
 
 def classify(

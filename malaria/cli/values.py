@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
 from malaria.data.images import MAX_SIDE
+from malaria.evaluation.thresholds import parse_rule
 
 Number = TypeVar("Number", int, float)
 DEFAULT_PLOT = "predictions.png"
@@ -33,15 +34,12 @@ def size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def probability(text: str) -> float:
-    """A number from 0 to 1."""
+def threshold(text: str) -> float | str:
+    """A number from 0 to 1, or a rule."""
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise ArgumentTypeError(f"expected a number from 0 to 1; received {text}")
-    return value
+        return parse_rule(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{error}; received {text}") from None
 
 
 def two_probabilities(text: str) -> tuple[float, float]:

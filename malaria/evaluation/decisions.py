@@ -23,11 +23,13 @@ def from_logits(outputs: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def decide(probabilities: np.ndarray, *, positive: int, threshold: float) -> np.ndarray:
+def decide(
+    probabilities: np.ndarray, *, positive: int, threshold: float | np.ndarray
+) -> np.ndarray:
     """The label of each row of (n, number of labels), as (n,) integers.
 
     Of two labels the positive one, if its probability is at least `threshold`, else the other;
-    of more the likeliest. positive: its place among the labels.
+    of more the likeliest. positive: its place among the labels. threshold: one, or (n,).
     """
     if probabilities.shape[1] > 2:
         return probabilities.argmax(axis=1)

@@ -100,7 +100,7 @@ def describe_comparison(
     rows: list[Sequence[str]] = [["metric", *results]]
     for name in first.metrics:
         estimates = [result.metrics[name] for result in results.values()]
-        rows.append([title_of(name), *(" ".join(_texts(one)) for one in estimates)])
+        rows.append([title_of(name), *(" ".join(texts_of(one)) for one in estimates)])
     rows.append(["images per second", *(f"{images_per_second[name]:.1f}" for name in results)])
     differences = [
         _describe_difference(name, first_name, comparison)
@@ -170,10 +170,10 @@ def _describe_mistakes(mistakes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _metric_rows(estimates: Mapping[str, Estimate], sign: str = "") -> list[list[str]]:
-    return [[title_of(name), *_texts(one, sign)] for name, one in estimates.items()]
+    return [[title_of(name), *texts_of(one, sign)] for name, one in estimates.items()]
 
 
-def _texts(one: Estimate, sign: str = "") -> tuple[str, str]:
+def texts_of(one: Estimate, sign: str = "") -> tuple[str, str]:
     """The value and the interval of an Estimate as texts; - for what is undefined."""
     value, low, high = ("-" if number is None else f"{number:{sign}.4f}" for number in one)
     return value, "-" if one.low is None else f"[{low}, {high}]"

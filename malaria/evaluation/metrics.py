@@ -16,6 +16,7 @@ from sklearn import metrics as sklearn_metrics
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
+from malaria.evaluation.calibration import CLIP
 from malaria.evaluation.decisions import decide
 
 METRICS = (
@@ -23,8 +24,6 @@ METRICS = (
     *("auc", "brier", "calibration_error", "cross_entropy"),
 )
 BINS = 15
-# Keras clips a probability so before it takes the logarithm.
-CLIP = 1e-7
 # What a label is ranked by for its AUC: (order of the images by its probability, where new values
 # start, whether it is the true label).
 Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -44,9 +43,16 @@ class Scored(NamedTuple):
 
 
 def score(
-    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, threshold: float
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    positive: int,
+    threshold: float | np.ndarray,
 ) -> Scored:
-    """The Scored of a model's answers. Raises UserError if there are no images."""
+    """The Scored of a model's answers. threshold: one, or one for each image.
+
+    Raises UserError if there are no images.
+    """
     if len(labels) == 0:
         raise UserError("nothing to evaluate: no image could be read and has a known label")
     predicted = decide(probabilities, positive=positive, threshold=threshold)

@@ -12,6 +12,7 @@ import numpy as np
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.data.images import Source
+from malaria.evaluation.calibration import apply_temperature
 from malaria.evaluation.decisions import decide, from_logits, label_probabilities
 from malaria.inference.guard import Guard
 from malaria.inference.predict import predict
@@ -150,8 +151,9 @@ class Classifier:
         weights = weights or (self.pair and digest_of(self.pair))
         guard = self.guard and (self.metadata.guard, self.guard.threshold)
         text = repr((weights, self.metadata.labels, self.review, guard))
-        pixels = repr((self.metadata.threshold, self.metadata.pixels, self.metadata.tta))
-        return hashlib.sha256((text + pixels).encode()).hexdigest()
+        known = self.metadata
+        reading = repr((known.threshold, known.pixels, known.tta, known.temperature))
+        return hashlib.sha256((text + reading).encode()).hexdigest()
 
     def load_keras(self) -> Any:
         """The network in Keras, for what needs its gradients. This imports TensorFlow."""
@@ -181,9 +183,11 @@ class Classifier:
         floats, which are refused and never rescaled, and for other shapes.
         """
         images = self.scale(images)
-        if not self.metadata.tta:
-            return label_probabilities(self._ask(images))
-        return label_probabilities(average(self._ask(turn(images, view)) for view in VIEWS))
+        if self.metadata.tta:
+            answers = average(self._ask(turn(images, view)) for view in VIEWS)
+        else:
+            answers = self._ask(images)
+        return apply_temperature(label_probabilities(answers), self.metadata.temperature)
 
     def _ask(self, images: np.ndarray) -> np.ndarray:
         outputs = self.network(images)

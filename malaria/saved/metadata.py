@@ -25,8 +25,9 @@ class Metadata:
     labels: label 0 first. positive_label: the one whose share found is the sensitivity.
     pixels: how pictures are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
-    quarter turns and flips. logits: whether the network leaves the last sigmoid or softmax to its
-    user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
+    quarter turns and flips. temperature: what the logarithms of the probabilities are divided by,
+    see evaluation/calibration.py. logits: whether the network leaves the last sigmoid or softmax to
+    its user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
     where a model has none. details: the whole record, {} where a model has none; then is_assumed:
     the file says nothing of labels and pixels, and what is here is likely.
     """
@@ -36,6 +37,7 @@ class Metadata:
     pixels: PixelFormat
     threshold: float = 0.5
     tta: bool = False
+    temperature: float = 1.0
     logits: bool = False
     is_assumed: bool = False
     guard: dict[str, Any] | None = None
@@ -64,6 +66,7 @@ class Metadata:
             "pixels": pixels,
             "threshold": self.threshold,
             "tta": self.tta,
+            "temperature": self.temperature,
             "logits": self.logits,
             **({"guard": self.guard} if self.guard is not None else {}),
         }
@@ -124,6 +127,7 @@ def _parse(entries: dict[str, Any], path: Path) -> Metadata:
             pixels=PixelFormat(size, **_with_tuples(entries["pixels"])),
             threshold=entries["threshold"],
             tta=entries.get("tta", False),
+            temperature=entries.get("temperature", 1.0),
             logits=entries.get("logits", False),
             guard=entries.get("guard"),
             details=entries,
@@ -154,6 +158,8 @@ def _check_entries(metadata: Metadata) -> None:
     _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
     _require(_is_share(metadata.threshold), f"threshold {metadata.threshold!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
+    heat = metadata.temperature
+    _require(_is_number(heat) and 0.001 <= heat <= 1000, f"temperature {heat!r}")
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
     height, width = pixels.size
     _require(not metadata.tta or height == width, "tta is for square images")

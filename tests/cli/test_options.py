@@ -10,6 +10,7 @@ from malaria.base.patterns import Pattern
 from malaria.cli.options import parse
 
 LEAST = ["--model=m", "--image=i"]
+THRESHOLD = "expected a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
 
 
 def refusal(*arguments):
@@ -72,9 +73,9 @@ def test_an_option_becomes_its_value(argument, name, value):
         ("--labels=a,a", "argument --labels: expected two or more unlike names, A,B; "
          "received a,a"),
         ("--labels=a,", "argument --labels: expected two or more unlike names, A,B; received a,"),
-        ("--threshold=50%", "argument --threshold: expected a number from 0 to 1; received 50%"),
-        ("--threshold=1.1", "argument --threshold: expected a number from 0 to 1; received 1.1"),
-        ("--threshold=nan", "argument --threshold: expected a number from 0 to 1; received nan"),
+        ("--threshold=50%", f"argument --threshold: {THRESHOLD}; received 50%"),
+        ("--threshold=1.1", f"argument --threshold: {THRESHOLD}; received 1.1"),
+        ("--threshold=nan", f"argument --threshold: {THRESHOLD}; received nan"),
         ("--review=0.5", "argument --review: expected two numbers LOW,HIGH; received 0.5"),
         ("--review=0.7,0.3", "argument --review: expected 0 <= LOW < HIGH <= 1; received 0.7,0.3"),
         ("--review=0.5,0.5", "argument --review: expected 0 <= LOW < HIGH <= 1; received 0.5,0.5"),

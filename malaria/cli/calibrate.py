@@ -1,0 +1,29 @@
+"""calibrate: what run.py --calibrate does."""
+
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from malaria.cli.choose import open_classifier, open_labelled
+from malaria.cli.inputs import Inputs
+from malaria.cli.options import Options
+from malaria.cli.save import save_as_pair
+from malaria.inference.calibrate import calibrate, describe_calibration
+from malaria.inference.predict import predict
+
+
+def calibrate_model(options: Options, name: str) -> int:
+    """Fit the model to the labelled cells in `name`, tell what it is worth, save it; return 0.
+
+    Raises UserError for too few cells, a model without a Keras form, and what cannot be written.
+    """
+    assert options.save is not None, "the options were checked together"
+    inputs = Inputs([name])
+    classifier = open_classifier(replace(options, threshold=None), options.model[0])
+    labelled = open_labelled(options, classifier, inputs)
+    labelled.add_all(predict(tqdm(inputs.paths(), unit=" images", disable=None), classifier))
+    rule = "youden" if options.threshold is None else options.threshold
+    fitted = calibrate(labelled.result, rule)
+    print(describe_calibration(fitted), flush=True)
+    save_as_pair(replace(classifier, metadata=fitted.update(classifier.metadata)), options.save)
+    return 0

@@ -1,0 +1,57 @@
+"""run.py --calibrate from the shell: a new pair, with honest figures."""
+
+import json
+
+import pytest
+
+from malaria.base.errors import UsageError, UserError
+from malaria.cli.options import parse
+from malaria.cli.run import main
+from malaria.data.synthetic import write_cells
+from malaria.inference.load import load_classifier
+
+
+def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_threshold(
+    tmp_path, capsys
+):
+    write_cells(tmp_path / "cells", 60, seed=1, patients=6)
+    known = [f"--calibrate={tmp_path / 'cells'}", f"--save={tmp_path / 'own.h5'}"]
+    assert main([*known, "--threshold=sensitivity>=0.9"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("120 images: threshold ")
+    assert "after, by patients" in captured.out
+    own, pretrained = load_classifier(tmp_path / "own.h5"), load_classifier()
+    assert own.metadata.temperature != pretrained.metadata.temperature == 1
+    record = json.loads((tmp_path / "own.json").read_text())["malaria"]
+    assert record["calibration"]["images"] == 120
+    assert record["calibration"]["after"]["accuracy"]["value"] > 0.5
+    # What is known of its training stays with it.
+    assert record["config"] == pretrained.metadata.details["config"]
+    with pytest.raises(UserError, match="exists already"):
+        main(known)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--calibrate=x"], "--calibrate writes a new model; add --save FILE.h5"),
+        (["--calibrate=x", "--save=a.h5", "--image=b"], "--image does not go with --calibrate"),
+        (["--calibrate=x", "--save=a.h5", "--fields"], "--fields does not go with --calibrate"),
+        (
+            ["--calibrate=x", "--save=a.h5", "--model", "a", "b"],
+            "--model: several models are compared with --evaluate|goes with one --model",
+        ),
+        (["--image=b", "--threshold=youden"], "received youden, which goes with --calibrate"),
+        (["--image=b", "--threshold=2"], "expected a number from 0 to 1, youden, or sens"),
+    ],
+)
+def test_wrong_use_is_told(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        parse(arguments)
+
+
+def test_too_few_cells_leave_nothing_behind(tmp_path):
+    write_cells(tmp_path / "cells", 20, seed=1)
+    with pytest.raises(UserError, match="at least 100 labelled cells; received 40"):
+        main([f"--calibrate={tmp_path / 'cells'}", f"--save={tmp_path / 'own.h5'}"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells"]
