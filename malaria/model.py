@@ -24,14 +24,13 @@ class Network:
     build: a function of (image_size, label_count), or "module:function" where it is, so that
     TensorFlow is imported only when it is needed. smallest_side: of an image that it works on, in
     pixels. summary: a few words for the users of config.yaml. any_size: whether it can be built for
-    images of every size. fine_tune: whether its layers are named as schedule fine_tune needs.
+    images of every size.
     """
 
     build: Builder | str
     smallest_side: int
     summary: str
     any_size: bool = False
-    fine_tune: bool = False
 
     def builder(self) -> Builder:
         """The function itself; TensorFlow is imported with it."""
@@ -116,6 +115,5 @@ NETWORKS = {
         1,
         "the second original's in FastAI, 21,832,288 parameters",
         any_size=True,
-        fine_tune=True,
     ),
 }

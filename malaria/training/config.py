@@ -123,7 +123,7 @@ class Config(Settings):
     init_weights: Text | None = setting(
         None,
         "a saved model whose weights to begin with, a path or pretrained; layers of another shape "
-        "begin anew; null: none",
+        "begin anew; see schedule; null: none",
     )
 
     epochs: Steps = setting(16, "at most", section="Training")
@@ -135,9 +135,11 @@ class Config(Settings):
     learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(
         7e-4, "of Adam; with cosine the highest"
     )
-    schedule: Literal["constant", "cosine", "fine_tune"] = setting(
-        "cosine",
-        "cosine: rises, then falls to zero; constant; fine_tune: fastai's, for xresnet34",
+    schedule: Literal["constant", "cosine", "fine_tune"] | None = setting(
+        None,
+        "cosine: rises, then falls to zero; constant; fine_tune: one epoch of the head alone, then "
+        "all, the layers before it at a twentieth to a two-hundredth of the rate (fastai's); null: "
+        "fine_tune with init_weights, else cosine",
     )
     warmup: Share = setting(0.3, "share of all steps in which a cosine schedule rises")
     weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
@@ -250,6 +252,11 @@ class Config(Settings):
             )
             for one in entries
         ]
+
+    @property
+    def rates(self) -> str:
+        """The schedule of the learning rate."""
+        return self.schedule or ("fine_tune" if self.init_weights else "cosine")
 
     @property
     def kept(self) -> str:

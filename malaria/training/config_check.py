@@ -152,9 +152,6 @@ def _contradictions_of_network(
 ) -> Iterator[tuple[str, str]]:
     """Pairs (key, problem) of settings that the network does not allow."""
     network = NETWORKS[config.model]
-    if config.schedule == "fine_tune" and not network.fine_tune:
-        able = " or ".join(name for name, one in NETWORKS.items() if one.fine_tune)
-        yield "schedule", f"fine_tune is for {able}; received model {config.model}"
     if min(config.image_size) < network.smallest_side:
         yield (
             "image_size",

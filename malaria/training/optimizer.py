@@ -2,12 +2,12 @@
 
 "constant": always the same rate. "cosine": up to the rate over a share of all steps, then down
 along a cosine to zero (Loshchilov and Hutter 2016; with a warm-up of 0.3 it is the one-cycle
-schedule of Smith 2018). "fine_tune": as in fastai, for a network whose layers are called stem,
-stage and head.
+schedule of Smith 2018). "fine_tune": as in fastai, the head first and then all, the layers before
+it slower; for a network that begins with the weights of another.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from malaria.networks.backend import keras, tf
@@ -35,6 +35,7 @@ def make_optimizer(
     warmup: float = 0.3,
     weight_decay: float = 0.0,
     ema_decay: float = 0.0,
+    head: Collection[str] = (),
 ) -> keras.optimizers.Optimizer:
     """The Keras optimizer of a schedule: "constant", "cosine" or "fine_tune".
 
@@ -42,11 +43,12 @@ def make_optimizer(
     and of one epoch. warmup: the share of all steps, 0..1, in which the rate of "cosine" rises.
     weight_decay: each step takes this share, times the rate, from each weight (decoupled).
     ema_decay: the share that the moving average of the weights keeps at each step; 0 for none.
+    head: the names of the layers that "fine_tune" trains first, as find_head gives them.
     """
     average: dict[str, Any] = {"use_ema": ema_decay > 0, "ema_momentum": ema_decay or 0.99}
     if schedule == "fine_tune":
         optimizer = FineTune(
-            learning_rate, steps_per_epoch, total_steps, weight_decay=weight_decay, **average
+            learning_rate, steps_per_epoch, total_steps, head, weight_decay=weight_decay, **average
         )
     else:
         rate = learning_rate
@@ -79,13 +81,20 @@ class FineTune(keras.optimizers.AdamW):
     """
 
     def __init__(
-        self, learning_rate: float, frozen_steps: int, total_steps: int, **settings: Any
+        self,
+        learning_rate: float,
+        frozen_steps: int,
+        total_steps: int,
+        head: Collection[str],
+        **settings: Any,
     ) -> None:
         """learning_rate: the highest of the head in the first epoch; after that it is half.
 
-        frozen_steps: of the first epoch. total_steps: with these. settings: as AdamW takes them.
+        frozen_steps: of the first epoch. total_steps: with these. head: names of its layers.
+        settings: as AdamW takes them.
         """
         super().__init__(learning_rate, beta_2=0.99, epsilon=1e-5, **settings)
+        self.head = frozenset(head)
         self.frozen_steps = frozen_steps
         self.thawed_steps = max(1, total_steps - frozen_steps)
 
@@ -135,7 +144,7 @@ class FineTune(keras.optimizers.AdamW):
 
     def _share(self, variable: Variable) -> tf.Tensor:
         """What the learning rate is multiplied by for this variable at this step."""
-        group = group_of(self._path(variable))
+        group = group_of(self._path(variable), self.head)
         return self._scheduled(FROZEN[group] * self._trains_frozen(variable), THAWED[group])
 
     def _scheduled(self, frozen: float, thawed: float) -> tf.Tensor:
@@ -153,7 +162,7 @@ class FineTune(keras.optimizers.AdamW):
     def _trains_frozen(self, variable: Variable) -> bool:
         """Whether it learns in the first epoch too."""
         path = self._path(variable)
-        return group_of(path) == 2 or "_norm" in path
+        return group_of(path, self.head) == 2 or "_norm" in path
 
     def _first_step(self, variable: Variable) -> int:
         return 0 if self._trains_frozen(variable) else self.frozen_steps
@@ -176,10 +185,22 @@ class FineTune(keras.optimizers.AdamW):
         return tf.cast(tf.convert_to_tensor(self.iterations), tf.float32)
 
 
-def group_of(path: str) -> int:
+def find_head(model: keras.Model) -> frozenset[str]:
+    """The names of a network's head: its layers with weights after the last convolution."""
+    layers = [layer for layer in model.layers if layer.weights]
+    convolutions = [isinstance(layer, keras.layers.Conv2D) for layer in layers]
+    last = max((place for place, is_one in enumerate(convolutions) if is_one), default=-1)
+    after = layers[last + 1 :]
+    # The norm that follows a convolution is of its block.
+    if len(after) > 1 and isinstance(after[0], keras.layers.BatchNormalization):
+        after = after[1:]
+    return frozenset(layer.name for layer in after)
+
+
+def group_of(path: str, head: Collection[str]) -> int:
     """The layer group of a variable by its path in the network: 0 stem, 1 body, 2 head."""
     layer = path.partition("/")[0]
-    return 0 if layer.startswith("stem") else 1 if layer.startswith("stage") else 2
+    return 2 if layer in head else 0 if layer.startswith("stem") else 1
 
 
 def _cycle(progress: tf.Tensor, warmup: float, start: float, top: float, end: float) -> tf.Tensor:

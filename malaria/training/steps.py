@@ -26,7 +26,7 @@ from malaria.training.beginning import init_weights
 from malaria.training.config import Config
 from malaria.training.devices import Device, computing_in
 from malaria.training.loop import compile_model
-from malaria.training.optimizer import make_optimizer
+from malaria.training.optimizer import find_head, make_optimizer
 
 
 def load_images(config: Config) -> LabelledImages:
@@ -103,13 +103,14 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             any_size=config.progressive_epochs > 0,
         )
         optimizer = make_optimizer(
-            config.schedule,
+            config.rates,
             learning_rate=config.learning_rate,
             total_steps=config.epochs * steps,
             steps_per_epoch=steps,
             warmup=config.warmup,
             weight_decay=config.weight_decay,
             ema_decay=config.ema_decay,
+            head=find_head(model),
         )
         compile_model(
             model,

@@ -151,7 +151,6 @@ def test_an_empty_config_is_the_defaults(read, text):
         ("positive_label: x", "positive_label: expected one of ['Parasitized', 'Uninfected']; "
          "received 'x'"),
         ("image_size: [3, 4]", "image_size: quarter_turns need a square; received [3, 4]"),
-        ("schedule: fine_tune", "schedule: fine_tune is for xresnet34; received model vgg"),
         ("label_smoothing: 0.5", "label_smoothing: expected less than 0.5; received 0.5"),
         ("keep: first", "keep: expected 'best' or 'last'; received 'first'"),
     ],
@@ -574,3 +573,16 @@ EXPECTED = "expected a folder, or a list of folders, each a text or {folder, nam
 )
 def test_a_wrong_list_of_folders_is_refused_in_one_line(problems, text, problem):
     assert problems(f"train_images: {text}\n") == [f"config.yaml, line 1: train_images: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("", "cosine"),
+        ("init_weights: pretrained", "fine_tune"),
+        ("init_weights: pretrained\nschedule: cosine", "cosine"),
+        ("schedule: fine_tune\nmodel: compact\nimage_size: [64, 64]", "fine_tune"),
+    ],
+)
+def test_with_weights_of_another_model_the_head_learns_first(read, text, rates):
+    assert read(text).rates == rates

@@ -7,7 +7,7 @@ from malaria.model import build_model
 from malaria.networks.backend import keras, tf
 from malaria.training.checkpoint import Progress
 from malaria.training.loop import compile_model, run_epochs
-from malaria.training.optimizer import group_of, make_optimizer
+from malaria.training.optimizer import find_head, group_of, make_optimizer
 
 IMAGES = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
 LABELS = np.float32([[0], [1]] * 4)
@@ -17,7 +17,8 @@ def compiled(name="compact", schedule="constant", **settings):
     keras.utils.set_random_seed(1)
     model = build_model(name, image_size=(32, 32), label_count=2)
     settings = {"learning_rate": 1e-2, "total_steps": 12, "steps_per_epoch": 4} | settings
-    compile_model(model, optimizer=make_optimizer(schedule, **settings))
+    optimizer = make_optimizer(schedule, **settings, head=find_head(model))
+    compile_model(model, optimizer=optimizer)
     return model
 
 
@@ -96,7 +97,7 @@ def test_fine_tune_begins_with_a_body_that_stays_as_it_is_but_for_its_norm():
     model = compiled("xresnet34", "fine_tune", learning_rate=2e-3)
     moved = changes(model, steps=4)
     for path, change in moved.items():
-        if group_of(path) != 2 and "_norm" not in path:
+        if group_of(path, find_head(model)) != 2 and "_norm" not in path:
             assert change == 0, path
         # A block's gamma of zero keeps what is before it from learning at the very first.
         elif "_a_norm" not in path:
@@ -152,3 +153,31 @@ def test_fine_tune_decays_as_slowly_as_it_learns():
     kept = 1 - 0.5 * 2e-3 * share
     np.testing.assert_allclose(after["stem1/kernel"], kept * before["stem1/kernel"], rtol=1e-6)
     np.testing.assert_array_equal(after["stem1_norm/gamma"], before["stem1_norm/gamma"])
+
+
+@pytest.mark.parametrize("name", ["vgg", "compact", "keras_cnn", "xresnet34"])
+def test_the_head_of_a_network_is_what_follows_its_convolutions(name):
+    model = build_model(name, image_size=(48, 48), label_count=2)
+    body = ("stem", "stage", "block", "conv")
+    layers = {layer.name for layer in model.layers if layer.weights}
+    assert find_head(model) == {name for name in layers if not name.startswith(body)}
+
+
+@pytest.mark.parametrize("name", ["compact", "vgg"])
+def test_any_network_is_fine_tuned_head_first(name):
+    keras.utils.set_random_seed(1)
+    model = build_model(name, image_size=(48, 48), label_count=2)
+    known = {"learning_rate": 1e-3, "total_steps": 12, "steps_per_epoch": 4}
+    head = find_head(model)
+    compile_model(model, optimizer=make_optimizer("fine_tune", **known, head=head))
+    images = np.random.default_rng(0).random((8, 48, 48, 3), np.float32)
+
+    def changed():
+        before = weights_of(model)
+        model.train_on_batch(images, LABELS)
+        return {path for path, array in weights_of(model).items() if (array != before[path]).any()}
+
+    frozen = [changed() for _ in range(4)]
+    for paths in frozen:
+        assert all(path.split("/")[0] in head or "_norm" in path for path in paths)
+    assert any("conv" in path and "_norm" not in path for path in changed() | changed())
