@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from malaria.training.config import Config
     from malaria.training.trainer import train
 
-__version__ = "2.0.0"
+__version__ = "2.1.0"
 __all__ = [
     "Classifier",
     "Config",

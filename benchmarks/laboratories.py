@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Several laboratories: lay out what to learn from and what to judge by, and judge a model.
+
+    python benchmarks/laboratories.py prepare --cells=cell_images/ --labs=labs/ --out=laboratories
+    python train.py --config=configs/laboratories.yaml
+    python benchmarks/laboratories.py judge --model=models/ --out=laboratories/ --labs=labs/
+
+labs: a folder with train/<laboratory>/<label>/, choose/<laboratory>/<label>/ and
+fields/<laboratory>/ with annotations.json. `prepare` makes links: of the NLM's cells those of
+config.yaml's 36 validation patients are judged, of mpidb's two patients, of the pictures that are
+no cells every third field; nothing of these is learnt. With --for-choice other patients are judged,
+25 of the NLM's 82 and one of mpidb's, and those that are reported are left out of both: by these,
+and by choose/, a recipe may be chosen.
+
+`judge` prints a table: accuracy, sensitivity, specificity, their mean (balanced), AUC, sensitivity
+at a specificity of .97, and the share that the guard marks; of fields recall and precision.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from malaria.base.errors import UsageError
+from malaria.base.tables import align
+from malaria.cli.command import Parser, add_common, run_script
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
+from malaria.data.fields import find_cells
+from malaria.data.folders import find_images
+from malaria.data.splits import split_samples
+from malaria.evaluation.metrics import roc_curve
+from malaria.inference.load import load_classifier
+from malaria.training.config import Config
+
+# Of mpidb: judged and reported; judged where a recipe is chosen.
+REPORTED, CHOSEN_BY = ("1307210661", "1704282807"), ("1405022890",)
+NOT_CELLS = "NotRedCell"
+HEAD = ("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC", "sens. at .97", "marked")
+# What an annotator calls a red cell, with parasites or without; the others are left out of a score.
+RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte"}
+
+
+def main(arguments):
+    parser = Parser(description=__doc__)
+    parser.add_argument("what", choices=("prepare", "judge"))
+    parser.add_argument("--cells", default="cell_images/", help="(default: %(default)s)")
+    parser.add_argument("--labs", default="labs/", help="(default: %(default)s)")
+    parser.add_argument("--out", default="laboratories/", help="(default: %(default)s)")
+    parser.add_argument("--model", default=None, help="(default: the pretrained one)")
+    parser.add_argument("--for-choice", action="store_true", help="judge by other patients")
+    add_common(parser)
+    options = parser.parse_args(arguments)
+    out = Path(options.out)
+    if options.what == "judge":
+        judge(load_classifier(options.model), out / "judge", Path(options.labs))
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists already: name another folder")
+    prepare(Path(options.cells), Path(options.labs), out, for_choice=options.for_choice)
+
+
+# ---- what to learn from and what to judge by
+
+
+def prepare(cells, labs, out, *, for_choice):
+    samples = scan_folder(cells, LABELS, PATIENT_PATTERN)
+    config = Config()
+    known = {"by": "patient", "test_size": config.test_size}
+    learnt, judged = split_samples(samples, seed=config.random_state, **known)
+    if for_choice:
+        inner = [samples[index] for index in learnt]
+        learnt, judged = split_samples(inner, seed=1, **known)
+        samples = inner
+    for folder, indices in (("learn/nlm", learnt), ("judge/nlm", judged)):
+        for index in indices:
+            link(samples[index].path, out / folder / LABELS[samples[index].label])
+    for laboratory in sorted(path.name for path in (labs / "train").iterdir()):
+        for path in find_images(labs / "train" / laboratory):
+            place_picture(path, laboratory, out, for_choice=for_choice)
+    for laboratory in sorted(path.name for path in (labs / "choose").iterdir()):
+        for path in find_images(labs / "choose" / laboratory):
+            link(path, out / "judge" / laboratory / path.parent.name)
+            mask(path, out / "judge" / f"{laboratory}_masked" / path.parent.name)
+    for path in find_images(labs / "fields"):
+        link(path, out / "judge" / "fields" / path.parent.name)
+
+
+def place_picture(path, laboratory, out, *, for_choice):
+    """Link one picture of train/ to the side that its patient or its field is on."""
+    label, side = path.parent.name, "learn"
+    if laboratory == "mpidb":
+        judged = CHOSEN_BY if for_choice else REPORTED
+        if path.name[:10] in judged:
+            side = "judge"
+        elif path.name[:10] in REPORTED:
+            return
+    if label == NOT_CELLS:
+        field = re.split(r"_(?:WBC|Platelets)", path.name)[0]
+        # By a number that is the same everywhere.
+        side = "judge" if sum(field.encode()) % 3 == 0 else "learn"
+        laboratory, label = "not_cells", laboratory
+    link(path, out / side / laboratory / label)
+
+
+def link(path, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    os.symlink(path.resolve(), folder / path.name)
+
+
+def mask(path, folder):
+    """The cell that was cut at its box, on black."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    Image.fromarray(np.where(shape_of(pixels)[..., None], pixels, 0).astype(np.uint8)).save(
+        folder / f"{path.stem}.png"
+    )
+
+
+def shape_of(pixels):
+    """Which pixels are the cell in the middle: Otsu's threshold and a watershed."""
+    from skimage.filters import threshold_otsu
+    from skimage.measure import label
+    from skimage.morphology import dilation, disk, h_maxima
+    from skimage.segmentation import watershed
+
+    density = -np.log(np.maximum(pixels[..., 1], 1) / 255)
+    density = ndimage.gaussian_filter(density, 1)
+    dense = ndimage.binary_fill_holes(density > threshold_otsu(density))
+    distance = ndimage.distance_transform_edt(dense)
+    regions = watershed(-distance, label(h_maxima(distance, 3)), mask=dense)
+    rows, columns = np.mgrid[-1 : 1 : pixels.shape[0] * 1j, -1 : 1 : pixels.shape[1] * 1j]
+    middle = regions[np.hypot(rows, columns) < 0.5]
+    middle = middle[middle > 0]
+    if len(middle) == 0:
+        return np.ones(dense.shape, bool)
+    cell = dilation(regions == np.bincount(middle).argmax(), disk(1))
+    # Where too little is left, the threshold went wrong.
+    return ndimage.binary_fill_holes(cell) if cell.mean() > 0.25 else np.ones(dense.shape, bool)
+
+
+# ---- what a model is worth
+
+
+def judge(classifier, folder, labs):
+    rows = [HEAD]
+    for name in ("nlm", "mpidb", "iml", "iml_masked"):
+        rows.append([name, *judge_cells(classifier, folder / name)])
+    marked = {name: marks(classifier, folder / name) for name in ("not_cells", "fields")}
+    marked["photographs"] = marks(classifier, photographs())
+    marked["plain and noise"] = marks(classifier, plain_and_noise())
+    for name, (count, share) in marked.items():
+        rows.append([name, f"{count:,}", *("-" for _ in HEAD[3:]), f"{share:.3f}"])
+    print(f"{classifier.name}, threshold {classifier.metadata.threshold:g}")
+    print(align(rows))
+    rows = [("fields of", "fields", "red cells", "recall", "precision")]
+    rows += [(path.name, *judge_fields(path)) for path in sorted((labs / "fields").iterdir())]
+    print(align(rows))
+
+
+def judge_cells(classifier, folder):
+    predictions = classifier.classify(folder)
+    labels = np.array([LABELS.index(one.path.parent.name) for one in predictions])
+    probabilities = np.array([one.probabilities for one in predictions])
+    called = probabilities[:, 0] >= classifier.metadata.threshold
+    sick = labels == 0
+    sensitivity, specificity = called[sick].mean(), (~called[~sick]).mean()
+    false, true = roc_curve(labels, probabilities, 0)
+    values = (
+        (called == sick).mean(), sensitivity, specificity, (sensitivity + specificity) / 2,
+        np.trapezoid(true, false), true[false <= 0.03].max(),
+        np.mean([one.unlike is not None for one in predictions]),
+    )  # fmt: skip
+    return [f"{len(labels):,}", *(f"{value:.4f}" for value in values)]
+
+
+def marks(classifier, pictures):
+    """(how many pictures, the share of them that is marked)."""
+    predictions = classifier.classify(pictures)
+    return len(predictions), np.mean([one.unlike is not None for one in predictions])
+
+
+def photographs():
+    """The photographs and drawings that scikit-image ships."""
+    import skimage
+
+    return Path(skimage.__file__).parent / "data"
+
+
+def plain_and_noise():
+    random = np.random.RandomState(7)
+    plain = random.randint(0, 256, (100, 1, 1, 3)) * np.ones((1, 64, 64, 1), int)
+    ends = np.array([0, 128, 255]).reshape(3, 1, 1, 1) * np.ones((1, 64, 64, 3), int)
+    noise = random.randint(0, 256, (100, 64, 64, 3))
+    return np.concatenate([plain, ends, noise]).astype(np.uint8)
+
+
+def judge_fields(folder):
+    """Counts, and recall and precision of the red cells at an intersection over union of .5."""
+    known = json.loads((folder / "annotations.json").read_text())
+    right = found = true = 0
+    for one in known:
+        with Image.open(folder / one["image"]) as picture:
+            boxes = [(b.left, b.top, b.width, b.height) for b in find_cells(picture.convert("RGB"))]
+        cells = [box_of(thing) for thing in one["objects"] if thing["label"].lower() in RED]
+        others = [box_of(thing) for thing in one["objects"] if thing["label"].lower() not in RED]
+        hits, left = match(boxes, cells)
+        # What an annotator calls something else, or difficult, is neither right nor wrong.
+        left = [box for box in left if max((overlap(box, x) for x in others), default=0) < 0.3]
+        right, found, true = right + hits, found + hits + len(left), true + len(cells)
+    return f"{len(known):,}", f"{true:,}", f"{right / true:.3f}", f"{right / found:.3f}"
+
+
+def box_of(thing):
+    return thing["x"], thing["y"], thing["w"], thing["h"]
+
+
+def match(boxes, cells):
+    """(how many boxes are one cell each, best pairs first, those that are none)."""
+    pairs = sorted(
+        ((overlap(box, cell), n, m) for n, box in enumerate(boxes) for m, cell in enumerate(cells)),
+        reverse=True,
+    )
+    used, met = set(), set()
+    for share, box, cell in pairs:
+        if share >= 0.5 and box not in used and cell not in met:
+            used.add(box)
+            met.add(cell)
+    return len(used), [box for n, box in enumerate(boxes) if n not in used]
+
+
+def overlap(one, other):
+    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0, across) * max(0, down)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
