@@ -1,12 +1,14 @@
 """What several test files share."""
 
 import signal
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from malaria.data.drawing import draw_cell, draw_stain
+from malaria.data import drawn_fields
+from malaria.data.drawing import draw_stain
 
 # A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
 # inherit that.
@@ -25,20 +27,13 @@ def own_cache(tmp_path_factory):
 def draw_field():
     """A function that draws a field: (PIL image, [(left, top, width, height, is parasitized)])."""
 
-    def draw(rows=3, columns=4, side=400, seed=0, parasitized=(), background=(225, 232, 226)):
+    def draw(rows=3, columns=4, side=400, seed=0, parasitized=()):
         rng = np.random.default_rng(seed)
-        stain = draw_stain(rng)
-        step, size = side // rows, int(side / rows * 0.7)
-        field = Image.new("RGB", (step * columns, step * rows), background)
-        boxes = []
-        for number in range(rows * columns):
-            picture, _ = draw_cell(rng, parasitized=number in parasitized, stain=stain)
-            cell = Image.fromarray(picture).resize((size, size))
-            shape = Image.fromarray((np.asarray(picture).max(axis=2) > 0).astype(np.uint8) * 255)
-            left, top = (step * place + step // 8 for place in reversed(divmod(number, columns)))
-            field.paste(cell, (left, top), shape.resize((size, size)))
-            boxes.append((left, top, size, size, number in parasitized))
-        return field, boxes
+        known = {"rows": rows, "columns": columns, "square": side // rows}
+        field, boxes = drawn_fields.draw_field(
+            rng, draw_stain(rng), parasitized=parasitized, **known
+        )
+        return field, [(*astuple(box), n in parasitized) for n, box in enumerate(boxes)]
 
     return draw
 

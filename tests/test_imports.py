@@ -21,7 +21,7 @@ TENSORFLOW = {"tensorflow", "keras", "malaria.networks.backend"}
 # Of the room inference, the one file that may import TensorFlow.
 NEEDS_GRADIENTS = "inference/gradcam.py"
 # A second or more each, so they are loaded only when they are needed.
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2"}
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2", "skimage"}
 # The files that know the settings of a training as one record; all others take plain values.
 KNOW_CONFIG = {
     *("config", "config_check", "config_file", "config_reference"),

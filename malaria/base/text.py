@@ -33,6 +33,11 @@ def quote(text: object) -> str:
     return f"'{shorten(text, 80)}'"
 
 
+def is_plain_name(text: str) -> bool:
+    """Whether `text` can be the name of a file or a folder, and no way to another place."""
+    return text.strip() not in ("", ".", "..") and not set(text) & set("/\\\0")
+
+
 def natural_key(name: str) -> str:
     """A key to sort names by, with 2 before 10 and C2 before C10."""
     return re.sub(r"\d+", lambda digits: digits.group().zfill(20), name)

@@ -87,7 +87,7 @@ def _choose_for_fields(
 
     yield FieldTable(classifier, options.output)
     if options.cells:
-        yield CellFiles(options.cells, inputs.roots)
+        yield CellFiles(options.cells, inputs.roots, classifier.metadata.labels)
     if options.report:
         yield FieldReport(options.report, classifier)
 

@@ -1,9 +1,10 @@
-"""draw: the command that draws cells for a first try."""
+"""draw: the command that draws cells, or whole fields, for a first try."""
 
 from collections.abc import Sequence
 
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common
+from malaria.data.drawn_fields import write_fields
 from malaria.data.synthetic import write_cells
 
 
@@ -11,15 +12,22 @@ def main(arguments: Sequence[str]) -> None:
     """Draw cells as the command line says, and tell how many."""
     parser = Parser(
         prog="python -m malaria draw",
-        description="Draw blood cells into DIR/Parasitized and DIR/Uninfected.",
+        description="Draw blood cells into DIR/Parasitized and DIR/Uninfected, or whole fields.",
         epilog="example: python -m malaria draw --out drawn --count 200",
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
-    parser.add_argument("--count", metavar="N", type=int, required=True, help="cells per label")
+    counts = parser.add_mutually_exclusive_group(required=True)
+    counts.add_argument("--count", metavar="N", type=int, help="cells per label")
+    counts.add_argument("--fields", metavar="N", type=int, help="fields of 63 cells, into DIR")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="default %(default)s")
     parser.add_argument("--patients", metavar="P", type=int, default=12, help="default %(default)s")
     add_common(parser)
     options = parser.parse_args(arguments)
+    if options.fields is not None:
+        known = {"seed": options.seed, "patients": options.patients}
+        paths = write_fields(options.out, options.fields, **known)
+        print(f"wrote {len(paths)} fields into {printable(options.out)}")
+        return
     paths = write_cells(options.out, options.count, seed=options.seed, patients=options.patients)
     patients = min(options.count, options.patients)
     print(f"wrote {len(paths)} cells (patients: {patients}) into {printable(options.out)}")

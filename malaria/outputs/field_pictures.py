@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import whole_file
 from malaria.base.streams import log
-from malaria.base.text import printable
+from malaria.base.text import is_plain_name, printable, quote
 from malaria.data.box import Box
 from malaria.data.fields import cut
 from malaria.data.folders import find_images
@@ -60,8 +60,14 @@ def draw_boxes(
 class CellFiles(Output):
     """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`."""
 
-    def __init__(self, folder: Path, sources: Sequence[Path]) -> None:
-        """sources: the folders of the fields, whose own are kept. Raises UsageError, UserError."""
+    def __init__(self, folder: Path, sources: Sequence[Path], labels: Sequence[str]) -> None:
+        """sources: the folders of the fields, whose own are kept. labels: of the model.
+
+        Raises UsageError, UserError.
+        """
+        for label in labels:
+            if not is_plain_name(label):
+                raise UserError(f"--cells: the label {quote(label)} cannot be a folder's name")
         for source in sources:
             if folder.resolve().is_relative_to(source.resolve()):
                 raise UsageError(f"--cells: expected a folder outside of {printable(source)}")

@@ -18,6 +18,7 @@ from pydantic import (
 
 from malaria.base import patterns as base_patterns
 from malaria.base.streams import log
+from malaria.base.text import is_plain_name
 from malaria.data.images import MAX_SIDE
 from malaria.data.training_folders import name_of
 from malaria.model import NETWORKS
@@ -41,7 +42,7 @@ def _no_flag(value: Any) -> Any:
 
 def _folder_name(label: str) -> str:
     """A label is a folder below train_images, never a way out of it."""
-    if label.strip() in ("", ".", "..") or set(label) & set("/\\\0"):
+    if not is_plain_name(label):
         raise ValueError("expected the name of a folder in train_images")
     return label
 

@@ -13,7 +13,11 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
+from malaria.cli.draw import main
 from malaria.data.drawing import draw_cell, draw_stain
+from malaria.data.drawn_fields import write_fields
+from malaria.data.fields import find_cells
+from malaria.data.images import open_image
 from malaria.data.synthetic import LABELS, write_cells
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,3 +206,26 @@ def test_importing_it_loads_no_tensorflow():
         "import sys, malaria.synthetic; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_fields_are_drawn_alike_for_the_same_seed_and_their_cells_are_found(tmp_path):
+    one = write_fields(tmp_path / "a", 3, seed=5, patients=2)
+    other = write_fields(tmp_path / "b", 3, seed=5, patients=2)
+    assert [path.name for path in one] == [
+        f"C{patient}P{patient}thinF_synthetic_field_{n}.png"
+        for n, patient in ((1, 1), (2, 2), (3, 1))
+    ]
+    assert [a.read_bytes() for a in one] == [b.read_bytes() for b in other]
+    for path in one:
+        assert 60 <= len(find_cells(open_image(path))) <= 64
+    with pytest.raises(UserError, match="is not empty"):
+        write_fields(tmp_path / "a", 3)
+    with pytest.raises(UsageError, match="Received: count 0"):
+        write_fields(tmp_path / "c", 0)
+
+
+def test_the_command_draws_fields(tmp_path, capsys):
+    main(["--out", str(tmp_path / "slides"), "--fields", "1"])
+    assert capsys.readouterr().out == f"wrote 1 fields into {tmp_path / 'slides'}\n"
+    with pytest.raises(UsageError):
+        main(["--out", str(tmp_path), "--fields", "1", "--count", "1"])

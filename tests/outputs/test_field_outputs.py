@@ -155,7 +155,7 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
             known = Prediction(tmp_path / "slides" / name, label, 0.9, box=Box(*place))
             predictions.append(known)
     predictions.append(Prediction(tmp_path / "slides" / "three.png", error="damaged"))
-    feed(CellFiles(tmp_path / "cells", [tmp_path / "slides"]), predictions)
+    feed(CellFiles(tmp_path / "cells", [tmp_path / "slides"], LABELS), predictions)
     left, top, width, height, _ = boxes[0]
     written = sorted((tmp_path / "cells").rglob("*.png"))
     assert len(written) == 6
@@ -168,15 +168,15 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
 
 def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
     (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
-    CellFiles(tmp_path / "cells", [])
+    CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
     with pytest.raises(UserError, match="holds pictures: name another folder"):
-        CellFiles(tmp_path / "cells", [])
+        CellFiles(tmp_path / "cells", [], LABELS)
 
 
 def test_cells_are_not_written_among_the_fields(tmp_path):
     with pytest.raises(UsageError, match="expected a folder outside of"):
-        CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"])
+        CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"], LABELS)
 
 
 @pytest.fixture
@@ -255,3 +255,9 @@ def test_a_first_field_without_cells_leaves_the_columns_of_boxes(tmp_path):
         first, second = csv.DictReader(file)
     assert (first["left"], first["error"]) == ("", "no red cells found in this field")
     assert [second[name] for name in ("left", "top", "width", "height")] == ["0", "5", "20", "20"]
+
+
+@pytest.mark.parametrize("label", ["../x", "..", "a/b", "a\\b", "", "\0"])
+def test_a_strangers_label_leads_no_cell_out_of_the_folder(tmp_path, label):
+    with pytest.raises(UserError, match="cannot be a folder's name"):
+        CellFiles(tmp_path / "cells", [], ["Uninfected", label])
