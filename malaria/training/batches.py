@@ -1,6 +1,6 @@
 """batches: samples -> batches of tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -24,6 +24,7 @@ def training_batches(
     seed: int,
     augmentation: Amounts,
     size: tuple[int, int] | None = None,
+    teach: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
 
@@ -31,6 +32,7 @@ def training_batches(
     same seed and epoch give the same batches, whatever ran before: a resumed run continues exactly.
     steps: None for one whole pass, else that many full batches, going on through the samples
     where the epoch before ended. size: (height, width) of the batches' images, if not as stored.
+    teach: a function of images and labels to the labels that are learnt, see distillation.
     """
     order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
 
@@ -39,7 +41,8 @@ def training_batches(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if size is not None:
             images = tf.image.resize(images, size, antialias=True)
-        return augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number])), labels
+        images = augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number]))
+        return images, labels if teach is None else teach(images, labels)
 
     return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
 
@@ -105,6 +108,19 @@ def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np
     """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
     labels = np.asarray(labels)
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
+
+
+def balance_within(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """The indices, in each source those of rarer labels repeated until each label has as many.
+
+    labels, sources: of each index. A source of one label stays as it is. So no label is known by
+    the look of a laboratory that has both; those of one label still weigh in `balance`, after this.
+    """
+    parts = []
+    for source in dict.fromkeys(sources):
+        inside = np.array([name == source for name in sources])
+        parts.append(balance(indices[inside], labels[inside], [""] * int(inside.sum())))
+    return np.sort(np.concatenate(parts))
 
 
 def balance(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:

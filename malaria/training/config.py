@@ -34,6 +34,7 @@ from malaria.training.declare import (
     Side,
     Steps,
     Text,
+    Whole,
     setting,
 )
 
@@ -146,10 +147,19 @@ class Config(Settings):
     label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
         0.05, "share of a label's certainty spread over all labels"
     )
-    balance: Literal["none", "label", "source"] = setting(
+    teachers: Paths | None = setting(
+        None,
+        "a saved model of two labels, or a list, whose mean answer to each image is learnt beside "
+        "its label (distillation); null: none",
+    )
+    teacher_share: Whole = setting(
+        0.7, "share of that answer in what is learnt; the rest is the label's"
+    )
+    balance: Literal["none", "label", "source", "label_in_source"] = setting(
         "none",
         "label: images of a rarer label are shown again until each label has as many; source: and "
-        "within a label each folder of train_images",
+        "within a label each folder of train_images; label_in_source: first the labels within each "
+        "folder that has several, then the labels",
     )
     ema_decay: Share = setting(
         0.0,

@@ -21,10 +21,16 @@ from malaria.data.pixel_store import load_pixels
 from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.training.batches import balance, training_batches, validation_batches
+from malaria.training.batches import (
+    balance,
+    balance_within,
+    training_batches,
+    validation_batches,
+)
 from malaria.training.beginning import init_weights
 from malaria.training.config import Config
 from malaria.training.devices import Device, computing_in
+from malaria.training.distillation import load_teachers
 from malaria.training.loop import compile_model
 from malaria.training.optimizer import find_head, make_optimizer
 
@@ -85,11 +91,17 @@ def steps_in_epoch(config: Config, images: LabelledImages) -> int:
 
 def _shown(config: Config, images: LabelledImages) -> np.ndarray:
     """The indices of the images that one pass shows, some of them several times."""
-    samples = images.chosen(images.training)
+    shown, labels = images.training, images.labels
     if config.balance == "none":
-        return images.training
-    sources = [sample.source if config.balance == "source" else "" for sample in samples]
-    return balance(images.training, images.labels[images.training], sources)
+        return shown
+    if config.balance == "label_in_source":
+        shown = balance_within(shown, labels[shown], _sources(images, shown))
+    sources = _sources(images, shown) if config.balance == "source" else [""] * len(shown)
+    return balance(shown, labels[shown], sources)
+
+
+def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
+    return [images.samples[index].source for index in indices]
 
 
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
@@ -129,6 +141,10 @@ def batches(
     """(epoch, from 0 -> its training batches; the batches to validate on after an epoch)."""
     augmentation = config.augmentation.model_dump()
     shown = _shown(config, images)
+    teach = None
+    if config.teachers is not None:
+        known = config.labels, images.pixels.pixel_format
+        teach = load_teachers(config.teachers, *known, config.teacher_share)
 
     def training(epoch: int) -> tf.data.Dataset:
         return training_batches(
@@ -140,6 +156,7 @@ def batches(
             seed=config.random_state,
             augmentation=augmentation,
             size=config.progressive_size if epoch < config.progressive_epochs else None,
+            teach=teach,
         )
 
     validation = validation_batches(

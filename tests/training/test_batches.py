@@ -12,6 +12,7 @@ from malaria.data.synthetic import LABELS, write_cells
 from malaria.inference.tta import turn
 from malaria.training.batches import (
     balance,
+    balance_within,
     encode_labels,
     epoch_order,
     training_batches,
@@ -175,4 +176,13 @@ def test_balanced_sources_are_shown_alike_within_each_label():
     shown = balance(np.arange(13), labels, sources)
     counts = Counter((labels[index], sources[index]) for index in shown.tolist())
     assert counts == {(0, "x"): 8, (0, "y"): 7, (1, "x"): 5, (1, "y"): 5, (1, "z"): 5}
+    assert set(shown) == set(range(13))
+
+
+def test_labels_are_balanced_within_each_source_that_has_several():
+    labels = np.array([0] * 4 + [1] * 9)
+    sources = ["x"] * 3 + ["y"] + ["x"] * 2 + ["y"] * 5 + ["z"] * 2
+    shown = balance_within(np.arange(13), labels, sources)
+    counts = Counter((labels[index], sources[index]) for index in shown.tolist())
+    assert counts == {(0, "x"): 3, (1, "x"): 3, (0, "y"): 5, (1, "y"): 5, (1, "z"): 2}
     assert set(shown) == set(range(13))

@@ -1,0 +1,54 @@
+"""distillation: learn from the answers of trained models too (Hinton, Vinyals and Dean 2015).
+
+A label says only which one it is; several networks together also say how sure one can be, and where
+a label is wrong. They are asked about each image as it was changed at random.
+"""
+
+from collections.abc import Callable, Sequence
+
+from malaria.base.errors import UserError
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.data.images import PixelFormat
+from malaria.networks.backend import tf
+from malaria.networks.load import load_model
+from malaria.saved.metadata import read_metadata
+from malaria.saved.pair import find_pair, read_architecture
+
+# (images, labels) -> labels that are learnt, of the same shape.
+Teach = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def load_teachers(
+    paths: Sequence[str], labels: Sequence[str], pixel_format: PixelFormat, share: float
+) -> Teach:
+    """A function that mixes labels with the mean answer of the models at `paths`.
+
+    share: of the answer, 0..1; the rest is the label's. Raises UserError for a model that tells
+    other labels apart, or reads pictures in another way than `pixel_format`.
+    """
+    models = []
+    for path in paths:
+        pair = find_pair(path)
+        architecture = read_architecture(pair)
+        metadata = read_metadata(pair, architecture)
+        for what, expected, received in (
+            ("labels", tuple(labels), metadata.labels),
+            ("pixels", pixel_format, metadata.pixels),
+            ("logits", False, metadata.logits),
+        ):
+            if expected != received:
+                raise UserError(
+                    f"teachers: {printable(path)}: expected {what} {printable(expected)}, received "
+                    f"{printable(received)}"
+                )
+        model = load_model(pair, architecture)
+        model.trainable = False
+        models.append(model)
+    log(f"{len(models)} teachers: {share:g} of what is learnt are their answers")
+
+    def teach(images: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        answers = tf.add_n([model(images, training=False) for model in models]) / len(models)
+        return (1 - share) * known + share * tf.cast(answers, known.dtype)
+
+    return teach

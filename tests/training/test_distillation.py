@@ -1,0 +1,82 @@
+"""Learning from the answers of other models: what is learnt, and who may teach."""
+
+import json
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UsageError, UserError
+from malaria.data.images import PixelFormat
+from malaria.data.synthetic import write_cells
+from malaria.inference.load import load_classifier
+from malaria.training.config import Config
+from malaria.training.config_check import make_config
+from malaria.training.distillation import load_teachers
+from malaria.training.trainer import train
+
+LABELS = ("Parasitized", "Uninfected")
+FAST = {"model": "compact", "image_size": (24, 24), "epochs": 1, "batch_size": 8, "guard": False,
+        "plot_training_data": False}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("taught") / "cells"
+    write_cells(folder, 12, seed=3, patients=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def teachers(cells):
+    """Two models of other seeds."""
+    return [
+        train(
+            Config(
+                train_images=str(cells),
+                output_models=str(cells.parent / f"teacher{seed}"),
+                random_state=seed,
+                **FAST,
+            )
+        ).model
+        for seed in (1, 2)
+    ]
+
+
+def test_what_is_learnt_is_a_mixture_of_the_label_and_the_mean_answer(teachers):
+    paths = [str(path) for path in teachers]
+    teach = load_teachers(paths, LABELS, PixelFormat((24, 24)), share=0.6)
+    images = np.random.default_rng(1).integers(0, 256, (6, 24, 24, 3)).astype(np.uint8)
+    known = np.float32([[0], [1], [0], [1], [1], [0]])
+    learnt = np.asarray(teach(images / np.float32(255), known))
+    answers = [load_classifier(path).predict(images)[:, 1:] for path in paths]
+    expected = 0.4 * known + 0.6 * np.mean(answers, axis=0)
+    np.testing.assert_allclose(learnt, expected, atol=1e-3)
+
+
+def test_a_training_with_teachers_ends_elsewhere_and_keeps_their_names(cells, teachers, tmp_path):
+    known = {"train_images": str(cells), "output_models": str(tmp_path), **FAST}
+    config = Config(**known, teachers=[str(path) for path in teachers])
+    taught = train(config)
+    alone = train(Config(**known))
+    assert (taught.probabilities != alone.probabilities).any()
+    record = json.loads(taught.model.with_suffix(".json").read_text())["malaria"]["config"]
+    assert record["teachers"] == [str(path) for path in teachers]
+    assert record["teacher_share"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("labels", "size", "message"),
+    [
+        (LABELS[::-1], (24, 24), "expected labels .*Uninfected.*, received"),
+        (LABELS, (32, 32), "expected pixels .*32, 32.*, received .*24, 24"),
+    ],
+)
+def test_a_teacher_of_other_labels_or_pixels_is_refused(teachers, labels, size, message):
+    with pytest.raises(UserError, match=message):
+        load_teachers([str(teachers[0])], labels, PixelFormat(size), share=0.5)
+
+
+def test_teachers_are_for_two_labels_and_one_size(cells):
+    known = {"train_images": str(cells), "teachers": "a.h5", "model": "compact"}
+    with pytest.raises(UsageError, match="teachers: see images of image_size only"):
+        make_config({**known, "progressive_epochs": 1, "progressive_size": (48, 48)})
