@@ -9,7 +9,6 @@ from malaria.base.streams import log
 from malaria.base.tables import align
 from malaria.base.text import natural_key, printable
 from malaria.inference.classifier import Classifier
-from malaria.inference.guard import REASONS
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.output import Output
@@ -17,7 +16,6 @@ from malaria.outputs.table import UNREADABLE
 
 # So many groups are listed; a report or an output file has the others.
 LISTED_GROUPS = 60
-SEVERAL = REASONS["several"]
 
 
 class Summary(Output):
@@ -95,7 +93,7 @@ class Summary(Output):
             return []
         reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
         line = f"{UNLIKE} a single cell, and left out of the share: {reasons}"
-        if self.thing == "image" and self.unlike[SEVERAL]:
+        if self.thing == "image":
             line += "; --fields finds the single cells in whole fields"
         return [line]
 

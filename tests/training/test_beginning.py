@@ -26,7 +26,8 @@ def cells(tmp_path_factory):
 def settings(cells, folder, **changes):
     fast = {"model": "compact", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
     known = {"train_images": str(cells), "output_models": str(folder / "models")}
-    return Config(**known | fast | {"plot_training_data": False} | changes)
+    unasked = {"plot_training_data": False, "guard": False}
+    return Config(**known | fast | unasked | changes)
 
 
 def weights_of(path):

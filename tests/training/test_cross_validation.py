@@ -26,6 +26,7 @@ def cells(tmp_path_factory):
 
 def settings(cells, folder, **changes):
     fast = {"model": "compact", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
+    fast["guard"] = False
     known = {"train_images": str(cells), "output_models": str(folder / "models")}
     return Config(**known | fast | changes)
 

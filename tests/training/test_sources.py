@@ -15,7 +15,8 @@ from malaria.training.cross_validation import cross_validate
 from malaria.training.steps import load_images, split
 from malaria.training.trainer import train
 
-FAST = {"model": "compact", "image_size": (32, 32), "batch_size": 16, "plot_training_data": False}
+FAST = {"model": "compact", "image_size": (32, 32), "batch_size": 16, "plot_training_data": False,
+        "guard": False}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ def settings(cells, folder, **changes):
         "epochs": 2,
         "batch_size": 8,
         "plot_training_data": False,
+        "guard": False,
     }
     return Config(**known | changes)
 
@@ -68,7 +69,8 @@ def folder_of(result):
 def finished(cells, tmp_path_factory):
     """One whole run, with everything that can be asked of it."""
     folder = tmp_path_factory.mktemp("finished")
-    config = settings(cells, folder, plot_training_data=True, tensorboard=True, cache="disk")
+    everything = {"plot_training_data": True, "tensorboard": True, "guard": True}
+    config = settings(cells, folder, cache="disk", **everything)
     return config, train(config)
 
 
