@@ -166,6 +166,13 @@ def judge(classifier, folder, labs):
 
 
 def judge_cells(classifier, folder):
+    """[number of cells, then what HEAD names], as texts."""
+    count, values = measure(classifier, folder)
+    return [f"{count:,}", *(f"{value:.4f}" for value in values)]
+
+
+def measure(classifier, folder):
+    """(number of cells, what HEAD names from accuracy on)."""
     predictions = classifier.classify(folder)
     labels = np.array([LABELS.index(one.path.parent.name) for one in predictions])
     probabilities = np.array([one.probabilities for one in predictions])
@@ -173,12 +180,11 @@ def judge_cells(classifier, folder):
     sick = labels == 0
     sensitivity, specificity = called[sick].mean(), (~called[~sick]).mean()
     false, true = roc_curve(labels, probabilities, 0)
-    values = (
+    return len(labels), [
         (called == sick).mean(), sensitivity, specificity, (sensitivity + specificity) / 2,
         np.trapezoid(true, false), true[false <= 0.03].max(),
         np.mean([one.unlike is not None for one in predictions]),
-    )  # fmt: skip
-    return [f"{len(labels):,}", *(f"{value:.4f}" for value in values)]
+    ]  # fmt: skip
 
 
 def marks(classifier, pictures):
