@@ -87,7 +87,8 @@ def _choose_for_fields(
 
     yield FieldTable(classifier, options.output)
     if options.cells:
-        yield CellFiles(options.cells, inputs.roots, classifier.metadata.labels)
+        labels = classifier.metadata.labels
+        yield CellFiles(options.cells, inputs.roots, labels, resume=options.resume)
     if options.report:
         yield FieldReport(options.report, classifier)
 

@@ -60,10 +60,13 @@ def draw_boxes(
 class CellFiles(Output):
     """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`."""
 
-    def __init__(self, folder: Path, sources: Sequence[Path], labels: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, sources: Sequence[Path], labels: Sequence[str], *, resume: bool = False
+    ) -> None:
         """sources: the folders of the fields, whose own are kept. labels: of the model.
 
-        Raises UsageError, UserError.
+        resume: whether the folder may hold the cells of an interrupted run. Raises UsageError,
+        UserError.
         """
         for label in labels:
             if not is_plain_name(label):
@@ -71,7 +74,7 @@ class CellFiles(Output):
         for source in sources:
             if folder.resolve().is_relative_to(source.resolve()):
                 raise UsageError(f"--cells: expected a folder outside of {printable(source)}")
-        if folder.exists() and next(find_images(folder), None) is not None:
+        if not resume and folder.exists() and next(find_images(folder), None) is not None:
             # A cell that somebody has put under another label would come under both.
             raise UserError(f"--cells: {printable(folder)} holds pictures: name another folder")
         self.folder, self.sources, self.count = folder, tuple(sources), 0

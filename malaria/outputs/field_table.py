@@ -68,7 +68,9 @@ class FieldTable(Output):
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    name = row["name"] if row["level"] != "all" else f"all {row['fields']:,} fields"
+    name = row["name"]
+    if row["level"] == "all":
+        name = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
     if row["level"] == "patient":
         name = f"patient {name}"
     if row["error"] is not None:

@@ -170,6 +170,7 @@ def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
     (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
     CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
+    CellFiles(tmp_path / "cells", [], LABELS, resume=True)
     with pytest.raises(UserError, match="holds pictures: name another folder"):
         CellFiles(tmp_path / "cells", [], LABELS)
 
