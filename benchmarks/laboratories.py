@@ -42,6 +42,7 @@ from malaria.training.config import Config
 # Of mpidb: judged and reported; judged where a recipe is chosen.
 REPORTED, CHOSEN_BY = ("1307210661", "1704282807"), ("1405022890",)
 NOT_CELLS = "NotRedCell"
+STAGES = ("ring", "trophozoite", "schizont", "gametocyte")
 HEAD = ("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC", "sens. at .97", "marked")
 # What an annotator calls a red cell, with parasites or without; the others are left out of a score.
 RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte"}
@@ -160,6 +161,9 @@ def judge(classifier, folder, labs):
         rows.append([name, f"{count:,}", *("-" for _ in HEAD[3:]), f"{share:.3f}"])
     print(f"{classifier.name}, threshold {classifier.metadata.threshold:g}")
     print(align(rows))
+    rows = [("sensitivity by stage", *STAGES)]
+    rows += [(name, *judge_stages(classifier, folder / name)) for name in ("mpidb", "iml")]
+    print(align(rows))
     rows = [("fields of", "fields", "red cells", "recall", "precision")]
     rows += [(path.name, *judge_fields(path)) for path in sorted((labs / "fields").iterdir())]
     print(align(rows))
@@ -185,6 +189,18 @@ def measure(classifier, folder):
         np.trapezoid(true, false), true[false <= 0.03].max(),
         np.mean([one.unlike is not None for one in predictions]),
     ]  # fmt: skip
+
+
+def judge_stages(classifier, folder):
+    """The share found of the parasitized cells of each stage, as far as their names tell it."""
+    predictions = classifier.classify(folder / LABELS[0])
+    for stage in STAGES:
+        found = [
+            one.probabilities[0] >= classifier.metadata.threshold
+            for one in predictions
+            if f"_{stage}" in one.path.name
+        ]
+        yield f"{np.mean(found):.3f} of {len(found)}" if found else "-"
 
 
 def marks(classifier, pictures):

@@ -32,7 +32,7 @@ def compile_model(
     """
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
-        accuracy = keras.metrics.BinaryAccuracy("accuracy")
+        accuracy = keras.metrics.MeanMetricWrapper(_is_right, name="accuracy")
     else:
         loss = _categorical(model.output_shape[-1], label_smoothing)
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
@@ -40,6 +40,11 @@ def compile_model(
     jit_compile = "auto" if has_gpu else False
     model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
+
+
+def _is_right(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Whether both are on one side of one half; labels that teachers soften are not whole."""
+    return keras.ops.equal(labels > 0.5, probabilities > 0.5)
 
 
 def _categorical(

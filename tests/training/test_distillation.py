@@ -1,5 +1,6 @@
 """Learning from the answers of other models: what is learnt, and who may teach."""
 
+import csv
 import json
 
 import numpy as np
@@ -59,6 +60,9 @@ def test_a_training_with_teachers_ends_elsewhere_and_keeps_their_names(cells, te
     taught = train(config)
     alone = train(Config(**known))
     assert (taught.probabilities != alone.probabilities).any()
+    with open(taught.model.with_suffix("") / "history.csv", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert float(row["accuracy"]) > 0.2
     record = json.loads(taught.model.with_suffix(".json").read_text())["malaria"]["config"]
     assert record["teachers"] == [str(path) for path in teachers]
     assert record["teacher_share"] == 0.7
