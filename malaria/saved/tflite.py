@@ -19,8 +19,8 @@ SEAL_BYTES = len(MARK) + 2 * 32
 # Those of pretrained/, made elsewhere: the digest of the pair, and the SHA-256 of what stands
 # before the seal.
 SHIPPED = {
-    "cacf117a4b9ce7f529bd2b96d50f8c28462174b5681838192641a5875700a29c": (
-        "3444d87571a21815858ceaf27871962e34f1dfb7b6f125292bf821b5cd8ff529"
+    "8eda6ac07557a405d20cea219446c66fb0f79bf84d0cdcb132075af9f2462ebe": (
+        "c66d7dfd32c05eb0b5eade4054af37f7eed2c4144a445ae4584a8b176a847c13"
     ),
     "d9d2ba57b0aca36feef56a4a3eb02bf3227ffe4c9e8bebfcfde8381afb861fce": (
         "3122fe2e2a68123b07db1902d5ccfe38fe1f1ab49a358211394dd31f99307a55"

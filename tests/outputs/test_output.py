@@ -8,6 +8,9 @@ import pytest
 import malaria.outputs
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import Prediction
+from malaria.outputs.field_pictures import CellFiles
+from malaria.outputs.field_report import FieldReport
+from malaria.outputs.field_table import FieldTable
 from malaria.outputs.grid import Grid
 from malaria.outputs.html_report import HtmlReport
 from malaria.outputs.metrics_file import MetricsFile
@@ -29,6 +32,9 @@ def outputs(classifier, labelled, tmp_path):
         MetricsFile(place / "metrics.json", labelled),
         HtmlReport(place / "a.html", classifier, labelled),
         Summary(classifier, Rate()),
+        FieldTable(classifier, place / "b.json"),
+        CellFiles(place / "cells", [], LABELS),
+        FieldReport(place / "b.html", classifier),
         Writer(place / "a.csv", source="cells", labels=LABELS, model="1", resume=False),
     ]
 
@@ -53,7 +59,7 @@ def test_every_output_obeys_one_protocol(outputs, predict_all, tmp_path, capsys)
     for output in outputs:
         assert output.finish() is None
     close_all(outputs)
-    made = {"grid.png", "metrics.json", "a.html", "a.csv"}
+    made = {"grid.png", "metrics.json", "a.html", "a.csv", "b_fields.json", "b.html"}
     assert {path.name for path in (tmp_path / "made").iterdir()} == made
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 10
