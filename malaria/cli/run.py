@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
 from malaria.cli.choose import (
     check_outputs,

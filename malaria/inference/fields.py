@@ -15,7 +15,7 @@ from malaria.base.machine import worker_count
 from malaria.data.box import Box
 from malaria.data.fields import cut, find_cells
 from malaria.data.images import UnreadableImageError, open_image, read_image
-from malaria.inference.predict import affordable, predict_batch
+from malaria.inference.predict import affordable, predict_some
 from malaria.inference.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ NO_CELLS = "no red cells found in this field"
 SINGLE = "a single cell, no field: leave out --fields"
 # A field has more cells than this; a picture of one cell may show parts of others.
 FEW = 3
+# So many cells of a field are read at once.
+TOGETHER = 32
 # And where no guard tells single cells, it is larger than this, pixels.
 SMALL = 256
 
@@ -66,11 +68,11 @@ def _predict_field(path: Path, classifier: "Classifier") -> list[Prediction]:
 def _predict_cells(
     field: Image.Image, boxes: list[Box], classifier: "Classifier"
 ) -> Iterator[tuple[Prediction, Box]]:
-    count = affordable(classifier)
-    for start in range(0, len(boxes), count):
-        some = boxes[start : start + count]
+    size = affordable(classifier)
+    for start in range(0, len(boxes), TOGETHER):
+        some = boxes[start : start + TOGETHER]
         cells = [cut(field, box) for box in some]
-        yield from zip(predict_batch(cells, classifier), some, strict=True)
+        yield from zip(predict_some(cells, classifier, size), some, strict=True)
 
 
 def _is_single(field: Image.Image, classifier: "Classifier") -> bool:

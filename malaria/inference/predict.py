@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # More is no faster with LiteRT on a CPU, and each picture of a batch takes some MB.
 BATCH_SIZE = 8
+# The guard is asked about so many batches at once: its work on one is so little that threads would
+# mostly wait for each other.
+BATCHES_TOGETHER = 4
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
 NO_PROBABILITY = "the network gave no probabilities:"
@@ -34,20 +37,19 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each picture, in order; one that cannot be read is one too.
 
-    Each thread reads a batch and then asks the network about it, while others read or ask; a few
-    batches at a time are held in memory. batch_size: None takes fewer pictures at once for a
-    network that needs much memory for each.
+    Each thread reads some batches and then asks the network about each, while others read or ask; a
+    few are held in memory at a time. batch_size: None takes fewer pictures at once for a network
+    that needs much memory for each.
     """
     sources = iter(sources)
     batch_size = batch_size or affordable(classifier)
     waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count() if batch_size > 1 else 1
+    together = batch_size * (BATCHES_TOGETHER if classifier.guard and batch_size > 1 else 1)
     with ThreadPoolExecutor(count) as threads:
         while True:
-            while len(waiting) < READ_AHEAD * count and (
-                batch := list(islice(sources, batch_size))
-            ):
-                waiting.append(threads.submit(predict_batch, batch, classifier))
+            while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
+                waiting.append(threads.submit(predict_some, some, classifier, batch_size))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -91,11 +93,13 @@ def affordable(classifier: "Classifier") -> int:
     return int(min(BATCH_SIZE, max(1, BATCH_BYTES // max(1, each))))
 
 
-def predict_batch(sources: Sequence[Source], classifier: "Classifier") -> list[Prediction]:
-    """The predictions of some pictures, read and asked about at once."""
+def predict_some(
+    sources: Sequence[Source], classifier: "Classifier", batch_size: int
+) -> list[Prediction]:
+    """The predictions of some pictures, held in memory together, asked about batch by batch."""
     pictures = [_read(source, classifier) for source in sources]
     images = [picture for picture in pictures if isinstance(picture, np.ndarray)]
-    answers = iter(_answers(images, classifier) if images else ())
+    answers = iter(_answers(images, classifier, batch_size) if images else ())
     predictions = []
     for source, picture in zip(sources, pictures, strict=True):
         path = Path(source) if isinstance(source, (str, Path)) else None
@@ -131,11 +135,12 @@ def _place(label: str, classifier: "Classifier") -> int:
 
 
 def _answers(
-    images: Sequence[np.ndarray], classifier: "Classifier"
+    images: Sequence[np.ndarray], classifier: "Classifier", batch_size: int
 ) -> list[tuple[str, tuple[float, ...], str | None]]:
     """(label, probabilities, why it is unlike a cell) of each picture."""
     pixels = np.stack(images)
-    probabilities = classifier.predict(pixels)
+    parts = [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
+    probabilities = np.concatenate([classifier.predict(part) for part in parts])
     reasons = classifier.find_unlike(pixels)
     decided = zip(classifier.decide(probabilities), reasons, strict=True)
     labels = [UNLIKE if reason else label for label, reason in decided]
