@@ -68,7 +68,9 @@ def parse(arguments: Sequence[str]) -> Options:
 def make_parser() -> Parser:
     """The parser of run.py."""
     parser = Parser(description=DESCRIPTION, **name_program("run.py", EXAMPLES))
-    _add_input(parser.add_argument_group("what to classify, and with what"))
+    what = parser.add_argument_group("what to classify, and with what")
+    _add_input(what)
+    _add_reading(what)
     _add_decision(parser.add_argument_group("how to decide"))
     _add_results(parser.add_argument_group("results"))
     _add_evaluation(parser.add_argument_group("evaluation and explanation"))
@@ -89,13 +91,22 @@ def _add_input(group: _ArgumentGroup) -> None:
         "column path), or - for paths on stdin"
     )
     add("--image", default=[], nargs="+", metavar="PATH", help=image_help)
+    fields_help = (
+        "the pictures are whole fields of a smear: find their red cells, classify each and count "
+        "the parasitaemia"
+    )
+    add("--fields", action="store_true", help=fields_help)
+    slice_help = "only the pictures A to B-1 of a folder"
+    add("--slice", type=values.interval, metavar="A,B", help=slice_help)
     calibrate_help = (
         "fit the threshold (youden, or as --threshold says) and the temperature to the labelled "
         "cells of this folder, at least 100, and write the model to --save"
     )
     add("--calibrate", metavar="FOLDER", help=calibrate_help)
-    slice_help = "only the pictures A to B-1 of a folder"
-    add("--slice", type=values.interval, metavar="A,B", help=slice_help)
+
+
+def _add_reading(group: _ArgumentGroup) -> None:
+    add = group.add_argument
     resize_help = "height and width, for a model that does not say them"
     add("--resize", type=values.size, metavar="H,W", help=resize_help)
     labels_help = "names of the labels, where the model does not say them; label 0 first"
@@ -104,11 +115,6 @@ def _add_input(group: _ArgumentGroup) -> None:
     add("--positive", metavar="A", help=positive_help)
     channels_help = "the channels that the network reads, where the model does not say it"
     add("--channels", choices=("rgb", "bgr", "grey"), help=channels_help)
-    fields_help = (
-        "the pictures are whole fields of a smear: find their red cells, classify each and count "
-        "the parasitaemia"
-    )
-    add("--fields", action="store_true", help=fields_help)
     scale_help = (
         "what the network takes for grey levels: divided by 255, as they are, -1..1, or by "
         "ImageNet's means, where the model does not say it"
