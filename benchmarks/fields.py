@@ -8,14 +8,13 @@ Draws a field of 2,592 x 1,944 pixels and links to it, classifies so many with -
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from memory import classify
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -23,7 +22,6 @@ from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.drawing import draw_stain
 from malaria.data.drawn_fields import draw_field
 
-TOP = Path(__file__).resolve().parent.parent
 SIZE = (2592, 1944)
 
 
@@ -34,6 +32,7 @@ def main(arguments):
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 20, 200], help=counts_help)
     add_common(parser)
     options = parser.parse_args(arguments)
+    chosen = ["--fields", *([f"--model={options.model}"] if options.model else [])]
     with tempfile.TemporaryDirectory() as place:
         drawn, fields = Path(place) / "drawn.jpg", Path(place) / "fields"
         rng = np.random.default_rng(1)
@@ -43,19 +42,11 @@ def main(arguments):
         for count in options.counts:
             for number in range(len(os.listdir(fields)), count):
                 os.link(drawn, fields / f"field_{number:05}.jpg")
-            seconds, megabytes = classify(options.model, fields, Path(place) / f"{count}.csv")
+            seconds, megabytes = classify(
+                fields, Path(place) / f"{count}.csv", *chosen, messages=subprocess.DEVNULL
+            )
             rate = f"{seconds:.1f} s, {seconds / count:.2f} s each, {megabytes:.0f} MB at most"
             print(f"{count} fields of {len(boxes)} cells: {rate}", flush=True)
-
-
-def classify(model, fields, output):
-    """(seconds, peak MB) of run.py; ru_maxrss is the largest child so far, so counts must rise."""
-    command = [sys.executable, TOP / "run.py", "--fields", f"--image={fields}"]
-    command += [f"--output={output}", *([f"--model={model}"] if model else [])]
-    started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return time.perf_counter() - started, peak
 
 
 if __name__ == "__main__":

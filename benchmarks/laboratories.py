@@ -42,6 +42,7 @@ from malaria.training.config import Config
 # Of mpidb: judged and reported; judged where a recipe is chosen.
 REPORTED, CHOSEN_BY = ("1307210661", "1704282807"), ("1405022890",)
 NOT_CELLS = "NotRedCell"
+SETS = ("nlm", "mpidb", "iml", "iml_masked")
 STAGES = ("ring", "trophozoite", "schizont", "gametocyte")
 HEAD = ("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC", "sens. at .97", "marked")
 # What an annotator calls a red cell, with parasites or without; the others are left out of a score.
@@ -151,55 +152,46 @@ def shape_of(pixels):
 
 
 def judge(classifier, folder, labs):
+    threshold = classifier.metadata.threshold
+    answers = {name: classifier.classify(folder / name) for name in SETS}
     rows = [HEAD]
-    for name in ("nlm", "mpidb", "iml", "iml_masked"):
-        rows.append([name, *judge_cells(classifier, folder / name)])
+    for name, known in answers.items():
+        values = measure(known, threshold)
+        rows.append([name, f"{len(known):,}", *(f"{value:.4f}" for value in values)])
     marked = {name: marks(classifier, folder / name) for name in ("not_cells", "fields")}
     marked["photographs"] = marks(classifier, photographs())
     marked["plain and noise"] = marks(classifier, plain_and_noise())
     for name, (count, share) in marked.items():
         rows.append([name, f"{count:,}", *("-" for _ in HEAD[3:]), f"{share:.3f}"])
-    print(f"{classifier.name}, threshold {classifier.metadata.threshold:g}")
+    print(f"{classifier.name}, threshold {threshold:g}")
     print(align(rows))
     rows = [("sensitivity by stage", *STAGES)]
-    rows += [(name, *judge_stages(classifier, folder / name)) for name in ("mpidb", "iml")]
+    rows += [(name, *by_stage(answers[name], threshold)) for name in ("mpidb", "iml")]
     print(align(rows))
     rows = [("fields of", "fields", "red cells", "recall", "precision")]
     rows += [(path.name, *judge_fields(path)) for path in sorted((labs / "fields").iterdir())]
     print(align(rows))
 
 
-def judge_cells(classifier, folder):
-    """[number of cells, then what HEAD names], as texts."""
-    count, values = measure(classifier, folder)
-    return [f"{count:,}", *(f"{value:.4f}" for value in values)]
-
-
-def measure(classifier, folder):
-    """(number of cells, what HEAD names from accuracy on)."""
-    predictions = classifier.classify(folder)
+def measure(predictions, threshold):
+    """What HEAD names from accuracy on, of pictures in folders of their labels."""
     labels = np.array([LABELS.index(one.path.parent.name) for one in predictions])
     probabilities = np.array([one.probabilities for one in predictions])
-    called = probabilities[:, 0] >= classifier.metadata.threshold
-    sick = labels == 0
+    called, sick = probabilities[:, 0] >= threshold, labels == 0
     sensitivity, specificity = called[sick].mean(), (~called[~sick]).mean()
     false, true = roc_curve(labels, probabilities, 0)
-    return len(labels), [
+    return [
         (called == sick).mean(), sensitivity, specificity, (sensitivity + specificity) / 2,
         np.trapezoid(true, false), true[false <= 0.03].max(),
         np.mean([one.unlike is not None for one in predictions]),
     ]  # fmt: skip
 
 
-def judge_stages(classifier, folder):
+def by_stage(predictions, threshold):
     """The share found of the parasitized cells of each stage, as far as their names tell it."""
-    predictions = classifier.classify(folder / LABELS[0])
+    sick = [one for one in predictions if one.path.parent.name == LABELS[0]]
     for stage in STAGES:
-        found = [
-            one.probabilities[0] >= classifier.metadata.threshold
-            for one in predictions
-            if f"_{stage}" in one.path.name
-        ]
+        found = [one.probabilities[0] >= threshold for one in sick if f"_{stage}" in one.path.name]
         yield f"{np.mean(found):.3f} of {len(found)}" if found else "-"
 
 

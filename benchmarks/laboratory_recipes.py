@@ -10,24 +10,19 @@ Each run is configs/laboratories.yaml with fewer epochs and the settings below. 
 output folder already is not repeated. `--list` shows the recipes.
 """
 
-import json
-import shutil
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.insert(0, str(Path(__file__).parent))
 
-import laboratories
+from laboratories import HEAD, SETS, measure, prepare
+from recipes import train_once
 
-from malaria.base.errors import UserError
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.inference.load import load_classifier
 
-TOP = Path(__file__).resolve().parent.parent
-CONFIG = TOP / "configs" / "laboratories.yaml"
+CONFIG = "configs/laboratories.yaml"
 QUICK = ("epochs=8", "steps_per_epoch=300", "guard=false", "plot_training_data=false")
 OFF = {name: f"augmentation.{name}=0" for name in ("background", "mask", "resolution", "jpeg")}
 # name: the settings that differ from configs/laboratories.yaml and QUICK.
@@ -50,7 +45,6 @@ RECIPES = {
     "stain_transfer .3": ("augmentation.stain_transfer=0.3",),
     "longer": ("epochs=16", "steps_per_epoch=400"),
 }
-SETS = ("nlm", "mpidb", "iml", "iml_masked")
 SHOWN = ("accuracy", "balanced", "AUC", "sens. at .97")
 
 
@@ -71,7 +65,7 @@ def main(arguments):
     place = Path(options.out).resolve()
     layout = place / "laboratories"
     if not layout.exists():
-        laboratories.prepare(Path(options.cells), Path(options.labs), layout, for_choice=True)
+        prepare(Path(options.cells), Path(options.labs), layout, for_choice=True)
     print("recipe, seed, minutes; of each set " + ", ".join(SHOWN))
     for name in options.only:
         for seed in options.seeds:
@@ -83,35 +77,18 @@ def main(arguments):
 
 def run(name, seed, place):
     """{set: {metric: number}} of one training; also "minutes"."""
-    out = place / f"{name}_{seed}"
-    saved = out / "metrics.json"
-    if not saved.exists():
-        # What an interruption left.
-        shutil.rmtree(out, ignore_errors=True)
-        settings = [*QUICK, *RECIPES[name], f"random_state={seed}", f"output_models={out}"]
-        command = [sys.executable, TOP / "train.py", f"--config={CONFIG}"]
-        started = time.perf_counter()
-        log = subprocess.run(
-            [*command, *(part for one in settings for part in ("--set", one))],
-            cwd=place,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if log.returncode:
-            raise UserError(f"{name}: train.py failed: {log.stderr.strip().splitlines()[-1]}")
-        minutes = (time.perf_counter() - started) / 60
-        (out / "log.txt").write_text(log.stderr + log.stdout)
-        saved.write_text(json.dumps(judge(out, place) | {"minutes": minutes}))
-    return json.loads(saved.read_text())
+    settings = [*QUICK, *RECIPES[name], f"random_state={seed}"]
+    known = {"judge": partial(judge, place=place), "folder": place}
+    return train_once(name, CONFIG, settings, place / f"{name}_{seed}", **known)
 
 
 def judge(out, place):
     classifier = load_classifier(out)
     found = {}
     for name in SETS:
-        _, values = laboratories.measure(classifier, place / "laboratories" / "judge" / name)
-        known = dict(zip(laboratories.HEAD[2:], map(float, values), strict=True))
+        answers = classifier.classify(place / "laboratories" / "judge" / name)
+        values = measure(answers, classifier.metadata.threshold)
+        known = dict(zip(HEAD[2:], map(float, values), strict=True))
         found[name] = {key: known[key] for key in SHOWN}
     return found
 

@@ -37,7 +37,9 @@ def main(arguments):
         cells.mkdir()
         for count in options.counts:
             fill(cells, drawn, count)
-            seconds, megabytes = classify(options.model, cells, Path(folder) / "rows.csv")
+            seconds, megabytes = classify(
+                cells, Path(folder) / "rows.csv", f"--model={options.model}"
+            )
             print(f"{count} pictures: {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
 
 
@@ -48,13 +50,14 @@ def fill(cells, drawn, count):
         os.link(drawn[number % len(drawn)], cells / name)
 
 
-def classify(model, cells, output):
-    """(seconds, peak MB) of run.py; ru_maxrss is the largest child so far, so counts must rise."""
-    command = [sys.executable, TOP / "run.py", f"--model={model}", f"--image={cells}"]
+def classify(cells, output, *options, messages=sys.stderr):
+    """(seconds, peak MB) of run.py; ru_maxrss is the largest child so far, so counts must rise.
+
+    messages: where its stderr goes.
+    """
+    command = [sys.executable, TOP / "run.py", f"--image={cells}", f"--output={output}", *options]
     started = time.perf_counter()
-    subprocess.run(
-        [*command, f"--output={output}"], check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr
-    )
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=messages)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return time.perf_counter() - started, peak
 

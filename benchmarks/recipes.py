@@ -97,17 +97,26 @@ def link_patients(images, folder):
 
 def run(name, seed, images, out):
     """{metric: number} of one training; also "minutes"."""
+    config, *settings = RECIPES[name]
+    settings = [f"train_images={images}", f"random_state={seed}", *settings]
+    return train_once(name, config, [*settings, "plot_training_data=false"], out, read_metrics)
+
+
+def train_once(name, config, settings, out, judge, folder=None):
+    """What `judge` says of the pair in `out`, a dict, with "minutes"; trained if it is not there.
+
+    config: a file of this repository. folder: where train.py is started; None: here.
+    """
     saved = out / "metrics.json"
     if not saved.exists():
         # What an interruption left.
         shutil.rmtree(out, ignore_errors=True)
-        config, *settings = RECIPES[name]
-        settings = [f"train_images={images}", f"random_state={seed}", *settings]
-        settings += [f"output_models={out}", "plot_training_data=false"]
+        settings = [*settings, f"output_models={out}"]
         command = [sys.executable, TOP / "train.py", f"--config={TOP / config}"]
         started = time.perf_counter()
         log = subprocess.run(
             [*command, *(part for one in settings for part in ("--set", one))],
+            cwd=folder,
             check=False,
             capture_output=True,
             text=True,
@@ -117,7 +126,7 @@ def run(name, seed, images, out):
         out.mkdir(parents=True, exist_ok=True)
         (out / "log.txt").write_text(log.stderr + log.stdout)
         minutes = (time.perf_counter() - started) / 60
-        saved.write_text(json.dumps(read_metrics(out) | {"minutes": minutes}))
+        saved.write_text(json.dumps(judge(out) | {"minutes": minutes}))
     return json.loads(saved.read_text())
 
 

@@ -6,6 +6,14 @@ from math import sqrt
 Z_95 = 1.959964
 
 
+def describe_share(count: int, total: int) -> str:
+    """The proportion with its interval, "12.0% [3.5%, 34.0%]"; "-" if total is 0."""
+    if total == 0:
+        return "-"
+    low, high = wilson(count, total)
+    return f"{count / total:.1%} [{low:.1%}, {high:.1%}]"
+
+
 def wilson(count: int, total: int) -> tuple[float, float]:
     """The 95 % score interval (low, high) of the proportion count / total; (0, 1) if total is 0.
 

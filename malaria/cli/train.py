@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from malaria.base.text import printable
 from malaria.cli import values
 from malaria.cli.command import Parser, add_common, name_program
+from malaria.data.splits import Folds
 from malaria.training.config import Config
 from malaria.training.config_check import data_problems
 from malaria.training.config_file import read_config
@@ -34,7 +34,7 @@ class Options:
     set: list[str]
     check: bool
     resume: bool
-    folds: int | Literal["source"]
+    folds: Folds
     print_config: bool
     debug: bool
 
@@ -79,14 +79,14 @@ def make_parser() -> Parser:
     return parser
 
 
-def _check(config: Config, folds: int | Literal["source"]) -> None:
+def _check(config: Config, folds: Folds) -> None:
     from malaria.training.dry_run import dry_run
 
     for line in dry_run(config, folds=folds):
         print(line, flush=True)
 
 
-def _cross_validate(config: Config, folds: int | Literal["source"], *, resume: bool) -> None:
+def _cross_validate(config: Config, folds: Folds, *, resume: bool) -> None:
     from malaria.training.cross_validation import cross_validate
 
     found = cross_validate(config, folds, resume=resume)

@@ -7,11 +7,12 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
 from malaria.data.images import MAX_SIDE
+from malaria.data.splits import Folds
 from malaria.evaluation.thresholds import parse_rule
 
 Number = TypeVar("Number", int, float)
@@ -58,7 +59,7 @@ def names(text: str) -> list[str]:
     return labels
 
 
-def folds(text: str) -> int | Literal["source"]:
+def folds(text: str) -> Folds:
     """The number of parts of a cross-validation, 2 to 100, or "source"."""
     if text == "source":
         return "source"

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from malaria.base.errors import UsageError, UserError
-from malaria.base.text import printable
 from malaria.data.box import Box
-from malaria.data.drawing import Stain, draw_cell, draw_stain
+from malaria.data.drawing import Stain, draw_cell
+from malaria.data.synthetic import check_empty, check_numbers, draw_stains
 
 # The side of a cell, in sides of the square that it stands in.
 SIZE = 0.7
@@ -54,17 +53,11 @@ def write_fields(
     The same arguments give the same bytes. Raises UsageError for a count or a number of patients
     below 1, UserError if the folder has files already.
     """
-    if count < 1 or patients < 1 or seed < 0:
-        raise UsageError(
-            "expected count and patients of at least 1, seed of at least 0. "
-            f"Received: count {count}, patients {patients}, seed {seed}"
-        )
+    check_numbers(count, patients, seed)
     folder = Path(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{printable(folder)} is not empty; name another folder")
+    check_empty(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    stains = [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
-    paths = []
+    stains, paths = draw_stains(patients, seed), []
     for number in range(count):
         rng, patient = np.random.default_rng([seed, 3, number]), number % patients
         sick = np.flatnonzero(rng.random(ROWS * COLUMNS) < PARASITIZED).tolist()

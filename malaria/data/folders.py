@@ -3,10 +3,10 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from malaria.base.errors import UserError
+from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 
 SUFFIXES = (*(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),)
@@ -68,6 +68,31 @@ def describe_skipped(skipped: Counter[str]) -> str:
     parts = (f"{count:,} {printable(kind)}" for kind, count in skipped.most_common(10))
     more = ", ..." if len(skipped) > 10 else ""
     return f"passed over, not pictures: {', '.join(parts)}{more}"
+
+
+def check_outside(folder: Path, sources: Iterable[Path], option: str) -> None:
+    """Raise UsageError, which names the option, if `folder` lies in one of the sources.
+
+    Otherwise the next run would find what was written there among the pictures.
+    """
+    for source in sources:
+        if folder.resolve().is_relative_to(source.resolve()):
+            raise UsageError(f"{option}: expected a folder outside of {printable(source)}")
+
+
+def place_below(path: Path, source: Path) -> Path:
+    """The folders between `source` and the picture `path` in it, none of which leads upwards.
+
+    Empty where the source is the picture itself, or another folder.
+    """
+    inside = path != source and path.is_relative_to(source)
+    parents = path.relative_to(source).parts[:-1] if inside else ()
+    return Path(*(part for part in parents if part != ".."))
+
+
+def source_of(path: Path, sources: Iterable[Path]) -> Path:
+    """The one of the sources that the picture lies in, or the picture itself."""
+    return next((one for one in sources if path.is_relative_to(one)), path)
 
 
 def sub_folders(folder: Path | str) -> list[str]:

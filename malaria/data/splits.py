@@ -10,6 +10,8 @@ from malaria.base.text import printable
 from malaria.data.dataset import Sample
 
 SplitBy = Literal["patient", "image"]
+# Of a cross-validation: a number of parts, or each source left out once.
+Folds = int | Literal["source"]
 # (training, validation): two index arrays.
 Sides = tuple[np.ndarray, np.ndarray]
 
@@ -135,24 +137,35 @@ def fold_samples(samples: Sequence[Sample], *, by: SplitBy, count: int, seed: in
     by="patient": no patient is on both sides of a pair; each label's share is alike in all parts as
     far as that allows. by="image": at random, each label alike. Raises UserError if it cannot be.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     labels = np.array([sample.label for sample in samples])
     patients = known_patients(samples) if by == "patient" else None
     scarcest = min(np.bincount(labels)) if patients is None else len(set(patients))
     if scarcest < count:
         kind = "images of each label" if patients is None else "patients"
         raise UserError(f"--folds: expected at least {count} {kind}; received {scarcest}")
-    kind = StratifiedKFold if patients is None else StratifiedGroupKFold
-    splitter = kind(count, shuffle=True, random_state=seed)
     strata = number_strata(samples) if patients is not None else labels
-    parts = list(splitter.split(labels, strata, groups=patients))
+    parts = divide_alike(strata, patients, count=count, seed=seed)
     for training, validation in parts:
         if any(len(np.unique(labels[side])) < labels.max() + 1 for side in (training, validation)):
             raise UserError(
                 f"--folds: a label is missing in a part of {count}: expected fewer parts"
             )
     return [(np.sort(training), np.sort(validation)) for training, validation in parts]
+
+
+def divide_alike(
+    strata: np.ndarray, groups: Sequence[str] | None, *, count: int, seed: int
+) -> list[Sides]:
+    """`count` pairs of index arrays, (training, validation); each index is once validated.
+
+    The share of each of the strata, (n,), is alike in all parts as far as may be. groups: of each
+    index, none of which is on both sides of a pair; None: there are none.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=seed)
+    return list(splitter.split(strata, strata, groups=groups))
 
 
 def split_by_source(samples: Sequence[Sample]) -> dict[str, Sides]:

@@ -31,22 +31,37 @@ def write_cells(
     Raises UsageError for a count or a number of patients below 1, UserError if a folder of a label
     has files already.
     """
-    if count < 1 or patients < 1 or seed < 0:
-        raise UsageError(
-            "expected count and patients of at least 1, seed of at least 0. "
-            f"Received: count {count}, patients {patients}, seed {seed}"
-        )
+    check_numbers(count, patients, seed)
     folders = [Path(folder) / label for label in labels]
     for label_folder in folders:
-        if label_folder.is_dir() and any(label_folder.iterdir()):
-            raise UserError(f"{printable(label_folder)} is not empty; name another folder")
-    # Stream 2 of the seed: cells have 0 and 1, and would otherwise repeat their patient's numbers.
-    stains = [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
+        check_empty(label_folder)
+    stains = draw_stains(patients, seed)
     return [
         _write_cell(label_folder, n, np.random.default_rng([seed, index, n]), stains, index == 0)
         for index, label_folder in enumerate(folders)
         for n in range(count)
     ]
+
+
+def check_numbers(count: int, patients: int, seed: int) -> None:
+    """Raise UsageError for a count or a number of patients below 1, or a seed below 0."""
+    if count < 1 or patients < 1 or seed < 0:
+        raise UsageError(
+            "expected count and patients of at least 1, seed of at least 0. "
+            f"Received: count {count}, patients {patients}, seed {seed}"
+        )
+
+
+def check_empty(folder: Path) -> None:
+    """Raise UserError if the folder has files already."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{printable(folder)} is not empty; name another folder")
+
+
+def draw_stains(patients: int, seed: int) -> list[Stain]:
+    """The stain of each patient."""
+    # Stream 2 of the seed: cells have 0 and 1, and would otherwise repeat their patient's numbers.
+    return [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
 
 
 def _write_cell(

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from malaria.base.text import printable
-from malaria.data.dataset import Sample, scan_folder
+from malaria.data.dataset import Sample, count_samples, scan_folder
 from malaria.data.folders import KINDS, find_images, sub_folders
 
 
@@ -55,7 +55,11 @@ def find_problems(
         problems = _problems_of_folder(one, labels)
         if problems:
             return problems
-        counts += _count(one, labels)
+        found = _count(one, labels)
+        if one.is_one_of_several and not found:
+            names = ", ".join(labels)
+            return {"train_images": f"no images of {names} in {Path(one.folder)}: expected {KINDS}"}
+        counts += found
     missing = [label for label in labels if counts[label] == 0]
     if missing and len(folders) == 1:
         where = Path(folders[0].folder) / missing[0]
@@ -75,8 +79,6 @@ def _problems_of_folder(one: TrainingFolder, labels: Sequence[str]) -> dict[str,
     missing = [label for label in labels if not (folder / label).is_dir()]
     if missing and (not one.is_one_of_several or len(missing) == len(labels)):
         return {"labels": _describe_missing(folder, missing)}
-    if one.is_one_of_several and not _count(one, labels):
-        return {"train_images": f"no images of {', '.join(labels)} in {folder}: expected {KINDS}"}
     return {}
 
 
@@ -100,11 +102,10 @@ def _describe_missing(folder: Path, missing: list[str]) -> str:
 
 def count_by_source(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, dict[str, int]]:
     """{source: {label: number of images}}, in the order in which the sources come."""
-    counts: dict[str, dict[str, int]] = {}
+    sources: dict[str, list[Sample]] = {}
     for sample in samples:
-        known = counts.setdefault(sample.source, dict.fromkeys(labels, 0))
-        known[labels[sample.label]] += 1
-    return counts
+        sources.setdefault(sample.source, []).append(sample)
+    return {source: count_samples(some, labels) for source, some in sources.items()}
 
 
 def describe_sources(samples: Sequence[Sample], labels: Sequence[str]) -> list[str]:

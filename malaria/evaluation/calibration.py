@@ -6,6 +6,8 @@ divided by the temperature. Above 1 the answers become less sure; their order st
 
 import numpy as np
 
+from malaria.evaluation.decisions import from_logits
+
 # A probability is held between this and 1, as Keras clips it, before the logarithm.
 CLIP = 1e-7
 # No network that is worth calibrating needs another.
@@ -16,9 +18,8 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """(n, number of labels) at this temperature, float32; each row adds up to 1."""
     if temperature == 1:
         return probabilities
-    scores = np.log(probabilities.astype(np.float64).clip(CLIP)) / temperature
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(scores / scores.sum(axis=1, keepdims=True), np.float32)
+    logarithms = np.log(probabilities.astype(np.float64).clip(CLIP))
+    return from_logits(logarithms / temperature).astype(np.float32)
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:

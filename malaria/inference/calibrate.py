@@ -1,13 +1,13 @@
 """calibrate: fit a model's threshold and temperature to labelled cells of one's own laboratory."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.tables import align
 from malaria.base.text import printable
+from malaria.data.splits import Sides, divide_alike
 from malaria.evaluation.bootstrap import Estimate, are_known, estimate
 from malaria.evaluation.calibration import apply_temperature, fit_temperature
 from malaria.evaluation.format import texts_of, title_of
@@ -105,16 +105,11 @@ def _fit(
     return choose_threshold(labels, scaled, positive=positive, rule=rule), temperature
 
 
-def _divide(result: Result) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+def _divide(result: Result) -> tuple[list[Sides], str]:
     """[(indices to fit on, indices to judge)], and what is never on both sides."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    groups = result.groups if are_known(result.groups) else None
-    by_patient = groups is not None and len(set(groups)) >= PARTS
-    kind: Any = StratifiedGroupKFold if by_patient else StratifiedKFold
-    splitter = kind(PARTS, shuffle=True, random_state=SEED)
-    every = np.zeros(len(result.labels))
-    parts = list(splitter.split(every, result.labels, groups=groups if by_patient else None))
+    known = [group for group in result.groups or () if group is not None]
+    by_patient = are_known(result.groups) and len(set(known)) >= PARTS
+    parts = divide_alike(result.labels, known if by_patient else None, count=PARTS, seed=SEED)
     return parts, "patients" if by_patient else "images"
 
 

@@ -13,6 +13,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.files import check_writable
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.data.folders import check_outside, source_of
 from malaria.data.images import Source, UnreadableImageError, read_image
 from malaria.inference import gradcam
 from malaria.inference.predict import predict
@@ -60,10 +61,7 @@ class Overlays:
 
     def __init__(self, folder: Path, sources: Sequence[Path], classifier: "Classifier") -> None:
         """sources: the folders that are classified. Raises UsageError, UserError."""
-        for source in sources:
-            if folder.resolve().is_relative_to(source.resolve()):
-                # Otherwise the next run would take the overlays for cells.
-                raise UsageError(f"--explain: expected a folder outside of {printable(source)}")
+        check_outside(folder, sources, "--explain")
         self.folder, self.sources, self.classifier = folder, sources, classifier
         self.missing = 0
         check_writable(folder / "overlay.png")
@@ -76,10 +74,6 @@ class Overlays:
             written = self._write([one for one in batch if one.error is None])
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
-
-    def _source_of(self, path: Path) -> Path:
-        """The folder that the picture was found in, or the picture itself."""
-        return next((one for one in self.sources if path.is_relative_to(one)), path)
 
     def _write(self, shown: Sequence[Prediction]) -> dict[Path | None, Path]:
         """{picture: its overlay}, of those that can be read and written."""
@@ -99,7 +93,9 @@ class Overlays:
             return None
 
     def _save(self, path: Path, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
-        overlay = gradcam.overlay_path(path, source=self._source_of(path), folder=self.folder)
+        overlay = gradcam.overlay_path(
+            path, source=source_of(path, self.sources), folder=self.folder
+        )
         try:
             gradcam.save_overlay(overlay, picture, heat_map)
         except UserError as error:  # a name too long, for example

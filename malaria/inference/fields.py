@@ -15,7 +15,7 @@ from malaria.base.machine import worker_count
 from malaria.data.box import Box
 from malaria.data.fields import cut, find_cells
 from malaria.data.images import UnreadableImageError, open_image, read_image
-from malaria.inference.predict import affordable, predict_some
+from malaria.inference.predict import BATCHES_TOGETHER, affordable, predict_some
 from malaria.inference.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ NO_CELLS = "no red cells found in this field"
 SINGLE = "a single cell, no field: leave out --fields"
 # A field has more cells than this; a picture of one cell may show parts of others.
 FEW = 3
-# So many cells of a field are read at once.
-TOGETHER = 32
 # And where no guard tells single cells, it is larger than this, pixels.
 SMALL = 256
 
@@ -69,8 +67,9 @@ def _predict_cells(
     field: Image.Image, boxes: list[Box], classifier: "Classifier"
 ) -> Iterator[tuple[Prediction, Box]]:
     size = affordable(classifier)
-    for start in range(0, len(boxes), TOGETHER):
-        some = boxes[start : start + TOGETHER]
+    together = size * BATCHES_TOGETHER
+    for start in range(0, len(boxes), together):
+        some = boxes[start : start + together]
         cells = [cut(field, box) for box in some]
         yield from zip(predict_some(cells, classifier, size), some, strict=True)
 

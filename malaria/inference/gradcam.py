@@ -9,6 +9,7 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
+from malaria.data.folders import place_below
 from malaria.networks.backend import keras, tf
 
 # The share of a side of the image that the maps of a layer should cover. The vgg's last maps cover
@@ -222,7 +223,5 @@ def overlay_path(path: Path | str, *, source: Path | str, folder: Path | str) ->
     source: the folder in which the picture was found, whose sub-folders are kept; or the picture
     itself. Two pictures in one source never have the same path.
     """
-    path, source = Path(path), Path(source)
-    inside = path != source and path.is_relative_to(source)
-    parents = path.relative_to(source).parts[:-1] if inside else ()
-    return Path(folder, *(part for part in parents if part != ".."), path.name + SUFFIX)
+    path = Path(path)
+    return Path(folder) / place_below(path, Path(source)) / f"{path.name}{SUFFIX}"

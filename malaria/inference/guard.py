@@ -18,6 +18,7 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import shorten
+from malaria.evaluation.decisions import from_logits
 
 KEY = "guard"
 FORMAT = 1
@@ -66,9 +67,7 @@ class Guard:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, number of kinds), each row adding up to 1."""
         units = np.maximum(features(images) @ self.hidden[:-1] + self.hidden[-1], 0)
-        scores = units @ self.output[:-1] + self.output[-1]
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return scores / scores.sum(axis=1, keepdims=True)
+        return from_logits(units @ self.output[:-1] + self.output[-1])
 
     def to_entries(self) -> dict[str, Any]:
         """What `from_entries` reads, as plain values."""

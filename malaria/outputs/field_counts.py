@@ -9,12 +9,6 @@ from malaria.base.proportions import wilson
 from malaria.base.text import natural_key
 from malaria.inference.prediction import UNLIKE, Prediction
 
-# The columns of a table of fields, after those that say what a row is about.
-COLUMNS = (
-    *("red cells", "positive", "parasitaemia", "low", "high"),
-    *("not decided", UNLIKE, "error"),
-)
-
 
 @dataclass
 class FieldCounts:
@@ -37,21 +31,24 @@ class FieldCounts:
 
 
 def tally(counts: FieldCounts, labels: Sequence[str], positive: str) -> dict[str, Any]:
-    """{one of COLUMNS: value}; labels: of the model. parasitaemia: the share of red cells.
+    """What the table of fields says of one row; labels: of the model.
 
-    low, high: its 95 % interval (Wilson). not decided: left for a person. unlike: what was cut out
-    and is no red cell; neither counts as one.
+    parasitaemia: the share of red cells; low, high: its 95 % interval (Wilson). not decided: left
+    for a person. unlike: what was cut out and is no red cell; neither counts as one.
     """
     decided = sum(counts.labels[label] for label in labels)
-    low, high = wilson(counts.labels[positive], decided)
-    known = decided > 0
-    unlike = counts.labels[UNLIKE]
-    values = (
-        *(decided, counts.labels[positive]),
-        *((counts.labels[positive] / decided, low, high) if known else (None, None, None)),
-        *(counts.labels.total() - decided - unlike, unlike, counts.error),
-    )
-    return dict(zip(COLUMNS, values, strict=True))
+    found, unlike = counts.labels[positive], counts.labels[UNLIKE]
+    low, high = wilson(found, decided)
+    return {
+        "red cells": decided,
+        "positive": found,
+        "parasitaemia": found / decided if decided else None,
+        "low": low if decided else None,
+        "high": high if decided else None,
+        "not decided": counts.labels.total() - decided - unlike,
+        "unlike": unlike,
+        "error": counts.error,
+    }
 
 
 def by_group(fields: dict[str, FieldCounts]) -> Iterator[tuple[str, FieldCounts, int]]:

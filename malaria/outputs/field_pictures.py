@@ -1,6 +1,5 @@
 """field_pictures: a field with the boxes of its cells, and its cells as files of their own."""
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from functools import lru_cache
@@ -8,27 +7,28 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name, printable, quote
 from malaria.data.box import Box
 from malaria.data.fields import cut
-from malaria.data.folders import find_images
+from malaria.data.folders import check_outside, find_images, place_below, source_of
 from malaria.data.images import UnreadableImageError, open_image
 from malaria.inference.prediction import Prediction
+from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
-QUALITY = 80
 # On light and on stained slides: the positive label thick, the others thin.
 POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
 
 
-@lru_cache(maxsize=1)
+# Two: the page draws a field when the first cell of the next one has been cut out.
+@lru_cache(maxsize=2)
 def open_field(path: Path) -> Image.Image:
-    """The picture of a field, kept until the next is asked for. Raises UnreadableImageError."""
+    """The picture of a field, kept for a while. Raises UnreadableImageError."""
     return open_image(path)
 
 
@@ -52,9 +52,7 @@ def draw_boxes(
         colour = OTHER if cell.label not in labels else NEGATIVE
         colour, width = (POSITIVE, 4) if cell.label == positive else (colour, 1)
         draw.rectangle((left, top, *ends), outline=colour, width=width)
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=QUALITY)
-    return content.getvalue()
+    return as_jpeg(picture)
 
 
 class CellFiles(Output):
@@ -71,9 +69,7 @@ class CellFiles(Output):
         for label in labels:
             if not is_plain_name(label):
                 raise UserError(f"--cells: the label {quote(label)} cannot be a folder's name")
-        for source in sources:
-            if folder.resolve().is_relative_to(source.resolve()):
-                raise UsageError(f"--cells: expected a folder outside of {printable(source)}")
+        check_outside(folder, sources, "--cells")
         if not resume and folder.exists() and next(find_images(folder), None) is not None:
             # A cell that somebody has put under another label would come under both.
             raise UserError(f"--cells: {printable(folder)} holds pictures: name another folder")
@@ -94,10 +90,8 @@ class CellFiles(Output):
 
     def _name(self, path: Path, box: Box) -> Path:
         """Of the field in its own folders, so that no two cells have the same."""
-        source = next((one for one in self.sources if path.is_relative_to(one)), path.parent)
-        parents = path.relative_to(source).parts[:-1]
         place = "_".join(map(str, astuple(box)))
-        return Path(*(part for part in parents if part != ".."), f"{path.stem}_{place}.png")
+        return place_below(path, source_of(path, self.sources)) / f"{path.stem}_{place}.png"
 
     def finish(self) -> None:
         """Say how many there are."""

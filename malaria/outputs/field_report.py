@@ -82,14 +82,14 @@ class FieldReport(Output):
     def _content(self) -> dict[str, Any]:
         every = list(self.fields.values())
         return {
-            "title": f"Report on {len(every):,} field{'' if len(every) == 1 else 's'}",
+            "title": f"Report on {_describe_count(len(every))}",
             "model_name": printable(self.classifier.name),
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
             "time": datetime.now(timezone.utc),
             "all": self._tally(add_up(every)),
             "patients": [
-                (printable(name), number, self._tally(counts))
+                (f"{printable(name)}, {_describe_count(number)}", self._tally(counts))
                 for name, counts, number in by_group(self.fields)
             ],
             "fields": [
@@ -115,3 +115,7 @@ class FieldReport(Output):
         validation = self.classifier.metadata.details.get("validation")
         specificity = validation.get("specificity") if isinstance(validation, dict) else None
         return 1 - specificity if isinstance(specificity, float) and 0 <= specificity <= 1 else None
+
+
+def _describe_count(fields: int) -> str:
+    return f"{fields:,} field{'' if fields == 1 else 's'}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from malaria.base.files import write_csv, write_json
+from malaria.base.proportions import describe_share
 from malaria.base.streams import log
 from malaria.base.tables import align
 from malaria.base.text import printable
@@ -75,7 +76,5 @@ def _cells(row: dict[str, Any]) -> list[str]:
         name = f"patient {name}"
     if row["error"] is not None:
         return [str(name), "-", "-", row["error"]]
-    share = "-"
-    if row["parasitaemia"] is not None:
-        share = f"{row['parasitaemia']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-    return [str(name), f"{row['red cells']:,}", f"{row['positive']:,}", share]
+    cells, positive = row["red cells"], row["positive"]
+    return [str(name), f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from malaria.base.proportions import wilson
+from malaria.base.proportions import describe_share
 from malaria.base.streams import log
 from malaria.base.tables import align
 from malaria.base.text import natural_key, printable
@@ -113,8 +113,4 @@ class Summary(Output):
 
     def _describe_share(self, counts: Mapping[str, int]) -> str:
         """Among the cells that were decided on; what has no label of the model is no evidence."""
-        decided = sum(counts[label] for label in self.labels)
-        if decided == 0:
-            return "-"
-        low, high = wilson(counts[self.positive], decided)
-        return f"{counts[self.positive] / decided:.1%} [{low:.1%}, {high:.1%}]"
+        return describe_share(counts[self.positive], sum(counts[label] for label in self.labels))

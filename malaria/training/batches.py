@@ -116,9 +116,9 @@ def balance_within(indices: np.ndarray, labels: np.ndarray, sources: Sequence[st
     labels, sources: of each index. A source of one label stays as it is. So no label is known by
     the look of a laboratory that has both; those of one label still weigh in `balance`, after this.
     """
-    parts = []
+    names, parts = np.asarray(sources), []
     for source in dict.fromkeys(sources):
-        inside = np.array([name == source for name in sources])
+        inside = names == source
         parts.append(balance(indices[inside], labels[inside], [""] * int(inside.sum())))
     return np.sort(np.concatenate(parts))
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.data.dataset import Sample
 from malaria.data.labelled_images import LabelledImages, describe_sides
-from malaria.data.splits import Sides, fold_samples, split_by_source
+from malaria.data.splits import Folds, Sides, fold_samples, split_by_source
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
@@ -23,9 +22,6 @@ from malaria.training.config import Config
 from malaria.training.devices import Device, set_determinism
 from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
 from malaria.training.trainer import fit, progress_kept, set_up
-
-# A number of parts, or each source left out once.
-Folds = int | Literal["source"]
 
 
 @dataclass(frozen=True)

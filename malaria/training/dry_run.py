@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 
 from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
+from malaria.data.splits import Folds
 from malaria.networks.backend import keras
 from malaria.training import steps
 from malaria.training.augmentation import augment
 from malaria.training.batches import encode_labels
 from malaria.training.config import Config
-from malaria.training.cross_validation import Folds, divide
+from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_device, set_determinism
 
 # The first steps also build the graph and warm the caches.

@@ -12,7 +12,6 @@ from malaria.data.training_folders import count_by_source
 from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
-from malaria.inference.guard import KEY
 from malaria.inference.tta import VIEWS, average
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
@@ -106,39 +105,35 @@ def metadata_entries(
         pixels=images.pixels.pixel_format,
         threshold=result.threshold,
         tta=config.tta,
+        guard=_fit_guard(config, images),
     )
     patients = {sample.patient for sample in images.chosen(images.validation)}
-    return (
-        metadata.to_entries()
-        | _guard_entries(config, images)
-        | {
-            "validation": _describe_validation(result),
-            "split": {
-                "by": config.split_by,
-                "test_size": config.test_size,
-                "random_state": config.random_state,
-                "training_images": len(images.training),
-                "validation_images": len(images.validation),
-                "validation_patients": sorted(name for name in patients if name is not None),
-                "sources": _count_sources(config, images),
-            },
-            "epochs": {"run": progress.epoch, "best": progress.best_epoch},
-            "config": config.model_dump(mode="json"),
-            "versions": {
-                "python": platform.python_version(),
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-            },
-        }
-    )
+    return metadata.to_entries() | {
+        "validation": _describe_validation(result),
+        "split": {
+            "by": config.split_by,
+            "test_size": config.test_size,
+            "random_state": config.random_state,
+            "training_images": len(images.training),
+            "validation_images": len(images.validation),
+            "validation_patients": sorted(name for name in patients if name is not None),
+            "sources": _count_sources(config, images),
+        },
+        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
+        "config": config.model_dump(mode="json"),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
 
 
-def _guard_entries(config: Config, images: LabelledImages) -> dict[str, Any]:
+def _fit_guard(config: Config, images: LabelledImages) -> dict[str, Any] | None:
     if not config.guard:
-        return {}
-    guard = fit_guard_of(images, config.not_cells or (), seed=config.random_state)
-    return {KEY: guard.to_entries()}
+        return None
+    return fit_guard_of(images, config.not_cells or (), seed=config.random_state).to_entries()
 
 
 def _count_sources(config: Config, images: LabelledImages) -> dict[str, Any]:

@@ -8,6 +8,7 @@ of white cells and the like where there are any. See inference/guard.py for what
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -122,17 +123,13 @@ def fit_guard(
     hidden, output = _fit([features(images) for images in drawn.values()], seed)
     guard = Guard(tuple(drawn), hidden, output, 0.0)
     sure = guard.probabilities(validation)[:, 0]
-    threshold = min(SURE, float(np.quantile(sure, SHARE)))
-    return Guard(guard.kinds, hidden, output, threshold)
+    return replace(guard, threshold=min(SURE, float(np.quantile(sure, SHARE))))
 
 
 def make_small(images: np.ndarray) -> np.ndarray:
     """(n, SIDE, SIDE, 3), uint8, by area."""
-    parts = [
-        tf.image.resize(images[start : start + BATCH], (SIDE, SIDE), antialias=True).numpy()
-        for start in range(0, len(images), BATCH)
-    ]
-    return np.concatenate(parts).clip(0, 255).astype(np.uint8)
+    small: np.ndarray = tf.image.resize(images, (SIDE, SIDE), antialias=True).numpy()
+    return small.clip(0, 255).astype(np.uint8)
 
 
 def _change(

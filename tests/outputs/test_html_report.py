@@ -297,7 +297,10 @@ def test_the_script_never_writes_html():
 
 
 def test_nothing_but_our_own_style_and_script_goes_unescaped_into_the_page():
-    page = (FOLDER / "html_report.html").read_text(encoding="utf-8")
+    # Of both pages, in the order in which their parts stand.
+    parts = ("html_macros", "html_head", "html_report", "field_report")
+    page = "".join((FOLDER / f"{name}.html").read_text(encoding="utf-8") for name in parts)
+    assert {path.stem for path in FOLDER.glob("*.html")} == set(parts)
     assert re.findall(r"\{\{ (\w+)\|safe \}\}", page) == ["style", "script"]
     assert page.count("|safe") == 2
     for suffix in ("css", "js"):
