@@ -10,7 +10,8 @@ fields/<laboratory>/ with annotations.json. `prepare` makes links: of the NLM's 
 config.yaml's 36 validation patients are judged, of mpidb's two patients, of the pictures that are
 no cells every third field; nothing of these is learnt. With --for-choice other patients are judged,
 25 of the NLM's 82 and one of mpidb's, and those that are reported are left out of both: by these,
-and by choose/, a recipe may be chosen.
+and by choose/, a recipe may be chosen. With --for-folds every cell is learnt from, for
+`train.py --config=configs/laboratories.yaml --folds=5`, which sets patients aside itself.
 
 `judge` prints a table: accuracy, sensitivity, specificity, their mean (balanced), AUC, sensitivity
 at a specificity of .97, and the share that the guard marks; of fields recall and precision.
@@ -56,7 +57,9 @@ def main(arguments):
     parser.add_argument("--labs", default="labs/", help="(default: %(default)s)")
     parser.add_argument("--out", default="laboratories/", help="(default: %(default)s)")
     parser.add_argument("--model", default=None, help="(default: the pretrained one)")
-    parser.add_argument("--for-choice", action="store_true", help="judge by other patients")
+    sides = parser.add_mutually_exclusive_group()
+    sides.add_argument("--for-choice", action="store_true", help="judge by other patients")
+    sides.add_argument("--for-folds", action="store_true", help="set nobody aside")
     add_common(parser)
     options = parser.parse_args(arguments)
     out = Path(options.out)
@@ -65,27 +68,22 @@ def main(arguments):
         return
     if out.exists():
         raise UsageError(f"{out} exists already: name another folder")
-    prepare(Path(options.cells), Path(options.labs), out, for_choice=options.for_choice)
+    purpose = "folds" if options.for_folds else "choice" if options.for_choice else "report"
+    prepare(Path(options.cells), Path(options.labs), out, purpose)
 
 
 # ---- what to learn from and what to judge by
 
 
-def prepare(cells, labs, out, *, for_choice):
-    samples = scan_folder(cells, LABELS, PATIENT_PATTERN)
-    config = Config()
-    known = {"by": "patient", "test_size": config.test_size}
-    learnt, judged = split_samples(samples, seed=config.random_state, **known)
-    if for_choice:
-        inner = [samples[index] for index in learnt]
-        learnt, judged = split_samples(inner, seed=1, **known)
-        samples = inner
-    for folder, indices in (("learn/nlm", learnt), ("judge/nlm", judged)):
-        for index in indices:
-            link(samples[index].path, out / folder / LABELS[samples[index].label])
+def prepare(cells, labs, out, purpose):
+    """Link everything; purpose: "report", "choice" or "folds"."""
+    learnt, judged = split_nlm(cells, purpose)
+    for folder, samples in (("learn/nlm", learnt), ("judge/nlm", judged)):
+        for sample in samples:
+            link(sample.path, out / folder / LABELS[sample.label])
     for laboratory in sorted(path.name for path in (labs / "train").iterdir()):
         for path in find_images(labs / "train" / laboratory):
-            place_picture(path, laboratory, out, for_choice=for_choice)
+            place_picture(path, laboratory, out, purpose)
     for laboratory in sorted(path.name for path in (labs / "choose").iterdir()):
         for path in find_images(labs / "choose" / laboratory):
             link(path, out / "judge" / laboratory / path.parent.name)
@@ -94,14 +92,28 @@ def prepare(cells, labs, out, *, for_choice):
         link(path, out / "judge" / "fields" / path.parent.name)
 
 
-def place_picture(path, laboratory, out, *, for_choice):
+def split_nlm(cells, purpose):
+    """(the samples to learn from, those to judge by) of the NLM's cells."""
+    samples = scan_folder(cells, LABELS, PATIENT_PATTERN)
+    if purpose == "folds":
+        return samples, []
+    config = Config()
+    known = {"by": "patient", "test_size": config.test_size}
+    learnt, judged = split_samples(samples, seed=config.random_state, **known)
+    if purpose == "choice":
+        samples = [samples[index] for index in learnt]
+        learnt, judged = split_samples(samples, seed=1, **known)
+    return [samples[index] for index in learnt], [samples[index] for index in judged]
+
+
+def place_picture(path, laboratory, out, purpose):
     """Link one picture of train/ to the side that its patient or its field is on."""
     label, side = path.parent.name, "learn"
     if laboratory == "mpidb":
-        judged = CHOSEN_BY if for_choice else REPORTED
+        judged = {"report": REPORTED, "choice": CHOSEN_BY, "folds": ()}[purpose]
         if path.name[:10] in judged:
             side = "judge"
-        elif path.name[:10] in REPORTED:
+        elif purpose == "choice" and path.name[:10] in REPORTED:
             return
     if label == NOT_CELLS:
         field = re.split(r"_(?:WBC|Platelets)", path.name)[0]

@@ -65,7 +65,7 @@ def main(arguments):
     place = Path(options.out).resolve()
     layout = place / "laboratories"
     if not layout.exists():
-        prepare(Path(options.cells), Path(options.labs), layout, for_choice=True)
+        prepare(Path(options.cells), Path(options.labs), layout, "choice")
     print("recipe, seed, minutes; of each set " + ", ".join(SHOWN))
     for name in options.only:
         for seed in options.seeds:

@@ -138,8 +138,8 @@ def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]
         yield "tta", f"quarter turns need a square image_size; received [{height}, {width}]"
     if "model" not in wrong:
         yield from _contradictions_of_network(config, turns, wrong)
-    if config.teachers and not wrong & {"labels", "teachers"}:
-        yield from _contradictions_of_teachers(config)
+    if config.teachers and len(config.labels) > 2 and not wrong & {"labels", "teachers"}:
+        yield "teachers", f"are for two labels; received {len(config.labels)}"
     if config.early_stopping and config.keep == "last":
         yield "keep", "early_stopping goes with keep: best; received last"
     if config.threshold != 0.5 and len(config.labels) > 2 and not wrong & {"labels", "threshold"}:
@@ -147,13 +147,6 @@ def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]
             "threshold",
             f"is for two labels, of more the likeliest is taken; received {show(config.threshold)}",
         )
-
-
-def _contradictions_of_teachers(config: Config) -> Iterator[tuple[str, str]]:
-    if len(config.labels) > 2:
-        yield "teachers", f"are for two labels; received {len(config.labels)}"
-    if config.progressive_epochs:
-        yield "teachers", "see images of image_size only; expected progressive_epochs: 0"
 
 
 def _contradictions_of_network(

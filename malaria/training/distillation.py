@@ -5,6 +5,7 @@ a label is wrong. They are asked about each image as it was changed at random.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from malaria.base.errors import UserError
 from malaria.base.streams import log
@@ -24,31 +25,44 @@ def load_teachers(
 ) -> Teach:
     """A function that mixes labels with the mean answer of the models at `paths`.
 
-    share: of the answer, 0..1; the rest is the label's. Raises UserError for a model that tells
-    other labels apart, or reads pictures in another way than `pixel_format`.
+    share: of the answer, 0..1; the rest is the label's. A teacher of another image size gets the
+    images at its own. Raises UserError for a model that tells other labels apart, or reads pictures
+    in another way than `pixel_format`.
     """
-    models = []
-    for path in paths:
-        pair = find_pair(path)
-        architecture = read_architecture(pair)
-        metadata = read_metadata(pair, architecture)
-        for what, expected, received in (
-            ("labels", tuple(labels), metadata.labels),
-            ("pixels", pixel_format, metadata.pixels),
-            ("logits", False, metadata.logits),
-        ):
-            if expected != received:
-                raise UserError(
-                    f"teachers: {printable(path)}: expected {what} {printable(expected)}, received "
-                    f"{printable(received)}"
-                )
-        model = load_model(pair, architecture)
-        model.trainable = False
-        models.append(model)
-    log(f"{len(models)} teachers: {share:g} of what is learnt are their answers")
+    teachers = [_load_teacher(path, labels, pixel_format) for path in paths]
+    log(f"{len(teachers)} teachers: {share:g} of what is learnt are their answers")
 
     def teach(images: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        answers = tf.add_n([model(images, training=False) for model in models]) / len(models)
+        answers = tf.add_n([ask(images) for ask in teachers]) / len(teachers)
         return (1 - share) * known + share * tf.cast(answers, known.dtype)
 
     return teach
+
+
+def _load_teacher(
+    path: str, labels: Sequence[str], pixel_format: PixelFormat
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from images to the answers of the model at `path`."""
+    pair = find_pair(path)
+    architecture = read_architecture(pair)
+    metadata = read_metadata(pair, architecture)
+    size = metadata.pixels.size
+    for what, expected, received in (
+        ("labels", tuple(labels), metadata.labels),
+        ("pixels", replace(pixel_format, size=size), metadata.pixels),
+        ("logits", False, metadata.logits),
+    ):
+        if expected != received:
+            raise UserError(
+                f"teachers: {printable(path)}: expected {what} {printable(expected)}, received "
+                f"{printable(received)}"
+            )
+    model = load_model(pair, architecture)
+    model.trainable = False
+
+    def ask(images: tf.Tensor) -> tf.Tensor:
+        if tuple(images.shape[1:3]) != size:
+            images = tf.image.resize(images, size, antialias=True)
+        return model(images, training=False)
+
+    return ask

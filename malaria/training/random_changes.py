@@ -84,3 +84,35 @@ def corners_of(images: tf.Tensor) -> tf.Tensor:
 def is_masked(images: tf.Tensor) -> tf.Tensor:
     """Which images show a cell on black, (n, 1, 1, 1), bool."""
     return tf.reduce_max(corners_of(images), axis=-1, keepdims=True) <= SURROUND
+
+
+def weigh_neighbours(images: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
+    """Each pixel as the weighted sum of those about it, down and across; the same shape.
+
+    weights: an odd number of them, the middle one the pixel's own. At the edges the image is
+    mirrored. On a CPU sums of slices take a third of a depthwise convolution's time, and a seventh
+    of pooling's where there is one channel.
+    """
+    return _along_sides(
+        images,
+        len(weights) // 2,
+        lambda slices: tf.add_n(
+            [weight * one for weight, one in zip(weights, slices, strict=True)]
+        ),
+    )
+
+
+def grow(mask: tf.Tensor) -> tf.Tensor:
+    """The mask, (n, height, width, 1), bool, larger by one pixel on every side."""
+    return _along_sides(mask, 1, lambda slices: slices[0] | slices[1] | slices[2])
+
+
+def _along_sides(
+    images: tf.Tensor, reach: int, join: Callable[[list[tf.Tensor]], tf.Tensor]
+) -> tf.Tensor:
+    """join(the images moved by -reach, ..., reach pixels), first down, then across."""
+    height, width = images.shape[1:3]
+    edges = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
+    padded = tf.pad(images, edges, "SYMMETRIC")
+    rows = join([padded[:, place : place + height] for place in range(2 * reach + 1)])
+    return join([rows[:, :, place : place + width] for place in range(2 * reach + 1)])

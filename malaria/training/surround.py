@@ -12,9 +12,11 @@ from malaria.training.random_changes import (
     Amounts,
     change,
     corners_of,
+    grow,
     is_masked,
     some,
     surround_of,
+    weigh_neighbours,
 )
 
 # How many parts of other cells come to lie beside a cell, at most, and where their centres are, in
@@ -44,7 +46,7 @@ def _put_on_background(images: tf.Tensor, masked: tf.Tensor, seed: tf.Tensor) ->
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, NEIGHBOURS + 1), num=3)
     field = _background(images, masked, seeds[0]) * tf.ones_like(images)
     # A mask's edge is dark where the picture was made smaller: it is surround too.
-    surround = tf.nn.max_pool2d(tf.cast(surround_of(images), tf.float32), 3, 1, "SAME") > 0
+    surround = grow(surround_of(images))
     mean = mean_of_cell(images, surround)
     for number, own in enumerate(seeds[1:], start=1):
         # In the colour of the cell that it lies beside: they are of one slide.
@@ -55,7 +57,7 @@ def _put_on_background(images: tf.Tensor, masked: tf.Tensor, seed: tf.Tensor) ->
         field = moved[..., :3] + field * (1 - moved[..., 3:])
     share = tf.cast(~surround, tf.float32)
     # A cell's edge is not as sharp as its mask's: a pixel of it is a mixture.
-    share *= 0.5 + 0.5 * tf.nn.avg_pool2d(share, 3, 1, "SAME")
+    share *= 0.5 + 0.5 * weigh_neighbours(share, (1 / 3, 1 / 3, 1 / 3))
     return share * images + (1 - share) * field
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from malaria.networks.backend import tf
-from malaria.training.random_changes import Amounts, change, some
+from malaria.training.random_changes import Amounts, change, some, weigh_neighbours
 
-# Binomial, which is a Gaussian of deviation 1 pixel.
-BLUR = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32) / 256
+# Binomial, which is a Gaussian of deviation 1 pixel, down and across.
+BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 # The side of the squares that JPEG compresses, pixels.
 SQUARE = 8
 # JPEG's own table for light (ITU-T T.81, annex K.1): by how much each frequency is rounded.
@@ -25,8 +25,7 @@ FINE, COARSE = 0.2, 5 / 3
 @change("blur")
 def blur(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
     """Mix each image with itself blurred by BLUR, by a random share of at most the amount."""
-    kernel = tf.tile(tf.constant(BLUR)[:, :, None, None], (1, 1, 3, 1))
-    blurred = tf.nn.depthwise_conv2d(images, kernel, (1, 1, 1, 1), "SAME")
+    blurred = weigh_neighbours(images, BLUR)
     share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0.0, amounts["blur"])
     return images + share * (blurred - images)
 

@@ -68,19 +68,31 @@ def test_a_training_with_teachers_ends_elsewhere_and_keeps_their_names(cells, te
     assert record["teacher_share"] == 0.7
 
 
+def test_a_teacher_of_another_size_sees_the_images_at_its_own(teachers):
+    [teacher] = teachers[:1]
+    teach = load_teachers([str(teacher)], LABELS, PixelFormat((48, 48)), share=1.0)
+    small = np.random.default_rng(2).integers(0, 256, (4, 24, 24, 3)).astype(np.uint8)
+    # Every pixel fourfold: made smaller again they are the same picture.
+    images = small.repeat(2, axis=1).repeat(2, axis=2) / np.float32(255)
+    learnt = np.asarray(teach(images, np.zeros((4, 1), np.float32)))
+    blocks = images.reshape(4, 24, 2, 24, 2, 3).mean(axis=(2, 4))
+    expected = load_classifier(teacher).predict((blocks * 255).round().astype(np.uint8))[:, 1:]
+    np.testing.assert_allclose(learnt, expected, atol=0.02)
+
+
 @pytest.mark.parametrize(
-    ("labels", "size", "message"),
+    ("labels", "pixels", "message"),
     [
-        (LABELS[::-1], (24, 24), "expected labels .*Uninfected.*, received"),
-        (LABELS, (32, 32), "expected pixels .*32, 32.*, received .*24, 24"),
+        (LABELS[::-1], PixelFormat((24, 24)), "expected labels .*Uninfected.*, received"),
+        (LABELS, PixelFormat((24, 24), fit="pad"), "expected pixels .*pad.*, received .*stretch"),
     ],
 )
-def test_a_teacher_of_other_labels_or_pixels_is_refused(teachers, labels, size, message):
+def test_a_teacher_of_other_labels_or_pixels_is_refused(teachers, labels, pixels, message):
     with pytest.raises(UserError, match=message):
-        load_teachers([str(teachers[0])], labels, PixelFormat(size), share=0.5)
+        load_teachers([str(teachers[0])], labels, pixels, share=0.5)
 
 
-def test_teachers_are_for_two_labels_and_one_size(cells):
+def test_teachers_are_for_two_labels(cells):
     known = {"train_images": str(cells), "teachers": "a.h5", "model": "compact"}
-    with pytest.raises(UsageError, match="teachers: see images of image_size only"):
-        make_config({**known, "progressive_epochs": 1, "progressive_size": (48, 48)})
+    with pytest.raises(UsageError, match="teachers: are for two labels; received 3"):
+        make_config({**known, "labels": ["a", "b", "c"]})
