@@ -11,6 +11,7 @@ Without --images it draws cells.
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.synthetic import write_cells
 from malaria.networks.backend import keras, tf
-from malaria.training.batches import training_batches
 from malaria.training.config import Augmentation
 from malaria.training.config_file import read_config
 from malaria.training.devices import choose_device
-from malaria.training.steps import build, load_images, split
+from malaria.training.steps import build, load_images, make_feed, make_learner, split
 
 ROUNDS = 5
 
@@ -48,7 +48,7 @@ def main(arguments):
 def measure(config, steps):
     device = choose_device(config.devices, config.mixed_precision)
     images = split(config, load_images(config))
-    model = build(config, device, images)
+    learner = make_learner(config, device, build(config, device, images))
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
     print(f"{ROUNDS} rounds of {steps} steps; images/s: median")
@@ -57,7 +57,9 @@ def measure(config, steps):
         ("everything on", everything_on()),
         ("none", Augmentation()),
     ):
-        real, constant = compare(model, config, images, augmentation, steps)
+        changes = {"steps_per_epoch": steps * (ROUNDS + 1) + 1, "augmentation": augmentation}
+        feed = make_feed(config.model_copy(update=changes), device, images)
+        real, constant = compare(learner, feed, steps)
         ratio = np.median(np.array(real) / np.array(constant))
         print(
             f"augmentation {name}: pipeline {np.median(real):.1f}, "
@@ -81,34 +83,25 @@ def everything_on():
     )
 
 
-def compare(model, config, images, augmentation, steps):
+def compare(learner, feed, steps):
     """Images per second with the pipeline and with one batch, a list of rounds each."""
-    stream = training_batches(
-        images.pixels,
-        images.training,
-        batch_size=config.batch_size,
-        steps=steps * (ROUNDS + 1),
-        epoch=0,
-        seed=0,
-        augmentation=augmentation.model_dump(),
+    real = feed.train(0)
+    constant = replace(
+        real, batches=iter(tf.data.Dataset.from_tensors(next(real.batches)).repeat())
     )
-    [batch] = stream.take(1)
-    constant = tf.data.Dataset.from_tensors(batch).repeat()
-    real_iterator, constant_iterator = iter(stream), iter(constant)
-    time_steps(model, real_iterator, steps)
+    time_steps(learner, real, steps)
     rates = [
-        (time_steps(model, real_iterator, steps), time_steps(model, constant_iterator, steps))
+        (time_steps(learner, real, steps), time_steps(learner, constant, steps))
         for _ in range(ROUNDS)
     ]
-    return tuple([config.batch_size * rate for rate in side] for side in zip(*rates, strict=True))
+    size = feed.batches.batch_size
+    return tuple([size * rate for rate in side] for side in zip(*rates, strict=True))
 
 
-def time_steps(model, iterator, steps):
-    """Steps per second of Keras's own training function over this iterator."""
-    model.make_train_function()
+def time_steps(learner, stream, steps):
+    """Steps per second."""
     started = time.perf_counter()
-    for _ in range(steps):
-        model.train_function(iterator)
+    learner.train(replace(stream, count=steps), lambda steps: None)
     return steps / (time.perf_counter() - started)
 
 

@@ -2,8 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -23,14 +21,6 @@ def has_bfloat16() -> bool:
     Others with instructions for it, AVX512_BF16, were slower with it than with float32 (0.7 times).
     """
     return CPU_INFO.exists() and re.search(r"\bamx_bf16\b", CPU_INFO.read_text()) is not None
-
-
-def nvidia_smi_works() -> bool:
-    """Whether nvidia-smi is there and lists at least one GPU."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listing.returncode == 0 and "GPU" in listing.stdout
 
 
 def usable_memory() -> int:

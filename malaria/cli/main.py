@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a network on a folder of labelled pictures",
     "classify": "classify one picture or a folder with a trained model",
     "draw": "draw blood cells for a first try",
+    "doctor": "tell what this machine has, and why a GPU is not used",
 }
 # Where the command's function `main` is, if not in the module of the same name.
 MODULES = {"classify": "run"}

@@ -1,8 +1,10 @@
 """train: train a network on a folder of labelled pictures, as config.yaml says, and save it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from malaria.base.errors import UsageError
 from malaria.base.text import printable
 from malaria.cli import values
 from malaria.cli.command import Parser, add_common, name_program
@@ -19,11 +21,14 @@ EXAMPLES = f"""examples:
   python train.py --config=configs/original.yaml --set epochs=3 --set augmentation.rotation=10
   python train.py --config=configs/compact.yaml --folds=5
   python train.py --config=config.yaml --resume        after Ctrl-C or a crash
+  python train.py --config=config.yaml --workers=a:2222,b:2222 --worker=0     on a; 1 on b
   python train.py --print_config > my.yaml             every setting with its meaning
 
 settings for --set, which --print_config explains:
 {setting_names()}
 """
+# They say, as --workers does, that this process is one of several.
+WORKERS_VARIABLES = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Options:
     check: bool
     resume: bool
     folds: Folds
+    workers: str | None
+    worker: int | None
     print_config: bool
     debug: bool
 
@@ -46,13 +53,15 @@ def main(arguments: Sequence[str]) -> None:
         print(config_yaml(), end="")
         return
     config = read_config(options.config, options.set, find_problems=data_problems)
+    if options.workers is not None and (options.check or options.folds != 1):
+        raise UsageError("--workers: train one network; expected neither --check nor --folds")
     # TensorFlow takes seconds to import; a mistake in the settings is told without it.
     if options.check:
         _check(config, options.folds)
     elif options.folds != 1:
         _cross_validate(config, options.folds, resume=options.resume)
     else:
-        _train(config, resume=options.resume)
+        _train(config, options)
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -73,6 +82,13 @@ def make_parser() -> Parser:
         "one for each folder of train_images, judged on that folder"
     )
     add("--folds", type=values.folds, default=1, metavar="K", help=folds_help)
+    workers_help = (
+        "train on several machines: the addresses of all, the same on each; the first one writes. "
+        "TF_CONFIG and a step of Slurm say it too"
+    )
+    add("--workers", metavar="HOST:PORT,...", help=workers_help)
+    worker_help = "which of them this is, from 0"
+    add("--worker", type=int, metavar="N", help=worker_help)
     print_help = "print every setting with its default and its meaning, and do nothing else"
     add("--print_config", action="store_true", help=print_help)
     add_common(parser)
@@ -93,11 +109,19 @@ def _cross_validate(config: Config, folds: Folds, *, resume: bool) -> None:
     print(found.text, f"\nall metrics and networks: {printable(found.folder)}/", sep="\n")
 
 
-def _train(config: Config, *, resume: bool) -> None:
+def _train(config: Config, options: Options) -> None:
+    if options.workers or any(name in os.environ for name in WORKERS_VARIABLES):
+        # At the end of another worker TensorFlow prints a page; we have a line for it.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from malaria.evaluation.format import describe
-    from malaria.training.trainer import train
+    from malaria.training.trainer import join, train
+    from malaria.training.workers import find_workers
 
-    result = train(config, resume=resume)
+    workers = find_workers(options.workers, options.worker)
+    if workers is not None and not workers.is_chief:
+        join(config, workers, resume=options.resume)
+        return
+    result = train(config, resume=options.resume, workers=workers)
     assert result.model is not None, "a finished training has saved its model"
     print(describe(result), f"\nmodel: {printable(result.model)}", sep="\n")
     print(f"metrics: {printable(result.model.with_suffix(''))}/")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from malaria.base.errors import UsageError, UserError
-from malaria.base.machine import nvidia_smi_works, usable_cores, worker_count
+from malaria.base.gpu import nvidia_smi_works
+from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import log
 from malaria.base.text import printable, quote
 from malaria.data.images import PerChannel

@@ -11,6 +11,7 @@ from malaria.networks.backend import tf
 
 # Each registers its functions when it is imported, and in this order they run.
 from malaria.training import colours, geometry, surround, texture  # noqa: F401
+from malaria.training.draws import Draws
 from malaria.training.geometry import move_images
 from malaria.training.random_changes import CHANGES, MOVES, Amounts
 
@@ -25,16 +26,22 @@ def augment(images: tf.Tensor, amounts: Amounts, *, seed: Sequence[int] | tf.Ten
 
     amounts: of every setting in augmentation_settings. seed: two integers, which fix the result.
     """
+    return augment_part(images, amounts, Draws.of_whole_batch(seed, tf.shape(images)[0]))
+
+
+def augment_part(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
+    """The same where only a part of the batch may be here; draws: for these images.
+
+    Of a part the first random_changes.REACH images miss what they take of others.
+    """
     images = to_float(images)
-    seeds = tf.unstack(
-        tf.random.experimental.stateless_split(seed, len(MOVES) + len(CHANGES)),
-        num=len(MOVES) + len(CHANGES),
-    )
-    moves = [(step, own) for step, own in zip(MOVES, seeds, strict=False) if step.is_on(amounts)]
+    parts = draws.split(len(MOVES) + len(CHANGES))
+    moves = [(step, own) for step, own in zip(MOVES, parts, strict=False) if step.is_on(amounts)]
     if moves:
-        matrices = [step.function(amounts, tf.shape(images)[0], own) for step, own in moves]
+        matrices = [step.function(amounts, own) for step, own in moves]
         images = move_images(images, matrices, any(step.between_pixels for step, _ in moves))
-    for step, own in zip(CHANGES, seeds[len(MOVES) :], strict=True):
+    for step, own in zip(CHANGES, parts[len(MOVES) :], strict=True):
         if step.is_on(amounts):
             images = step.function(images, amounts, own)
-    return images
+    # A mixture of whites may round to more than white.
+    return tf.clip_by_value(images, 0.0, 1.0)

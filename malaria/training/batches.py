@@ -1,173 +1,210 @@
-"""batches: samples -> batches of tensors."""
+"""batches: samples -> batches of tensors, whole ones or the parts that several devices take."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from malaria.base.machine import usable_cores
 from malaria.data.pixel_store import Pixels
 from malaria.inference.tta import turn
 from malaria.networks.backend import tf
-from malaria.training.augmentation import augment, to_float
-from malaria.training.random_changes import Amounts
+from malaria.training.augmentation import augment_part, to_float
+from malaria.training.draws import Draws
+from malaria.training.order import epoch_order, seed_of
+from malaria.training.random_changes import REACH, Amounts
 
 # Batches made ahead while the device computes.
 PREFETCH = 2
 
 
-def training_batches(
-    pixels: Pixels,
-    indices: np.ndarray,
-    *,
-    batch_size: int,
-    steps: int | None,
-    epoch: int,
-    seed: int,
-    augmentation: Amounts,
-    size: tuple[int, int] | None = None,
-    teach: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-) -> tf.data.Dataset:
-    """The batches of one epoch (counted from 0) as a tf.data.Dataset of (images, labels).
+class Part(NamedTuple):
+    """What a device takes of each batch: of `total` stretches the `number`th, counted from 0."""
 
-    images: (n, height, width, 3), float32, 0..1, augmented; labels: as `encode_labels` says. The
-    same seed and epoch give the same batches, whatever ran before: a resumed run continues exactly.
-    steps: None for one whole pass, else that many full batches, going on through the samples
-    where the epoch before ended. size: (height, width) of the batches' images, if not as stored.
-    teach: a function of images and labels to the labels that are learnt, see distillation.
+    number: int = 0
+    total: int = 1
+
+    def bounds(self, size: int) -> tuple[int, int]:
+        """Where it begins and ends in a batch of that size."""
+        return self.number * size // self.total, (self.number + 1) * size // self.total
+
+
+WHOLE = (Part(),)
+
+
+class Batch(NamedTuple):
+    """A batch, or a part of one.
+
+    images: (n, height, width, 3), float32, 0..1. labels: as `encode_labels` says. places: (n,),
+    int32, which of the whole batch's images they are. size: int32, how many that has. seed: (2,),
+    int32, of the batch.
     """
-    order = epoch_order(indices, batch_size=batch_size, steps=steps, epoch=epoch, seed=seed)
 
-    def prepare(
-        images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    images: tf.Tensor
+    labels: tf.Tensor
+    places: tf.Tensor
+    size: tf.Tensor
+    seed: tf.Tensor
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """The batches of a training.
+
+    indices: of the samples that one pass shows. steps: of an epoch; None for one whole pass, else
+    that many full batches, going on through the samples where the epoch before ended. augmentation:
+    the amounts of every setting. teach: a function of images and labels to the labels that are
+    learnt, see distillation. The same seed and epoch give the same batches, whatever ran before and
+    on however many devices: a resumed run continues exactly.
+    """
+
+    pixels: Pixels
+    indices: np.ndarray
+    batch_size: int
+    steps: int | None
+    seed: int
+    augmentation: Amounts
+    teach: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many batches an epoch has."""
+        return self.steps or -(-len(self.indices) // self.batch_size)
+
+    def epoch(
+        self,
+        epoch: int,
+        *,
+        size: tuple[int, int] | None = None,
+        parts: Sequence[Part] = WHOLE,
+    ) -> tf.data.Dataset:
+        """The batches of one epoch, from 0, ready for the network; of each its parts in turn.
+
+        size: (height, width) of the images, if not as stored.
+        """
+        reach = reach_of(parts)
+        made = self.stored(epoch, parts=parts).map(
+            lambda batch: self.prepare(batch, size=size, reach=reach),
+            num_parallel_calls=usable_cores(),
+            deterministic=True,
+        )
+        return made.prefetch(PREFETCH)
+
+    def stored(
+        self, epoch: int, *, parts: Sequence[Part], on_device: bool = False
+    ) -> tf.data.Dataset:
+        """The same before `prepare`; on_device: as stored_batches takes it."""
+        order = epoch_order(
+            self.indices,
+            batch_size=self.batch_size,
+            steps=self.steps,
+            epoch=epoch,
+            seed=self.seed,
+        )
+        batches = self.pixels, order, self.batch_size, seed_of(self.seed, epoch)
+        return stored_batches(*batches, parts=parts, reach=reach_of(parts), on_device=on_device)
+
+    def prepare(self, batch: Batch, *, size: tuple[int, int] | None, reach: int) -> Batch:
+        """A stored batch, of `reach` more images than labels, changed at random."""
+        # Where all images are here, so are all random numbers.
+        images, places = batch.images, batch.places if reach else None
+        draws = Draws(batch.seed, places, batch.size)
         if size is not None:
             images = tf.image.resize(images, size, antialias=True)
-        images = augment(images, augmentation, seed=tf.stack([seed_of(seed, epoch), number]))
-        return images, labels if teach is None else teach(images, labels)
-
-    return _raw_batches(pixels, order, batch_size).map(prepare).prefetch(PREFETCH)
+        images = augment_part(images, self.augmentation, draws)[reach:]
+        labels = batch.labels if self.teach is None else self.teach(images, batch.labels)
+        return batch._replace(images=images, labels=labels, places=batch.places[reach:])
 
 
 def validation_batches(
+    pixels: Pixels, indices: np.ndarray, *, batch_size: int, view: int = 0
+) -> tf.data.Dataset:
+    """Batches of these samples in this order, un-augmented. view: as tta.turn takes it."""
+    stored = stored_batches(pixels, indices, batch_size, 0, parts=WHOLE, view=view)
+    made = stored.map(as_floats)
+    return made.prefetch(PREFETCH)
+
+
+def as_floats(batch: Batch) -> Batch:
+    """A stored batch as the network takes it, un-augmented."""
+    return batch._replace(images=to_float(batch.images))
+
+
+def stored_batches(
     pixels: Pixels,
-    indices: np.ndarray,
-    *,
+    order: np.ndarray,
     batch_size: int,
-    steps: int | None = None,
+    seed: int,
+    *,
+    parts: Sequence[Part],
+    reach: int = 0,
     view: int = 0,
+    on_device: bool = False,
 ) -> tf.data.Dataset:
-    """Batches of (images, labels) as in training, but un-augmented and always in the same order.
+    """Batches of uint8 images of the samples in this order, of each batch its parts in turn.
 
-    steps: None for all of `indices`, else so many batches of a fixed random choice of them. view:
-    as tta.turn takes it.
+    on_device: the images lie on the device already: (n,) int64, which they are, in their place.
     """
-    if steps is not None:
-        indices = np.random.RandomState(0).permutation(indices)[: steps * batch_size]
+    encoded = encode_labels(
+        labels := np.array([sample.label for sample in pixels.samples]),
+        label_count=len(np.unique(labels)),
+    )
 
-    def prepare(images: tf.Tensor, labels: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return to_float(images), labels
+    def read(samples: np.ndarray) -> np.ndarray:
+        if on_device:
+            return samples
+        images = pixels.read(samples)
+        return turn(images, view) if view else images
 
-    return _raw_batches(pixels, indices, batch_size, view).map(prepare).prefetch(PREFETCH)
-
-
-def _raw_batches(
-    pixels: Pixels, order: np.ndarray, batch_size: int, view: int = 0
-) -> tf.data.Dataset:
-    """Batches (uint8 images, labels, number of the batch) of the samples in this order."""
-    labels = np.array([sample.label for sample in pixels.samples])
-    encoded = encode_labels(labels, label_count=len(np.unique(labels)))
-    height, width = pixels.pixel_format.size
-
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    def batches() -> Iterator[Batch]:
         for number, start in enumerate(range(0, len(order), batch_size)):
-            batch = order[start : start + batch_size]
-            images = pixels.read(batch)
-            yield turn(images, view) if view else images, encoded[batch], number
+            samples = order[start : start + batch_size]
+            for part in parts:
+                places, own = places_of(part, len(samples), reach)
+                yield Batch(
+                    read(samples[places]),
+                    encoded[samples[own]],
+                    places,
+                    np.int32(len(samples)),
+                    np.array([seed, number], np.int32),
+                )
 
-    signature = (
-        tf.TensorSpec((None, height, width, 3), tf.uint8),
+    shape = (None, *pixels.pixel_format.size, 3)
+    signature = Batch(
+        tf.TensorSpec((None,), tf.int64) if on_device else tf.TensorSpec(shape, tf.uint8),
         tf.TensorSpec((None, *encoded.shape[1:]), encoded.dtype),
+        tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((), tf.int32),
+        tf.TensorSpec((2,), tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    length = -(-len(order) // batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
+    length = -(-len(order) // batch_size) * len(parts)
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(options())
 
 
-def _options() -> tf.data.Options:
-    options = tf.data.Options()
+def reach_of(parts: Sequence[Part]) -> int:
+    """How many images before its own a part needs for the augmentation."""
+    return REACH if parts[0].total > 1 else 0
+
+
+def places_of(part: Part, size: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of a batch of that size (the part's places and `reach` before them, its own), int32."""
+    start, end = part.bounds(size)
+    places = np.arange(start - reach, end, dtype=np.int32) % size
+    return places, places[reach:]
+
+
+def options() -> tf.data.Options:
+    """How the batches are made."""
+    chosen = tf.data.Options()
     # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
     # for ever longer, half a minute at last.
-    options.autotune.enabled = False
-    # Each element is a whole batch already: MirroredStrategy divides it, files need no sharding.
-    policy = tf.data.experimental.AutoShardPolicy.OFF
-    options.experimental_distribute.auto_shard_policy = policy
-    return options
+    chosen.autotune.enabled = False
+    return chosen
 
 
 def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np.ndarray:
     """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
     labels = np.asarray(labels)
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
-
-
-def balance_within(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
-    """The indices, in each source those of rarer labels repeated until each label has as many.
-
-    labels, sources: of each index. A source of one label stays as it is. So no label is known by
-    the look of a laboratory that has both; those of one label still weigh in `balance`, after this.
-    """
-    names, parts = np.asarray(sources), []
-    for source in dict.fromkeys(sources):
-        inside = names == source
-        parts.append(balance(indices[inside], labels[inside], [""] * int(inside.sum())))
-    return np.sort(np.concatenate(parts))
-
-
-def balance(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
-    """The indices, those of rarer labels, and of a label's rarer sources, repeated.
-
-    labels, sources: of each index. In the end each label has as many, and within a label each of
-    its sources, but for a rest of less than one each; none has fewer than before. Each repetition
-    is augmented anew. Drawing the rare label more often taught more than counting it more in the
-    loss, where a batch holds few of its images.
-    """
-    groups: dict[int, dict[str, list[int]]] = {}
-    for index, label, source in zip(indices.tolist(), labels.tolist(), sources, strict=True):
-        groups.setdefault(label, {}).setdefault(source, []).append(index)
-    most = max(len(one) * max(map(len, one.values())) for one in groups.values())
-    repeated = [
-        np.resize(members, most // len(one) + (place < most % len(one)))
-        for one in groups.values()
-        for place, members in enumerate(one.values())
-    ]
-    return np.sort(np.concatenate(repeated))
-
-
-def epoch_order(
-    indices: np.ndarray, *, batch_size: int, steps: int | None, epoch: int, seed: int
-) -> np.ndarray:
-    """The samples of one epoch in the order they are shown.
-
-    Passes follow one another without end, each shuffled anew; with `steps` an epoch is a stretch
-    of them and may begin in the middle of a pass.
-    """
-    count = len(indices)
-    size = count if steps is None else steps * batch_size
-    positions = np.arange(epoch * size, (epoch + 1) * size)
-    passes = range(positions[0] // count, positions[-1] // count + 1)
-    shuffled = {number: _shuffle(indices, seed, number) for number in passes}
-    return np.concatenate(
-        [
-            order[positions[positions // count == number] % count]
-            for number, order in shuffled.items()
-        ]
-    )
-
-
-def _shuffle(indices: np.ndarray, seed: int, number: int) -> np.ndarray:
-    return np.random.RandomState([seed, number]).permutation(indices)
-
-
-def seed_of(seed: int, epoch: int) -> int:
-    """One 31-bit number of (seed, epoch), so that no two epochs are augmented alike."""
-    return int(np.random.RandomState([seed, epoch]).randint(2**31))

@@ -153,3 +153,13 @@ def _to_numpy(variable: Any) -> np.ndarray:
 def _number(prefix: str, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
     """The arrays by name: prefix0000, prefix0001, ..."""
     return {f"{prefix}{number:04}": array for number, array in enumerate(arrays)}
+
+
+class Onlooker(ResumePoint):
+    """The state of a run as the workers see it that do not write."""
+
+    def save(self, progress: Progress, model: keras.Model, digest: str) -> None:
+        """Leave it to the first worker."""
+
+    def remove(self) -> None:
+        """Leave it to the first worker."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from malaria.networks.backend import tf
-from malaria.training.random_changes import Amounts, change, either_way, some, surround_of
+from malaria.training.draws import Draws
+from malaria.training.random_changes import Amounts, change, surround_of
 
 # The optical densities in red, green and blue of haematoxylin, eosin and diaminobenzidine, each of
 # length 1, a row each: Ruifrok and Johnston, "Quantification of histochemical staining by color
@@ -18,22 +19,21 @@ INNER = 0.7
 
 
 @change("stain_transfer", "stain_jitter")
-def stain(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Change the optical densities: take another cell's, then each stain more or less.
 
     Light that passes through a stain falls off exponentially with its amount (Beer and Lambert), so
     the change is linear in the logarithm. Black stays black.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
+    of_jitter, of_choice = draws.split(2)
     surround = surround_of(images)
     density = -tf.math.log(tf.maximum(images, DARKEST))
-    limit = tf.constant(amounts["stain_jitter"], tf.float32)
-    factors = 1 + either_way(limit, (tf.shape(images)[0], 3), seeds[0])
+    factors = 1 + of_jitter.either_way(tf.constant([amounts["stain_jitter"]] * 3, tf.float32))
     # (n, 3, 3): colours to stains, each by its factor, and back.
     to_stains = tf.constant(np.linalg.inv(STAINS), tf.float32)
     matrices = to_stains @ (factors[:, :, None] * tf.constant(STAINS, tf.float32))
     transfer = _transfer(density, surround)
-    is_chosen = some(images, amounts["stain_transfer"], seeds[1])
+    is_chosen = of_choice.some(amounts["stain_transfer"])
     density *= tf.where(is_chosen, transfer, tf.ones_like(transfer))
     shape = tf.shape(density)
     density = tf.reshape(tf.reshape(density, (shape[0], -1, 3)) @ matrices, shape)
@@ -61,11 +61,11 @@ def mean_of_cell(values: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
 
 
 @change("brightness", "color_jitter")
-def tint(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def tint(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Multiply all channels by one factor (brightness) and each by its own (color_jitter).
 
     Black stays black: the surround of a cell tells nothing of its stain.
     """
     limits = tf.constant([amounts["brightness"]] + [amounts["color_jitter"]] * 3, tf.float32)
-    factors = 1 + either_way(limits, (tf.shape(images)[0], 4), seed)
+    factors = 1 + draws.either_way(limits)
     return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)

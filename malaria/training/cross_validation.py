@@ -137,7 +137,7 @@ def _run_fold(
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
     model = steps.build(config, device, images)
-    progress = fit(config, images, model, point, resume=point.path.exists())
+    progress = fit(config, device, images, model, point, resume=point.path.exists())
     with progress_kept(config, progress, images):
         model = finish.as_saved(config, device, model)
         result = finish.evaluate(config, images, model)

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from malaria.base.machine import has_bfloat16, nvidia_smi_works, usable_cores
+from malaria.base.gpu import explain
+from malaria.base.machine import has_bfloat16, usable_cores
 from malaria.networks.backend import keras, tf
+from malaria.training.workers import Workers
 
 # The setting mixed_precision; choose_precision says what each value means.
 MixedPrecision = Literal["auto"] | bool
@@ -27,15 +29,31 @@ class Device:
     has_gpu: bool
     precision: str
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a network on it is as one that is saved: float32, on one CPU."""
+        alone = self.strategy.num_replicas_in_sync == 1
+        return alone and not self.has_gpu and self.precision == "float32"
 
-def choose_device(devices: str, mixed_precision: MixedPrecision) -> Device:
+
+def choose_device(
+    devices: str, mixed_precision: MixedPrecision, workers: Workers | None = None
+) -> Device:
     """The Device for "auto" (the first GPU, else the CPU), "cpu", or "all" (every GPU).
 
-    mixed_precision: as choose_precision takes it.
+    mixed_precision: as choose_precision takes it. workers: the machines that train together, each
+    on all of its GPUs, or on its CPU.
     """
+    if workers is not None and devices == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    strategy = None if workers is None else workers.make_strategy()
     gpus = [] if devices == "cpu" else tf.config.list_logical_devices("GPU")
     precision = choose_precision(mixed_precision, has_gpu=bool(gpus))
-    strategy, name = _place(devices, gpus)
+    if workers is None:
+        strategy, name = _place(devices, gpus)
+    else:
+        own = f"{len(gpus)} GPUs ({_gpu_name()})" if gpus else f"CPU, {usable_cores()} cores"
+        name = f"worker {workers.index} of {len(workers.addresses)}: {own}"
     name += _describe_precision(precision, mixed_precision)
     return Device(strategy, name, bool(gpus), precision)
 
@@ -101,13 +119,9 @@ def _gpu_name() -> str:
 
 def _why_no_gpu() -> str:
     """What to do if the driver works but TensorFlow sees no GPU; '' on a machine without one."""
-    if not nvidia_smi_works():
-        return ""
-    is_built = tf.test.is_built_with_cuda()
-    built = " and is built for one; its CUDA may not fit the driver" if is_built else ""
+    reason = explain(is_built_for_cuda=tf.test.is_built_with_cuda())
     return (
-        f"; nvidia-smi finds a GPU but TensorFlow sees none{built}: "
-        "pip install -r requirements-gpu.txt, and compare the driver with what it needs"
+        "" if reason is None else f"; nvidia-smi finds a GPU that TensorFlow does not see: {reason}"
     )
 
 

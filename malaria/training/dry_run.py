@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import Folds
 from malaria.networks.backend import keras
 from malaria.training import steps
-from malaria.training.augmentation import augment
-from malaria.training.batches import encode_labels
 from malaria.training.config import Config
 from malaria.training.cross_validation import divide
-from malaria.training.devices import choose_device, set_determinism
+from malaria.training.devices import Device, choose_device, set_determinism
+from malaria.training.feed import Stream
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -38,7 +40,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
-    seconds, checking = _time_steps(model, config, images)
+    seconds, checking = _time_steps(config, device, images, model)
     training = config.epochs * count * seconds
     validating = config.epochs * _validation_steps(config, images) * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
@@ -63,25 +65,23 @@ def _validation_steps(config: Config, images: LabelledImages) -> int:
     return min(config.validation_steps or whole, whole)
 
 
-def _time_steps(model: keras.Model, config: Config, images: LabelledImages) -> tuple[float, float]:
-    """Seconds of one training step and of one validation step, on one batch of the real data."""
-    # More than there are would only be the same again.
-    indices = images.training[: config.batch_size]
-    labels = encode_labels(images.labels[indices], label_count=len(config.labels))
-    amounts = config.augmentation.model_dump()
-    batch = augment(images.pixels.read(indices), amounts, seed=[0, 0])
-    return (
-        _time(lambda: model.train_on_batch(batch, labels)),
-        _time(lambda: model.test_on_batch(batch, labels)),
-    )
+def _time_steps(
+    config: Config, device: Device, images: LabelledImages, model: keras.Model
+) -> tuple[float, float]:
+    """Seconds of one training step and of one of validation, batches and all."""
+    count = WARM_STEPS + TIMED_STEPS
+    feed = steps.make_feed(config.model_copy(update={"steps_per_epoch": count}), device, images)
+    # Of few images the same ones again.
+    feed = replace(feed, validation=np.resize(feed.validation, count * config.batch_size))
+    learner = steps.make_learner(config, device, model)
+    return _time(learner.train, feed.train(0)), _time(learner.validate, feed.validate())
 
 
-def _time(step: Callable[[], object]) -> float:
-    for _ in range(WARM_STEPS):
-        step()
+def _time(run: Callable[[Stream, Callable[[int], object]], object], stream: Stream) -> float:
+    """Seconds of a step. The first ones build the graph and warm the caches; few are enough."""
+    run(replace(stream, count=WARM_STEPS), lambda steps: None)
     started = time.perf_counter()
-    for _ in range(TIMED_STEPS):
-        step()
+    run(replace(stream, count=TIMED_STEPS), lambda steps: None)
     return (time.perf_counter() - started) / TIMED_STEPS
 
 

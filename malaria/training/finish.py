@@ -28,7 +28,7 @@ from malaria.training.guard import fit_guard_of
 
 def as_saved(config: Config, device: Device, model: keras.Model) -> keras.Model:
     """The same network in float32 on one device, as it is to be saved."""
-    if not device.has_gpu and device.precision == "float32" and not config.progressive_epochs:
+    if device.is_plain and not config.progressive_epochs:
         # Forget the optimizer, which takes twice the memory of the weights.
         model.compile()
         return model
@@ -59,12 +59,14 @@ def _predict_validation(config: Config, images: LabelledImages, model: keras.Mod
     """Probabilities (n, number of labels) of the validation images, with tta over all views."""
     known = images.pixels, images.validation
     outputs = [
-        model.predict(
-            validation_batches(*known, batch_size=config.batch_size, view=view), verbose=0
-        )
+        _predict(model, validation_batches(*known, batch_size=config.batch_size, view=view))
         for view in (VIEWS if config.tta else VIEWS[:1])
     ]
     return label_probabilities(average(outputs))
+
+
+def _predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
+    return np.concatenate([model.predict_on_batch(batch.images) for batch in batches])
 
 
 def save(

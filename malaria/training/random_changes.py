@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from malaria.networks.backend import tf
+from malaria.training.draws import Draws
 
 # {setting: amount}: the most, in either direction where there are two; 0 and False are off.
 Amounts = Mapping[str, float]
-# (amounts, number of images, seed) -> (n, 2, 2) matrices, output to input.
-Move = Callable[[Amounts, tf.Tensor, tf.Tensor], tf.Tensor]
-# (images, amounts, seed) -> images, both (n, height, width, 3), float32, 0..1.
-Change = Callable[[tf.Tensor, Amounts, tf.Tensor], tf.Tensor]
+# (amounts, draws) -> (n, 2, 2) matrices, output to input.
+Move = Callable[[Amounts, Draws], tf.Tensor]
+# (images, amounts, draws) -> images, both (n, height, width, 3), float32, 0..1.
+Change = Callable[[tf.Tensor, Amounts, Draws], tf.Tensor]
 
 
 class Step(NamedTuple):
@@ -34,6 +35,10 @@ class Step(NamedTuple):
 
 MOVES: list[Step] = []
 CHANGES: list[Step] = []
+# A change takes what it needs of other images, their stain or a part of them, from those up to so
+# many places before in the batch, through all changes together: where a device has a part of a
+# batch only, it gets as many images before its own besides.
+REACH = 3
 # Up to this, 0..1, in every channel a pixel is surround, not cell.
 SURROUND = 0.02
 
@@ -56,16 +61,6 @@ def change(*settings: str) -> Callable[[Change], Change]:
         return function
 
     return register
-
-
-def either_way(limits: tf.Tensor, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-    """Uniform numbers between -limits and limits."""
-    return limits * tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
-
-
-def some(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Which images are changed where `share` of them are, (n, 1, 1, 1), bool."""
-    return tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < share
 
 
 def surround_of(images: tf.Tensor) -> tf.Tensor:

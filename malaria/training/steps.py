@@ -1,11 +1,12 @@
 """steps: load images and build a network as a Config says; below nothing knows of Config."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from malaria.base.gpu import list_cards
 from malaria.base.streams import log
 from malaria.data import splits
 from malaria.data.dataset import Sample
@@ -17,22 +18,20 @@ from malaria.data.duplicates import (
 from malaria.data.exclusion import read_exclusion
 from malaria.data.images import PixelFormat
 from malaria.data.labelled_images import LabelledImages, check_labels
-from malaria.data.pixel_store import load_pixels
+from malaria.data.pixel_store import load_pixels, stored_bytes
 from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
-from malaria.networks.backend import keras, tf
-from malaria.training.batches import (
-    balance,
-    balance_within,
-    training_batches,
-    validation_batches,
-)
+from malaria.networks.backend import keras
+from malaria.training.batches import TrainingBatches
 from malaria.training.beginning import init_weights
 from malaria.training.config import Config
 from malaria.training.devices import Device, computing_in
-from malaria.training.distillation import load_teachers
+from malaria.training.distillation import Teach, load_teachers
+from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
 from malaria.training.optimizer import find_head, make_optimizer
+from malaria.training.order import balance, balance_within
+from malaria.training.step import Learner, synchronize_norms
 
 
 def load_images(config: Config) -> LabelledImages:
@@ -114,6 +113,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             label_count=len(config.labels),
             any_size=config.progressive_epochs > 0,
         )
+        if device.strategy.num_replicas_in_sync > 1:
+            synchronize_norms(model)
         optimizer = make_optimizer(
             config.rates,
             learning_rate=config.learning_rate,
@@ -124,44 +125,50 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             ema_decay=config.ema_decay,
             head=find_head(model),
         )
-        compile_model(
-            model,
-            optimizer=optimizer,
-            label_smoothing=config.label_smoothing,
-            has_gpu=device.has_gpu,
-        )
+        compile_model(model, optimizer)
         if config.init_weights is not None:
             init_weights(model, config.init_weights)
     return model
 
 
-def batches(
-    config: Config, images: LabelledImages
-) -> tuple[Callable[[int], tf.data.Dataset], tf.data.Dataset]:
-    """(epoch, from 0 -> its training batches; the batches to validate on after an epoch)."""
-    augmentation = config.augmentation.model_dump()
-    shown = _shown(config, images)
-    teach = None
-    if config.teachers is not None:
-        known = config.labels, images.pixels.pixel_format
-        teach = load_teachers(config.teachers, *known, config.teacher_share)
+def make_learner(config: Config, device: Device, model: keras.Model) -> Learner:
+    """What trains the network that `build` gave."""
+    return Learner(model, device.strategy, label_smoothing=config.label_smoothing)
 
-    def training(epoch: int) -> tf.data.Dataset:
-        return training_batches(
-            images.pixels,
-            shown,
-            batch_size=config.batch_size,
-            steps=config.steps_per_epoch,
-            epoch=epoch,
-            seed=config.random_state,
-            augmentation=augmentation,
-            size=config.progressive_size if epoch < config.progressive_epochs else None,
-            teach=teach,
-        )
 
-    validation = validation_batches(
-        *(images.pixels, images.validation),
+def make_feed(config: Config, device: Device, images: LabelledImages) -> Feed:
+    """The batches to train on and to validate on after each epoch, for the device."""
+    batches = TrainingBatches(
+        images.pixels,
+        _shown(config, images),
         batch_size=config.batch_size,
-        steps=config.validation_steps,
+        steps=config.steps_per_epoch,
+        seed=config.random_state,
+        augmentation=config.augmentation.model_dump(),
+        teach=_load_teachers(config, device, images),
     )
-    return training, validation
+    small = config.progressive_size
+    return Feed(
+        device.strategy,
+        batches,
+        choose_validation(images.validation, config.validation_steps, config.batch_size),
+        sizes=lambda epoch: small if epoch < config.progressive_epochs else None,
+        stored=upload(images.pixels, device.strategy) if _fits(device, images) else None,
+    )
+
+
+def _load_teachers(config: Config, device: Device, images: LabelledImages) -> Teach | None:
+    if config.teachers is None:
+        return None
+    known = config.labels, images.pixels.pixel_format
+    with device.strategy.scope():
+        return load_teachers(config.teachers, *known, config.teacher_share)
+
+
+def _fits(device: Device, images: LabelledImages) -> bool:
+    """Whether the pictures are to lie on the GPU: in at most half of its free memory."""
+    needed = stored_bytes(len(images.samples), images.pixels.pixel_format)
+    if not device.has_gpu:
+        return False
+    free = min((card.free_memory for card in list_cards()), default=0)
+    return needed <= free * 2**20 / 2

@@ -7,6 +7,7 @@ import numpy as np
 
 from malaria.networks.backend import tf
 from malaria.training.colours import mean_of_cell
+from malaria.training.draws import Draws
 from malaria.training.geometry import transform
 from malaria.training.random_changes import (
     Amounts,
@@ -14,7 +15,6 @@ from malaria.training.random_changes import (
     corners_of,
     grow,
     is_masked,
-    some,
     surround_of,
     weigh_neighbours,
 )
@@ -27,28 +27,28 @@ LEAST_LIGHT = 0.7
 
 
 @change("background", "mask")
-def change_surround(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def change_surround(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Put a share of the cells on black onto a background, and a share of the others onto black."""
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
+    to_field, of_field, to_black, outline = draws.split(4)
     masked = is_masked(images)
     changed = images
     if amounts["background"]:
-        chosen = masked & some(images, amounts["background"], seeds[0])
-        changed = tf.where(chosen, _put_on_background(images, masked, seeds[1]), changed)
+        chosen = masked & to_field.some(amounts["background"])
+        changed = tf.where(chosen, _put_on_background(images, masked, of_field), changed)
     if amounts["mask"]:
-        chosen = ~masked & some(images, amounts["mask"], seeds[2])
-        changed = tf.where(chosen & ~_in_outline(images, seeds[3]), 0.0, changed)
+        chosen = ~masked & to_black.some(amounts["mask"])
+        changed = tf.where(chosen & ~_in_outline(images, outline), 0.0, changed)
     return changed
 
 
-def _put_on_background(images: tf.Tensor, masked: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _put_on_background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Each cell on a light field, with parts of the batch's other cells at its sides."""
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, NEIGHBOURS + 1), num=3)
-    field = _background(images, masked, seeds[0]) * tf.ones_like(images)
+    of_light, *of_neighbours = draws.split(NEIGHBOURS + 1)
+    field = _background(images, masked, of_light) * tf.ones_like(images)
     # A mask's edge is dark where the picture was made smaller: it is surround too.
     surround = grow(surround_of(images))
     mean = mean_of_cell(images, surround)
-    for number, own in enumerate(seeds[1:], start=1):
+    for number, own in enumerate(of_neighbours, start=1):
         # In the colour of the cell that it lies beside: they are of one slide.
         colour = mean / tf.maximum(tf.roll(mean, number, axis=0), 0.02)
         others = tf.clip_by_value(tf.roll(images, number, axis=0) * colour, 0.0, 1.0)
@@ -61,18 +61,18 @@ def _put_on_background(images: tf.Tensor, masked: tf.Tensor, seed: tf.Tensor) ->
     return share * images + (1 - share) * field
 
 
-def _background(images: tf.Tensor, masked: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
     """A colour for each image, (n, 1, 1, 3): of the next one's background, or at random."""
-    numbers = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 4), seed)
+    numbers = draws.uniform(1, 1, 4)
     light = LEAST_LIGHT + (1 - LEAST_LIGHT) * numbers[..., :1]
     random = light + (1 - light) * numbers[..., 1:]
     return tf.where(tf.roll(masked, 1, axis=0), random, tf.roll(corners_of(images), 1, axis=0))
 
 
-def _move_aside(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _move_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Each image moved by between NEAR and FAR sides into any direction."""
-    numbers = tf.random.stateless_uniform((2, tf.shape(images)[0]), seed)
-    angle, distance = 2 * np.pi * numbers[0], NEAR + (FAR - NEAR) * numbers[1]
+    numbers = draws.uniform(2)
+    angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
     # In pixels of a picture whose sides may differ.
     sides = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)
     shift = tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides
@@ -80,11 +80,10 @@ def _move_aside(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return transform(images, identity, "BILINEAR", shift)
 
 
-def _in_outline(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _in_outline(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Which pixels lie in an ellipse about as large as the picture, (n, height, width, 1)."""
     height, width = images.shape[1:3]
-    count = tf.shape(images)[0]
-    radii = tf.random.stateless_uniform((2, count, 1, 1, 1), seed, 0.9, 1.1)
+    radii = draws.uniform(1, 1, 2, low=0.9, high=1.1)
     rows = tf.linspace(-1.0, 1.0, height)[None, :, None, None]
     columns = tf.linspace(-1.0, 1.0, width)[None, None, :, None]
-    return (rows / radii[0]) ** 2 + (columns / radii[1]) ** 2 <= 1
+    return (rows / radii[..., :1]) ** 2 + (columns / radii[..., 1:]) ** 2 <= 1

@@ -3,7 +3,8 @@
 import numpy as np
 
 from malaria.networks.backend import tf
-from malaria.training.random_changes import Amounts, change, some, weigh_neighbours
+from malaria.training.draws import Draws
+from malaria.training.random_changes import Amounts, change, weigh_neighbours
 
 # Binomial, which is a Gaussian of deviation 1 pixel, down and across.
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -23,34 +24,34 @@ FINE, COARSE = 0.2, 5 / 3
 
 
 @change("blur")
-def blur(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def blur(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Mix each image with itself blurred by BLUR, by a random share of at most the amount."""
     blurred = weigh_neighbours(images, BLUR)
-    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0.0, amounts["blur"])
+    share = draws.uniform(1, 1, 1, high=amounts["blur"])
     return images + share * (blurred - images)
 
 
 @change("resolution")
-def coarsen(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Make half of the images smaller by at most that share, and as large again.
 
     The share is the same in a batch, whose images are resized at once.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
+    of_scale, of_choice = draws.split(2)
     sides = tf.shape(images)[1:3]
-    scale = 1 - tf.random.stateless_uniform((), seeds[0], 0.0, amounts["resolution"])
+    scale = 1 - of_scale.one_for_all(0.0, amounts["resolution"])
     small = tf.maximum(1, tf.cast(scale * tf.cast(sides, tf.float32), tf.int32))
     coarse = tf.image.resize(tf.image.resize(images, small, antialias=True), sides)
-    return tf.where(some(images, 0.5, seeds[1]), coarse, images)
+    return tf.where(of_choice.some(0.5), coarse, images)
 
 
 @change("jpeg")
-def compress(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
+def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Round that share of the images as JPEG does, at a quality of 30 to 90.
 
     The cosine transform of squares of 8 x 8 pixels, of red, green and blue alike.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
+    of_quality, of_choice = draws.split(2)
     height, width = images.shape[1:3]
     edges = [[0, 0], [0, -height % SQUARE], [0, -width % SQUARE], [0, 0]]
     padded = tf.pad(images, edges, "SYMMETRIC")
@@ -58,12 +59,12 @@ def compress(images: tf.Tensor, amounts: Amounts, seed: tf.Tensor) -> tf.Tensor:
     squares = tf.reshape(padded, (-1, shape[1] // SQUARE, SQUARE, shape[2] // SQUARE, SQUARE, 3))
     cosines = tf.constant(_cosines())
     waves = tf.einsum("nabcdk,ub,vd->nackuv", squares, cosines, cosines)
-    factors = tf.random.stateless_uniform((shape[0], 1, 1, 1, 1, 1), seeds[0], FINE, COARSE)
+    factors = of_quality.uniform(1, 1, 1, 1, 1, low=FINE, high=COARSE)
     steps = factors * tf.constant(ROUNDING / 255, tf.float32)
     waves = tf.round(waves / steps) * steps
     rounded = tf.reshape(tf.einsum("nackuv,ub,vd->nabcdk", waves, cosines, cosines), shape)
     rounded = tf.clip_by_value(rounded[:, :height, :width], 0.0, 1.0)
-    return tf.where(some(images, amounts["jpeg"], seeds[1]), rounded, images)
+    return tf.where(of_choice.some(amounts["jpeg"]), rounded, images)
 
 
 def _cosines() -> np.ndarray:

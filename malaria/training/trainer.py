@@ -11,20 +11,25 @@ from malaria.evaluation.result import Result
 from malaria.networks.backend import keras, tf
 from malaria.training import finish, steps
 from malaria.training.beginning import continue_from, find_shorter_run
-from malaria.training.checkpoint import Progress, ResumePoint
+from malaria.training.checkpoint import Onlooker, Progress, ResumePoint
 from malaria.training.config import Config
 from malaria.training.config_check import make_config
 from malaria.training.devices import Device, choose_device, set_determinism
 from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import open_board, run_epochs
+from malaria.training.workers import Workers, losses_told
 
 
-def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Result:
+def train(
+    settings: Config | Mapping[str, Any], *, resume: bool = False, workers: Workers | None = None
+) -> Result:
     """Train a network, save it, and say how good it is.
 
     Args:
         settings: a Config, or a dict of its settings; those left out keep their defaults.
         resume: go on with the interrupted run of the same settings.
+        workers: train together with these, of which this process is the first; the others call
+            `join`.
 
     Returns:
         The Result on the validation images. Its `model` is the path of the saved .h5; the folder of
@@ -32,22 +37,15 @@ def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Resu
 
     Raises:
         UsageError: settings that cannot be, with every problem at once.
-        UserError: what cannot be read, split, trained on or written.
+        UserError: what cannot be read, split, trained on or written; the end of another worker.
     """
     config = make_config(settings)
     point = ResumePoint(config.output_models, config.identity)
     with point.locked():
-        shorter = find_shorter_run(config) if resume and not point.path.exists() else None
-        if shorter is None:
+        if not _goes_on_from_shorter(config, point, resume=resume):
             point.check(resume=resume)
         show = _open_board(config)
-        device = set_up(config)
-        images = load(config)
-        model = steps.build(config, device, images)
-        if shorter is not None:
-            progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
-            point.save(progress, model, images.digest)
-        progress = fit(config, images, model, point, resume=resume, show=show)
+        device, images, model, progress = _train(config, point, workers, resume=resume, show=show)
         with progress_kept(config, progress, images):
             model = finish.as_saved(config, device, model)
             result = finish.evaluate(config, images, model)
@@ -56,10 +54,45 @@ def train(settings: Config | Mapping[str, Any], *, resume: bool = False) -> Resu
     return result
 
 
-def set_up(config: Config) -> Device:
+def join(settings: Config | Mapping[str, Any], workers: Workers, *, resume: bool = False) -> None:
+    """Train as one of the workers that are not the first: nothing is written.
+
+    With `resume` it reads the state that the first one wrote: output_models is a folder that all
+    see. Raises what `train` raises.
+    """
+    config = make_config(settings)
+    point = Onlooker(config.output_models, config.identity)
+    if resume and not _goes_on_from_shorter(config, point, resume=resume):
+        point.check(resume=True)
+    _train(config, point, workers, resume=resume, show=lambda row: None)
+
+
+def _train(
+    config: Config,
+    point: ResumePoint,
+    workers: Workers | None,
+    *,
+    resume: bool,
+    show: Callable[[dict[str, float]], None],
+) -> tuple[Device, LabelledImages, keras.Model, Progress]:
+    """Set up, load, build and fit."""
+    with losses_told(workers):
+        device = set_up(config, workers)
+        images = load(config)
+        model = steps.build(config, device, images)
+        progress = fit(config, device, images, model, point, resume=resume, show=show)
+    return device, images, model, progress
+
+
+def _goes_on_from_shorter(config: Config, point: ResumePoint, *, resume: bool) -> bool:
+    """Whether a finished run of these settings but for fewer epochs is to be gone on with."""
+    return resume and not point.path.exists() and find_shorter_run(config) is not None
+
+
+def set_up(config: Config, workers: Workers | None = None) -> Device:
     """Seeds and device, in this order; the device is told."""
     set_determinism(config.random_state, deterministic=config.deterministic)
-    device = choose_device(config.devices, config.mixed_precision)
+    device = choose_device(config.devices, config.mixed_precision, workers)
     log(f"device: {device.name}")
     return device
 
@@ -74,6 +107,7 @@ def load(config: Config) -> LabelledImages:
 
 def fit(
     config: Config,
+    device: Device,
     images: LabelledImages,
     model: keras.Model,
     point: ResumePoint,
@@ -86,8 +120,9 @@ def fit(
     point: where the state is kept after each epoch, and whence to go on with `resume`. show: called
     with each row of the history.
     """
-    progress = _begin(point, model, images, resume=resume)
-    training, validation = steps.batches(config, images)
+    progress = _begin(config, point, model, images, resume=resume)
+    feed = steps.make_feed(config, device, images)
+    learner = steps.make_learner(config, device, model)
 
     def after_epoch(progress: Progress) -> None:
         point.save(progress, model, images.digest)
@@ -95,12 +130,11 @@ def fit(
 
     with progress_kept(config, progress, images), interrupts_noted() as check_interrupt:
         return run_epochs(
-            model,
+            learner,
+            feed,
             progress,
             epochs=config.epochs,
             patience=config.early_stopping,
-            training=training,
-            validation=validation,
             after_epoch=after_epoch,
             keep=config.kept,
             check_interrupt=check_interrupt,
@@ -122,14 +156,17 @@ def progress_kept(config: Config, progress: Progress, images: LabelledImages) ->
 
 
 def _begin(
-    point: ResumePoint, model: keras.Model, images: LabelledImages, *, resume: bool
+    config: Config, point: ResumePoint, model: keras.Model, images: LabelledImages, *, resume: bool
 ) -> Progress:
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
-    if resume:
+    if resume and point.path.exists():
         progress = point.load(model, images.digest)
         log(f"going on after epoch {progress.epoch}")
         return progress
+    shorter = find_shorter_run(config) if resume else None
     progress = Progress()
+    if shorter is not None:
+        progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
     point.save(progress, model, images.digest)
     return progress
 

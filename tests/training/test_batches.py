@@ -11,14 +11,16 @@ from malaria.data.pixel_store import load_pixels
 from malaria.data.synthetic import LABELS, write_cells
 from malaria.inference.tta import turn
 from malaria.training.batches import (
-    balance,
-    balance_within,
+    WHOLE,
+    Part,
+    TrainingBatches,
     encode_labels,
-    epoch_order,
-    training_batches,
+    places_of,
     validation_batches,
 )
 from malaria.training.config import Augmentation
+from malaria.training.feed import choose_validation
+from malaria.training.order import balance, balance_within, epoch_order
 
 SIZE = (32, 32)
 NOTHING = Augmentation().model_dump()
@@ -41,15 +43,16 @@ def pixels(tmp_path_factory):
     return load_pixels(samples, PixelFormat(SIZE), cache="memory", folder=folder)[0]
 
 
-def dataset_of(pixels, **changes):
-    """training_batches of all 20 samples."""
-    settings = {"batch_size": 8, "steps": None, "epoch": 0, "seed": 3, "augmentation": NOTHING}
-    return training_batches(pixels, np.arange(20), **settings | changes)
+def dataset_of(pixels, epoch=0, size=None, parts=WHOLE, **changes):
+    """The batches of an epoch of all 20 samples."""
+    settings = {"batch_size": 8, "steps": None, "seed": 3, "augmentation": NOTHING}
+    batches = TrainingBatches(pixels, np.arange(20), **settings | changes)
+    return batches.epoch(epoch, size=size, parts=parts)
 
 
 def batches_of(pixels, **changes):
-    """The same as a list of arrays."""
-    return [(images.numpy(), labels.numpy()) for images, labels in dataset_of(pixels, **changes)]
+    """Their images and labels as a list of arrays."""
+    return [(batch.images.numpy(), batch.labels.numpy()) for batch in dataset_of(pixels, **changes)]
 
 
 def test_an_epoch_shows_every_sample_once_with_its_own_label(pixels):
@@ -70,9 +73,9 @@ def test_images_are_float32_from_0_to_1_also_when_changed(pixels):
 
 
 def test_training_batches_without_augmentation_are_what_classifying_reads(pixels):
-    [(images, _), *_] = validation_batches(pixels, np.arange(20), batch_size=20)
+    [batch] = validation_batches(pixels, np.arange(20), batch_size=20)
     read = np.stack([read_image(sample.path, pixels.pixel_format) for sample in pixels.samples])
-    assert (images.numpy() == np.float32(read) / np.float32(255)).all()
+    assert (batch.images.numpy() == np.float32(read) / np.float32(255)).all()
 
 
 def test_each_epoch_has_its_own_order_and_the_same_epoch_always_the_same(pixels):
@@ -99,7 +102,7 @@ def test_more_steps_than_one_pass_go_on_through_the_samples():
 
 def test_validation_batches_are_never_changed_and_always_in_the_same_order(pixels):
     once, twice = (
-        [images.numpy() for images, _ in validation_batches(pixels, np.arange(20), batch_size=8)]
+        [one.images.numpy() for one in validation_batches(pixels, np.arange(20), batch_size=8)]
         for _ in range(2)
     )
     assert all((a == b).all() for a, b in zip(once, twice, strict=True))
@@ -107,10 +110,11 @@ def test_validation_batches_are_never_changed_and_always_in_the_same_order(pixel
 
 
 def test_some_validation_batches_are_a_fixed_mix_of_both_labels(pixels):
-    batches = validation_batches(pixels, np.arange(20), batch_size=8, steps=1)
-    [(_, labels)] = list(batches)
-    assert 0 < labels.numpy().mean() < 1
-    assert len(labels) == 8
+    chosen = choose_validation(np.arange(20), 1, 8)
+    assert (chosen == choose_validation(np.arange(20), 1, 8)).all()
+    labels = [pixels.samples[index].label for index in chosen]
+    assert 0 < np.mean(labels) < 1
+    assert len(set(chosen.tolist())) == 8
 
 
 @pytest.mark.parametrize(
@@ -122,8 +126,8 @@ def test_labels_are_as_the_loss_wants_them(label_count, expected):
 
 def test_the_set_keeps_its_number_of_labels_when_a_side_lacks_one(pixels):
     only_second = np.flatnonzero([sample.label == 1 for sample in pixels.samples])
-    [(_, labels), *_] = validation_batches(pixels, only_second, batch_size=20)
-    assert labels.numpy().tolist() == [[1.0]] * 10
+    [batch] = validation_batches(pixels, only_second, batch_size=20)
+    assert batch.labels.numpy().tolist() == [[1.0]] * 10
 
 
 def test_the_set_is_never_held_as_float32(pixels):
@@ -146,8 +150,8 @@ def test_validation_batches_can_be_seen_from_all_sides(pixels):
     def images_of(view):
         return np.concatenate(
             [
-                batch
-                for batch, _ in validation_batches(pixels, np.arange(20), batch_size=8, view=view)
+                batch.images
+                for batch in validation_batches(pixels, np.arange(20), batch_size=8, view=view)
             ]
         )
 
@@ -161,6 +165,32 @@ def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
         validation_batches(pixels, np.arange(20), batch_size=8),
     ):
         assert batches.options().autotune.enabled is False
+
+
+def test_the_parts_of_a_batch_are_changed_as_the_whole_is(pixels):
+    # What takes something of other images, together, and one of each other kind.
+    amounts = Augmentation(
+        stain_transfer=1.0, background=1.0, rotation=20, resolution=0.3, jpeg=0.5
+    ).model_dump()
+    whole = batches_of(pixels, augmentation=amounts)
+    total = 3
+    parts = [Part(number, total) for number in range(total)]
+    found = list(dataset_of(pixels, augmentation=amounts, parts=parts))
+    for number, (images, labels) in enumerate(whole):
+        own = found[number * total : (number + 1) * total]
+        together = np.concatenate([part.images for part in own])
+        # Within one grey level.
+        np.testing.assert_allclose(together, images, atol=1 / 255)
+        assert (np.concatenate([part.labels for part in own]) == labels).all()
+        assert {int(part.size) for part in own} == {len(images)}
+
+
+def test_a_part_gets_the_images_before_its_own_too_round_the_batch():
+    places, own = places_of(Part(0, 2), 8, reach=3)
+    assert (places.tolist(), own.tolist()) == ([5, 6, 7, 0, 1, 2, 3], [0, 1, 2, 3])
+    places, own = places_of(Part(1, 2), 3, reach=3)
+    assert (places.tolist(), own.tolist()) == ([1, 2, 0, 1, 2], [1, 2])
+    assert [Part(number, 3).bounds(7) for number in range(3)] == [(0, 2), (2, 4), (4, 7)]
 
 
 def test_a_balanced_label_is_shown_as_often_as_the_most_frequent_and_nothing_is_lost():

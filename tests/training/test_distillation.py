@@ -71,12 +71,12 @@ def test_a_training_with_teachers_ends_elsewhere_and_keeps_their_names(cells, te
 def test_a_teacher_of_another_size_sees_the_images_at_its_own(teachers):
     [teacher] = teachers[:1]
     teach = load_teachers([str(teacher)], LABELS, PixelFormat((48, 48)), share=1.0)
-    small = np.random.default_rng(2).integers(0, 256, (4, 24, 24, 3)).astype(np.uint8)
-    # Every pixel fourfold: made smaller again they are the same picture.
-    images = small.repeat(2, axis=1).repeat(2, axis=2) / np.float32(255)
-    learnt = np.asarray(teach(images, np.zeros((4, 1), np.float32)))
-    blocks = images.reshape(4, 24, 2, 24, 2, 3).mean(axis=(2, 4))
-    expected = load_classifier(teacher).predict((blocks * 255).round().astype(np.uint8))[:, 1:]
+    # So smooth that however it is made smaller, the picture stays the same.
+    ramp = np.linspace(0.2, 0.8, 24, dtype=np.float32)
+    small = np.stack([ramp[:, None] * ramp] * 3, axis=-1)[None] * [[[[1.0, 0.6, 0.8]]]]
+    images = small.repeat(2, axis=1).repeat(2, axis=2).astype(np.float32)
+    learnt = np.asarray(teach(images, np.zeros((1, 1), np.float32)))
+    expected = load_classifier(teacher).predict((small * 255).round().astype(np.uint8))[:, 1:]
     np.testing.assert_allclose(learnt, expected, atol=0.02)
 
 

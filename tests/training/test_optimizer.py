@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from learning import feed_of
 
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
 from malaria.training.checkpoint import Progress
 from malaria.training.loop import compile_model, run_epochs
+from malaria.training.losses import make_losses
 from malaria.training.optimizer import find_head, group_of, make_optimizer
+from malaria.training.step import Learner
 
 IMAGES = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
 LABELS = np.float32([[0], [1]] * 4)
@@ -18,8 +21,17 @@ def compiled(name="compact", schedule="constant", **settings):
     model = build_model(name, image_size=(32, 32), label_count=2)
     settings = {"learning_rate": 1e-2, "total_steps": 12, "steps_per_epoch": 4} | settings
     optimizer = make_optimizer(schedule, **settings, head=find_head(model))
-    compile_model(model, optimizer=optimizer)
+    compile_model(model, optimizer)
     return model
+
+
+def stepper(model, images=IMAGES):
+    """A function that takes one step on the same batch."""
+    pictures = (images * 255).astype(np.uint8)
+    strategy = tf.distribute.get_strategy()
+    feed = feed_of(pictures, LABELS.ravel(), strategy, batch_size=len(images))
+    learner = Learner(model, strategy)
+    return lambda: learner.train(feed.train(0), lambda steps: None)
 
 
 def weights_of(model):
@@ -29,8 +41,9 @@ def weights_of(model):
 def changes(model, steps=1):
     """{path: largest change} of the trainable weights over some steps."""
     before = weights_of(model)
+    take_step = stepper(model)
     for _ in range(steps):
-        model.train_on_batch(IMAGES, LABELS)
+        take_step()
     return {path: np.abs(array - before[path]).max() for path, array in weights_of(model).items()}
 
 
@@ -45,18 +58,18 @@ def test_weight_decay_takes_from_kernels_and_from_nothing_else():
 
 
 def test_the_average_of_the_weights_is_kept_and_training_goes_on_from_the_weights():
-    data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(8)
+    strategy = tf.distribute.get_strategy()
+    feed = feed_of((IMAGES * 255).astype(np.uint8), LABELS.ravel(), strategy, batch_size=8)
 
     def run(epochs, average):
         model, progress = compiled(ema_decay=average), Progress()
         unaveraged = []
         run_epochs(
-            model,
+            Learner(model, strategy),
+            feed,
             progress,
             epochs=epochs,
             patience=None,
-            training=lambda epoch: data,
-            validation=data,
             after_epoch=lambda progress: unaveraged.append(weights_of(model)),
             keep="last",
         )
@@ -80,12 +93,11 @@ def test_label_smoothing_is_part_of_the_loss():
         for smoothing in (0.0, 0.2):
             keras.utils.set_random_seed(1)
             model = build_model("compact", image_size=(32, 32), label_count=label_count)
-            optimizer = make_optimizer(
-                "constant", learning_rate=1e-3, total_steps=1, steps_per_epoch=1
-            )
-            compile_model(model, optimizer=optimizer, label_smoothing=smoothing)
-            losses.append(model.test_on_batch(IMAGES, labels, return_dict=True)["loss"])
-            outputs = model.predict_on_batch(IMAGES).astype(np.float64)
+            outputs = model.predict_on_batch(IMAGES)
+            of_each = make_losses(outputs.shape[1], smoothing)(tf.constant(labels), outputs)
+            assert of_each.shape == (8,)
+            losses.append(np.mean(of_each))
+            outputs = outputs.astype(np.float64)
         shares = np.concatenate([1 - outputs, outputs], 1) if label_count == 2 else outputs
         true = -np.log(shares[np.arange(8), labels.ravel().astype(int)]).mean()
         each = -np.log(shares).mean()
@@ -169,12 +181,14 @@ def test_any_network_is_fine_tuned_head_first(name):
     model = build_model(name, image_size=(48, 48), label_count=2)
     known = {"learning_rate": 1e-3, "total_steps": 12, "steps_per_epoch": 4}
     head = find_head(model)
-    compile_model(model, optimizer=make_optimizer("fine_tune", **known, head=head))
+    compile_model(model, make_optimizer("fine_tune", **known, head=head))
     images = np.random.default_rng(0).random((8, 48, 48, 3), np.float32)
+
+    take_step = stepper(model, images)
 
     def changed():
         before = weights_of(model)
-        model.train_on_batch(images, LABELS)
+        take_step()
         return {path for path, array in weights_of(model).items() if (array != before[path]).any()}
 
     frozen = [changed() for _ in range(4)]

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from learning import feed_of
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import sha256_of
@@ -32,6 +33,7 @@ from malaria.training.dry_run import dry_run
 from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import compile_model, current_learning_rate, run_epochs
 from malaria.training.optimizer import make_optimizer
+from malaria.training.step import Learner
 from malaria.training.steps import load_images, split
 from malaria.training.trainer import train
 
@@ -218,20 +220,18 @@ def test_a_check_of_folds_tells_the_time_of_all(cells, tmp_path):
 
 def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
-    images = np.random.default_rng(0).random((8, 42, 42, 3), np.float32)
-    labels = np.float32([[0], [1]] * 4)
+    images = np.random.default_rng(0).integers(0, 256, (8, 42, 42, 3)).astype(np.uint8)
     # With such a rate the loss soon rises for good.
-    compile_model(model, optimizer=constant_adam(0.05))
+    compile_model(model, constant_adam(0.05))
     kept = []
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    strategy = tf.distribute.get_strategy()
     progress = Progress()
     run_epochs(
-        model,
+        Learner(model, strategy),
+        feed_of(images, [0, 1] * 4, strategy, batch_size=8),
         progress,
         epochs=30,
         patience=2,
-        training=lambda epoch: dataset,
-        validation=dataset,
         after_epoch=lambda progress: kept.append(model.get_weights()),
     )
     assert progress.epoch == progress.best_epoch + 2 < 30
@@ -244,7 +244,7 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
 def test_the_cosine_schedule_rises_to_its_peak_and_falls_to_zero():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
     optimizer = make_optimizer("cosine", learning_rate=1.0, total_steps=100, steps_per_epoch=10)
-    compile_model(model, optimizer=optimizer)
+    compile_model(model, optimizer)
     rates = []
     for step in range(101):
         model.optimizer.iterations.assign(step)
@@ -371,17 +371,17 @@ def test_a_run_does_not_go_on_with_other_images(cells, tmp_path):
 
 def test_a_loss_that_is_no_number_is_an_error_that_names_the_setting():
     model = build_model("vgg", image_size=(42, 42), label_count=2)
-    compile_model(model, optimizer=constant_adam(1e-3))
-    images, labels = np.zeros((4, 42, 42, 3), np.float32), np.full((4, 1), np.nan, np.float32)
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    compile_model(model, constant_adam(1e-3))
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    strategy = tf.distribute.get_strategy()
+    images = np.zeros((4, 42, 42, 3), np.uint8)
     with pytest.raises(UserError, match="lower learning_rate"):
         run_epochs(
-            model,
+            Learner(model, strategy),
+            feed_of(images, [0, 1, 0, 1], strategy, batch_size=4),
             Progress(),
             epochs=1,
             patience=None,
-            training=lambda epoch: dataset,
-            validation=dataset,
             after_epoch=print,
         )
 

@@ -1,0 +1,38 @@
+"""losses: what a network is trained to make small, and when an answer is right."""
+
+from collections.abc import Callable
+from functools import partial
+
+from malaria.networks.backend import keras, tf
+
+
+def make_losses(
+    outputs: int, label_smoothing: float
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The cross-entropy of each image, (n,), as a function of labels and probabilities.
+
+    outputs: 1 for a sigmoid, else the number of labels. label_smoothing: the share, 0..1, of a
+    label's certainty that is spread over all labels (Szegedy et al. 2016).
+    """
+    if outputs == 1:
+        return partial(keras.losses.binary_crossentropy, label_smoothing=label_smoothing)
+
+    def losses(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        # Keras's own for whole labels has no smoothing.
+        whole = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), (-1,)), outputs)
+        return keras.losses.categorical_crossentropy(
+            whole, probabilities, label_smoothing=label_smoothing
+        )
+
+    return losses
+
+
+def is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Whether the likeliest label is the right one, (n,), bool.
+
+    Of two labels, which teachers soften, whether both numbers are on one side of one half.
+    """
+    if outputs.shape[-1] == 1:
+        return tf.reshape((labels > 0.5) == (outputs > 0.5), (-1,))
+    likeliest = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+    return likeliest == tf.reshape(tf.cast(labels, tf.int32), (-1,))

@@ -1,0 +1,136 @@
+"""Why TensorFlow sees no GPU: planted faults, each told with its cause and what mends it."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from malaria.base.gpu import LIBRARIES, Card, explain, find_failures, list_cards
+
+CARD = "Some Card, 550.54.15, 80000, 81559"
+needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an nvidia-smi that prints the given lines first on the PATH; no variable hides a GPU."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def make(*lines):
+        path = tmp_path / "bin" / "nvidia-smi"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return make
+
+
+@pytest.fixture
+def packages(tmp_path):
+    """A function that puts NVIDIA's libraries, empty ones of these names, where packages are."""
+    folder = tmp_path / "site"
+
+    def make(names, source=""):
+        for name in names:
+            path = folder / "nvidia" / "some" / "lib" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", path, f"-Wl,-soname,{name}"]
+            subprocess.run(command, input=source, text=True, check=True)
+        return [str(folder)]
+
+    return make
+
+
+def test_a_card_is_told_with_its_driver_and_memory(nvidia_smi):
+    nvidia_smi(CARD, "Other, 550.54.15, [N/A], [N/A]")
+    assert list_cards() == [Card("Some Card", "550.54.15", 80000, 81559)]
+
+
+def test_without_a_driver_there_is_nothing_to_explain(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list_cards() == []
+    assert explain(is_built_for_cuda=True) is None
+
+
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_a_variable_that_hides_the_card_is_named(nvidia_smi, monkeypatch, value):
+    nvidia_smi(CARD)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    reason = explain(is_built_for_cuda=True)
+    assert reason == f"CUDA_VISIBLE_DEVICES is {value!r}, which hides every GPU: unset it"
+
+
+def test_a_tensorflow_for_processors_is_named(nvidia_smi):
+    nvidia_smi(CARD)
+    assert explain(is_built_for_cuda=False) == (
+        "the installed TensorFlow is the one for processors: pip install -r requirements-gpu.txt"
+    )
+
+
+def test_an_old_driver_is_named(nvidia_smi):
+    nvidia_smi("Some Card, 470.82.01, 80000, 81559")
+    assert "its driver is 470.82.01, and CUDA 12 needs 525.60 or later" in explain(
+        is_built_for_cuda=True
+    )
+
+
+@needs_compiler
+def test_a_library_that_is_missing_is_named_alone(nvidia_smi, packages):
+    nvidia_smi(CARD)
+    folders = packages([name for name in LIBRARIES if name != "libcufft.so.11"])
+    assert explain(is_built_for_cuda=True, folders=folders) == (
+        "libcufft.so.11 is not installed: pip install -r requirements-gpu.txt"
+    )
+
+
+@needs_compiler
+def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(nvidia_smi, packages):
+    nvidia_smi(CARD)
+    folders = packages(LIBRARIES)
+    # As a cuBLAS that is newer than the cuBLASLt beside it.
+    packages(["libcublas.so.12"], "int lt_of_another_version(); int f() { return "
+             "lt_of_another_version(); }")  # fmt: skip
+    assert explain(is_built_for_cuda=True, folders=folders) == (
+        "libcublas.so.12 misses the symbol lt_of_another_version: it and a library it needs are of "
+        "different versions: pip install --force-reinstall nvidia-cublas-cu12"
+    )
+
+
+@needs_compiler
+def test_a_library_that_needs_a_missing_one_names_that(nvidia_smi, packages, tmp_path):
+    nvidia_smi(CARD)
+    folders = packages(LIBRARIES)
+    other = packages(["libother.so.1"])[0] + "/nvidia/some/lib/libother.so.1"
+    path = f"{folders[0]}/nvidia/some/lib/libcudnn.so.9"
+    subprocess.run(["gcc", "-shared", "-Wl,--no-as-needed", other, "-o", path], check=True)
+    os.unlink(other)
+    assert explain(is_built_for_cuda=True, folders=folders) == (
+        "libcudnn.so.9 needs libother.so.1, which is not installed: "
+        "pip install -r requirements-gpu.txt"
+    )
+
+
+@needs_compiler
+def test_memory_that_another_process_holds_is_told(nvidia_smi, packages):
+    nvidia_smi("Some Card, 550.54.15, 12, 81559")
+    reason = explain(is_built_for_cuda=True, folders=packages(LIBRARIES))
+    assert reason.startswith("of its memory 12 of 81559 MiB are free: end the process that holds")
+
+
+@needs_compiler
+def test_where_all_libraries_open_the_way_to_more_is_told(nvidia_smi, packages):
+    nvidia_smi(CARD)
+    folders = packages(LIBRARIES)
+    assert find_failures(folders) == {}
+    assert "TF_CPP_MIN_LOG_LEVEL=0" in explain(is_built_for_cuda=True, folders=folders)
+
+
+@needs_compiler
+def test_a_library_that_ends_the_process_does_not_end_this_one(packages):
+    folders = packages(LIBRARIES)
+    packages(["libcudnn.so.9"], "#include <stdlib.h>\n"
+             "__attribute__((constructor)) void f() { abort(); }")  # fmt: skip
+    [failure] = find_failures(folders).values()
+    assert failure.startswith("ends the process that opens it")

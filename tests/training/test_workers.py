@@ -1,0 +1,173 @@
+"""Several machines that train one network, as processes of one machine."""
+
+import csv
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UsageError
+from malaria.data.synthetic import write_cells
+from malaria.training.workers import Workers, find_workers
+
+TOP = Path(__file__).parents[2]
+# Batch norm and dropout would differ where each worker had its own.
+SETTINGS = {
+    "model": "compact",
+    "image_size": "[32,32]",
+    "epochs": 2,
+    "batch_size": 12,
+    "guard": "false",
+    "devices": "cpu",
+    "deterministic": "true",
+    "plot_training_data": "false",
+    "augmentation.background": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers") / "cells"
+    write_cells(folder, 30, seed=1, patients=6)
+    return folder
+
+
+def free_addresses(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+def command(cells, models, *more, **changes):
+    settings = {"train_images": cells, "output_models": models, **SETTINGS, **changes}
+    options = [f"--set={key}={value}" for key, value in settings.items()]
+    return [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
+
+
+def start(cells, models, count, *more, **changes):
+    """The processes of so many workers."""
+    addresses = f"--workers={','.join(free_addresses(count))}"
+    return [
+        subprocess.Popen(
+            command(cells, models, addresses, f"--worker={number}", *more, **changes),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(count)
+    ]
+
+
+def history_of(models):
+    [path] = models.glob("model_*/history.csv")
+    with open(path, newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def alone(cells):
+    """The history of one process."""
+    models = cells.parent / "alone"
+    subprocess.run(command(cells, models), capture_output=True, check=True)
+    return history_of(models)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_have_the_loss_curve_of_one_process_and_the_first_one_saves(cells, alone, count):
+    models = cells.parent / f"by_{count}"
+    processes = start(cells, models, count)
+    said = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0] * count, said
+    assert "accuracy" in said[0][0]
+    assert [out for out, _ in said[1:]] == [""] * (count - 1)
+    for row, other in zip(history_of(models), alone, strict=True):
+        for name in ("loss", "val_loss"):
+            assert row[name] == pytest.approx(other[name], rel=0.03), name
+    assert row["learning_rate"] == other["learning_rate"]
+    assert len(list(models.glob("*.h5"))) == 1
+    assert not (models / "resume").exists()
+
+
+def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(cells):
+    models = cells.parent / "killed"
+    processes = start(cells, models, 2, epochs=60)
+    for line in processes[0].stderr:
+        if line.startswith("epoch 2/60"):
+            processes[1].kill()
+            break
+    out, err = processes[0].communicate(timeout=240)
+    assert processes[0].returncode == 1
+    assert out == ""
+    assert "another of the 2 workers has ended" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    processes[1].communicate()
+    processes = start(cells, models, 2, "--resume", epochs=60)
+    told = []
+    for line in processes[1].stderr:
+        told.append(line)
+        if re.match(r"epoch \d+/60", line):
+            break
+    for process in processes:
+        process.kill()
+        process.communicate()
+    assert any(line.startswith("going on after epoch ") for line in told), told
+    assert not told[-1].startswith("epoch 1/60"), told
+
+
+def test_workers_are_named_by_options_variables_or_not_at_all(monkeypatch):
+    for name in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert find_workers(None, None) is None
+    assert find_workers("a:1, b:2", 1) == Workers(("a:1", "b:2"), 1)
+    assert find_workers("a:1", 0) is None
+    config = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert find_workers(None, None) == Workers(("a:1", "b:2"), 0)
+    config["cluster"] |= {"chief": ["c:3"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert find_workers(None, None) == Workers(("c:3", "a:1", "b:2"), 1)
+
+
+def test_a_step_of_slurm_is_read(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    variables = {
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "n[1-2]",
+        "SLURM_STEP_TASKS_PER_NODE": "1(x2)",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert find_workers(None, None) == Workers(("n1:8888", "n2:8888"), 1)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "index", "message"),
+    [
+        ("a:1,b", 0, "--workers: expected HOST:PORT,HOST:PORT; received b"),
+        ("a:1,a:1", 0, "expected each address once"),
+        ("a:1,b:2", None, "expected --worker of 0 to 1"),
+        ("a:1,b:2", 2, "expected --worker of 0 to 1, which of them this is; received 2"),
+        (None, 1, "--worker: expected --workers"),
+    ],
+)
+def test_wrong_workers_are_refused(addresses, index, message):
+    with pytest.raises(UsageError, match=message):
+        find_workers(addresses, index)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}']
+)
+def test_a_wrong_tf_config_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UsageError, match="TF_CONFIG: expected"):
+        find_workers(None, None)
