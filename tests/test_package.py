@@ -170,6 +170,6 @@ def test_an_unknown_command_is_told_the_known_ones(installed, cells):
     result = run(installed, "-m", "malaria", "clasify", folder=cells)
     assert result.returncode == 2
     assert result.stderr == (
-        "error: expected one of train, classify, draw; received 'clasify'; "
+        "error: expected one of train, classify, draw, doctor; received 'clasify'; "
         "see python -m malaria --help\n"
     )
