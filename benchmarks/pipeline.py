@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How much of the training rate the real pipeline leaves: against one constant batch, repeated.
+"""How quick a training step is: with the real pipeline, with one batch, and by Keras's fit.
 
     python benchmarks/pipeline.py [--images FOLDER] [--steps N] [--set key=value ...]
 
-Prints images per second and their ratio, with and without augmentation, from one run: stretches of
-both kinds take turns, so that a machine that slows down slows both.
-Without --images it draws cells.
+Prints images per second and their ratios, with and without augmentation, from one run: stretches of
+the three kinds take turns, so that a machine that slows down slows all. Keras's fit gets the same
+batches. Without --images it draws cells.
 """
 
 import sys
@@ -48,24 +48,36 @@ def main(arguments):
 def measure(config, steps):
     device = choose_device(config.devices, config.mixed_precision)
     images = split(config, load_images(config))
-    learner = make_learner(config, device, build(config, device, images))
+    learner, model = (make(config, device, images) for make in (make_ours, make_keras))
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
-    print(f"{ROUNDS} rounds of {steps} steps; images/s: median")
+    print(f"{ROUNDS} rounds of {steps} steps; images/s: median; median of the ratios of the rounds")
     for name, augmentation in (
         ("as configured", config.augmentation),
         ("everything on", everything_on()),
         ("none", Augmentation()),
     ):
-        changes = {"steps_per_epoch": steps * (ROUNDS + 1) + 1, "augmentation": augmentation}
+        changes = {"steps_per_epoch": steps, "augmentation": augmentation}
         feed = make_feed(config.model_copy(update=changes), device, images)
-        real, constant = compare(learner, feed, steps)
-        ratio = np.median(np.array(real) / np.array(constant))
+        real, constant, by_keras = compare(learner, model, feed, config.batch_size)
         print(
             f"augmentation {name}: pipeline {np.median(real):.1f}, "
-            f"constant batch {np.median(constant):.1f}, ratio {ratio:.3f}",
+            f"constant batch {np.median(constant):.1f}, ratio {np.median(real / constant):.3f}; "
+            f"Keras's fit {np.median(by_keras):.1f}, ratio {np.median(real / by_keras):.3f}",
             flush=True,
         )
+
+
+def make_ours(config, device, images):
+    return make_learner(config, device, build(config, device, images))
+
+
+def make_keras(config, device, images):
+    model = build(config, device, images)
+    smoothing = config.label_smoothing
+    loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+    model.compile(model.optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    return model
 
 
 def everything_on():
@@ -83,26 +95,35 @@ def everything_on():
     )
 
 
-def compare(learner, feed, steps):
-    """Images per second with the pipeline and with one batch, a list of rounds each."""
-    real = feed.train(0)
-    constant = replace(
-        real, batches=iter(tf.data.Dataset.from_tensors(next(real.batches)).repeat())
-    )
-    time_steps(learner, real, steps)
-    rates = [
-        (time_steps(learner, real, steps), time_steps(learner, constant, steps))
-        for _ in range(ROUNDS)
+def compare(learner, model, feed, batch_size):
+    """Images per second of the three kinds, an array of rounds each."""
+    [batch] = feed.batches.epoch(0).take(1)
+    repeated = tf.data.Dataset.from_tensors(batch).repeat()
+
+    def real(epoch):
+        learner.train(feed.train(epoch), lambda steps: None)
+
+    def constant(epoch):
+        stream = replace(feed.train(epoch), batches=iter(repeated))
+        learner.train(stream, lambda steps: None)
+
+    def by_keras(epoch):
+        batches = feed.batches.epoch(epoch).map(lambda batch: (batch.images, batch.labels))
+        model.fit(batches, epochs=1, verbose=0, shuffle=False)
+
+    for kind in (real, constant, by_keras):  # builds the graphs
+        kind(0)
+    seconds = [
+        [time_it(kind, number) for kind in (real, constant, by_keras)]
+        for number in range(1, ROUNDS + 1)
     ]
-    size = feed.batches.batch_size
-    return tuple([size * rate for rate in side] for side in zip(*rates, strict=True))
+    return feed.batches.count * batch_size / np.array(seconds).T
 
 
-def time_steps(learner, stream, steps):
-    """Steps per second."""
+def time_it(kind, epoch):
     started = time.perf_counter()
-    learner.train(replace(stream, count=steps), lambda steps: None)
-    return steps / (time.perf_counter() - started)
+    kind(epoch)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

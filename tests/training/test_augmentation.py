@@ -247,6 +247,11 @@ def test_jpeg_rounds_as_pillow_does_at_its_qualities(side):
     assert 0.2 < (augmented(images, jpeg=0.5) != before).any(axis=(1, 2, 3)).mean() < 0.8
 
 
+def test_white_stays_at_most_white_however_it_is_mixed():
+    white = np.full((64, 33, 33, 3), 255, np.uint8)
+    assert augmented(white, rotation=45, zoom=0.2, blur=1.0, resolution=0.5).max() <= 1
+
+
 def test_augmentation_runs_inside_the_graph():
     function = tf.function(lambda images: augment(images, EVERYTHING.model_dump(), seed=[0, 1]))
     assert function(images_like()[:4]).shape == (4, 32, 32, 3)
