@@ -63,10 +63,10 @@ def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
 def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
     real, seen = folds.fit, []
 
-    def fit(config, images, *arguments, **options):
+    def fit(config, device, images, *arguments, **options):
         seen.append([{one.patient for one in images.chosen(side)}
                      for side in (images.training, images.validation)])  # fmt: skip
-        return real(config, images, *arguments, **options)
+        return real(config, device, images, *arguments, **options)
 
     monkeypatch.setattr(folds, "fit", fit)
     cross_validate(settings(cells, tmp_path), 2)
@@ -121,7 +121,7 @@ def test_a_resumed_run_repeats_no_finished_fold_and_ends_alike(
     real, begun = folds.fit, []
 
     def fit(*arguments, **options):
-        begun.append(arguments[3].path.parent.name)
+        begun.append(arguments[4].path.parent.name)
         if begun == ["fold1", "fold2"]:
             raise KeyboardInterrupt
         return real(*arguments, **options)
