@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import os
 import signal
 from dataclasses import astuple
 
@@ -54,3 +55,17 @@ def write_cells(tmp_path):
         return tmp_path / folder
 
     return write
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an nvidia-smi that runs the given shell script first on the PATH."""
+
+    def make(script):
+        path = tmp_path / "bin" / "nvidia-smi"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return make

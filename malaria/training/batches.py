@@ -1,6 +1,6 @@
 """batches: samples -> batches of tensors, whole ones or the parts that several devices take."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ from malaria.data.pixel_store import Pixels
 from malaria.inference.tta import turn
 from malaria.networks.backend import tf
 from malaria.training.augmentation import augment_part, to_float
+from malaria.training.distillation import Teach
 from malaria.training.draws import Draws
-from malaria.training.order import epoch_order, seed_of
+from malaria.training.order import count_batches, epoch_order, seed_of
 from malaria.training.random_changes import REACH, Amounts
 
 # Batches made ahead while the device computes.
@@ -65,12 +66,12 @@ class TrainingBatches:
     steps: int | None
     seed: int
     augmentation: Amounts
-    teach: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+    teach: Teach | None = None
 
     @property
     def count(self) -> int:
         """How many batches an epoch has."""
-        return self.steps or -(-len(self.indices) // self.batch_size)
+        return self.steps or count_batches(len(self.indices), self.batch_size)
 
     def epoch(
         self,
@@ -179,8 +180,8 @@ def stored_batches(
         tf.TensorSpec((2,), tf.int32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    length = -(-len(order) // batch_size) * len(parts)
-    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(options())
+    length = count_batches(len(order), batch_size) * len(parts)
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
 
 
 def reach_of(parts: Sequence[Part]) -> int:
@@ -195,7 +196,7 @@ def places_of(part: Part, size: int, reach: int) -> tuple[np.ndarray, np.ndarray
     return places, places[reach:]
 
 
-def options() -> tf.data.Options:
+def _options() -> tf.data.Options:
     """How the batches are made."""
     chosen = tf.data.Options()
     # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps

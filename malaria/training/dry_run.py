@@ -15,6 +15,7 @@ from malaria.training.config import Config
 from malaria.training.cross_validation import divide
 from malaria.training.devices import Device, choose_device, set_determinism
 from malaria.training.feed import Stream
+from malaria.training.order import count_batches
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -61,7 +62,7 @@ def _load(config: Config, folds: Folds) -> LabelledImages:
 
 
 def _validation_steps(config: Config, images: LabelledImages) -> int:
-    whole = -(-len(images.validation) // config.batch_size)
+    whole = count_batches(len(images.validation), config.batch_size)
     return min(config.validation_steps or whole, whole)
 
 

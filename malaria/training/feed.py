@@ -16,6 +16,7 @@ from malaria.training.batches import (
     reach_of,
     stored_batches,
 )
+from malaria.training.order import count_batches
 
 Size = tuple[int, int] | None
 # What a device does to a batch before the network sees it; given the pictures it holds, or None.
@@ -68,13 +69,14 @@ class Feed:
         """The batches to validate on."""
         size = self.batches.batch_size
         known = self.batches.pixels, self.validation, size, 0
+        count = count_batches(len(self.validation), size)
         on_device = self.stored is not None
         made = self._spread(
             lambda parts: stored_batches(*known, parts=parts, on_device=on_device).prefetch(
                 PREFETCH
             )
         )
-        return Stream(made, -(-len(self.validation) // size), unchanged, self.stored)
+        return Stream(made, count, unchanged, self.stored)
 
     def _spread(self, make: Callable[[Sequence[Part]], tf.data.Dataset]) -> Iterator[Batch]:
         """Batches for all devices; make: of the parts that one machine's devices take."""

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 
+def count_batches(images: int, batch_size: int) -> int:
+    """How many batches hold so many images; the last may be smaller."""
+    return -(-images // batch_size)
+
+
 def balance_within(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
     """The indices, in each source those of rarer labels repeated until each label has as many.
 

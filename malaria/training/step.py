@@ -33,7 +33,6 @@ class Learner:
         strategy: tf.distribute.Strategy,
         *,
         label_smoothing: float = 0.0,
-        compiled_by_xla: bool = False,
     ) -> None:
         """model: with its optimizer, made in the scope of the strategy. label_smoothing: as
         make_losses takes it.
@@ -49,9 +48,6 @@ class Learner:
             self._totals = _Totals()
         self._train = self._compiled(self._train_step)
         self._validate = self._compiled(self._validate_step)
-        self._gradients = self._compute_gradients
-        if compiled_by_xla:
-            self._gradients = tf.function(self._compute_gradients, jit_compile=True)
         self._training_pace, self._validation_pace = _Pace(), _Pace()
 
     def train(self, stream: Stream, after_call: Callable[[int], object]) -> tuple[float, float]:
@@ -108,7 +104,7 @@ class Learner:
         return cast(Callable[..., None], run)
 
     def _train_step(self, batch: Batch) -> None:
-        losses, gradients, outputs = self._gradients(batch)
+        losses, gradients, outputs = self._compute_gradients(batch)
         variables = self.model.trainable_variables
         self.model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._totals.add(losses, batch.labels, outputs)
@@ -143,28 +139,24 @@ class _Totals:
     """Sums over images, on each device its own, added up where they are read."""
 
     def __init__(self) -> None:
-        self._sums = [
-            tf.Variable(
-                0.0,
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.SUM,
-            )
-            for _ in range(3)
-        ]
+        # Of the losses, of those that are right, and of all.
+        self._sums = tf.Variable(
+            tf.zeros(3),
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
 
     def reset(self) -> None:
-        for one in self._sums:
-            one.assign(0.0)
+        self._sums.assign(tf.zeros(3))
 
     def add(self, losses: tf.Tensor, labels: tf.Tensor, outputs: tf.Tensor) -> None:
         right = tf.cast(is_right(labels, outputs), tf.float32)
-        parts = tf.reduce_sum(losses), tf.reduce_sum(right), tf.cast(tf.size(losses), tf.float32)
-        for one, part in zip(self._sums, parts, strict=True):
-            one.assign_add(part)
+        count = tf.cast(tf.size(losses), tf.float32)
+        self._sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right), count]))
 
     def means(self) -> tuple[float, float]:
-        loss, right, count = (float(one.read_value()) for one in self._sums)
+        loss, right, count = self._sums.read_value().numpy().tolist()
         return loss / count, right / count
 
 

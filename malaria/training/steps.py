@@ -30,7 +30,7 @@ from malaria.training.distillation import Teach, load_teachers
 from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
 from malaria.training.optimizer import find_head, make_optimizer
-from malaria.training.order import balance, balance_within
+from malaria.training.order import balance, balance_within, count_batches
 from malaria.training.step import Learner, synchronize_norms
 
 
@@ -85,7 +85,7 @@ def split(config: Config, images: LabelledImages) -> LabelledImages:
 
 def steps_in_epoch(config: Config, images: LabelledImages) -> int:
     """How many training steps one epoch has."""
-    return config.steps_per_epoch or -(-len(_shown(config, images)) // config.batch_size)
+    return config.steps_per_epoch or count_batches(len(_shown(config, images)), config.batch_size)
 
 
 def _shown(config: Config, images: LabelledImages) -> np.ndarray:
@@ -167,8 +167,8 @@ def _load_teachers(config: Config, device: Device, images: LabelledImages) -> Te
 
 def _fits(device: Device, images: LabelledImages) -> bool:
     """Whether the pictures are to lie on the GPU: in at most half of its free memory."""
-    needed = stored_bytes(len(images.samples), images.pixels.pixel_format)
     if not device.has_gpu:
         return False
+    needed = stored_bytes(len(images.samples), images.pixels.pixel_format)
     free = min((card.free_memory for card in list_cards()), default=0)
     return needed <= free * 2**20 / 2

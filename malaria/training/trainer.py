@@ -9,6 +9,7 @@ from malaria.base.streams import log
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras, tf
+from malaria.saved.pair import Pair
 from malaria.training import finish, steps
 from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Onlooker, Progress, ResumePoint
@@ -17,7 +18,7 @@ from malaria.training.config_check import make_config
 from malaria.training.devices import Device, choose_device, set_determinism
 from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import open_board, run_epochs
-from malaria.training.workers import Workers, losses_told
+from malaria.training.workers import Workers, lost_workers_told
 
 
 def train(
@@ -42,10 +43,13 @@ def train(
     config = make_config(settings)
     point = ResumePoint(config.output_models, config.identity)
     with point.locked():
-        if not _goes_on_from_shorter(config, point, resume=resume):
+        shorter = _find_shorter_run(config, point, resume=resume)
+        if shorter is None:
             point.check(resume=resume)
         show = _open_board(config)
-        device, images, model, progress = _train(config, point, workers, resume=resume, show=show)
+        device, images, model, progress = _train(
+            config, point, workers, resume=resume, shorter=shorter, show=show
+        )
         with progress_kept(config, progress, images):
             model = finish.as_saved(config, device, model)
             result = finish.evaluate(config, images, model)
@@ -62,31 +66,30 @@ def join(settings: Config | Mapping[str, Any], workers: Workers, *, resume: bool
     """
     config = make_config(settings)
     point = Onlooker(config.output_models, config.identity)
-    if resume and not _goes_on_from_shorter(config, point, resume=resume):
+    shorter = _find_shorter_run(config, point, resume=resume)
+    if resume and shorter is None:
         point.check(resume=True)
-    _train(config, point, workers, resume=resume, show=lambda row: None)
+    _train(config, point, workers, resume=resume, shorter=shorter)
 
 
 def _train(
     config: Config,
     point: ResumePoint,
     workers: Workers | None,
-    *,
-    resume: bool,
-    show: Callable[[dict[str, float]], None],
+    **known: Any,
 ) -> tuple[Device, LabelledImages, keras.Model, Progress]:
-    """Set up, load, build and fit."""
-    with losses_told(workers):
+    """Set up, load, build and fit; known: what `fit` takes by name."""
+    with lost_workers_told(workers):
         device = set_up(config, workers)
         images = load(config)
         model = steps.build(config, device, images)
-        progress = fit(config, device, images, model, point, resume=resume, show=show)
+        progress = fit(config, device, images, model, point, **known)
     return device, images, model, progress
 
 
-def _goes_on_from_shorter(config: Config, point: ResumePoint, *, resume: bool) -> bool:
-    """Whether a finished run of these settings but for fewer epochs is to be gone on with."""
-    return resume and not point.path.exists() and find_shorter_run(config) is not None
+def _find_shorter_run(config: Config, point: ResumePoint, *, resume: bool) -> Pair | None:
+    """The finished run of fewer epochs to go on with, if there is no interrupted one, or None."""
+    return find_shorter_run(config) if resume and not point.path.exists() else None
 
 
 def set_up(config: Config, workers: Workers | None = None) -> Device:
@@ -113,14 +116,15 @@ def fit(
     point: ResumePoint,
     *,
     resume: bool,
+    shorter: Pair | None = None,
     show: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> Progress:
     """Train the model on one side of the images; return how it went.
 
-    point: where the state is kept after each epoch, and whence to go on with `resume`. show: called
-    with each row of the history.
+    point: where the state is kept after each epoch, and whence to go on with `resume`. shorter: a
+    finished run to go on with instead. show: called with each row of the history.
     """
-    progress = _begin(config, point, model, images, resume=resume)
+    progress = _begin(config, point, model, images, resume=resume, shorter=shorter)
     feed = steps.make_feed(config, device, images)
     learner = steps.make_learner(config, device, model)
 
@@ -156,17 +160,23 @@ def progress_kept(config: Config, progress: Progress, images: LabelledImages) ->
 
 
 def _begin(
-    config: Config, point: ResumePoint, model: keras.Model, images: LabelledImages, *, resume: bool
+    config: Config,
+    point: ResumePoint,
+    model: keras.Model,
+    images: LabelledImages,
+    *,
+    resume: bool,
+    shorter: Pair | None,
 ) -> Progress:
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
-    if resume and point.path.exists():
+    if shorter is not None:
+        progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
+    elif resume:
         progress = point.load(model, images.digest)
         log(f"going on after epoch {progress.epoch}")
         return progress
-    shorter = find_shorter_run(config) if resume else None
-    progress = Progress()
-    if shorter is not None:
-        progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
+    else:
+        progress = Progress()
     point.save(progress, model, images.digest)
     return progress
 

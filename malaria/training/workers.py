@@ -52,7 +52,7 @@ def find_workers(addresses: str | None, index: int | None) -> Workers | None:
     None where this process trains alone. Raises UsageError.
     """
     if addresses is not None:
-        return check_workers([one.strip() for one in addresses.split(",")], index, "--workers")
+        return _check([one.strip() for one in addresses.split(",")], index, "--workers")
     if index is not None:
         raise UsageError("--worker: expected --workers=HOST:PORT,HOST:PORT besides")
     if os.environ.get("TF_CONFIG"):
@@ -63,7 +63,7 @@ def find_workers(addresses: str | None, index: int | None) -> Workers | None:
     return None
 
 
-def check_workers(addresses: list[str], index: int | None, source: str) -> Workers | None:
+def _check(addresses: list[str], index: int | None, source: str) -> Workers | None:
     """The Workers of these addresses; None of a single one. Raises UsageError, naming `source`."""
     for address in addresses:
         if not ADDRESS.fullmatch(address):
@@ -93,7 +93,7 @@ def _of_tf_config(text: str) -> Workers | None:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"TF_CONFIG: {expected}; received {printable(text)}") from None
-    return check_workers([str(one) for one in chiefs + others], index, "TF_CONFIG")
+    return _check([str(one) for one in chiefs + others], index, "TF_CONFIG")
 
 
 def _of_slurm() -> Workers | None:
@@ -101,11 +101,11 @@ def _of_slurm() -> Workers | None:
         port_base=SLURM_PORT, auto_set_gpu=True
     )
     addresses = resolver.cluster_spec().as_dict()["worker"]
-    return check_workers(list(addresses), resolver.task_id, "Slurm")
+    return _check(list(addresses), resolver.task_id, "Slurm")
 
 
 @contextmanager
-def losses_told(workers: Workers | None) -> Iterator[None]:
+def lost_workers_told(workers: Workers | None) -> Iterator[None]:
     """In this block the end of another worker is a UserError of one line."""
     try:
         yield

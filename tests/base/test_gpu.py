@@ -8,23 +8,13 @@ import pytest
 
 from malaria.base.gpu import LIBRARIES, Card, explain, find_failures, list_cards
 
-CARD = "Some Card, 550.54.15, 80000, 81559"
+CARD = "echo Some Card, 550.54.15, 80000, 81559"
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
 
-@pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
-    """Put an nvidia-smi that prints the given lines first on the PATH; no variable hides a GPU."""
+@pytest.fixture(autouse=True)
+def nothing_hides_a_gpu(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-    def make(*lines):
-        path = tmp_path / "bin" / "nvidia-smi"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
-
-    return make
 
 
 @pytest.fixture
@@ -44,7 +34,7 @@ def packages(tmp_path):
 
 
 def test_a_card_is_told_with_its_driver_and_memory(nvidia_smi):
-    nvidia_smi(CARD, "Other, 550.54.15, [N/A], [N/A]")
+    nvidia_smi(CARD + "\necho 'Other, 550.54.15, [N/A], [N/A]'")
     assert list_cards() == [Card("Some Card", "550.54.15", 80000, 81559)]
 
 
@@ -70,7 +60,7 @@ def test_a_tensorflow_for_processors_is_named(nvidia_smi):
 
 
 def test_an_old_driver_is_named(nvidia_smi):
-    nvidia_smi("Some Card, 470.82.01, 80000, 81559")
+    nvidia_smi("echo Some Card, 470.82.01, 80000, 81559")
     assert "its driver is 470.82.01, and CUDA 12 needs 525.60 or later" in explain(
         is_built_for_cuda=True
     )
@@ -114,7 +104,7 @@ def test_a_library_that_needs_a_missing_one_names_that(nvidia_smi, packages, tmp
 
 @needs_compiler
 def test_memory_that_another_process_holds_is_told(nvidia_smi, packages):
-    nvidia_smi("Some Card, 550.54.15, 12, 81559")
+    nvidia_smi("echo Some Card, 550.54.15, 12, 81559")
     reason = explain(is_built_for_cuda=True, folders=packages(LIBRARIES))
     assert reason.startswith("of its memory 12 of 81559 MiB are free: end the process that holds")
 

@@ -1,7 +1,5 @@
 """python -m malaria doctor: what there is, and what each missing part costs."""
 
-import os
-
 import pytest
 
 from malaria.cli import doctor
@@ -24,11 +22,8 @@ def test_the_machine_and_the_packages_are_told(without_gpu, capsys):
     assert "none" in next(line for line in printed.splitlines() if line.startswith("GPU"))
 
 
-def test_a_card_that_tensorflow_does_not_see_is_an_error_with_its_cause(monkeypatch, tmp_path):
-    smi = tmp_path / "nvidia-smi"
-    smi.write_text("#!/bin/sh\necho 'Some Card, 550.54.15, 80000, 81559'\n")
-    smi.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+def test_a_card_that_tensorflow_does_not_see_is_an_error_with_its_cause(monkeypatch, nvidia_smi):
+    nvidia_smi("echo Some Card, 550.54.15, 80000, 81559")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     lines = found(doctor._tensorflow())
     assert lines["GPU"][0] == "Some Card, driver 550.54.15, 80,000 of 81,559 MiB free"

@@ -175,16 +175,3 @@ def test_the_precision_of_one_network_is_not_that_of_the_next():
         raise ValueError("interrupted")
     model = build_model("vgg", image_size=(48, 48), label_count=2)
     assert model.get_layer("dense1").compute_dtype == "float32"
-
-
-@pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
-    """Put an nvidia-smi that runs the given shell script first on the PATH."""
-
-    def make(script):
-        path = tmp_path / "nvidia-smi"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{Path(tmp_path)}:{os.environ['PATH']}")
-
-    return make
