@@ -140,24 +140,29 @@ def _load_keras(
 ) -> Loaded:
     """keep: whether the network is to be kept as a .tflite for the next start."""
     # Late, since it brings TensorFlow with it: seconds that the common path need not pay.
+    from malaria.networks.ask import ask, pictures_at_once
     from malaria.networks.load import load_model
 
     model = load_model(pair, architecture)
     afterwards = partial(_keep_tflite, model, pair, digest) if keep else None
     if engine == "litert" and afterwards:
         return _open_tflite(afterwards())
-    return _in_turn(model.predict_on_batch), model.output_shape[-1], afterwards
+    network = _InTurn(partial(ask, model), pictures_at_once())
+    return network, model.output_shape[-1], afterwards
 
 
-def _in_turn(network: Network) -> Network:
-    """The same network for one thread at a time: Keras builds it when it is first asked."""
-    lock = threading.Lock()
+class _InTurn:
+    """A network for one thread at a time: Keras builds it when it is first asked.
 
-    def ask(images: Any) -> Any:
-        with lock:
-            return network(images)
+    at_once: how many pictures it is best asked about at once; None: as any network.
+    """
 
-    return ask
+    def __init__(self, network: Network, at_once: int | None = None) -> None:
+        self._network, self._lock, self.at_once = network, threading.Lock(), at_once
+
+    def __call__(self, images: Any) -> Any:
+        with self._lock:
+            return self._network(images)
 
 
 def _keep_tflite(model: Any, pair: Pair, digest: bytes) -> Path:

@@ -45,7 +45,9 @@ def predict(
     batch_size = batch_size or affordable(classifier)
     waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count() if batch_size > 1 else 1
-    together = batch_size * (BATCHES_TOGETHER if classifier.guard and batch_size > 1 else 1)
+    together = batch_size
+    if classifier.guard and batch_size > 1:
+        together = max(together, BATCHES_TOGETHER * BATCH_SIZE)
     with ThreadPoolExecutor(count) as threads:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
@@ -90,7 +92,8 @@ class Rate:
 def affordable(classifier: "Classifier") -> int:
     """How many pictures the network is asked about at once."""
     each = getattr(classifier.network, "picture_bytes", 0)
-    return int(min(BATCH_SIZE, max(1, BATCH_BYTES // max(1, each))))
+    most = getattr(classifier.network, "at_once", None) or BATCH_SIZE
+    return int(min(most, max(1, BATCH_BYTES // max(1, each))))
 
 
 def predict_some(

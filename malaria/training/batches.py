@@ -1,6 +1,6 @@
 """batches: samples -> batches of tensors, whole ones or the parts that several devices take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from malaria.training.distillation import Teach
 from malaria.training.draws import Draws
 from malaria.training.order import count_batches, epoch_order, seed_of
 from malaria.training.random_changes import REACH, Amounts
+from malaria.training.resampling import resize
 
 # Batches made ahead while the device computes.
 PREFETCH = 2
@@ -26,7 +27,7 @@ class Part(NamedTuple):
     number: int = 0
     total: int = 1
 
-    def bounds(self, size: int) -> tuple[int, int]:
+    def bounds(self, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Where it begins and ends in a batch of that size."""
         return self.number * size // self.total, (self.number + 1) * size // self.total
 
@@ -73,6 +74,11 @@ class TrainingBatches:
         """How many batches an epoch has."""
         return self.steps or count_batches(len(self.indices), self.batch_size)
 
+    @property
+    def smaller(self) -> int:
+        """How many of them, the last ones, have fewer images than the others."""
+        return 0 if self.steps else int(len(self.indices) % self.batch_size > 0)
+
     def epoch(
         self,
         epoch: int,
@@ -112,7 +118,7 @@ class TrainingBatches:
         images, places = batch.images, batch.places if reach else None
         draws = Draws(batch.seed, places, batch.size)
         if size is not None:
-            images = tf.image.resize(images, size, antialias=True)
+            images = resize(images, size)
         images = augment_part(images, self.augmentation, draws)[reach:]
         labels = batch.labels if self.teach is None else self.teach(images, batch.labels)
         return batch._replace(images=images, labels=labels, places=batch.places[reach:])
@@ -153,35 +159,25 @@ def stored_batches(
     )
 
     def read(samples: np.ndarray) -> np.ndarray:
-        if on_device:
-            return samples
         images = pixels.read(samples)
         return turn(images, view) if view else images
 
-    def batches() -> Iterator[Batch]:
-        for number, start in enumerate(range(0, len(order), batch_size)):
-            samples = order[start : start + batch_size]
-            for part in parts:
-                places, own = places_of(part, len(samples), reach)
-                yield Batch(
-                    read(samples[places]),
-                    encoded[samples[own]],
-                    places,
-                    np.int32(len(samples)),
-                    np.array([seed, number], np.int32),
-                )
+    def plan(number: tf.Tensor) -> Batch:
+        batch, part = number // len(parts), tf.constant(parts, tf.int64)[number % len(parts)]
+        start = batch * batch_size
+        size = tf.minimum(len(order) - start, batch_size)
+        places, own = places_of(Part(*tf.unstack(part)), size, reach)
+        samples = tf.gather(order, start + places)
+        counts = tf.cast(places, tf.int32), tf.cast(size, tf.int32)
+        seeds = tf.stack([seed, tf.cast(batch, tf.int32)])
+        return Batch(samples, tf.gather(encoded, tf.gather(order, start + own)), *counts, seeds)
 
-    shape = (None, *pixels.pixel_format.size, 3)
-    signature = Batch(
-        tf.TensorSpec((None,), tf.int64) if on_device else tf.TensorSpec(shape, tf.uint8),
-        tf.TensorSpec((None, *encoded.shape[1:]), encoded.dtype),
-        tf.TensorSpec((None,), tf.int32),
-        tf.TensorSpec((), tf.int32),
-        tf.TensorSpec((2,), tf.int32),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    length = count_batches(len(order), batch_size) * len(parts)
-    return dataset.apply(tf.data.experimental.assert_cardinality(length)).with_options(_options())
+    def with_pixels(batch: Batch) -> Batch:
+        images = tf.numpy_function(read, [batch.images], tf.uint8, stateful=False)
+        return batch._replace(images=tf.ensure_shape(images, (None, *pixels.pixel_format.size, 3)))
+
+    planned = tf.data.Dataset.range(count_batches(len(order), batch_size) * len(parts)).map(plan)
+    return (planned if on_device else planned.map(with_pixels)).with_options(_options())
 
 
 def reach_of(parts: Sequence[Part]) -> int:
@@ -189,10 +185,10 @@ def reach_of(parts: Sequence[Part]) -> int:
     return REACH if parts[0].total > 1 else 0
 
 
-def places_of(part: Part, size: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of a batch of that size (the part's places and `reach` before them, its own), int32."""
+def places_of(part: Part, size: tf.Tensor, reach: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of a batch of that size (the part's places and `reach` before them, its own), int64."""
     start, end = part.bounds(size)
-    places = np.arange(start - reach, end, dtype=np.int32) % size
+    places = tf.range(start - reach, end) % size
     return places, places[reach:]
 
 

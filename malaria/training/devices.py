@@ -21,13 +21,14 @@ class Device:
 
     strategy: TensorFlow's name for how work is spread over devices. name: for people to read.
     has_gpu: whether it is one GPU or several. precision: of the numbers to compute in, "float32",
-    "float16" or "bfloat16".
+    "float16" or "bfloat16". xla: whether XLA compiles the training steps.
     """
 
     strategy: tf.distribute.Strategy
     name: str
     has_gpu: bool
     precision: str
+    xla: bool = False
 
     @property
     def is_plain(self) -> bool:

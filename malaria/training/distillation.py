@@ -15,6 +15,7 @@ from malaria.networks.backend import tf
 from malaria.networks.load import load_model
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
+from malaria.training.resampling import resize
 
 # (images, labels) -> labels that are learnt, of the same shape.
 Teach = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -62,7 +63,7 @@ def _load_teacher(
 
     def ask(images: tf.Tensor) -> tf.Tensor:
         if tuple(images.shape[1:3]) != size:
-            images = tf.image.resize(images, size, antialias=True)
+            images = resize(images, size)
         return model(images, training=False)
 
     return ask

@@ -46,11 +46,6 @@ class Draws:
         """(n, number of limits): for each image and limit a number between -limit and limit."""
         return limits * self.uniform(limits.shape[0], low=-1.0)
 
-    def normal(self, *shape: int) -> tf.Tensor:
-        """(n, *shape) numbers of mean 0 and deviation 1, float32."""
-        whole = (self.count, *shape)
-        return self._kept(tf.random.stateless_normal(whole, self.seed, alg="philox"))
-
     def one_for_all(self, low: float, high: float) -> tf.Tensor:
         """One number from low to high, the same for every image of the batch."""
         return self._uniform((), low, high)
@@ -63,4 +58,9 @@ class Draws:
         return drawn if self.places is None else tf.gather(drawn, self.places)
 
     def _uniform(self, shape: Sequence[int | tf.Tensor], low: float, high: float) -> tf.Tensor:
-        return tf.random.stateless_uniform(shape, self.seed, low, high, alg="philox")
+        # TensorFlow and XLA agree on the bits, but make other fractions of them.
+        bits = tf.random.stateless_uniform(
+            shape, self.seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+        )
+        fraction = 0.5 + tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) / 2**24
+        return low + (high - low) * fraction

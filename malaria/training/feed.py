@@ -29,11 +29,13 @@ CHUNK = 4096
 class Stream:
     """`count` batches on their way to the devices, of each batch to each device its part.
 
-    prepare, stored: what the device does to a batch first, and with which pictures.
+    smaller: how many of these, the last ones, have fewer images than the others. prepare, stored:
+    what the device does to a batch first, and with which pictures.
     """
 
     batches: Iterator[Batch]
     count: int
+    smaller: int
     prepare: Prepare
     stored: tf.Tensor | None = None
 
@@ -56,14 +58,14 @@ class Feed:
 
     def train(self, epoch: int) -> Stream:
         """The batches of an epoch, counted from 0."""
-        size, count = self.sizes(epoch), self.batches.count
+        size, counts = self.sizes(epoch), (self.batches.count, self.batches.smaller)
         if self.stored is None:
             made = self._spread(lambda parts: self.batches.epoch(epoch, size=size, parts=parts))
-            return Stream(made, count, as_it_is)
+            return Stream(made, *counts, as_it_is)
         made = self._spread(
             lambda parts: self.batches.stored(epoch, parts=parts, on_device=True).prefetch(PREFETCH)
         )
-        return Stream(made, count, self._prepare(size), self.stored)
+        return Stream(made, *counts, self._prepare(size), self.stored)
 
     def validate(self) -> Stream:
         """The batches to validate on."""
@@ -76,7 +78,7 @@ class Feed:
                 PREFETCH
             )
         )
-        return Stream(made, count, unchanged, self.stored)
+        return Stream(made, count, 0, unchanged, self.stored)
 
     def _spread(self, make: Callable[[Sequence[Part]], tf.data.Dataset]) -> Iterator[Batch]:
         """Batches for all devices; make: of the parts that one machine's devices take."""

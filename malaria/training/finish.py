@@ -14,6 +14,7 @@ from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.inference.tta import VIEWS, average
 from malaria.model import build_model
+from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
 from malaria.networks.save import save_pair
 from malaria.saved.metadata import Metadata
@@ -66,7 +67,7 @@ def _predict_validation(config: Config, images: LabelledImages, model: keras.Mod
 
 
 def _predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
-    return np.concatenate([model.predict_on_batch(batch.images) for batch in batches])
+    return np.concatenate([ask(model, batch.images) for batch in batches])
 
 
 def save(

@@ -70,10 +70,10 @@ def surround_of(images: tf.Tensor) -> tf.Tensor:
 
 def corners_of(images: tf.Tensor) -> tf.Tensor:
     """The colour that at least two of the four corners are as light as, (n, 1, 1, 3)."""
-    corners = [images[:, row, column] for row in (0, -1) for column in (0, -1)]
-    # The middle two of four: one corner may hold a neighbour.
-    ordered = tf.sort(tf.stack(corners), axis=0)
-    return (0.5 * (ordered[1] + ordered[2]))[:, None, None]
+    corners = tf.stack([images[:, row, column] for row in (0, -1) for column in (0, -1)])
+    # The mean of the middle two of four: one corner may hold a neighbour.
+    ends = tf.reduce_min(corners, axis=0) + tf.reduce_max(corners, axis=0)
+    return (0.5 * (tf.reduce_sum(corners, axis=0) - ends))[:, None, None]
 
 
 def is_masked(images: tf.Tensor) -> tf.Tensor:

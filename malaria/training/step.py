@@ -33,9 +33,10 @@ class Learner:
         strategy: tf.distribute.Strategy,
         *,
         label_smoothing: float = 0.0,
+        xla: bool = False,
     ) -> None:
         """model: with its optimizer, made in the scope of the strategy. label_smoothing: as
-        make_losses takes it.
+        make_losses takes it. xla: whether XLA compiles the steps of whole batches.
         """
         self.model = model
         self.strategy = strategy
@@ -47,6 +48,8 @@ class Learner:
         with strategy.scope():
             self._totals = _Totals()
         self._train = self._compiled(self._train_step)
+        # XLA would compile once more, for half a minute, for the smaller batch that ends an epoch.
+        self._train_whole = self._compiled(self._train_step, xla=True) if xla else self._train
         self._validate = self._compiled(self._validate_step)
         self._training_pace, self._validation_pace = _Pace(), _Pace()
 
@@ -55,21 +58,27 @@ class Learner:
 
         after_call: told how many steps were taken; it may raise.
         """
-        return self._run(self._train, stream, after_call, self._training_pace)
+        self._totals.reset()
+        whole = stream.count - stream.smaller
+        self._run(self._train_whole, stream, whole, after_call, self._training_pace)
+        self._run(self._train, stream, stream.smaller, after_call, _Pace())
+        return self._totals.means()
 
     def validate(self, stream: Stream, after_call: Callable[[int], object]) -> tuple[float, float]:
         """(mean loss, share right) of all batches; the network stays as it is."""
-        return self._run(self._validate, stream, after_call, self._validation_pace)
+        self._totals.reset()
+        self._run(self._validate, stream, stream.count, after_call, self._validation_pace)
+        return self._totals.means()
 
     def _run(
         self,
         function: Callable[..., None],
         stream: Stream,
+        left: int,
         after_call: Callable[[int], object],
         pace: _Pace,
-    ) -> tuple[float, float]:
-        self._totals.reset()
-        left = stream.count
+    ) -> None:
+        """Call the function until no batch is left of so many."""
         if self._shares_calls:
             pace.steps = self._agree(pace.wanted)
         while left:
@@ -81,14 +90,13 @@ class Learner:
                 pace.steps = pace.wanted
             left -= steps
             after_call(steps)
-        return self._totals.means()
 
     def _agree(self, steps: int) -> int:
         """The same number for all workers, near that of each."""
         own = self.strategy.run(lambda: tf.constant(float(steps)))
         return int(self.strategy.reduce(tf.distribute.ReduceOp.MEAN, own, axis=None))
 
-    def _compiled(self, step: Callable[[Batch], None]) -> Callable[..., None]:
+    def _compiled(self, step: Callable[[Batch], None], *, xla: bool = False) -> Callable[..., None]:
         """A compiled function that takes a step with each of so many batches, on every device."""
 
         @tf.function
@@ -98,8 +106,9 @@ class Learner:
             def prepare_and_step(batch: Batch, stored: tf.Tensor | None) -> None:
                 step(prepare(batch, stored))
 
+            one = tf.function(prepare_and_step, jit_compile=True) if xla else prepare_and_step
             for _ in tf.range(steps):
-                self.strategy.run(prepare_and_step, args=(next(batches), stored))
+                self.strategy.run(one, args=(next(batches), stored))
 
         return cast(Callable[..., None], run)
 

@@ -133,7 +133,9 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
 
 def make_learner(config: Config, device: Device, model: keras.Model) -> Learner:
     """What trains the network that `build` gave."""
-    return Learner(model, device.strategy, label_smoothing=config.label_smoothing)
+    return Learner(
+        model, device.strategy, label_smoothing=config.label_smoothing, xla=device.xla
+    )
 
 
 def make_feed(config: Config, device: Device, images: LabelledImages) -> Feed:

@@ -5,6 +5,7 @@ import numpy as np
 from malaria.networks.backend import tf
 from malaria.training.draws import Draws
 from malaria.training.random_changes import Amounts, change, weigh_neighbours
+from malaria.training.resampling import resample, weights_of
 
 # Binomial, which is a Gaussian of deviation 1 pixel, down and across.
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -38,11 +39,15 @@ def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     The share is the same in a batch, whose images are resized at once.
     """
     of_scale, of_choice = draws.split(2)
-    sides = tf.shape(images)[1:3]
     scale = 1 - of_scale.one_for_all(0.0, amounts["resolution"])
-    small = tf.maximum(1, tf.cast(scale * tf.cast(sides, tf.float32), tf.int32))
-    coarse = tf.image.resize(tf.image.resize(images, small, antialias=True), sides)
-    return tf.where(of_choice.some(0.5), coarse, images)
+    ways = [_down_and_up(scale, side) for side in images.shape[1:3]]
+    return tf.where(of_choice.some(0.5), resample(images, *ways), images)
+
+
+def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
+    """The weights, (side, side), by which so many pixels become fewer and as many again."""
+    small, shape = tf.maximum(1.0, tf.floor(scale * side)), (side, side)
+    return weights_of(small, side, shape) @ weights_of(side, small, shape)
 
 
 @change("jpeg")

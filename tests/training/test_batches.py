@@ -186,10 +186,12 @@ def test_the_parts_of_a_batch_are_changed_as_the_whole_is(pixels):
 
 
 def test_a_part_gets_the_images_before_its_own_too_round_the_batch():
-    places, own = places_of(Part(0, 2), 8, reach=3)
-    assert (places.tolist(), own.tolist()) == ([5, 6, 7, 0, 1, 2, 3], [0, 1, 2, 3])
-    places, own = places_of(Part(1, 2), 3, reach=3)
-    assert (places.tolist(), own.tolist()) == ([1, 2, 0, 1, 2], [1, 2])
+    places, own = places_of(Part(0, 2), np.int64(8), reach=3)
+    assert places.numpy().tolist() == [5, 6, 7, 0, 1, 2, 3]
+    assert own.numpy().tolist() == [0, 1, 2, 3]
+    places, own = places_of(Part(1, 2), np.int64(3), reach=3)
+    assert places.numpy().tolist() == [1, 2, 0, 1, 2]
+    assert own.numpy().tolist() == [1, 2]
     assert [Part(number, 3).bounds(7) for number in range(3)] == [(0, 2), (2, 4), (4, 7)]
 
 

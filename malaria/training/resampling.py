@@ -1,0 +1,34 @@
+"""resampling: images at another size, as tf.image.resize with antialias makes them.
+
+By products of matrices, which GPUs and XLA can do; of that function they have no form.
+"""
+
+from malaria.networks.backend import tf
+
+
+def resize(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """(n, height, width, channels) -> (n, *size, channels), float32."""
+    ways = [weights_of(old, new, (new, old)) for old, new in zip(images.shape[1:3], size, strict=True)]
+    return resample(tf.cast(images, tf.float32), *ways)
+
+
+def resample(images: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+    """Each image with its rows mixed by `down`, (rows after, before), its columns by `across`."""
+    rows = tf.einsum("oh,nhwc->nowc", down, images)
+    return tf.einsum("ow,nhwc->nhoc", across, rows)
+
+
+def weights_of(
+    old: tf.Tensor | float, new: tf.Tensor | float, shape: tuple[int, int]
+) -> tf.Tensor:
+    """How much of each of `old` pixels is in each of `new`, of that shape: 0 beyond new and old.
+
+    Bilinear; where there are fewer new ones than old, its triangle is as much wider.
+    """
+    old, new = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
+    rows, columns = (tf.range(side, dtype=tf.float32) for side in shape)
+    centres = (rows + 0.5) * old / new - 0.5
+    reach = tf.maximum(old / new, 1.0)
+    weights = tf.maximum(0.0, 1 - tf.abs(columns - centres[:, None]) / reach)
+    weights *= tf.cast((columns < old) & (rows[:, None] < new), tf.float32)
+    return weights / tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1e-6)
