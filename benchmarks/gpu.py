@@ -39,8 +39,6 @@ CONFIGS = {"vgg": "config.yaml", "compact": "configs/compact.yaml"}
 TRAININGS = (*CONFIGS.values(), "configs/original.yaml")
 BATCH_SIZES = {"vgg": (16, 200, 512), "compact": (64, 512, 2048)}
 PRECISIONS = ("float32", "bfloat16", "float16")
-# Of a stretch that is timed, images.
-STRETCH = 40_000
 # LiteRT takes its time for vgg.
 COMPARED, COLUMN = 500, "probability of Parasitized"
 TESTS = ("tests/training/test_gpu.py", "tests/training/test_devices.py")
@@ -54,7 +52,10 @@ def main(arguments):
     parser.add_argument("--precisions", default=",".join(PRECISIONS), help="default: %(default)s")
     parser.add_argument("--xla", default="no,yes", help="default: %(default)s")
     parser.add_argument("--batch_sizes", default="", help=f"default: {BATCH_SIZES}")
+    stretch_help = "images that are timed (default: %(default)s)"
+    parser.add_argument("--stretch", type=int, default=40_000, help=stretch_help)
     parser.add_argument("--trainings", default=",".join(TRAININGS), help="default: %(default)s")
+    parser.add_argument("--only_pipeline", action="store_true", help="no step with one batch")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     add_common(parser)
     options = parser.parse_args(arguments)
@@ -92,24 +93,28 @@ def run_steps(options, folder):
         kinds = product(sizes, options.precisions.split(","), options.xla.split(","))
         for size, precision, xla in kinds:
             chosen = config.model_copy(update={"batch_size": int(size)})
-            row = measure(chosen, images, precision, xla == "yes")
+            chosen = chosen.model_copy(
+                update={"steps_per_epoch": max(20, options.stretch // chosen.batch_size)}
+            )
+            row = measure(chosen, images, precision, xla == "yes", options.only_pipeline)
             print(f"| {network} | {size} | {precision} | {xla} | {row} |", flush=True)
 
 
-def measure(config, images, precision, xla):
+def measure(config, images, precision, xla, only_pipeline):
     """Seconds until the first step is done, images/s with the pipeline and without, their ratio."""
     from malaria.networks.backend import keras, tf
     from malaria.training.devices import choose_device
     from malaria.training.steps import build, make_feed, make_learner
 
     device = replace(choose_device("auto", False), precision=precision, xla=xla)
-    config = config.model_copy(update={"steps_per_epoch": max(20, STRETCH // config.batch_size)})
     started = time.perf_counter()
     feed = make_feed(config, device, images)
     learner = make_learner(config, device, build(config, device, images))
     take(learner, replace(feed.train(0), count=1))
     ready = time.perf_counter() - started
     real = rate_of(learner, feed.train, config)
+    if only_pipeline:
+        return f"{ready:.1f} s | {real:.0f} | | "
     with tf.device("GPU:0"):
         [batch] = feed.batches.epoch(0).take(1)
         batch = batch._replace(images=tf.identity(batch.images))

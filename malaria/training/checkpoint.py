@@ -19,6 +19,8 @@ from malaria.networks.backend import keras
 # One epoch of a training: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate,
 # seconds.
 Row = dict[str, float]
+# What reading a state raises that is damaged, or is not there.
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Progress:
     """How far a training has come.
 
     epoch: how many are done. best_epoch, best_loss, best_weights: of the epoch whose weights are
-    kept; the loss is that of the validation. history: a row for each epoch.
+    kept; the loss is that of the validation. history: a row for each epoch. arithmetic: what it
+    computes in, as Device.arithmetic says it; a resumed run goes on so.
     """
 
     epoch: int = 0
@@ -34,6 +37,7 @@ class Progress:
     best_loss: float = float("inf")
     history: list[Row] = field(default_factory=list)
     best_weights: list[np.ndarray] | None = None
+    arithmetic: dict[str, Any] | None = None
 
     def add(self, row: Row, weights: list[np.ndarray], keep: str = "best") -> None:
         """Count one more epoch, with the metrics in `row`.
@@ -100,6 +104,16 @@ class ResumePoint:
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 
+    def arithmetic(self) -> dict[str, Any] | None:
+        """Progress.arithmetic of the interrupted run; None where none can be read."""
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                progress = json.loads(str(arrays["description"]))["progress"]
+            found: dict[str, Any] | None = progress.get("arithmetic")
+            return found
+        except DAMAGED:
+            return None
+
     def load(self, model: keras.Model, digest: str) -> Progress:
         """Put the model into the state that was saved; return the Progress.
 
@@ -107,7 +121,7 @@ class ResumePoint:
         """
         try:
             return self._load(model, digest)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise UserError(
                 f"{self.path} is damaged ({type(error).__name__}): delete {self.path.parent} to "
                 "begin anew"

@@ -136,6 +136,7 @@ def _run_fold(
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
+    device = steps.settled(config, device, images, point.arithmetic())
     model = steps.build(config, device, images)
     progress = fit(config, device, images, model, point, resume=point.path.exists())
     with progress_kept(config, progress, images):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from malaria.base.gpu import explain
 from malaria.base.machine import has_bfloat16, usable_cores
@@ -29,6 +29,13 @@ class Device:
     has_gpu: bool
     precision: str
     xla: bool = False
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """What is computed in, as the saved model says it."""
+        enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+        tf32 = bool(self.has_gpu and enabled and half_precision() == "bfloat16")
+        return {"precision": self.precision, "xla": self.xla, "tf32": tf32}
 
     @property
     def is_plain(self) -> bool:
@@ -82,15 +89,26 @@ def _describe_precision(precision: str, mixed: MixedPrecision) -> str:
 def choose_precision(mixed: MixedPrecision, *, has_gpu: bool) -> str:
     """The kind of numbers to compute in: "float32", or half as long "float16" or "bfloat16".
 
-    mixed: False means float32. True means float16 on a GPU, and bfloat16 on a processor with units
-    for it; on other processors float32, which is quicker there. "auto" is like True but never means
-    float16, which is slower on older GPUs. Weights and the last layer are float32 in any case.
+    mixed: False means float32. True means bfloat16 on a processor with units for it, on others
+    float32, which is quicker there; and on a GPU what half_precision says. "auto" is like True on a
+    processor; on a GPU it is float32 until precision.settle has timed the other. Weights and the
+    last layer are float32 in any case.
     """
     if has_gpu:
-        return "float16" if mixed is True else "float32"
+        return (mixed is True and half_precision()) or "float32"
     # Without oneDNN, TensorFlow does not use these units.
     is_quicker = has_bfloat16() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
     return "bfloat16" if mixed and is_quicker else "float32"
+
+
+def half_precision() -> str | None:
+    """The half as long numbers that the first GPU has units for, or None.
+
+    bfloat16 from compute capability 8.0 on, which has float32's range; float16 from 7.0 on. Source:
+    NVIDIA, "CUDA C++ Programming Guide", arithmetic instructions by compute capability.
+    """
+    capability = _gpu_details().get("compute_capability", (0, 0))
+    return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else None
 
 
 @contextmanager
@@ -112,10 +130,13 @@ def mirror(names: Sequence[str]) -> tf.distribute.Strategy:
 
 
 def _gpu_name() -> str:
-    details: dict[str, str] = tf.config.experimental.get_device_details(
-        tf.config.list_physical_devices("GPU")[0]
-    )
-    return details.get("device_name", "of unknown make")
+    return str(_gpu_details().get("device_name", "of unknown make"))
+
+
+def _gpu_details() -> dict[str, Any]:
+    """What TensorFlow knows of the first GPU; nothing without one."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
 
 
 def _why_no_gpu() -> str:

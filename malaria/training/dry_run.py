@@ -37,6 +37,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
         images = _load(config, folds)
     yield from describe_images(images, config.labels)
     count = steps.steps_in_epoch(config, images)
+    device = steps.settled(config, device, images)
     model = steps.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"

@@ -23,6 +23,8 @@ Size = tuple[int, int] | None
 Prepare = Callable[[Batch, tf.Tensor | None], Batch]
 # Pictures that are brought to a device at once.
 CHUNK = 4096
+# Pictures that a GPU validates at once, and more where batches are larger.
+AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ class Feed:
 
     def validate(self) -> Stream:
         """The batches to validate on."""
+        on_device = self.stored is not None
         size = self.batches.batch_size
+        if on_device:
+            size = max(size, AT_ONCE)
         known = self.batches.pixels, self.validation, size, 0
         count = count_batches(len(self.validation), size)
-        on_device = self.stored is not None
         made = self._spread(
             lambda parts: stored_batches(*known, parts=parts, on_device=on_device).prefetch(
                 PREFETCH

@@ -123,6 +123,7 @@ def metadata_entries(
             "sources": _count_sources(config, images),
         },
         "epochs": {"run": progress.epoch, "best": progress.best_epoch},
+        "arithmetic": progress.arithmetic,
         "config": config.model_dump(mode="json"),
         "versions": {
             "python": platform.python_version(),

@@ -8,7 +8,8 @@ from malaria.networks.backend import tf
 
 def resize(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """(n, height, width, channels) -> (n, *size, channels), float32."""
-    ways = [weights_of(old, new, (new, old)) for old, new in zip(images.shape[1:3], size, strict=True)]
+    sides = zip(images.shape[1:3], size, strict=True)
+    ways = [weights_of(old, new, (new, old)) for old, new in sides]
     return resample(tf.cast(images, tf.float32), *ways)
 
 
@@ -18,9 +19,7 @@ def resample(images: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor
     return tf.einsum("ow,nhwc->nhoc", across, rows)
 
 
-def weights_of(
-    old: tf.Tensor | float, new: tf.Tensor | float, shape: tuple[int, int]
-) -> tf.Tensor:
+def weights_of(old: tf.Tensor | float, new: tf.Tensor | float, shape: tuple[int, int]) -> tf.Tensor:
     """How much of each of `old` pixels is in each of `new`, of that shape: 0 beyond new and old.
 
     Bilinear; where there are fewer new ones than old, its triangle is as much wider.

@@ -1,8 +1,9 @@
 """steps: load images and build a network as a Config says; below nothing knows of Config."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
+from malaria.training.precision import settle
 from malaria.training.step import Learner, synchronize_norms
 
 
@@ -103,6 +105,16 @@ def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
     return [images.samples[index].source for index in indices]
 
 
+def settled(
+    config: Config,
+    device: Device,
+    images: LabelledImages,
+    earlier: Mapping[str, Any] | None = None,
+) -> Device:
+    """The device with the arithmetic that is quickest for this training; earlier: as settle's."""
+    return settle(config, device, config.epochs * steps_in_epoch(config, images), earlier)
+
+
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
     """The network that `config` names, compiled, on the device."""
     steps = steps_in_epoch(config, images)
@@ -133,9 +145,7 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
 
 def make_learner(config: Config, device: Device, model: keras.Model) -> Learner:
     """What trains the network that `build` gave."""
-    return Learner(
-        model, device.strategy, label_smoothing=config.label_smoothing, xla=device.xla
-    )
+    return Learner(model, device.strategy, label_smoothing=config.label_smoothing, xla=device.xla)
 
 
 def make_feed(config: Config, device: Device, images: LabelledImages) -> Feed:

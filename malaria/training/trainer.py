@@ -82,6 +82,7 @@ def _train(
     with lost_workers_told(workers):
         device = set_up(config, workers)
         images = load(config)
+        device = steps.settled(config, device, images, point.arithmetic())
         model = steps.build(config, device, images)
         progress = fit(config, device, images, model, point, **known)
     return device, images, model, progress
@@ -124,7 +125,7 @@ def fit(
     point: where the state is kept after each epoch, and whence to go on with `resume`. shorter: a
     finished run to go on with instead. show: called with each row of the history.
     """
-    progress = _begin(config, point, model, images, resume=resume, shorter=shorter)
+    progress = _begin(config, device, point, model, images, resume=resume, shorter=shorter)
     feed = steps.make_feed(config, device, images)
     learner = steps.make_learner(config, device, model)
 
@@ -161,6 +162,7 @@ def progress_kept(config: Config, progress: Progress, images: LabelledImages) ->
 
 def _begin(
     config: Config,
+    device: Device,
     point: ResumePoint,
     model: keras.Model,
     images: LabelledImages,
@@ -177,6 +179,7 @@ def _begin(
         return progress
     else:
         progress = Progress()
+    progress.arithmetic = device.arithmetic
     point.save(progress, model, images.digest)
     return progress
 
