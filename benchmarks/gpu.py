@@ -7,7 +7,7 @@ FOLDER has one sub-folder a label. steps: images/s of each network, precision an
 the real pipeline and with one constant batch. trainings: configs from start to saved pair.
 classify: run.py over the folder by Keras on the GPU against reading the files alone, and how far
 LiteRT's answers are from Keras's. resume: a deterministic training that is killed and goes on,
-against one that is not. tests: those that a GPU concerns. Ends at once where TensorFlow sees no GPU.
+against one that is not. tests: those that a GPU concerns. Ends at once where TensorFlow sees none.
 """
 
 import csv
@@ -27,13 +27,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-TOP = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from malaria.base.gpu import list_cards
 from malaria.base.machine import worker_count
 from malaria.cli.command import Parser, add_common, run_script
 
+TOP = Path(__file__).resolve().parent.parent
 STAGES = ("steps", "trainings", "classify", "resume", "tests")
 CONFIGS = {"vgg": "config.yaml", "compact": "configs/compact.yaml"}
 TRAININGS = (*CONFIGS.values(), "configs/original.yaml")
@@ -164,7 +164,7 @@ def train(options, name, folder, *more):
 
 
 def run_classify(options, folder):
-    """run.py by Keras over all files against reading them alone; LiteRT's answers against Keras's."""
+    """run.py by Keras over all files against reading alone; LiteRT's answers against Keras's."""
     from malaria.data.folders import find_images
     from malaria.inference.load import load_classifier
 

@@ -219,9 +219,9 @@ class Config(Settings):
     )
     mixed_precision: Literal["auto", True, False] = setting(
         "auto",
-        "auto: bfloat16 on processors with units for it (Intel AMX), and on GPUs half as long "
-        "numbers where a short timing says that they are quicker; true: without the timing; false: "
-        "float32",
+        "auto: bfloat16 on processors with units for it (Intel AMX); on GPUs, for trainings of "
+        "20,000 steps and more, bfloat16 or float16 where a short timing says that it is quicker; "
+        "true: also without the timing; false: float32",
     )
     deterministic: Flag = setting(False, "the same bits on every run, a little slower")
 

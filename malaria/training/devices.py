@@ -91,7 +91,7 @@ def choose_precision(mixed: MixedPrecision, *, has_gpu: bool) -> str:
 
     mixed: False means float32. True means bfloat16 on a processor with units for it, on others
     float32, which is quicker there; and on a GPU what half_precision says. "auto" is like True on a
-    processor; on a GPU it is float32 until precision.settle has timed the other. Weights and the
+    processor; on a GPU it is float32 unless precision.settle has timed the other. Weights and the
     last layer are float32 in any case.
     """
     if has_gpu:

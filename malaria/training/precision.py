@@ -19,9 +19,10 @@ from malaria.training.config import Config
 from malaria.training.devices import Device, computing_in, half_precision, set_determinism
 from malaria.training.losses import make_losses
 
-# XLA compiles for about 15 seconds on an H100, and then vgg in batches of 16 takes 2 ms a step in
-# place of 16: it repays from about a thousand steps on. The timing takes some seconds too.
-LONG = 1000
+# So many steps repay XLA, which compiles for half a minute: on an H100 vgg in batches of 16 then
+# takes 2 ms a step in place of 16. The timing takes 9 seconds there, of which a training of the
+# usual length would give back less.
+COMPILED_FROM, TIMED_FROM = 3_000, 20_000
 # Pictures of a timed step: so many that not the starting of its hundred parts is timed.
 TIMED_IMAGES, WARM_STEPS, TIMED_STEPS = 256, 3, 10
 # A gain of less than this share is none.
@@ -41,11 +42,10 @@ def settle(
         return device
     if earlier is not None:
         return replace(device, precision=earlier["precision"], xla=earlier["xla"])
-    if steps < LONG:
-        return device
     # The sum over several GPUs cannot be compiled.
-    device = replace(device, xla=device.strategy.num_replicas_in_sync == 1)
-    half = half_precision()
+    is_alone = device.strategy.num_replicas_in_sync == 1
+    device = replace(device, xla=is_alone and steps >= COMPILED_FROM)
+    half = half_precision() if steps >= TIMED_FROM else None
     if half is None or config.mixed_precision != "auto" or config.deterministic:
         return device
     seconds = {name: _time_step(config, name) for name in ("float32", half)}

@@ -46,7 +46,9 @@ def load_images(config: Config) -> LabelledImages:
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
-    samples = _without_contradictions(config, samples)
+    contents = number_contents([sample.path for sample in samples])
+    number_of = dict(zip([sample.path for sample in samples], contents.tolist(), strict=True))
+    samples = _without_contradictions(config, samples, contents)
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size, fit=config.resize),
@@ -54,7 +56,7 @@ def load_images(config: Config) -> LabelledImages:
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    contents = number_contents([sample.path for sample in pixels.samples])
+    contents = np.array([number_of[sample.path] for sample in pixels.samples], np.int64)
     return LabelledImages(pixels, unreadable, exclusion, contents, skipped)
 
 
@@ -62,9 +64,10 @@ def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[st
     return [sample for one in folders for sample in one.scan(config.labels, skipped)]
 
 
-def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
+def _without_contradictions(
+    config: Config, samples: list[Sample], contents: np.ndarray
+) -> list[Sample]:
     """The samples but for those under two labels; refuses these if `config` says so."""
-    contents = number_contents([sample.path for sample in samples])
     if config.contradictions == "refuse":
         check_contradictions(samples, contents, config.labels)
         return samples

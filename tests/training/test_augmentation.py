@@ -1,6 +1,7 @@
 """Random changes to training images: as large as the settings say, and no larger."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from malaria.networks.backend import tf
 from malaria.training.augmentation import CHANGES, MOVES, augment
 from malaria.training.colours import STAINS
 from malaria.training.config import Augmentation
+from malaria.training.resampling import resize
 
 EVERYTHING = Augmentation(
     flips=True,
@@ -268,3 +270,20 @@ def test_sides_that_differ_and_a_batch_of_one_are_changed_too():
 def test_every_declared_augmentation_is_carried_out_by_exactly_one_function():
     carried_out = [name for step in [*MOVES, *CHANGES] for name in step.settings]
     assert sorted(carried_out) == sorted(Augmentation.model_fields)
+
+
+@pytest.mark.parametrize("size", [(32, 25), (48, 48), (64, 50), (97, 120)])
+def test_images_are_resized_as_tensorflow_does_it(size):
+    images = np.random.default_rng(0).random((2, 64, 50, 3), np.float32)
+    expected = tf.image.resize(images, size, antialias=True)
+    np.testing.assert_allclose(resize(images, size), expected, rtol=0, atol=1e-4)
+
+
+def test_xla_and_tensorflow_change_images_alike():
+    images = tf.constant(images_like(side=24, count=16))
+    # jpeg rounds: a digit before it can be a step after it.
+    amounts = EVERYTHING.model_copy(update={"jpeg": 0.0}).model_dump()
+    change = partial(augment, amounts=amounts, seed=(1, 2))
+    plain, compiled = (tf.function(change, jit_compile=jit)(images) for jit in (False, True))
+    # Within a tenth of a grey level; where a comparison falls on an edge one digit decides.
+    assert np.mean(np.abs(plain - compiled) > 0.1 / 255) < 1e-3

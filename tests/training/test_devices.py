@@ -38,7 +38,7 @@ from malaria.training.step import Learner, synchronize_norms
 images = np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3)).astype(np.uint8)
 images[::2, :8] = images[::2, -8:] = images[::2, :, :8] = images[::2, :, -8:] = 0
 random = {"rotation": 20, "background": 0.7, "mask": 0.5, "stain_transfer": 0.5, "blur": 0.5}
-network, devices, on_device = sys.argv[1:]
+network, devices, on_device, xla = sys.argv[1:]
 strategy = mirror(["/CPU:0", "/CPU:1"]) if devices == "2" else tf.distribute.get_strategy()
 keras.utils.set_random_seed(1)
 with strategy.scope():
@@ -49,8 +49,8 @@ with strategy.scope():
 feed = feed_of(images, np.arange(40) % 2, strategy, batch_size=16, **random)
 if on_device == "true":
     feed = replace(feed, stored=upload(feed.batches.pixels, strategy))
-learner, stream = Learner(model, strategy), feed.train(0)
-first, _ = learner.train(replace(stream, count=1), lambda steps: None)
+learner, stream = Learner(model, strategy, xla=xla == "true"), feed.train(0)
+first, _ = learner.train(replace(stream, count=1, smaller=0), lambda steps: None)
 rest, _ = learner.train(replace(stream, count=2), lambda steps: None)
 validation, right = learner.validate(feed.validate(), lambda steps: None)
 print(first, rest, validation, right)
@@ -71,10 +71,18 @@ def losses_of(*arguments):
 
 def test_the_first_steps_loss_is_the_same_on_one_device_and_on_two_that_share_a_batch():
     network = "compact"  # has batch norm and dropout
-    one, two = losses_of(network, "1", "false"), losses_of(network, "2", "true")
+    one = losses_of(network, "1", "false", "false")
+    two = losses_of(network, "2", "true", "false")
     assert two[0] == pytest.approx(one[0], abs=1e-5)
     assert two[1] == pytest.approx(one[1], rel=5e-3)
     assert two[2] == pytest.approx(one[2], rel=2e-2)
+
+
+def test_steps_that_xla_compiled_are_those_of_the_others():
+    plain = losses_of("compact", "1", "true", "false")
+    compiled = losses_of("compact", "1", "true", "true")
+    assert compiled[0] == pytest.approx(plain[0], abs=1e-4)
+    assert compiled[1] == pytest.approx(plain[1], rel=5e-3)
 
 
 @needs_no_gpu
@@ -128,7 +136,17 @@ def test_half_precision_is_used_only_where_it_is_quicker(
     monkeypatch, mixed, has_gpu, has_units, precision
 ):
     monkeypatch.setattr(devices, "has_bfloat16", lambda: has_units)
+    monkeypatch.setattr(devices, "_gpu_details", lambda: {"compute_capability": (7, 5)})
     assert choose_precision(mixed, has_gpu=has_gpu) == precision
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 0), "float16"), ((6, 1), None)],
+)
+def test_a_gpu_gets_the_half_precision_that_it_has_units_for(monkeypatch, capability, precision):
+    monkeypatch.setattr(devices, "_gpu_details", lambda: {"compute_capability": capability})
+    assert devices.half_precision() == precision
 
 
 def test_without_onednn_the_units_for_bfloat16_are_of_no_use(monkeypatch):
