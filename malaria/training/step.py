@@ -137,13 +137,6 @@ class Learner:
         return losses, tape.gradient(loss, self.model.trainable_variables), outputs
 
 
-def synchronize_norms(model: keras.Model) -> None:
-    """Batch norm of the whole batch, where each of several devices has a part of it."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-
-
 class _Totals:
     """Sums over images, on each device its own, added up where they are read."""
 

@@ -30,10 +30,11 @@ from malaria.training.devices import Device, computing_in
 from malaria.training.distillation import Teach, load_teachers
 from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
+from malaria.training.norms import synchronize_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
 from malaria.training.precision import settle
-from malaria.training.step import Learner, synchronize_norms
+from malaria.training.step import Learner
 
 
 def load_images(config: Config) -> LabelledImages:

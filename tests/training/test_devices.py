@@ -33,7 +33,8 @@ from malaria.model import build_model
 from malaria.training.devices import mirror
 from malaria.training.feed import upload
 from malaria.training.loop import compile_model
-from malaria.training.step import Learner, synchronize_norms
+from malaria.training.norms import synchronize_norms
+from malaria.training.step import Learner
 
 images = np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3)).astype(np.uint8)
 images[::2, :8] = images[::2, -8:] = images[::2, :, :8] = images[::2, :, -8:] = 0
