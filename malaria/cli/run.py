@@ -101,7 +101,7 @@ def predict_all(
 ) -> Iterator[Prediction]:
     """The predictions of an interrupted run, if it is resumed, then the new ones."""
     if writer:
-        paths = (path for path in paths if not writer.has(path))
+        paths = writer.without_written(paths)
         yield from writer.earlier()
     paths = tqdm(paths, unit=" fields" if options.fields else " images", disable=no_bar())
     if options.fields:
