@@ -13,7 +13,7 @@ PACKAGE = TOP / "malaria"
 # A file imports from its own room and from those before it. docs/architecture.md has the picture.
 ROOMS = [
     *("base", "data", "saved", "evaluation", "networks", "model"),
-    *("inference", "outputs", "training", "cli"),
+    *("inference", "outputs", "training", "cluster", "cli"),
 ]
 # On the top level, beside the one network that is there: doors, which anything may stand behind.
 DOORS = {"__init__", "__main__", "synthetic"}
