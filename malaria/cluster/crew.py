@@ -129,9 +129,7 @@ class Crew:
         """One line for each machine that lost workers since the last time."""
         for machine, count in self._lost.items():
             workers = "a worker" if count == 1 else f"{count} workers"
-            log(
-                f"cluster: lost {workers} on {printable(machine)}; what was begun there is done again"
-            )
+            log(f"cluster: lost {workers} on {printable(machine)}; its work is done again")
         self._lost.clear()
 
 

@@ -57,7 +57,7 @@ def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
     assert said.out == ""
     [line] = said.err.splitlines()
     machine = socket.gethostname()
-    assert line == f"cluster: lost a worker on {machine}; what was begun there is done again"
+    assert line == f"cluster: lost a worker on {machine}; its work is done again"
 
 
 def test_a_picture_that_ends_its_process_is_a_row_and_the_others_have_theirs(
