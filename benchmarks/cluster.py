@@ -4,7 +4,7 @@
     python benchmarks/cluster.py [--image=cells/] [--count N] [--rounds N] [--workers 1 2]
 
 Writes a list of `count` paths, the pictures of a folder again and again, and lets run.py write a
-row of each to a .csv: alone, and on a Ray of one node with as many cores as --workers says, which is
+row of each to a .csv: alone, and on a Ray of one node with as many cores as --workers, which is
 started before and not counted. Takes turns, so that a machine that slows down slows all; shows the
 rows a second that run.py tells, their ratio to plain in the same round, and for the process where
 the command was given its seconds of processor and its peak of memory. The rows must be the same, or
