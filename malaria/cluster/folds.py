@@ -27,9 +27,12 @@ LOSSES = 3
 class Fold:
     """An actor of Ray's: trains and judges one part, and meanwhile tells what it logs."""
 
-    def __init__(self, cores: int, folder: Path) -> None:
-        """cores: for TensorFlow, which is not imported yet. folder: where train.py was started."""
-        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
+    def __init__(self, cores: int | None, folder: Path) -> None:
+        """cores: for TensorFlow, which is not imported yet; None: all, so that sums are formed as
+        they are in a process that is alone. folder: where train.py was started.
+        """
+        if cores is not None:
+            os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
         with suppress(OSError):
             os.chdir(folder)
         self.told = _Lines()
@@ -101,7 +104,8 @@ class _Course:
     def _start(self, name: str, number: int, losses: int = 0) -> None:
         shares = share(self.ray.nodes(), self.count)
         actor = self.ray.remote(max_concurrency=2, **shares)(Fold)
-        one = _Running(actor.remote(shares["num_cpus"], Path.cwd()), name, number, losses)
+        cores = None if self.settings[0].deterministic else shares["num_cpus"]
+        one = _Running(actor.remote(cores, Path.cwd()), name, number, losses)
         one.end = one.handle.run.remote(*self.settings, number)
         self.running.append(one)
 
