@@ -204,9 +204,8 @@ def _check_cluster(options: Options) -> None:
         return
     if options.engine == "keras":
         raise UsageError("--cluster: its workers answer with LiteRT; leave out --engine=keras")
-    for name in ("explain", "calibrate"):
-        if getattr(options, name):
-            raise UsageError(f"--{name} does not go with --cluster; leave one of them out")
+    if options.explain:
+        raise UsageError("--explain does not go with --cluster; leave one of them out")
     if len(options.model) > 1:
         raise UsageError(f"--cluster goes with one --model; received {len(options.model)}")
 
@@ -223,7 +222,10 @@ def _check_calibration(options: Options) -> None:
         return
     if options.save is None:
         raise UsageError("--calibrate writes a new model; add --save FILE.h5")
-    for name in ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review"):
+    for name in (
+        *("image", "evaluate", "fields", "output", "report", "explain", "plot", "review"),
+        "cluster",
+    ):
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with --calibrate; leave it out")
     if len(options.model) > 1:
