@@ -27,7 +27,7 @@ class Member:
     """A worker as it is seen from here.
 
     machine: its name, None until the worker is ready. waiting: its chunks, and Ray's references to
-    what it will say of them; the first one is being worked on.
+    what it will say of them, in order.
     """
 
     def __init__(self, handle: Any, baggage: Any) -> None:
@@ -39,6 +39,11 @@ class Member:
     def give(self, chunk: Chunk, *, fields: bool) -> None:
         """Let it work on a chunk, after those that it has."""
         self.waiting.append((chunk, self.handle.predict.remote(chunk.paths, fields=fields)))
+
+    @property
+    def has_suspect(self) -> bool:
+        """Whether it works on what may have ended another worker."""
+        return any(chunk.is_suspect for chunk, _ in self.waiting)
 
     @property
     def expected(self) -> Any:
@@ -76,7 +81,8 @@ class Crew:
         ready = [member for member in self.members if member.machine is not None]
         for count in range(AT_ONCE):
             for member in ready:
-                if len(member.waiting) == count and (chunk := self.work.take(len(ready))):
+                has_room = len(member.waiting) == count and not member.has_suspect
+                if has_room and (chunk := self.work.take(len(ready), is_idle=count == 0)):
                     member.give(chunk, fields=self.fields)
 
     def listen(self) -> None:
@@ -122,8 +128,8 @@ class Crew:
                 raise _explain(member, error)
             return
         self._lost[member.machine] += 1
-        for number, (chunk, _) in enumerate(member.waiting):
-            self.work.give_back(chunk, deadly=number == 0)
+        for chunk, _ in member.waiting:
+            self.work.give_back(chunk)
 
     def tell_losses(self) -> None:
         """One line for each machine that lost workers since the last time."""

@@ -19,11 +19,13 @@ ENDED = f"it ended the process that read it, {DEATHS} times"
 class Chunk:
     """Pictures that are given out together.
 
-    start: the place of the first one among all. deaths: how many workers ended with it.
+    start: the place of the first one among all. is_suspect: whether a worker was lost that had it;
+    then no other is given to the same worker with it. deaths: how many workers have ended since.
     """
 
     start: int
     paths: list[Path] = field(compare=False)
+    is_suspect: bool = field(default=False, compare=False)
     deaths: int = field(default=0, compare=False)
 
 
@@ -33,18 +35,18 @@ class Work:
     def __init__(self, paths: Iterable[Path], size: int) -> None:
         """size: of a chunk, in pictures."""
         self._paths, self.size = iter(paths), size
-        self._again: list[Chunk] = []
+        self._suspects: list[Chunk] = []
         self._done: dict[int, tuple[int, Sequence[Prediction]]] = {}
         self._taken = self._told = 0
         self._is_read = False
 
-    def take(self, workers: int) -> Chunk | None:
-        """The next chunk to be given out, those that were lost first.
+    def take(self, workers: int, *, is_idle: bool) -> Chunk | None:
+        """The next chunk for a worker; for an idle one those that were lost, first of all.
 
         None if there is none now: all are given out, or too many wait for an earlier one.
         """
-        if self._again:
-            return heapq.heappop(self._again)
+        if is_idle and self._suspects:
+            return heapq.heappop(self._suspects)
         if self._taken - self._told >= AHEAD * workers * self.size:
             return None
         paths = list(islice(self._paths, self.size))
@@ -59,21 +61,22 @@ class Work:
         """Keep what a chunk gave until its turn has come."""
         self._done[chunk.start] = len(chunk.paths), predictions
 
-    def give_back(self, chunk: Chunk, *, deadly: bool) -> None:
-        """Let a chunk be done again whose worker is lost. deadly: it was being worked on then.
+    def give_back(self, chunk: Chunk) -> None:
+        """Let a chunk be done again whose worker is lost.
 
-        One that ends its worker again and again is narrowed down to the picture that does it, which
-        is told as unreadable.
+        Of several that the worker had none is to blame yet. One that ends its workers again and
+        again is narrowed down to the picture that does it, which is told as unreadable.
         """
-        chunk.deaths += deadly
+        chunk.deaths += chunk.is_suspect
+        chunk.is_suspect = True
         if chunk.deaths < DEATHS:
-            heapq.heappush(self._again, chunk)
+            heapq.heappush(self._suspects, chunk)
         elif len(chunk.paths) == 1:
             self.finish(chunk, [Prediction(chunk.paths[0], error=ENDED)])
         else:
             middle = len(chunk.paths) // 2
-            heapq.heappush(self._again, Chunk(chunk.start, chunk.paths[:middle]))
-            heapq.heappush(self._again, Chunk(chunk.start + middle, chunk.paths[middle:]))
+            for start, part in ((0, chunk.paths[:middle]), (middle, chunk.paths[middle:])):
+                heapq.heappush(self._suspects, Chunk(chunk.start + start, part, is_suspect=True))
 
     def answers(self) -> Iterator[Prediction]:
         """What is known of the next pictures, in order, until one is not."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from malaria.base.errors import UserError
 from malaria.cluster import crew
 from malaria.cluster.connect import connected
 from malaria.cluster.predict import predict_on_cluster
@@ -85,4 +86,26 @@ def test_what_a_worker_raises_is_raised_here(joined, classifier, paths, monkeypa
 
     monkeypatch.setattr(crew, "Worker", Failing)
     with pytest.raises(MemoryError, match="no more"):
+        list(predict_on_cluster(paths, classifier))
+
+
+def test_another_version_on_a_node_is_refused(joined, classifier, paths, monkeypatch):
+    class Older(Worker):
+        def load(self, baggage):
+            return "there", "1.0"
+
+    monkeypatch.setattr(crew, "Worker", Older)
+    with pytest.raises(UserError, match=r"expected malaria \S+ on every node; received 1.0 on the"):
+        list(predict_on_cluster(paths, classifier))
+
+
+def test_workers_that_cannot_start_are_told_and_not_tried_for_ever(
+    joined, classifier, paths, monkeypatch
+):
+    class Stillborn(Worker):
+        def load(self, baggage):
+            os._exit(1)
+
+    monkeypatch.setattr(crew, "Worker", Stillborn)
+    with pytest.raises(UserError, match="--cluster: a worker cannot start: expected this program"):
         list(predict_on_cluster(paths, classifier))
