@@ -9,7 +9,7 @@ from typing import Any
 from malaria.base.address import answers
 from malaria.base.errors import UserError
 from malaria.base.machine import usable_cores
-from malaria.base.streams import log
+from malaria.base.streams import log, stderr_discarded
 from malaria.base.text import shorten
 
 MISSING = (
@@ -18,6 +18,8 @@ MISSING = (
 AUTO, LOCAL, CLIENT = "auto", "local", "ray://"
 # Nothing is told to the makers of Ray; and of the lines that Ray itself logs none is for our users.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
+# Ray tries for minutes to join a cluster that refuses it; so many seconds are enough.
+QUIET |= {"RAY_gcs_server_request_timeout_seconds": "20"}
 
 
 @contextmanager
@@ -62,16 +64,17 @@ def _join(ray: Any, address: str, cores: int) -> bool:
     """Join the cluster, or start one; whether it was started."""
     if address == LOCAL:
         return _start(ray, cores)
-    if address != AUTO:
-        _check_answer(address)
+    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
+    if named != AUTO:
+        _check_answer(named)
     try:
         _initialize(ray, address=address)
     except ConnectionError as error:
-        if address == AUTO and not os.environ.get("RAY_ADDRESS"):
+        if named == AUTO:
             return _start(ray, cores)
-        raise _refusal(address, error) from None
+        raise _refusal(named, error) from None
     except (OSError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:
-        raise _refusal(address, error) from None
+        raise _refusal(named, error) from None
     return False
 
 
@@ -84,7 +87,9 @@ def _start(ray: Any, cores: int) -> bool:
 
 
 def _initialize(ray: Any, **settings: Any) -> None:
-    ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
+    # What C++ has to say of a failure, the exception says too.
+    with stderr_discarded():
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
 
 
 def _check_answer(address: str) -> None:
@@ -98,8 +103,10 @@ def _check_answer(address: str) -> None:
 
 def _refusal(address: str, error: Exception) -> UserError:
     # The first sentences say it; what follows in Ray's messages are its own addresses.
+    reason = shorten(" ".join(str(error).split()), 300)
     return UserError(
-        f"--cluster: cannot join {address}: {shorten(' '.join(str(error).split()), 300)}"
+        f"--cluster: cannot join {address}: {reason}; for one that asks for a token set "
+        "RAY_AUTH_MODE=token"
     )
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from typing import Any
 
 from malaria import __version__
@@ -17,10 +16,12 @@ from malaria.cluster.worker import Baggage, Worker
 AT_ONCE = 2
 # How often, in seconds, nodes that joined or left are looked for.
 LOOK = 2.0
+# How long, in seconds, to do nothing while there are no workers at all.
+PAUSE = 0.1
 # So many workers in a row that end before they are ready mean that none ever will be.
 FAILED_STARTS = 3
-# So many times LOOK seconds without any worker are told.
-IDLE = 5
+# After so many seconds without any worker that is told.
+IDLE = 15.0
 
 
 class Member:
@@ -63,7 +64,8 @@ class Crew:
         # Once into the store of each node, from where its workers read it.
         self.baggage = self.ray.put(baggage)
         self.members: list[Member] = []
-        self._looked, self._failed, self._idle = -LOOK, 0, 0
+        self._looked, self._failed = -LOOK, 0
+        self._idle_since: float | None = time.monotonic()
         self._lost: Counter[str] = Counter()
 
     def hire(self) -> None:
@@ -88,6 +90,10 @@ class Crew:
     def listen(self) -> None:
         """Wait for the next answers, LOOK seconds at most, and bring them back."""
         expected = {member.expected: member for member in self.members if member.expected}
+        self._tell_idle()
+        if not expected:
+            time.sleep(PAUSE)
+            return
         answered, _ = self.ray.wait([*expected], timeout=LOOK)
         for reference in answered:
             member = expected[reference]
@@ -102,13 +108,12 @@ class Crew:
                 self._welcome(member, *answer)
             else:
                 self.work.finish(member.waiting.popleft()[0], answer)
-        self._tell_idle(answered)
 
-    def _tell_idle(self, answered: Sequence[Any]) -> None:
-        """Say once that nothing goes on, where the cores are others' or still to come."""
-        self._idle = 0 if answered else self._idle + 1
-        if self._idle == IDLE and all(member.machine is None for member in self.members):
+    def _tell_idle(self) -> None:
+        """Say once that nothing can begin, where the cores are others' or still to come."""
+        if self._idle_since is not None and time.monotonic() - self._idle_since > IDLE:
             log("cluster: waiting for a free core")
+            self._idle_since = None
 
     def _welcome(self, member: Member, machine: str, version: str) -> None:
         if version != __version__:
@@ -116,7 +121,7 @@ class Crew:
                 f"--cluster: expected malaria {__version__} on every node; received "
                 f"{printable(version)} on {printable(machine)}"
             )
-        member.machine, self._failed = machine, 0
+        member.machine, self._failed, self._idle_since = machine, 0, None
 
     def _lose(self, member: Member, error: Exception) -> None:
         """Take back what a lost worker had. Raises UserError if no worker can be started."""

@@ -90,8 +90,13 @@ def test_without_ray_one_line_says_how_to_install_it(tmp_path, cells):
     )
 
 
-def test_where_nobody_answers_that_is_told_at_once(ray, cells):
-    result = run(f"--image={cells}", "--cluster=127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("cluster", "environment"),
+    [("127.0.0.1:1", {}), ("auto", {"RAY_ADDRESS": "127.0.0.1:1"})],
+    ids=["the option", "RAY_ADDRESS"],
+)
+def test_where_nobody_answers_that_is_told_at_once(ray, cells, cluster, environment):
+    result = run(f"--image={cells}", f"--cluster={cluster}", **environment)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         "error: --cluster: nobody answers at 127.0.0.1:1: expected the HOST:PORT that `ray start "
