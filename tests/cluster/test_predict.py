@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from itertools import cycle
 
 import pytest
 
@@ -77,6 +78,23 @@ def test_a_picture_that_ends_its_process_is_a_row_and_the_others_have_theirs(
     expected = list(predict(paths, classifier))
     expected[20] = Prediction(paths[20], error=ENDED)
     assert rows == expected
+
+
+def test_a_node_that_joins_on_the_way_gets_a_worker(joined, ray, classifier, paths, monkeypatch):
+    class Telling(Worker):
+        def predict(self, paths, *, fields):
+            time.sleep(0.05)
+            return [Prediction(paths[0], error=ray.get_runtime_context().get_node_id())]
+
+    monkeypatch.setattr(crew, "Worker", Telling)
+    joined.remove_node(joined.list_all_nodes()[-1])
+    answers = predict_on_cluster(cycle(paths), classifier, chunk_size=1)
+    nodes = set()
+    while len(nodes) < 2:
+        nodes.add(next(answers).error)
+    joined.add_node(num_cpus=1)
+    while len(nodes) < 3:
+        nodes.add(next(answers).error)
 
 
 def test_what_a_worker_raises_is_raised_here(joined, classifier, paths, monkeypatch):
