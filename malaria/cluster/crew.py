@@ -18,7 +18,7 @@ AT_ONCE = 2
 LOOK = 2.0
 # How long, in seconds, to do nothing while there are no workers at all.
 PAUSE = 0.1
-# So many workers in a row that end before they are ready mean that none ever will be.
+# Where workers were started so many times and ended before any was ready, none ever will be.
 FAILED_STARTS = 3
 # After so many seconds without any worker that is told.
 IDLE = 15.0
@@ -27,12 +27,12 @@ IDLE = 15.0
 class Member:
     """A worker as it is seen from here.
 
-    machine: its name, None until the worker is ready. waiting: its chunks, and Ray's references to
-    what it will say of them, in order.
+    started: when. machine: its name, None until the worker is ready. waiting: its chunks, and Ray's
+    references to what it will say of them, in order.
     """
 
-    def __init__(self, handle: Any, baggage: Any) -> None:
-        self.handle = handle
+    def __init__(self, handle: Any, baggage: Any, started: float) -> None:
+        self.handle, self.started = handle, started
         self.loading = handle.load.remote(baggage)
         self.machine: str | None = None
         self.waiting: deque[tuple[Chunk, Any]] = deque()
@@ -64,7 +64,7 @@ class Crew:
         # Once into the store of each node, from where its workers read it.
         self.baggage = self.ray.put(baggage)
         self.members: list[Member] = []
-        self._looked, self._failed = -LOOK, 0
+        self._looked, self._failed = -LOOK, set[float]()
         self._idle_since: float | None = time.monotonic()
         self._lost: Counter[str] = Counter()
 
@@ -76,7 +76,7 @@ class Crew:
         self.tell_losses()
         cores = int(self.ray.cluster_resources().get("CPU", 0))
         while len(self.members) < max(1, cores):
-            self.members.append(Member(self.actor.remote(), self.baggage))
+            self.members.append(Member(self.actor.remote(), self.baggage, self._looked))
 
     def give_out(self) -> None:
         """Give each worker that has room a chunk, the idle ones first."""
@@ -121,15 +121,16 @@ class Crew:
                 f"--cluster: expected malaria {__version__} on every node; received "
                 f"{printable(version)} on {printable(machine)}"
             )
-        member.machine, self._failed, self._idle_since = machine, 0, None
+        member.machine, self._idle_since = machine, None
+        self._failed.clear()
 
     def _lose(self, member: Member, error: Exception) -> None:
         """Take back what a lost worker had. Raises UserError if no worker can be started."""
         self.ray.kill(member.handle)
         self.members.remove(member)
         if member.machine is None:
-            self._failed += 1
-            if self._failed == FAILED_STARTS:
+            self._failed.add(member.started)
+            if len(self._failed) == FAILED_STARTS:
                 raise _explain(member, error)
             return
         self._lost[member.machine] += 1
