@@ -53,8 +53,8 @@ def two_probabilities(text: str) -> tuple[float, float]:
 
 
 def cluster(text: str) -> str:
-    """auto, local, HOST:PORT or ray://HOST:PORT."""
-    if text in ("auto", "local") or ADDRESS.fullmatch(text.removeprefix("ray://")):
+    """auto, local or HOST:PORT."""
+    if text in ("auto", "local") or ADDRESS.fullmatch(text):
         return text
     raise ArgumentTypeError(f"expected auto, local or HOST:PORT; received {text}")
 

@@ -15,7 +15,7 @@ from malaria.base.text import shorten
 MISSING = (
     "--cluster needs Ray, which is not installed here: pip install -r requirements-cluster.txt"
 )
-AUTO, LOCAL, CLIENT = "auto", "local", "ray://"
+AUTO, LOCAL = "auto", "local"
 # Nothing is told to the makers of Ray; and of the lines that Ray itself logs none is for our users.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
 # Ray tries for minutes to join a cluster that refuses it; so many seconds are enough.
@@ -29,7 +29,7 @@ def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
     Args:
         address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
             that is started here; "local": one that is started here; else the HOST:PORT of a cluster
-            that this machine belongs to, or ray://HOST:PORT of another's.
+            that this machine belongs to.
         cores: of one that is started here; None: as many as this process may use.
 
     Raises UserError where Ray is missing, nobody answers, or the versions differ.
@@ -94,7 +94,7 @@ def _initialize(ray: Any, **settings: Any) -> None:
 
 def _check_answer(address: str) -> None:
     """Raise UserError at once where Ray itself would try for minutes."""
-    if not answers(address.removeprefix(CLIENT)):
+    if not answers(address):
         raise UserError(
             f"--cluster: nobody answers at {address}: expected the HOST:PORT that "
             "`ray start --head` told on the first machine"

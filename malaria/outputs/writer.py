@@ -5,7 +5,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import chain, groupby
 from pathlib import Path
@@ -139,10 +139,13 @@ class Writer(Output):
                 self.file.flush()
 
     def close(self) -> None:
-        """Leave the rows for a later --resume."""
+        """Leave the rows, if there are any, for a later --resume."""
         try:
             with _writing(self.partial):
                 self.file.close()
+            with suppress(OSError):  # it has become the file that was asked for
+                if self.partial.stat().st_size == 0:
+                    self.partial.unlink()
         finally:
             self._unlock()
 

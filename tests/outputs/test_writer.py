@@ -149,6 +149,11 @@ def test_nothing_to_go_on_with_is_a_beginning(tmp_path):
     assert names(tmp_path) == ["a.csv"]
 
 
+def test_one_that_was_given_no_row_leaves_nothing_behind(tmp_path):
+    open_writer(tmp_path / "a.csv").close()
+    assert names(tmp_path) == []
+
+
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
