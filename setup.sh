@@ -139,7 +139,7 @@ is_installed() { [ "$(checksum "$1")" = "$(cat "$environment/$1.installed" 2>/de
 mark_installed() { checksum "$1" >"$environment/$1.installed"; }
 
 # Changes with whatever decides what is installed.
-checksum() { cat "$1" requirements-common.txt setup.sh | cksum; }
+checksum() { cat "$1" requirements-common.txt requirements-cluster.txt setup.sh | cksum; }
 
 pip_install() {
     local log=$environment/setup.log

@@ -13,7 +13,7 @@ PACKAGE = TOP / "malaria"
 # A file imports from its own room and from those before it. docs/architecture.md has the picture.
 ROOMS = [
     *("base", "data", "saved", "evaluation", "networks", "model"),
-    *("inference", "outputs", "training", "cli"),
+    *("inference", "outputs", "training", "cluster", "cli"),
 ]
 # On the top level, beside the one network that is there: doors, which anything may stand behind.
 DOORS = {"__init__", "__main__", "synthetic"}
@@ -25,7 +25,7 @@ HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja
 # The files that know the settings of a training as one record; all others take plain values.
 KNOW_CONFIG = {
     *("config", "config_check", "config_file", "config_reference"),
-    *("trainer", "steps", "finish", "beginning", "cross_validation", "dry_run"),
+    *("trainer", "steps", "finish", "beginning", "cross_validation", "dry_run", "folds"),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 INSIDE = [name for name in FILES if Path(name).stem not in DOORS]

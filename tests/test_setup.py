@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-REQUIREMENTS = [f"requirements{kind}.txt" for kind in ("", "-common", "-dev", "-gpu")]
+REQUIREMENTS = [f"requirements{kind}.txt" for kind in ("", "-cluster", "-common", "-dev", "-gpu")]
 TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "grep", "mkdir", "rm", "sed", "tail"]
 TOOLS += ["tee", "touch"]
 

@@ -4,7 +4,9 @@ The libraries behind the rarer outputs take a second or more to import, so each 
 where it is asked for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier
+from malaria.inference.predict import predict
+from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
@@ -24,12 +28,14 @@ if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
     from malaria.inference.explain import Overlays
 
+Predictor = Callable[[Iterable[Path], Classifier], Iterator[Prediction]]
+
 
 def open_classifier(options: Options, path: Path, *, many: bool = False) -> Classifier:
     """The model at `path`, read and decided as the options say. Raises UserError, UsageError."""
     classifier = load_classifier(
         path,
-        engine=options.engine,
+        engine="litert" if options.cluster else options.engine,
         many=many,
         labels=options.labels,
         positive=options.positive,
@@ -41,6 +47,23 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
     return classifier.with_threshold(
         threshold, review=options.review, tta=options.tta, guard=options.guard
     )
+
+
+@contextmanager
+def open_predictor(options: Options) -> Iterator[Predictor]:
+    """What answers pictures, or fields: here, or on a cluster, joined while the block runs."""
+    if options.cluster is not None:
+        from malaria.cluster.connect import connected
+        from malaria.cluster.predict import predict_on_cluster
+
+        with connected(options.cluster):
+            yield partial(predict_on_cluster, fields=options.fields)
+    elif options.fields:
+        from malaria.inference.fields import predict_fields
+
+        yield predict_fields
+    else:
+        yield predict
 
 
 def check_outputs(options: Options) -> None:

@@ -3,13 +3,14 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.folders import KINDS, find_images
-from malaria.data.listing import STDIN, Entry, is_table, read_listing, read_stdin
+from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
 
 
 class Inputs:
@@ -23,10 +24,7 @@ class Inputs:
         """interval: only the pictures A to B-1. Raises UserError for what is not there."""
         self.names, self.interval = list(names), interval
         self.skipped: Counter[str] = Counter()
-        self._entries: dict[Path, Entry] = {}
-        self._lists = [_read_list(name) for name in names]
-        for entry in chain.from_iterable(entries or () for entries in self._lists):
-            self._entries[entry.path] = entry
+        self._lists = [_open_list(name) for name in names]
 
     @property
     def folder(self) -> Path | None:
@@ -42,7 +40,16 @@ class Inputs:
     @property
     def has_labels(self) -> bool:
         """Whether the lists say a label of every picture."""
-        return bool(self._entries) and all(entry.label for entry in self._entries.values())
+        lists = [one for one in self._lists if one is not None]
+        return bool(lists) and all(
+            one.says_more and all(entry.label for entry in one) for one in lists
+        )
+
+    @cached_property
+    def _known(self) -> dict[Path, Entry]:
+        """What tables say of their pictures, where they have a column for it; held in memory."""
+        lists = [one for one in self._lists if one is not None and one.says_more]
+        return {entry.path: entry for one in lists for entry in one}
 
     @property
     def identity(self) -> str:
@@ -52,12 +59,12 @@ class Inputs:
 
     def label_of(self, path: Path) -> str | None:
         """The label that a list says of a picture, or None."""
-        entry = self._entries.get(path)
+        entry = self._known.get(path)
         return entry.label if entry else None
 
     def patient_of(self, path: Path) -> str | None:
         """The patient that a list says of a picture, or None."""
-        entry = self._entries.get(path)
+        entry = self._known.get(path)
         return entry.patient if entry else None
 
     def paths(self) -> Iterator[Path]:
@@ -76,22 +83,22 @@ class Inputs:
             raise UserError(f"--slice: there are fewer than {self.interval[0] + 1} pictures")
         return chain([first], chosen)
 
-    def _expand(self, name: str, entries: list[Entry] | None) -> Iterator[Path]:
-        if entries is not None:
-            return (entry.path for entry in entries)
+    def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[Path]:
+        if listed is not None:
+            return (entry.path for entry in listed)
         path = Path(name)
         return find_images(path, self.skipped) if path.is_dir() else iter([path])
 
 
-def _read_list(name: str) -> list[Entry] | None:
-    """The pictures of a list; None for a picture or a folder. Raises UserError."""
+def _open_list(name: str) -> Listing | Stdin | None:
+    """The list of that name; None for a picture or a folder. Raises UserError."""
     if name == STDIN:
-        return read_stdin()
+        return Stdin()
     if name == "":
         raise UserError("--image: expected a picture, a folder or a list; received an empty name")
     if name.startswith("@") and not os.path.lexists(name):
-        return read_listing(Path(name[1:]))
+        return Listing(Path(name[1:]))
     path = Path(name)
     if not os.path.lexists(path) or not path.exists():
         raise UserError(f"--image: no file or folder {printable(path)}")
-    return read_listing(path) if is_table(path) and path.is_file() else None
+    return Listing(path) if is_table(path) and path.is_file() else None

@@ -39,6 +39,7 @@ class Options:
     channels: str | None
     scale: str | None
     engine: Engine
+    cluster: str | None
     fields: bool
     cells: Path | None
     threshold: float | str | None
@@ -122,6 +123,11 @@ def _add_reading(group: _ArgumentGroup) -> None:
     add("--scale", choices=tuple(SCALES), help=scale_help)
     engine_help = "auto: LiteRT, and Keras where that cannot be (default: %(default)s)"
     add("--engine", choices=("auto", "litert", "keras"), default="auto", help=engine_help)
+    cluster_help = (
+        "classify on all cores of a Ray cluster: auto (the one that runs here or that RAY_ADDRESS "
+        "names, else one started here), local (started here) or its HOST:PORT; see docs/scaling.md"
+    )
+    add("--cluster", type=values.cluster, metavar="ADDRESS", help=cluster_help)
 
 
 def _add_decision(group: _ArgumentGroup) -> None:
@@ -190,6 +196,18 @@ def _check_together(options: Options) -> None:
             raise UsageError(f"--{name} is for pictures of single cells; leave out --fields")
     if options.resume and not options.output:
         raise UsageError("--resume goes on with an interrupted --output; add --output FILE")
+    _check_cluster(options)
+
+
+def _check_cluster(options: Options) -> None:
+    if options.cluster is None:
+        return
+    if options.engine == "keras":
+        raise UsageError("--cluster: its workers answer with LiteRT; leave out --engine=keras")
+    if options.explain:
+        raise UsageError("--explain does not go with --cluster; leave one of them out")
+    if len(options.model) > 1:
+        raise UsageError(f"--cluster goes with one --model; received {len(options.model)}")
 
 
 def _check_calibration(options: Options) -> None:
@@ -204,7 +222,10 @@ def _check_calibration(options: Options) -> None:
         return
     if options.save is None:
         raise UsageError("--calibrate writes a new model; add --save FILE.h5")
-    for name in ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review"):
+    for name in (
+        *("image", "evaluate", "fields", "output", "report", "explain", "plot", "review"),
+        "cluster",
+    ):
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with --calibrate; leave it out")
     if len(options.model) > 1:

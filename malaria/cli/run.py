@@ -10,12 +10,14 @@ from tqdm import tqdm
 from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
 from malaria.cli.choose import (
+    Predictor,
     check_outputs,
     choose_outputs,
     find_group,
     open_classifier,
     open_labelled,
     open_overlays,
+    open_predictor,
     open_writer,
 )
 from malaria.cli.compare import compare_models
@@ -25,7 +27,7 @@ from malaria.cli.save import save_as_pair
 from malaria.data.folders import describe_skipped
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import prepare_next_start
-from malaria.inference.predict import Rate, annotate, predict
+from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.summary import Summary
@@ -71,12 +73,13 @@ def classify(
     if writer:
         outputs.append(writer)
     try:
-        predictions = annotate(
-            predict_all(options, paths, classifier, writer, rate),
-            group_of=find_group(options, classifier, inputs),
-            label_of=labelled.label_of if labelled else lambda path: None,
-        )
-        give(overlays.explain(predictions) if overlays else predictions, outputs)
+        with open_predictor(options) as ask:
+            predictions = annotate(
+                predict_all(options, paths, ask, classifier, writer, rate),
+                group_of=find_group(options, classifier, inputs),
+                label_of=labelled.label_of if labelled else lambda path: None,
+            )
+            give(overlays.explain(predictions) if overlays else predictions, outputs)
     finally:
         for output in outputs:
             output.close()
@@ -95,21 +98,17 @@ def tell_skipped(inputs: Inputs) -> None:
 def predict_all(
     options: Options,
     paths: Iterable[Path],
+    ask: Predictor,
     classifier: Classifier,
     writer: Writer | None,
     rate: Rate,
 ) -> Iterator[Prediction]:
-    """The predictions of an interrupted run, if it is resumed, then the new ones."""
+    """The predictions of an interrupted run, if it is resumed, then the new ones, from `ask`."""
     if writer:
-        paths = (path for path in paths if not writer.has(path))
+        paths = writer.without_written(paths)
         yield from writer.earlier()
     paths = tqdm(paths, unit=" fields" if options.fields else " images", disable=no_bar())
-    if options.fields:
-        from malaria.inference.fields import predict_fields
-
-        yield from rate.measure(predict_fields(paths, classifier))
-    else:
-        yield from rate.measure(predict(paths, classifier))
+    yield from rate.measure(ask(paths, classifier))
 
 
 def no_bar() -> bool | None:

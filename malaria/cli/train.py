@@ -20,6 +20,7 @@ EXAMPLES = f"""examples:
   python train.py --config=config.yaml --check
   python train.py --config=configs/original.yaml --set epochs=3 --set augmentation.rotation=10
   python train.py --config=configs/compact.yaml --folds=5
+  python train.py --config=configs/compact.yaml --folds=5 --cluster=auto
   python train.py --config=config.yaml --resume        after Ctrl-C or a crash
   python train.py --config=config.yaml --workers=a:2222,b:2222 --worker=0     on a; 1 on b
   python train.py --print_config > my.yaml             every setting with its meaning
@@ -42,6 +43,7 @@ class Options:
     folds: Folds
     workers: str | None
     worker: int | None
+    cluster: str | None
     print_config: bool
     debug: bool
 
@@ -55,11 +57,16 @@ def main(arguments: Sequence[str]) -> None:
     config = read_config(options.config, options.set, find_problems=data_problems)
     if options.workers is not None and (options.check or options.folds != 1):
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
+    if options.cluster is not None and (options.check or options.folds == 1):
+        raise UsageError(
+            "--cluster: trains the parts of --folds side by side; expected --folds=K, no --check; "
+            "to train one network on several machines there is --workers"
+        )
     # TensorFlow takes seconds to import; a mistake in the settings is told without it.
     if options.check:
         _check(config, options.folds)
     elif options.folds != 1:
-        _cross_validate(config, options.folds, resume=options.resume)
+        _cross_validate(config, options)
     else:
         _train(config, options)
 
@@ -89,6 +96,11 @@ def make_parser() -> Parser:
     add("--workers", metavar="HOST:PORT,...", help=workers_help)
     worker_help = "which of them this is, from 0"
     add("--worker", type=int, metavar="N", help=worker_help)
+    cluster_help = (
+        "with --folds: train the parts side by side on a Ray cluster: auto (the one that runs here "
+        "or that RAY_ADDRESS names, else one started here), local (started here) or its HOST:PORT"
+    )
+    add("--cluster", type=values.cluster, metavar="ADDRESS", help=cluster_help)
     print_help = "print every setting with its default and its meaning, and do nothing else"
     add("--print_config", action="store_true", help=print_help)
     add_common(parser)
@@ -102,10 +114,19 @@ def _check(config: Config, folds: Folds) -> None:
         print(line, flush=True)
 
 
-def _cross_validate(config: Config, folds: Folds, *, resume: bool) -> None:
+def _cross_validate(config: Config, options: Options) -> None:
     from malaria.training.cross_validation import cross_validate
 
-    found = cross_validate(config, folds, resume=resume)
+    if options.cluster is None:
+        found = cross_validate(config, options.folds, resume=options.resume)
+    else:
+        from malaria.cluster.connect import connected
+        from malaria.cluster.folds import run_on_cluster
+
+        with connected(options.cluster):
+            found = cross_validate(
+                config, options.folds, resume=options.resume, elsewhere=run_on_cluster
+            )
     print(found.text, f"\nall metrics and networks: {printable(found.folder)}/", sep="\n")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from malaria.base.address import ADDRESS
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
 from malaria.data.images import MAX_SIDE
@@ -49,6 +50,13 @@ def two_probabilities(text: str) -> tuple[float, float]:
     if not 0 <= low < high <= 1:
         raise ArgumentTypeError(f"expected 0 <= LOW < HIGH <= 1; received {text}")
     return low, high
+
+
+def cluster(text: str) -> str:
+    """auto, local or HOST:PORT."""
+    if text in ("auto", "local") or ADDRESS.fullmatch(text):
+        return text
+    raise ArgumentTypeError(f"expected auto, local or HOST:PORT; received {text}")
 
 
 def names(text: str) -> list[str]:

@@ -1,19 +1,21 @@
 """listing: lists of pictures, a .csv with a column path or a text with a path on each line."""
 
 import csv
-import io
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
 
-# Of ten million paths; a list is held in memory.
+# What is read whole: a list of exclusions.
 MAX_BYTES = 500_000_000
 STDIN = "-"
 
@@ -32,21 +34,54 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def read_listing(path: Path) -> list[Entry]:
+class Listing:
     """The pictures that a .csv with a column path, or a text with a path a line, names.
 
+    It is read line by line each time it is gone through, so it may be longer than the memory.
     Relative paths start from where we are; what is not there is looked for beside the list too.
-    Raises UserError if it cannot be read, has no column path, or names nothing.
+    says_more: whether it has a column label or patient.
     """
-    text = read_text_file(path)
-    entries = _read_table(text, path) if is_table(path) else _read_lines(text.splitlines())
-    return _checked((_beside(entry, path.parent) for entry in entries), str(path))
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError if it cannot be read, has no column path, or names nothing."""
+        self.path = path
+        with _open_listing(path) as file:
+            columns = (csv.DictReader(file).fieldnames or ()) if is_table(path) else ()
+        self.says_more = bool({"label", "patient"} & set(columns))
+        _check_first(iter(self), str(path))
+
+    def __iter__(self) -> Iterator[Entry]:
+        with _open_listing(self.path) as file:
+            entries = _read_table(file, self.path) if is_table(self.path) else _read_lines(file)
+            for entry in entries:
+                yield _beside(entry, self.path.parent)
 
 
-def read_stdin() -> list[Entry]:
-    """The pictures named on stdin, a path a line. Raises UserError if there are none."""
-    text = sys.stdin.buffer.read(MAX_BYTES).decode("utf-8", "surrogateescape")
-    return _checked(_read_lines(text.splitlines()), "stdin")
+class Stdin:
+    """The pictures named on stdin, a path a line, each of which comes once."""
+
+    says_more = False
+
+    def __init__(self) -> None:
+        """Raises UserError if there are none."""
+        lines = (line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer)
+        self._entries = _check_first(_read_lines(lines), "stdin")
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self._entries
+
+
+@contextmanager
+def _open_listing(path: Path) -> Iterator[TextIO]:
+    """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
+    newline = "" if is_table(path) else None
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError(f"{path} is not a regular file: expected a list of pictures")
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def read_text_file(path: Path, limit: int = MAX_BYTES) -> str:
@@ -63,8 +98,8 @@ def read_text_file(path: Path, limit: int = MAX_BYTES) -> str:
     return content.decode("utf-8-sig", "surrogateescape")
 
 
-def _read_table(text: str, path: Path) -> Iterator[Entry]:
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+def _read_table(file: TextIO, path: Path) -> Iterator[Entry]:
+    rows = csv.DictReader(file)
     try:
         if "path" not in (rows.fieldnames or ()):
             raise UserError(f"{path}: expected a column 'path' in its first line")
@@ -77,7 +112,8 @@ def _read_table(text: str, path: Path) -> Iterator[Entry]:
 
 
 def _read_lines(lines: Iterable[str]) -> Iterator[Entry]:
-    return (Entry(Path(line)) for line in lines if line.strip() and not line.startswith("#"))
+    names = (line.rstrip("\r\n") for line in lines if not line.startswith("#"))
+    return (Entry(Path(name)) for name in names if name.strip())
 
 
 def _beside(entry: Entry, folder: Path) -> Entry:
@@ -88,11 +124,12 @@ def _beside(entry: Entry, folder: Path) -> Entry:
     return Entry(beside, entry.label, entry.patient) if os.path.lexists(beside) else entry
 
 
-def _checked(entries: Iterable[Entry], name: str) -> list[Entry]:
-    found = list(entries)
-    if not found:
+def _check_first(entries: Iterator[Entry], name: str) -> Iterator[Entry]:
+    """The same entries. Raises UserError if there are none."""
+    first = next(entries, None)
+    if first is None:
         raise UserError(f"no pictures are named in {printable(name)}: expected a path a line")
-    return found
+    return chain([first], entries)
 
 
 def check_list_labels(entries: Sequence[Entry], labels: Sequence[str], name: str) -> None:

@@ -29,19 +29,22 @@ FEW = 3
 SMALL = 256
 
 
-def predict_fields(paths: Iterable[Path], classifier: "Classifier") -> Iterator[Prediction]:
+def predict_fields(
+    paths: Iterable[Path], classifier: "Classifier", *, threads: int | None = None
+) -> Iterator[Prediction]:
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
     A field that cannot be read, that has no cells or that is a single cell is one Prediction with
     the reason as its error. A few fields are held in memory at a time, one for each thread.
+    threads: None takes as many as the machine is good for.
     """
     paths = iter(paths)
     waiting: deque[Future[list[Prediction]]] = deque()
-    count = worker_count()
-    with ThreadPoolExecutor(count) as threads:
+    count = threads or worker_count()
+    with ThreadPoolExecutor(count) as pool:
         while True:
             for path in islice(paths, count - len(waiting)):
-                waiting.append(threads.submit(_predict_field, path, classifier))
+                waiting.append(pool.submit(_predict_field, path, classifier))
             if not waiting:
                 return
             yield from waiting.popleft().result()

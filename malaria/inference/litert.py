@@ -77,12 +77,13 @@ def check_plain(interpreter: Any, path: Path) -> int:
     return sum(sizes)
 
 
-def _open(path: Path, cores: int) -> Any:
+def _open(path: Path, cores: int, content: bytes | None = None) -> Any:
     """An interpreter that has not allocated anything yet. Raises UserError."""
     from ai_edge_litert.interpreter import Interpreter
 
+    source = {"model_path": str(path)} if content is None else {"model_content": content}
     with _one_line_errors(path), stderr_kept_back():
-        return Interpreter(model_path=str(path), num_threads=cores)
+        return Interpreter(num_threads=cores, **source)
 
 
 @contextmanager
@@ -103,13 +104,14 @@ class LiteRTNetwork:
 
     Several threads may call it at once, each with an interpreter of its own; one is made where all
     are at work. Two that work on a batch each are done sooner than one batch shared by two, whose
-    threads wait for each other. cores: of one interpreter.
+    threads wait for each other. cores: of one interpreter. content: of the file, where that lies on
+    another machine.
     """
 
-    def __init__(self, path: Path, cores: int = 1) -> None:
-        self.path, self.cores = path, cores
+    def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
+        self.path, self.cores, self.content = path, cores, content
         with _one_line_errors(path):
-            first = _Interpreter(path, cores)
+            first = _Interpreter(path, cores, content)
             # Weights included, so that it is more than each picture of a batch takes.
             self.picture_bytes = check_plain(first.interpreter, path)
         self.output_count = first.output_count
@@ -119,7 +121,7 @@ class LiteRTNetwork:
         try:
             interpreter = self.idle.pop()
         except IndexError:
-            interpreter = _Interpreter(self.path, self.cores)
+            interpreter = _Interpreter(self.path, self.cores, self.content)
         outputs = interpreter(images)
         self.idle.append(interpreter)
         return outputs
@@ -132,8 +134,8 @@ class _Interpreter:
     costs more than to compute some images in vain.
     """
 
-    def __init__(self, path: Path, cores: int) -> None:
-        self.interpreter = _open(path, cores)
+    def __init__(self, path: Path, cores: int, content: bytes | None) -> None:
+        self.interpreter = _open(path, cores, content)
         self.batch = 0
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()

@@ -33,25 +33,29 @@ READ_AHEAD = 2
 
 
 def predict(
-    sources: Iterable[Source], classifier: "Classifier", *, batch_size: int | None = None
+    sources: Iterable[Source],
+    classifier: "Classifier",
+    *,
+    batch_size: int | None = None,
+    threads: int | None = None,
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each picture, in order; one that cannot be read is one too.
 
     Each thread reads some batches and then asks the network about each, while others read or ask; a
     few are held in memory at a time. batch_size: None takes fewer pictures at once for a network
-    that needs much memory for each.
+    that needs much memory for each. threads: None takes as many as the machine is good for.
     """
     sources = iter(sources)
     batch_size = batch_size or affordable(classifier)
     waiting: deque[Future[list[Prediction]]] = deque()
-    count = worker_count() if batch_size > 1 else 1
+    count = (threads or worker_count()) if batch_size > 1 else 1
     together = batch_size
     if classifier.guard and batch_size > 1:
         together = max(together, BATCHES_TOGETHER * BATCH_SIZE)
-    with ThreadPoolExecutor(count) as threads:
+    with ThreadPoolExecutor(count) as pool:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
-                waiting.append(threads.submit(predict_some, some, classifier, batch_size))
+                waiting.append(pool.submit(predict_some, some, classifier, batch_size))
             if not waiting:
                 return
             yield from waiting.popleft().result()

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ class Writer(Output):
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
+        # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
+        self._repeated: deque[Path | None] = deque()
         self._lock: int | None = take_lock(self._lock_path, f"{path} is being written")
         try:
             self._begin(resume=resume)
@@ -65,7 +69,6 @@ class Writer(Output):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
-        self._known = {os.path.realpath(one.path) for one in self.earlier() if one.path}
 
     @property
     def _lock_path(self) -> Path:
@@ -90,7 +93,12 @@ class Writer(Output):
             file.truncate(field_start if self.fields else whole)
 
     def earlier(self) -> Iterator[Prediction]:
-        """Yield the Predictions of the interrupted run."""
+        """Yield the Predictions of the interrupted run, which `add` does not write again."""
+        for prediction in self._read():
+            self._repeated.append(prediction.path)
+            yield prediction
+
+    def _read(self) -> Iterator[Prediction]:
         with open(self.partial, encoding="ascii") as file:
             try:
                 for line in file:
@@ -98,13 +106,31 @@ class Writer(Output):
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(f"{self.partial} is damaged: delete it to begin anew") from None
 
-    def has(self, path: Path) -> bool:
-        """Whether the interrupted run wrote a row for this picture, however it is spelled."""
-        return bool(self._known) and os.path.realpath(path) in self._known
+    def without_written(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """The paths without those that the interrupted run has rows of, however they are spelled.
+
+        Rows come in the order of the paths, so both are gone through side by side. Only where they
+        part, since pictures came or went meanwhile, the other rows' paths are held in memory.
+        """
+        paths, written = iter(paths), self._written()
+        for path in paths:
+            expected = next(written, None)
+            if expected is None:
+                yield from chain([path], paths)
+            elif os.path.realpath(path) != expected:
+                known = {expected, *written}
+                rest = chain([path], paths)
+                yield from (one for one in rest if os.path.realpath(one) not in known)
+
+    def _written(self) -> Iterator[str]:
+        """The real path of each row; of a field, which has several, once."""
+        paths = (os.path.realpath(str(one.path)) for one in self._read())
+        return (path for path, _ in groupby(paths)) if self.fields else paths
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
-        if prediction.path is not None and self.has(prediction.path):
+        if self._repeated and self._repeated[0] == prediction.path:
+            self._repeated.popleft()
             return
         self.count += 1
         with _writing(self.partial):
@@ -113,10 +139,13 @@ class Writer(Output):
                 self.file.flush()
 
     def close(self) -> None:
-        """Leave the rows for a later --resume."""
+        """Leave the rows, if there are any, for a later --resume."""
         try:
             with _writing(self.partial):
                 self.file.close()
+            with suppress(OSError):  # it has become the file that was asked for
+                if self.partial.stat().st_size == 0:
+                    self.partial.unlink()
         finally:
             self._unlock()
 

@@ -1,6 +1,6 @@
 """cross_validation: each image is judged by a network that never saw its patient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +32,19 @@ class CrossValidation:
     text: str
 
 
-def cross_validate(config: Config, folds: Folds, *, resume: bool = False) -> CrossValidation:
+# Runs the parts of these names, whose files are to lie in the folder, each as `run_part` does.
+RunParts = Callable[[Config, Folds, Path, Sequence[str]], None]
+
+
+def cross_validate(
+    config: Config, folds: Folds, *, resume: bool = False, elsewhere: RunParts | None = None
+) -> CrossValidation:
     """Train networks, each without one part of the patients (or images); judge each on it.
 
     folds: the number of parts, or "source": each folder of train_images is a part, so that every
     laboratory is judged by a network that saw nothing of it. Every image is in one part. resume: go
-    on with the first part that is not finished. Saves each network, the metrics of each part, all
+    on with the first part that is not finished. elsewhere: runs the parts in other processes; None:
+    one after the other in this one. Saves each network, the metrics of each part, all
     predictions and the suspected labels in a folder of its own below output_models. Raises
     UserError.
     """
@@ -45,7 +52,7 @@ def cross_validate(config: Config, folds: Folds, *, resume: bool = False) -> Cro
     folder = Path(config.output_models) / f"folds_{config.identity}_{folds}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is being written"):
         _check_folder(folder, resume=resume)
-        return _run_all(config, folds, folder)
+        return _run_all(config, folds, folder, elsewhere)
 
 
 def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str, Sides]:
@@ -56,15 +63,25 @@ def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str,
     return {str(number): sides for number, sides in enumerate(parts, start=1)}
 
 
-def _run_all(config: Config, folds: Folds, folder: Path) -> CrossValidation:
+def run_part(config: Config, folds: Folds, folder: Path, number: int) -> None:
+    """Run one part, from number 1 on, in a process that runs no other."""
+    images = steps.load_images(config)
+    parts = [*divide(config, images.samples, folds).values()]
+    _check_images(folder, images.digest)
+    _run_fold(config, images.sides(*parts[number - 1]), set_up(config), folder, number, len(parts))
+
+
+def _run_all(
+    config: Config, folds: Folds, folder: Path, elsewhere: RunParts | None
+) -> CrossValidation:
     """Run the parts that are not finished, then put all together."""
-    device = set_up(config)
     images = steps.load_images(config)
     parts = divide(config, images.samples, folds)
     _check_images(folder, images.digest)
-    for number, (name, sides) in enumerate(parts.items(), start=1):
-        log(f"fold {number} of {len(parts)}" + (f": without {name}" if folds == "source" else ""))
-        _run_fold(config, images.sides(*sides), device, folder, number, len(parts))
+    if elsewhere is None:
+        _run_here(config, folds, folder, images, parts)
+    else:
+        elsewhere(config, folds, folder, [*parts])
     answers = OutOfFold.read(
         folder,
         images.samples,
@@ -76,6 +93,16 @@ def _run_all(config: Config, folds: Folds, folder: Path) -> CrossValidation:
     split_by = "source" if folds == "source" else config.split_by
     text = write_summary(folder, answers, source=config.base_folder, split_by=split_by)
     return CrossValidation(folder, text)
+
+
+def _run_here(
+    config: Config, folds: Folds, folder: Path, images: LabelledImages, parts: Mapping[str, Sides]
+) -> None:
+    """Run the parts one after the other."""
+    device = set_up(config)
+    for number, (name, sides) in enumerate(parts.items(), start=1):
+        log(f"fold {number} of {len(parts)}" + (f": without {name}" if folds == "source" else ""))
+        _run_fold(config, images.sides(*sides), device, folder, number, len(parts))
 
 
 def _check_honesty(config: Config) -> None:

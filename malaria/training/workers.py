@@ -2,17 +2,16 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from malaria.base.address import ADDRESS
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.networks.backend import tf
 
-ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}")
 # Where Slurm's tasks listen; TensorFlow's resolver adds the number of the task on its host.
 SLURM_PORT = 8888
 

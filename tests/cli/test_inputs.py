@@ -11,7 +11,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.cli.inputs import Inputs
-from malaria.data.listing import Entry, check_list_labels, read_listing
+from malaria.data.listing import Entry, Listing, check_list_labels
 from malaria.data.synthetic import write_cells
 
 TOP = Path(__file__).parents[2]
@@ -121,7 +121,7 @@ def test_the_same_names_and_slice_are_the_same_inputs_however_they_are_spelled(p
 
 def test_a_formula_that_was_made_safe_is_the_name_it_was(tmp_path):
     (tmp_path / "a.csv").write_text("path,label\n'=1.png,'-x\n")
-    [entry] = read_listing(tmp_path / "a.csv")
+    [entry] = Listing(tmp_path / "a.csv")
     assert entry == Entry(Path("=1.png"), "-x", None)
 
 
@@ -137,3 +137,16 @@ def test_names_that_are_no_utf8_come_through_stdin(tmp_path, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(b"\xff.png\n"))
     monkeypatch.setattr("sys.stdin", stdin)
     assert list(Inputs(["-"]).paths()) == [Path(os.fsdecode(b"\xff.png"))]
+
+
+def test_a_list_is_never_held_in_memory_unless_it_says_labels_or_patients(tmp_path):
+    def held(text):
+        (tmp_path / "a.csv").write_text(text)
+        inputs = Inputs([str(tmp_path / "a.csv")])
+        assert len(list(inputs.paths())) == 1000
+        assert inputs.label_of(Path("0.png")) is inputs.patient_of(Path("1.png"))
+        return len(inputs._known)
+
+    rows = [f"{number}.png,x" for number in range(1000)]
+    assert held("\n".join(["path,note", *rows])) == 0
+    assert held("\n".join(["path,patient", *[f"{row[:-2]}," for row in rows]])) == 1000

@@ -149,6 +149,11 @@ def test_nothing_to_go_on_with_is_a_beginning(tmp_path):
     assert names(tmp_path) == ["a.csv"]
 
 
+def test_one_that_was_given_no_row_leaves_nothing_behind(tmp_path):
+    open_writer(tmp_path / "a.csv").close()
+    assert names(tmp_path) == []
+
+
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
@@ -192,12 +197,34 @@ def test_a_picture_that_an_interrupted_run_wrote_is_not_written_again_however_it
     first.add(Prediction(Path("in/a.png"), LABELS[0], 0.75, (0.75, 0.25)))
     first.close()
     second = open_writer(tmp_path / "a.csv", resume=True)
-    assert second.has(tmp_path / "in" / "a.png")
-    assert second.has(Path("in/../in/a.png"))
-    assert not second.has(Path("a.png"))
-    second.add(Prediction(tmp_path / "in" / "a.png", LABELS[0], 0.75, (0.75, 0.25)))
+    [earlier] = second.earlier()
+    for spelling in (tmp_path / "in" / "a.png", Path("in/../in/a.png")):
+        paths = [spelling, Path("a.png")]
+        assert list(second.without_written(paths)) == [Path("a.png")]
+    second.add(earlier)
     second.finish()
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("paths", "missing"),
+    [
+        ("ab", ""),
+        ("abcd", "cd"),
+        ("bcad", "cd"),
+        ("0abc", "0c"),
+        ("aabc", "ac"),
+    ],
+    ids=["the same", "more", "in another order", "one more in front", "one of them twice"],
+)
+def test_what_has_no_row_yet_is_found_though_pictures_came_meanwhile(tmp_path, paths, missing):
+    first = open_writer(tmp_path / "a.csv")
+    for name in "ab":
+        first.add(Prediction(Path(name), LABELS[0], 0.75, (0.75, 0.25)))
+    first.close()
+    second = open_writer(tmp_path / "a.csv", resume=True)
+    assert [str(path) for path in second.without_written(map(Path, paths))] == list(missing)
+    second.close()
 
 
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path):

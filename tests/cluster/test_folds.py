@@ -1,0 +1,90 @@
+"""Cross-validation on a real Ray of three nodes, one of which is killed in the middle."""
+
+import re
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.cluster import folds
+from malaria.cluster.connect import connected
+from malaria.training.config import Config
+from malaria.training.cross_validation import cross_validate
+
+COUNT = 2
+
+
+@pytest.fixture(scope="module")
+def settings(cells):
+    return Config(
+        train_images=str(cells),
+        model="compact",
+        image_size=(16, 16),
+        epochs=2,
+        batch_size=8,
+        guard=False,
+        deterministic=True,
+        devices="cpu",
+    )
+
+
+def test_folds_side_by_side_have_the_bits_of_folds_in_turn_though_a_node_is_lost(
+    settings, cluster, tmp_path, monkeypatch
+):
+    alone = cross_validate(settings.model_copy(update={"output_models": str(tmp_path)}), COUNT)
+    cluster.remove_node(cluster.list_all_nodes()[-1])
+    lines, lost = [], []
+
+    def note(line):
+        lines.append(line)
+        begun = {one[:6] for one in lines if "epoch 1/2" in one}
+        if len(begun) == COUNT and not lost:
+            lost.append(cluster.list_all_nodes()[-1])
+            cluster.remove_node(lost[0], allow_graceful=False)
+            cluster.add_node(num_cpus=1)
+
+    monkeypatch.setattr(folds, "log", note)
+    config = settings.model_copy(update={"output_models": str(tmp_path / "many")})
+    with connected(cluster.address):
+        found = cross_validate(config, COUNT, elsewhere=folds.run_on_cluster)
+    assert found.text == alone.text
+    for number in range(1, COUNT + 1):
+        answers = [np.load(one.folder / f"fold{number}.npy") for one in (found, alone)]
+        np.testing.assert_array_equal(*answers)
+    names = {path.name for path in found.folder.iterdir()}
+    assert names == {path.name for path in alone.folder.iterdir()}
+    assert all(re.match(r"fold [12]: ", line) for line in lines)
+    [line] = [line for line in lines if "goes on elsewhere" in line]
+    after = "\n".join(lines[lines.index(line) :])
+    assert f"{line[:6]}: going on after epoch 1\n" in after
+    assert f"{line[:6]}: epoch 2/2" in after
+
+
+def test_what_a_fold_raises_is_raised_here(settings, cluster, tmp_path):
+    config = settings.model_copy(update={"output_models": str(tmp_path)})
+    with (
+        connected(cluster.address),
+        pytest.raises(UserError, match=r"no folder .*gone on .*: expected output_models"),
+    ):
+        folds.run_on_cluster(config, COUNT, tmp_path / "gone", ["1"])
+
+
+def node(cpu, gpu=0, alive=True):
+    return {"Alive": alive, "Resources": {"CPU": cpu, "GPU": gpu}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "gpus"),
+    [
+        ([node(2)], 1, 0),
+        ([node(16)], 3, 0),
+        ([node(8), node(8)], 2, 0),
+        ([node(64), node(2)], 12, 0),
+        ([node(8), node(64, alive=False)], 1, 0),
+        ([node(16, 4), node(32)], 4, 1),
+        ([node(16, 8)], 3, 1),
+        ([node(0)], 1, 0),
+    ],
+)
+def test_cores_are_shared_so_that_most_of_five_folds_run_at_once(nodes, cores, gpus):
+    assert folds.share(nodes, 5) == {"num_cpus": cores, "num_gpus": gpus}

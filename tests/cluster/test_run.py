@@ -1,0 +1,127 @@
+"""run.py --cluster and train.py --cluster as commands: what they write, say and refuse."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from malaria.base.errors import UsageError
+from malaria.cli import options, train
+
+TOP = Path(__file__).parents[2]
+LEAST = ["--image=i", "--cluster=auto"]
+
+
+def command(*arguments):
+    return [sys.executable, TOP / "run.py", *map(str, arguments)]
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
+    cells, cluster, tmp_path
+):
+    files = ("rows.csv", "metrics.json")
+    for folder, more in (("alone", ()), ("many", [f"--cluster={cluster.address}"])):
+        rows, metrics = (tmp_path / folder / name for name in files)
+        result = run(
+            f"--image={cells}", f"--output={rows}", "--evaluate", f"--metrics={metrics}", "--tta",
+            *more,
+        )  # fmt: skip
+        assert result.returncode == 1, result.stderr  # of the damaged picture
+    assert result.stderr.splitlines()[0] == "cluster: 3 nodes, 3 cores"
+    for name in files:
+        assert (tmp_path / "many" / name).read_text() == (tmp_path / "alone" / name).read_text()
+
+
+def test_ctrl_c_is_one_line_and_resume_goes_on_with_the_rows_that_are_kept(
+    cells, cluster, tmp_path
+):
+    names = [str(path) for path in sorted(cells.glob("*/*.png"))] * 100
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    known = [f"--image=@{tmp_path / 'list.txt'}", f"--output={tmp_path / 'a.jsonl'}"]
+    known += [f"--cluster={cluster.address}", "--count_only"]
+    process = subprocess.Popen(command(*known), stderr=subprocess.PIPE, text=True)
+    while not any(path.stat().st_size for path in tmp_path.glob("*.partial")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1].splitlines()[-1] == "interrupted"
+    assert process.returncode == 130
+    [partial] = tmp_path.glob("*.partial")
+    kept = partial.read_text()
+    assert 0 < kept.count("\n") < len(names)
+    result = run(*known, "--resume")
+    assert f"{len(names)} images" in result.stderr, result.stderr
+    rows = (tmp_path / "a.jsonl").read_text()
+    assert rows.count("\n") == len(names)
+    assert rows.startswith(kept)
+
+
+def test_whole_fields_have_the_same_cells_with_a_cluster_as_without(cluster, tmp_path, draw_field):
+    for number in range(3):
+        field, _ = draw_field(seed=number, parasitized=(number,))
+        (tmp_path / "fields").mkdir(exist_ok=True)
+        field.save(tmp_path / "fields" / f"{number}.png")
+    told = [
+        run("--fields", f"--image={tmp_path / 'fields'}", *more)
+        for more in ((), [f"--cluster={cluster.address}"])
+    ]
+    assert told[0].returncode == 0, told[0].stderr
+    assert told[1].stdout == told[0].stdout
+
+
+def test_without_ray_one_line_says_how_to_install_it(tmp_path, cells):
+    (tmp_path / "ray.py").write_text("raise ImportError")
+    result = run(f"--image={cells}", "--cluster=local", PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: --cluster needs Ray, which is not installed here: pip install -r "
+        "requirements-cluster.txt\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cluster", "environment"),
+    [("127.0.0.1:1", {}), ("auto", {"RAY_ADDRESS": "127.0.0.1:1"})],
+    ids=["the option", "RAY_ADDRESS"],
+)
+def test_where_nobody_answers_that_is_told_at_once(ray, cells, cluster, environment):
+    result = run(f"--image={cells}", f"--cluster={cluster}", **environment)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: --cluster: nobody answers at 127.0.0.1:1: expected the HOST:PORT that `ray start "
+        "--head` told on the first machine\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--explain=o"], "--explain does not go with --cluster"),
+        (["--engine=keras"], "--cluster: its workers answer with LiteRT"),
+        (["--model", "a", "b", "--evaluate"], "--cluster goes with one --model; received 2"),
+        (["--cluster=somewhere"], "expected auto, local or HOST:PORT; received somewhere"),
+    ],
+)
+def test_what_does_not_go_with_a_cluster_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        options.parse([*LEAST, *arguments])
+    with pytest.raises(UsageError, match="--cluster does not go with --calibrate"):
+        options.parse(["--calibrate=f", "--save=a.h5", "--cluster=auto"])
+
+
+@pytest.mark.parametrize("more", [[], ["--folds=3", "--check"]])
+def test_training_one_network_or_none_on_a_cluster_is_refused(more, cells):
+    settings = [f"--config={TOP / 'config.yaml'}", f"--set=train_images={cells}"]
+    with pytest.raises(UsageError, match=r"--cluster: trains the parts of --folds side by side"):
+        train.main([*settings, "--cluster=auto", *more])
