@@ -6,17 +6,15 @@ layer are float32 in any case, and so is what is saved.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from malaria.base.streams import log
-from malaria.model import build_model
-from malaria.networks.backend import tf
-from malaria.training.config import Config
-from malaria.training.devices import Device, computing_in, half_precision, set_determinism
+from malaria.networks.backend import keras, tf
+from malaria.training.devices import Device, computing_in, half_precision
 from malaria.training.losses import make_losses
 
 # So many steps repay XLA, which compiles for half a minute: on an H100 vgg in batches of 16 then
@@ -30,13 +28,16 @@ LEAST_GAIN = 0.05
 
 
 def settle(
-    config: Config, device: Device, steps: int, earlier: Mapping[str, Any] | None = None
+    device: Device,
+    steps: int,
+    build: Callable[[], keras.Model] | None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Device:
     """The device with the quickest kind of numbers, and compiler, for a training of `steps` steps.
 
-    Only a GPU is asked. Nothing is timed where the same run has to give the same bits, nor by
-    several machines, which might not agree: mixed_precision says it there. earlier: the arithmetic
-    of the interrupted run that goes on.
+    Only a GPU is asked, and none of several machines, which might not agree. build: makes the
+    network, to time it; None: nothing is timed, since the same run has to give the same bits, or
+    since the user says the precision. earlier: the arithmetic of the interrupted run that goes on.
     """
     if not device.has_gpu or device.strategy.cluster_resolver is not None:
         return device
@@ -45,25 +46,21 @@ def settle(
     # The sum over several GPUs cannot be compiled.
     is_alone = device.strategy.num_replicas_in_sync == 1
     device = replace(device, xla=is_alone and steps >= COMPILED_FROM)
-    half = half_precision() if steps >= TIMED_FROM else None
-    if half is None or config.mixed_precision != "auto" or config.deterministic:
+    half = half_precision()
+    if build is None or half is None or steps < TIMED_FROM:
         return device
-    seconds = {name: _time_step(config, name) for name in ("float32", half)}
-    # The networks that were built for it have drawn random numbers.
-    set_determinism(config.random_state, deterministic=False)
+    seconds = {name: _time_step(build, name) for name in ("float32", half)}
     quickest = half if seconds[half] < (1 - LEAST_GAIN) * seconds["float32"] else "float32"
     times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in seconds.items())
     log(f"precision: {quickest}; {TIMED_IMAGES} images took: {times}")
     return replace(device, precision=quickest)
 
 
-def _time_step(config: Config, precision: str) -> float:
+def _time_step(build: Callable[[], keras.Model], precision: str) -> float:
     """Seconds in which the first GPU computes the gradients of a batch."""
     with tf.device("GPU:0"), computing_in(precision):
-        model = build_model(
-            config.model, image_size=config.image_size, label_count=len(config.labels)
-        )
-        images = tf.random.uniform((TIMED_IMAGES, *config.image_size, 3))
+        model = build()
+        images = tf.random.uniform((TIMED_IMAGES, *model.input_shape[1:]))
         labels = tf.zeros((TIMED_IMAGES, 1))
         losses = make_losses(model.output_shape[-1], 0.0)
 

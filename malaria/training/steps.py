@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from malaria.networks.backend import keras
 from malaria.training.batches import TrainingBatches
 from malaria.training.beginning import init_weights
 from malaria.training.config import Config
-from malaria.training.devices import Device, computing_in
+from malaria.training.devices import Device, computing_in, set_determinism
 from malaria.training.distillation import Teach, load_teachers
 from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
@@ -116,19 +117,28 @@ def settled(
     earlier: Mapping[str, Any] | None = None,
 ) -> Device:
     """The device with the arithmetic that is quickest for this training; earlier: as settle's."""
-    return settle(config, device, config.epochs * steps_in_epoch(config, images), earlier)
+    is_asked = config.mixed_precision == "auto" and not config.deterministic
+    steps = config.epochs * steps_in_epoch(config, images)
+    device = settle(device, steps, partial(_make_network, config) if is_asked else None, earlier)
+    # The networks that were timed have drawn random numbers.
+    set_determinism(config.random_state, deterministic=config.deterministic)
+    return device
+
+
+def _make_network(config: Config, *, any_size: bool = False) -> keras.Model:
+    return build_model(
+        config.model,
+        image_size=config.image_size,
+        label_count=len(config.labels),
+        any_size=any_size,
+    )
 
 
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
     """The network that `config` names, compiled, on the device."""
     steps = steps_in_epoch(config, images)
     with device.strategy.scope(), computing_in(device.precision):
-        model = build_model(
-            config.model,
-            image_size=config.image_size,
-            label_count=len(config.labels),
-            any_size=config.progressive_epochs > 0,
-        )
+        model = _make_network(config, any_size=config.progressive_epochs > 0)
         if device.strategy.num_replicas_in_sync > 1:
             synchronize_norms(model)
         optimizer = make_optimizer(
