@@ -7,6 +7,8 @@ from malaria.base.streams import stderr_kept_back
 # Without this allocator, training on a CPU spends half of its time in the kernel on page faults.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Else TensorFlow takes all memory of a GPU at once, and nobody could tell whether the pictures fit.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 # A user's ~/.keras/keras.json may name another backend; the networks here need this one.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
