@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.cli.save import save_as_pair
 from malaria.data.folders import describe_skipped
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import prepare_next_start
 from malaria.inference.predict import Rate, annotate, predict
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def classify(
-    options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[Path]
+    options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[AnyPath]
 ) -> int:
     """Give each prediction to all that was asked for; return how many pictures failed somewhere."""
     labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
@@ -94,7 +94,7 @@ def tell_skipped(inputs: Inputs) -> None:
 
 def predict_all(
     options: Options,
-    paths: Iterable[Path],
+    paths: Iterable[AnyPath],
     classifier: Classifier,
     writer: Writer | None,
     rate: Rate,

@@ -15,6 +15,7 @@ from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.box import Box
+from malaria.data.remote_path import AnyPath, real_name, to_path
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import format_of
 from malaria.outputs.output import Output
@@ -65,7 +66,7 @@ class Writer(Output):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
-        self._known = {os.path.realpath(one.path) for one in self.earlier() if one.path}
+        self._known = {real_name(one.path) for one in self.earlier() if one.path}
 
     @property
     def _lock_path(self) -> Path:
@@ -98,9 +99,9 @@ class Writer(Output):
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(f"{self.partial} is damaged: delete it to begin anew") from None
 
-    def has(self, path: Path) -> bool:
+    def has(self, path: AnyPath) -> bool:
         """Whether the interrupted run wrote a row for this picture, however it is spelled."""
-        return bool(self._known) and os.path.realpath(path) in self._known
+        return bool(self._known) and real_name(path) in self._known
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
@@ -167,7 +168,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> d
 def _to_prediction(row: dict[str, Any]) -> Prediction:
     known = row["probabilities"]
     return Prediction(
-        Path(row["path"]),
+        to_path(row["path"]),
         row["label"],
         row["probability"],
         tuple(known.values()) if known else None,
