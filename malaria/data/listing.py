@@ -77,7 +77,7 @@ def _fetch(path: RemotePath, limit: int) -> bytes:
     from malaria.data.remote import read_remote
 
     try:
-        return read_remote(path, limit)
+        return read_remote(path, limit).read()
     except UnreadableImageError as error:
         raise UserError(f"cannot read {printable(path)}: {error}") from error
 

@@ -3,7 +3,6 @@
 import os
 import stat
 from contextlib import AbstractContextManager
-from io import BytesIO
 from typing import BinaryIO
 
 from malaria.data.limits import UnreadableImageError
@@ -31,5 +30,5 @@ def open_beside(path: AnyPath) -> BinaryIO:
     if isinstance(path, RemotePath):
         from malaria.data.remote import read_remote
 
-        return BytesIO(read_remote(path))
+        return read_remote(path)
     return open(path, "rb")

@@ -3,11 +3,12 @@
 The only file that knows fsspec, which is imported where a remote name is used.
 """
 
-import time
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
-from io import BytesIO
+from functools import cache
+from io import SEEK_END, BytesIO
 from threading import BoundedSemaphore, Lock
 from typing import Any, BinaryIO
 
@@ -20,9 +21,9 @@ from malaria.data.remote_path import SCHEMES, RemotePath
 
 # Of http: for a connection, for the next bytes, and for a picture that waits for others too.
 CONNECT_SECONDS, SILENT_SECONDS, TOTAL_SECONDS = 10, 30, 600
-# For the bytes of one file.
+# For a file, or for each part of a large one.
 FILE_SECONDS = 120
-# Files larger than this are held in memory one at a time.
+# The parts. Files larger than this are held in memory one at a time.
 SMALL_BYTES = 16_000_000
 
 # The names of errors of fsspec, aiohttp, botocore and Google, and what they mean to a user.
@@ -32,6 +33,7 @@ REASONS = {
     "NoCredentialsError": "access denied: no credentials",
     "PartialCredentialsError": "access denied: no credentials",
     "GoogleAuthError": "access denied: no credentials",
+    "ClientPayloadError": "the connection ended too early",
     "TimeoutError": "no answer",
     "ConnectionError": "no answer",
     "ClientConnectionError": "no answer",
@@ -43,62 +45,72 @@ _opening, _large = Lock(), Lock()
 # More threads wait for pictures than may decode them, for each decoded one may take 200 MB.
 _decoding = BoundedSemaphore(worker_count())
 _recent = Recent()
+_waiting: set[Future[Any]] = set()
+
+# Gives up to so many bytes, fewer only at the end of a file.
+Read = Callable[[int], bytes]
 
 
 @contextmanager
 def open_remote(path: RemotePath) -> Iterator[BinaryIO]:
     """A file in memory, to be decoded inside the block. Raises UnreadableImageError, UserError."""
     with ExitStack() as held:
-        content = _fetch(path, held)
+        file = BytesIO(known) if (known := _recent.get(path)) is not None else _fetch(path, held)
         held.enter_context(_decoding)
-        yield BytesIO(content)
+        yield file
 
 
-def _fetch(path: RemotePath, held: ExitStack) -> bytes:
-    """The bytes of a file; of a large one while nobody else holds one."""
+def _fetch(path: RemotePath, held: ExitStack) -> BytesIO:
+    """The file; a large one while nobody else holds one."""
+    with told_why(), _reading(path) as read:
+        file = BytesIO(content := read(SMALL_BYTES))
+        if len(content) < SMALL_BYTES:
+            _recent.keep(path, content)
+            return file
+        held.enter_context(_large)
+        return _read_on(file, read, MAX_FILE_BYTES)
+
+
+def read_remote(path: RemotePath, limit: int = MAX_FILE_BYTES) -> BytesIO:
+    """The file, for which nothing is waited but the network. Raises as open_remote."""
     if (known := _recent.get(path)) is not None:
-        return known
-    with _streamed(path) as read:
-        content = read(SMALL_BYTES)
-        if len(content) == SMALL_BYTES:
-            held.enter_context(_large)
-            return _checked(content + read(MAX_FILE_BYTES + 1 - SMALL_BYTES), MAX_FILE_BYTES)
-    _recent.keep(path, content)
-    return content
+        return BytesIO(known)
+    with told_why(), _reading(path) as read:
+        return _read_on(BytesIO(), read, limit)
 
 
-def read_remote(path: RemotePath, limit: int = MAX_FILE_BYTES) -> bytes:
-    """The bytes of a file, for which nothing is waited but the network. Raises as open_remote."""
-    if (known := _recent.get(path)) is not None:
-        return known
-    with _streamed(path) as read:
-        return _checked(read(limit + 1), limit)
-
-
-def _checked(content: bytes, limit: int) -> bytes:
-    if len(content) > limit:
-        raise UnreadableImageError(f"more than the {limit:,} bytes allowed")
-    return content
+def _read_on(file: BytesIO, read: Read, limit: int) -> BytesIO:
+    """The file with the rest of it, at its beginning. Raises UnreadableImageError above `limit`."""
+    file.seek(0, SEEK_END)
+    while part := read(SMALL_BYTES):
+        if file.tell() + len(part) > limit:
+            raise UnreadableImageError(f"more than the {limit:,} bytes allowed")
+        file.write(part)
+        if len(part) < SMALL_BYTES:
+            break
+    file.seek(0)
+    return file
 
 
 @contextmanager
-def _streamed(path: RemotePath) -> Iterator[Callable[[int], bytes]]:
-    """A function that reads on: up to so many bytes, fewer only at the end of the file."""
-    with told_why():
-        if not path.is_web:
-            yield _Ranges(path).read
-            return
-        # A size that is said need not be asked for.
-        with filesystem(path.scheme).open(path.url, block_size=0, size=1) as file:
-            yield partial(_read_stream, file)
+def _reading(path: RemotePath) -> Iterator[Read]:
+    """What reads on in a file, fetched once."""
+    files = filesystem(path.scheme)
+    if not path.is_web:
+        yield _Ranges(path).read
+        return
+    # A size that is said need not be asked for.
+    file = _wait(files, files.open_async(path.url, size=1), CONNECT_SECONDS)
+    try:
+        yield lambda count: _wait(files, _read_stream(file, count), FILE_SECONDS)
+    finally:
+        _wait(files, file.close(), CONNECT_SECONDS)
 
 
-def _read_stream(file: BinaryIO, count: int) -> bytes:
-    content, end = BytesIO(), time.monotonic() + FILE_SECONDS
-    while count and (part := file.read(count)):
+async def _read_stream(file: Any, count: int) -> bytes:
+    content = BytesIO()
+    while count and (part := await file.read(count)):
         count -= content.write(part)
-        if time.monotonic() > end:
-            raise TimeoutError(f"not all of it within {FILE_SECONDS} seconds")
     return content.getvalue()
 
 
@@ -113,7 +125,12 @@ class _Ranges:
         # A range that begins at the end of the file is an error: the last byte known is in it.
         start = max(self.place - 1, 0)
         known, end = self.place - start, self.place + count
-        part: bytes = call("cat_file", self.path, FILE_SECONDS, start=start, end=end)
+        try:
+            part: bytes = call("cat_file", self.path, FILE_SECONDS, start=start, end=end)
+        except Exception as error:
+            if self.place == 0 and "satisfiable" in str(error):  # it is empty
+                return b""
+            raise
         self.place += len(part) - known
         return part[known:]
 
@@ -123,10 +140,24 @@ def call(name: str, path: RemotePath, seconds: float, **arguments: Any) -> Any:
     files = filesystem(path.scheme)
     if not files.async_impl:
         return getattr(files, name)(path.url, **arguments)
-    from fsspec.asyn import sync
+    return _wait(files, getattr(files, f"_{name}")(path.url, **arguments), seconds)
 
-    method = getattr(files, f"_{name}")
-    return sync(files.loop, method, path.url, timeout=seconds, **arguments)
+
+def _wait(files: Any, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    """What `work` returns, done by the thread of fsspec. Raises TimeoutError."""
+    answer = asyncio.run_coroutine_threadsafe(work, files.loop)
+    _waiting.add(answer)
+    try:
+        return answer.result(seconds)
+    finally:
+        _waiting.discard(answer)
+        answer.cancel()
+
+
+def hang_up() -> None:
+    """Wait for no answer any more: who presses Ctrl-C need not wait either."""
+    for answer in _waiting.copy():
+        answer.cancel()
 
 
 def filesystem(scheme: str) -> Any:
@@ -148,7 +179,7 @@ def _make(scheme: str) -> Any:
         ) from error
     if hasattr(files, "set_session"):
         # Otherwise the first threads would each begin one, and only the last be closed.
-        fsspec.asyn.sync(files.loop, files.set_session)
+        _wait(files, files.set_session(), FILE_SECONDS)
     return files
 
 

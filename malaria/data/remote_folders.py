@@ -108,7 +108,7 @@ def _list_store(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
 def _list_page(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
     """What the page of a folder has links to and lies directly in it: http has no other list."""
     base = folder.place.rstrip("/") + "/"
-    page = read_remote(folder, MAX_PAGE_BYTES).decode("utf-8", "replace")
+    page = read_remote(folder, MAX_PAGE_BYTES).read().decode("utf-8", "replace")
     for link in set(LINK.findall(page)):
         path = RemotePath(urldefrag(urljoin(base, unescape(link.strip()))).url)
         # A link with a question mark sorts the page another way.

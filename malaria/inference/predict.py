@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -53,7 +54,7 @@ def predict(
     waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count() if batch_size > 1 else 1
     together = batch_size * (BATCHES_TOGETHER if classifier.guard and batch_size > 1 else 1)
-    with ThreadPoolExecutor(count) as threads, ThreadPoolExecutor(REMOTE_READERS) as readers:
+    with ThreadPoolExecutor(count) as threads, _remote_readers() as readers:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
                 begun = [_begin(source, classifier, readers) for source in some]
@@ -107,6 +108,20 @@ def predict_some(
     """The predictions of some pictures, held in memory together, asked about batch by batch."""
     begun = [partial(_read, source, classifier) for source in sources]
     return _predict_begun(sources, begun, classifier, batch_size)
+
+
+@contextmanager
+def _remote_readers() -> Iterator[ThreadPoolExecutor]:
+    """The threads that read ahead; who stops before the end waits for none of them."""
+    with ThreadPoolExecutor(REMOTE_READERS) as readers:
+        try:
+            yield readers
+        except BaseException:
+            from malaria.data.remote import hang_up
+
+            readers.shutdown(wait=False, cancel_futures=True)
+            hang_up()
+            raise
 
 
 def _begin(
