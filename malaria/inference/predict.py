@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -17,6 +16,7 @@ from malaria.base.machine import worker_count
 from malaria.data.images import Source, UnreadableImageError, read_image
 from malaria.data.remote_path import AnyPath, RemotePath, to_path
 from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.inference.read_ahead import remote_readers
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier
@@ -33,8 +33,6 @@ NO_PROBABILITY = "the network gave no probabilities:"
 BATCH_BYTES = 2**29
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
-# So many pictures of other machines are waited for at once: an answer takes 20 to 100 ms.
-REMOTE_READERS = 32
 
 # The pixels, or the reason why there are none.
 Picture = np.ndarray | str
@@ -54,7 +52,7 @@ def predict(
     waiting: deque[Future[list[Prediction]]] = deque()
     count = worker_count() if batch_size > 1 else 1
     together = batch_size * (BATCHES_TOGETHER if classifier.guard and batch_size > 1 else 1)
-    with ThreadPoolExecutor(count) as threads, _remote_readers() as readers:
+    with ThreadPoolExecutor(count) as threads, remote_readers() as readers:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
                 begun = [_begin(source, classifier, readers) for source in some]
@@ -108,20 +106,6 @@ def predict_some(
     """The predictions of some pictures, held in memory together, asked about batch by batch."""
     begun = [partial(_read, source, classifier) for source in sources]
     return _predict_begun(sources, begun, classifier, batch_size)
-
-
-@contextmanager
-def _remote_readers() -> Iterator[ThreadPoolExecutor]:
-    """The threads that read ahead; who stops before the end waits for none of them."""
-    with ThreadPoolExecutor(REMOTE_READERS) as readers:
-        try:
-            yield readers
-        except BaseException:
-            from malaria.data.remote import hang_up
-
-            readers.shutdown(wait=False, cancel_futures=True)
-            hang_up()
-            raise
 
 
 def _begin(
