@@ -109,8 +109,8 @@ def _list_page(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
     """What the page of a folder has links to and lies directly in it: http has no other list."""
     base = folder.place.rstrip("/") + "/"
     page = read_remote(folder, MAX_PAGE_BYTES).read().decode("utf-8", "replace")
-    for link in set(LINK.findall(page)):
-        path = RemotePath(urldefrag(urljoin(base, unescape(link.strip()))).url)
+    urls = {urldefrag(urljoin(base, unescape(link.strip()))).url for link in LINK.findall(page)}
+    for path in map(RemotePath, urls):
         # A link with a question mark sorts the page another way.
         if path.url == path.place and path.parts[:-1] == folder.parts:
             yield path, path.place.endswith("/")
