@@ -16,6 +16,7 @@ from malaria.base.text import printable
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import load_classifier
 from malaria.inference.predict import predict
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
     from malaria.inference.explain import Overlays
 
-Predictor = Callable[[Iterable[Path], Classifier], Iterator[Prediction]]
+Predictor = Callable[[Iterable[AnyPath], Classifier], Iterator[Prediction]]
 
 
 def open_classifier(options: Options, path: Path, *, many: bool = False) -> Classifier:
@@ -118,7 +119,7 @@ def _choose_for_fields(
 
 def find_group(
     options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
-) -> Callable[[Path], str | None]:
+) -> Callable[[AnyPath], str | None]:
     """A function from a picture to its group: as a list says, as --group_by, as the model knows."""
     group_by = options.group_by if by_folder or options.group_by != FOLDER else None
     if group_by in (None, PATIENT):

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.data.folders import KINDS, find_images
+from malaria.data.folders import KINDS, find_anywhere, is_folder
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
+from malaria.data.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
 
 
 class Inputs:
     """The pictures that --image names, in order.
 
-    names: pictures, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them.
+    names: pictures, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them;
+    all but stdin may be URLs.
     skipped: what was passed over in folders, by ending, as far as `paths` has come.
     """
 
@@ -27,15 +29,15 @@ class Inputs:
         self._lists = [_open_list(name) for name in names]
 
     @property
-    def folder(self) -> Path | None:
+    def folder(self) -> AnyPath | None:
         """The folder, where it is a single one that --image names."""
-        path = Path(self.names[0])
-        return path if len(self.names) == 1 and path.is_dir() else None
+        path = to_path(self.names[0])
+        return path if len(self.names) == 1 and is_folder(path) else None
 
     @property
-    def roots(self) -> list[Path]:
+    def roots(self) -> list[AnyPath]:
         """The folders among the names."""
-        return [Path(name) for name in self.names if Path(name).is_dir()]
+        return [path for path in map(to_path, self.names) if is_folder(path)]
 
     @property
     def has_labels(self) -> bool:
@@ -46,7 +48,7 @@ class Inputs:
         )
 
     @cached_property
-    def _known(self) -> dict[Path, Entry]:
+    def _known(self) -> dict[AnyPath, Entry]:
         """What tables say of their pictures, where they have a column for it; held in memory."""
         lists = [one for one in self._lists if one is not None and one.says_more]
         return {entry.path: entry for one in lists for entry in one}
@@ -54,20 +56,20 @@ class Inputs:
     @property
     def identity(self) -> str:
         """The same for the same names, however they are spelled, and the same interval."""
-        real = [name if name == STDIN else os.path.realpath(name) for name in self.names]
+        real = [name if name == STDIN else real_name(to_path(name)) for name in self.names]
         return repr((real, self.interval))
 
-    def label_of(self, path: Path) -> str | None:
+    def label_of(self, path: AnyPath) -> str | None:
         """The label that a list says of a picture, or None."""
         entry = self._known.get(path)
         return entry.label if entry else None
 
-    def patient_of(self, path: Path) -> str | None:
+    def patient_of(self, path: AnyPath) -> str | None:
         """The patient that a list says of a picture, or None."""
         entry = self._known.get(path)
         return entry.patient if entry else None
 
-    def paths(self) -> Iterator[Path]:
+    def paths(self) -> Iterator[AnyPath]:
         """An iterator over all pictures. Raises UserError at once if there are none."""
         every = chain.from_iterable(map(self._expand, self.names, self._lists))
         first = next(every, None)
@@ -83,11 +85,11 @@ class Inputs:
             raise UserError(f"--slice: there are fewer than {self.interval[0] + 1} pictures")
         return chain([first], chosen)
 
-    def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[Path]:
+    def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[AnyPath]:
         if listed is not None:
             return (entry.path for entry in listed)
-        path = Path(name)
-        return find_images(path, self.skipped) if path.is_dir() else iter([path])
+        path = to_path(name)
+        return find_anywhere(path, self.skipped) if is_folder(path) else iter([path])
 
 
 def _open_list(name: str) -> Listing | Stdin | None:
@@ -97,8 +99,17 @@ def _open_list(name: str) -> Listing | Stdin | None:
     if name == "":
         raise UserError("--image: expected a picture, a folder or a list; received an empty name")
     if name.startswith("@") and not os.path.lexists(name):
-        return Listing(Path(name[1:]))
+        return Listing(to_path(name[1:]))
+    if is_remote(name):
+        return Listing(to_path(name)) if is_table(to_path(name)) else None
     path = Path(name)
     if not os.path.lexists(path) or not path.exists():
-        raise UserError(f"--image: no file or folder {printable(path)}")
+        raise UserError(f"--image: no file or folder {_shown(name)}")
     return Listing(path) if is_table(path) and path.is_file() else None
+
+
+def _shown(name: str) -> str:
+    """A name that is not there; of a URL also which ones would do."""
+    if "://" not in name:
+        return printable(Path(name))
+    return f"{printable(name)}; URLs may begin with {', '.join(f'{one}://' for one in SCHEMES)}"

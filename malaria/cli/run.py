@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.cli.save import save_as_pair
 from malaria.data.folders import describe_skipped
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.load import prepare_next_start
 from malaria.inference.predict import Rate, annotate
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def classify(
-    options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[Path]
+    options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[AnyPath]
 ) -> int:
     """Give each prediction to all that was asked for; return how many pictures failed somewhere."""
     labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
@@ -97,7 +97,7 @@ def tell_skipped(inputs: Inputs) -> None:
 
 def predict_all(
     options: Options,
-    paths: Iterable[Path],
+    paths: Iterable[AnyPath],
     ask: Predictor,
     classifier: Classifier,
     writer: Writer | None,

@@ -1,11 +1,11 @@
 """predict: pictures -> predictions, by all cores of a cluster."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from malaria.cluster.crew import Crew
 from malaria.cluster.work import Work
 from malaria.cluster.worker import Baggage
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 
@@ -17,7 +17,7 @@ FIELDS_CHUNK = 2
 
 
 def predict_on_cluster(
-    paths: Iterable[Path],
+    paths: Iterable[AnyPath],
     classifier: Classifier,
     *,
     fields: bool = False,

@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
+from malaria.data.remote_path import AnyPath
 from malaria.inference.prediction import Prediction
 
 # As many chunks are given out, or wait for an earlier one, for each worker.
@@ -24,7 +24,7 @@ class Chunk:
     """
 
     start: int
-    paths: list[Path] = field(compare=False)
+    paths: list[AnyPath] = field(compare=False)
     is_suspect: bool = field(default=False, compare=False)
     deaths: int = field(default=0, compare=False)
 
@@ -32,7 +32,7 @@ class Chunk:
 class Work:
     """All chunks of a run, of which a few are in memory at a time."""
 
-    def __init__(self, paths: Iterable[Path], size: int) -> None:
+    def __init__(self, paths: Iterable[AnyPath], size: int) -> None:
         """size: of a chunk, in pictures."""
         self._paths, self.size = iter(paths), size
         self._suspects: list[Chunk] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 from malaria import __version__
 from malaria.base import threads  # noqa: F401
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.predict import predict
@@ -56,7 +57,7 @@ class Worker:
         self.classifier = baggage.unpack()
         return socket.gethostname(), __version__
 
-    def predict(self, paths: Sequence[Path], *, fields: bool) -> list[Prediction]:
+    def predict(self, paths: Sequence[AnyPath], *, fields: bool) -> list[Prediction]:
         """What `predict`, or `predict_fields`, gives for these pictures."""
         if fields:
             from malaria.inference.fields import predict_fields

@@ -10,6 +10,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
 from malaria.data.folders import find_images, sub_folders
+from malaria.data.remote_path import AnyPath, parts_below, to_path
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
 LABELS = ("Parasitized", "Uninfected")
@@ -57,7 +58,7 @@ def scan_folder(
     ]
 
 
-def make_grouper(group_by: str | Pattern) -> Callable[[Path], str | None]:
+def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
     """A function from a picture's path to its group, a text, or None.
 
     group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a Pattern,
@@ -72,7 +73,7 @@ def make_grouper(group_by: str | Pattern) -> Callable[[Path], str | None]:
     return _nlm_patient
 
 
-def make_patient_finder(pattern: str | None) -> Callable[[Path], str | None]:
+def make_patient_finder(pattern: str | None) -> Callable[[AnyPath], str | None]:
     """A function from a picture's path to its patient, by a pattern on the file's name.
 
     pattern: of a saved model; None, or what is no pattern, is the NLM's.
@@ -86,19 +87,19 @@ def make_patient_finder(pattern: str | None) -> Callable[[Path], str | None]:
     return lambda path: known.find(path.name)
 
 
-def _nlm_patient(path: Path) -> str | None:
+def _nlm_patient(path: AnyPath) -> str | None:
     # Python's own engine: this pattern is ours, and quick.
     match = re.search(PATIENT_PATTERN, path.name)
     return match.group(1) if match else None
 
 
-def true_label(path: Path, folder: Path, labels: Sequence[str]) -> str | None:
+def true_label(path: AnyPath, folder: AnyPath | str, labels: Sequence[str]) -> str | None:
     """The label that is named like the sub-folder of `folder` that holds `path`, or None."""
-    first, *rest = Path(path).relative_to(folder).parts
+    first, *rest = parts_below(to_path(path), to_path(folder)) or ("",)
     return first if rest and first in labels else None
 
 
-def check_sub_folders(folder: Path, labels: Sequence[str]) -> None:
+def check_sub_folders(folder: AnyPath, labels: Sequence[str]) -> None:
     """Raise UserError unless a sub-folder of `folder` is named as one of the labels."""
     found = sub_folders(folder)
     if not set(found) & set(labels):

@@ -6,22 +6,22 @@ is almost black, and a network then answers with confidence and wrongly.
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.data.remote_path import AnyPath, RemotePath
 
 # Cameras have one of these; 8 are grey levels 0..255 in a file of 16 bits.
 DEPTHS = (8, 10, 12, 14, 16)
 # So many pictures of a folder are looked at to find out.
 LOOKED_AT = 64
 # A picture's largest grey level, or None if it has 8 bits or cannot be read.
-Peak = Callable[[Path], int | None]
+Peak = Callable[[AnyPath], int | None]
 
 # By folder, its time of change and the ending.
-_known: dict[tuple[Path, int, str], int] = {}
+_known: dict[tuple[AnyPath, int, str], int] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -35,14 +35,13 @@ def bits_for(peak: int) -> int:
     return next(bits for bits in DEPTHS if peak < 2**bits)
 
 
-def bits_in_folder(path: Path, own: int, peak_of: Peak) -> int:
+def bits_in_folder(path: AnyPath, own: int, peak_of: Peak) -> int:
     """The bits used by the pictures in the folder of `path` with the same ending; said once.
 
     own: the largest grey level of this one. peak_of: reads that of the others. All pictures of a
     folder are scaled alike, so that a dark one stays dark.
     """
-    folder = path.resolve().parent
-    key = folder, folder.stat().st_mtime_ns, path.suffix.lower()
+    key = *_folder_of(path), path.suffix.lower()
     with _one_at_a_time:
         if key not in _known:
             peaks = (peak_of(other) for other in _others(path))
@@ -55,9 +54,26 @@ def bits_in_folder(path: Path, own: int, peak_of: Peak) -> int:
         return max(_known[key], bits_for(own))
 
 
-def _others(path: Path) -> Iterator[Path]:
+def _folder_of(path: AnyPath) -> tuple[AnyPath, int]:
+    """The folder and its time of change, which is not known of another machine."""
+    if isinstance(path, RemotePath):
+        return path.parent, 0
+    folder = path.resolve().parent
+    return folder, folder.stat().st_mtime_ns
+
+
+def _others(path: AnyPath) -> Iterator[AnyPath]:
     """Up to LOOKED_AT files of the same folder and ending, evenly from all of them."""
     suffix = path.suffix.lower()
-    names = sorted(other for other in path.parent.iterdir() if other.suffix.lower() == suffix)
+    names = [other for other in _beside(path) if other.suffix.lower() == suffix]
     step = max(1, len(names) // LOOKED_AT)
     yield from names[::step][:LOOKED_AT]
+
+
+def _beside(path: AnyPath) -> list[AnyPath]:
+    """What lies in the same folder, sorted."""
+    if isinstance(path, RemotePath):
+        from malaria.data.remote_folders import remote_siblings
+
+        return [*remote_siblings(path)]
+    return [*sorted(path.parent.iterdir())]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
+from malaria.data.remote_path import AnyPath, RemotePath, parts_below
 
 SUFFIXES = (*(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),)
 # The same for people.
@@ -30,6 +31,29 @@ def is_image_name(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a name is passed over, such as ._a.png or .ipynb_checkpoints."""
     return name.startswith(".") or name in NOT_THERE
+
+
+def ending_of(name: str) -> str:
+    """What a file that is passed over is counted as."""
+    return os.path.splitext(name)[1].lower()[:20] or NO_ENDING
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Whether there is a folder of this name, here or on another machine. Raises UserError."""
+    if isinstance(path, RemotePath):
+        from malaria.data.remote_folders import is_remote_folder
+
+        return is_remote_folder(path)
+    return path.is_dir()
+
+
+def find_anywhere(folder: AnyPath, skipped: Counter[str] | None = None) -> Iterator[AnyPath]:
+    """As find_images, of a folder on another machine too."""
+    if isinstance(folder, RemotePath):
+        from malaria.data.remote_folders import find_remote_images
+
+        return find_remote_images(folder, Counter() if skipped is None else skipped)
+    return find_images(folder, skipped)
 
 
 def find_images(folder: Path | str, skipped: Counter[str] | None = None) -> Iterator[Path]:
@@ -70,33 +94,36 @@ def describe_skipped(skipped: Counter[str]) -> str:
     return f"passed over, not pictures: {', '.join(parts)}{more}"
 
 
-def check_outside(folder: Path, sources: Iterable[Path], option: str) -> None:
+def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None:
     """Raise UsageError, which names the option, if `folder` lies in one of the sources.
 
     Otherwise the next run would find what was written there among the pictures.
     """
     for source in sources:
-        if folder.resolve().is_relative_to(source.resolve()):
+        if isinstance(source, Path) and folder.resolve().is_relative_to(source.resolve()):
             raise UsageError(f"{option}: expected a folder outside of {printable(source)}")
 
 
-def place_below(path: Path, source: Path) -> Path:
+def place_below(path: AnyPath, source: AnyPath) -> Path:
     """The folders between `source` and the picture `path` in it, none of which leads upwards.
 
     Empty where the source is the picture itself, or another folder.
     """
-    inside = path != source and path.is_relative_to(source)
-    parents = path.relative_to(source).parts[:-1] if inside else ()
+    parents = (parts_below(path, source) or ())[:-1]
     return Path(*(part for part in parents if part != ".."))
 
 
-def source_of(path: Path, sources: Iterable[Path]) -> Path:
+def source_of(path: AnyPath, sources: Iterable[AnyPath]) -> AnyPath:
     """The one of the sources that the picture lies in, or the picture itself."""
-    return next((one for one in sources if path.is_relative_to(one)), path)
+    return next((one for one in sources if parts_below(path, one) is not None), path)
 
 
-def sub_folders(folder: Path | str) -> list[str]:
+def sub_folders(folder: AnyPath | str) -> list[str]:
     """The sorted names of the folders in `folder`, but for hidden ones."""
+    if isinstance(folder, RemotePath):
+        from malaria.data.remote_folders import remote_sub_folders
+
+        return remote_sub_folders(folder)
     entries = (entry for entry in Path(folder).iterdir() if not is_hidden(entry.name))
     return sorted(entry.name for entry in entries if entry.is_dir())
 
@@ -113,7 +140,7 @@ def _list(folder: Path, skipped: Counter[str]) -> tuple[list[str], list[str]]:
             elif is_image_name(entry.name) or _begins_like_an_image(entry):
                 files.append(entry.name)
             else:
-                skipped[os.path.splitext(entry.name)[1].lower()[:20] or NO_ENDING] += 1
+                skipped[ending_of(entry.name)] += 1
     return sorted(files), sorted(folders)
 
 

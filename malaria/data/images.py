@@ -1,7 +1,6 @@
 """images: read one picture, from a file or from memory, into the array a model understands."""
 
 import os
-import stat
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import BinaryIO, Literal, get_args
 import numpy as np
 from PIL import Image, ImageOps
 
-from malaria.base.errors import UsageError
+from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
 from malaria.data.depth import bits_for, to_8_bits
 from malaria.data.limits import (
@@ -19,7 +18,9 @@ from malaria.data.limits import (
     check_file_size,
     check_sides,
 )
+from malaria.data.opening import open_picture
 from malaria.data.png import open_deep_png
+from malaria.data.remote_path import AnyPath, to_path
 from malaria.data.tiff import MAGIC as TIFF_MAGIC
 from malaria.data.tiff import open_tiff
 
@@ -38,7 +39,7 @@ FITS: tuple[Fit, ...] = get_args(Fit)
 
 # A picture in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
 # or (height, width, 4) RGBA.
-Source = Path | str | Image.Image | np.ndarray
+Source = AnyPath | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
@@ -124,8 +125,8 @@ def open_image(source: Source) -> Image.Image:
             source = Image.fromarray(source)
         if isinstance(source, Image.Image):
             return _decode(source)
-        return _open_file(Path(source))
-    except UnreadableImageError:
+        return _open_file(to_path(source))
+    except UserError:
         raise
     except Exception as error:
         # Decoders fail on damaged files in many ways: OSError, SyntaxError, struct.error, ...
@@ -151,13 +152,14 @@ def check_array(array: np.ndarray) -> None:
         )
 
 
-def _open_file(path: Path) -> Image.Image:
-    with open_regular(path) as file:
-        check_file_size(os.fstat(file.fileno()).st_size)
+def _open_file(path: AnyPath) -> Image.Image:
+    with open_picture(path) as file:
+        check_file_size(file.seek(0, os.SEEK_END))
+        file.seek(0)
         is_tiff = file.read(4) in TIFF_MAGIC
-        picture = open_tiff(path) if is_tiff else None
+        picture = open_tiff(path, file) if is_tiff else None
         if picture is not None:
-            return _to_rgb(_turn(picture, path))
+            return _to_rgb(_turn(picture, file))
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
@@ -173,21 +175,10 @@ def _open_file(path: Path) -> Image.Image:
             return _to_rgb(image)
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, if it is one. Raises OSError, UnreadableImageError.
-
-    A pipe or a device with the name of a picture would be waited on for ever.
-    """
-    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise UnreadableImageError("not a regular file")
-    return file
-
-
-def _turn(picture: Image.Image, path: Path) -> Image.Image:
+def _turn(picture: Image.Image, file: BinaryIO) -> Image.Image:
     """A TIFF's picture, upright as its orientation says."""
-    with Image.open(path, formats=("TIFF",)) as image:
+    file.seek(0)
+    with Image.open(file, formats=("TIFF",)) as image:
         orientation = image.getexif().get(0x0112)
     picture.getexif()[0x0112] = orientation or 1
     return ImageOps.exif_transpose(picture)

@@ -1,12 +1,13 @@
 """listing: lists of pictures, a .csv with a column path or a text with a path on each line."""
 
 import csv
+import io
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
@@ -14,9 +15,13 @@ from typing import TextIO
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
+from malaria.data.limits import UnreadableImageError
+from malaria.data.remote_path import AnyPath, RemotePath, to_path
 
-# What is read whole: a list of exclusions.
+# What is read whole: a list of exclusions, or one on another machine.
 MAX_BYTES = 500_000_000
+# No path is so long, characters.
+LONGEST = 65_536
 STDIN = "-"
 
 
@@ -24,12 +29,12 @@ STDIN = "-"
 class Entry:
     """One line of a list. label, patient: as the columns of that name say, else None."""
 
-    path: Path
+    path: AnyPath
     label: str | None = None
     patient: str | None = None
 
 
-def is_table(path: Path) -> bool:
+def is_table(path: AnyPath) -> bool:
     """Whether this is a .csv, by its ending."""
     return path.suffix.lower() == ".csv"
 
@@ -39,22 +44,25 @@ class Listing:
 
     It is read line by line each time it is gone through, so it may be longer than the memory.
     Relative paths start from where we are; what is not there is looked for beside the list too.
-    says_more: whether it has a column label or patient.
+    Those of a list on another machine, which is read whole, start from the list. says_more: whether
+    it has a column label or patient.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyPath) -> None:
         """Raises UserError if it cannot be read, has no column path, or names nothing."""
         self.path = path
         with _open_listing(path) as file:
-            columns = (csv.DictReader(file).fieldnames or ()) if is_table(path) else ()
+            lines = _lines_of(file, path)
+            columns = (csv.DictReader(lines).fieldnames or ()) if is_table(path) else ()
         self.says_more = bool({"label", "patient"} & set(columns))
         _check_first(iter(self), str(path))
 
     def __iter__(self) -> Iterator[Entry]:
         with _open_listing(self.path) as file:
-            entries = _read_table(file, self.path) if is_table(self.path) else _read_lines(file)
+            lines = _lines_of(file, self.path)
+            entries = _read_table(lines, self.path) if is_table(self.path) else _read_lines(lines)
             for entry in entries:
-                yield _beside(entry, self.path.parent)
+                yield _placed(entry, self.path)
 
 
 class Stdin:
@@ -72,56 +80,105 @@ class Stdin:
 
 
 @contextmanager
-def _open_listing(path: Path) -> Iterator[TextIO]:
+def _open_listing(path: AnyPath) -> Iterator[TextIO]:
     """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
     newline = "" if is_table(path) else None
+    if isinstance(path, RemotePath):
+        yield io.StringIO(read_text_file(path), newline)
+        return
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError(f"{path} is not a regular file: expected a list of pictures")
+        _check_regular(path)
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
             yield file
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def read_text_file(path: Path, limit: int = MAX_BYTES) -> str:
+def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
+    """Its lines, none of which could fill the memory. Raises UserError."""
+    for line in iter(lambda: file.readline(LONGEST), ""):
+        if len(line) == LONGEST:
+            raise UserError(
+                f"{path}: a line of {LONGEST:,} characters or more, no list of pictures"
+            )
+        yield line
+
+
+def _check_regular(path: Path) -> None:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise UserError(f"{path} is not a regular file: expected a list of pictures")
+
+
+def read_text_file(path: AnyPath, limit: int = MAX_BYTES) -> str:
     """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError(f"{path} is not a regular file: expected a list of pictures")
-        with open(path, "rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    content = _read_bytes(path, limit)
     if len(content) > limit:
         raise UserError(f"{path}: more than {limit:,} bytes, no list of pictures")
     return content.decode("utf-8-sig", "surrogateescape")
 
 
-def _read_table(file: TextIO, path: Path) -> Iterator[Entry]:
-    rows = csv.DictReader(file)
+def _read_bytes(path: AnyPath, limit: int) -> bytes:
+    """No more than one byte above the limit."""
+    if isinstance(path, RemotePath):
+        return _fetch(path, limit)
+    try:
+        _check_regular(path)
+        with open(path, "rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _fetch(path: RemotePath, limit: int) -> bytes:
+    from malaria.data.remote import read_remote
+
+    try:
+        return read_remote(path, limit).read()
+    except UnreadableImageError as error:
+        raise UserError(f"cannot read {printable(path)}: {error}") from error
+
+
+def _read_table(lines: Iterable[str], path: AnyPath) -> Iterator[Entry]:
+    rows = csv.DictReader(lines)
     try:
         if "path" not in (rows.fieldnames or ()):
             raise UserError(f"{path}: expected a column 'path' in its first line")
         for row in rows:
             if row["path"]:
                 known = (plain_cell(row.get(name) or "") or None for name in ("label", "patient"))
-                yield Entry(Path(plain_cell(row["path"])), *known)
+                yield Entry(to_path(plain_cell(row["path"])), *known)
     except (csv.Error, ValueError) as error:
         raise UserError(f"cannot read {path}: line {rows.line_num}: {error}") from None
 
 
 def _read_lines(lines: Iterable[str]) -> Iterator[Entry]:
     names = (line.rstrip("\r\n") for line in lines if not line.startswith("#"))
-    return (Entry(Path(name)) for name in names if name.strip())
+    return (Entry(to_path(name)) for name in names if name.strip())
 
 
-def _beside(entry: Entry, folder: Path) -> Entry:
+def _placed(entry: Entry, listing: AnyPath) -> Entry:
     """The entry as it is, or with its path from the list's own folder if only that exists."""
+    if isinstance(entry.path, RemotePath):
+        return entry
+    if isinstance(listing, RemotePath):
+        return replace(entry, path=_remote_place(entry.path, listing))
     if entry.path.is_absolute() or os.path.lexists(entry.path):
         return entry
-    beside = folder / entry.path
-    return Entry(beside, entry.label, entry.patient) if os.path.lexists(beside) else entry
+    beside = listing.parent / entry.path
+    return replace(entry, path=beside) if os.path.lexists(beside) else entry
+
+
+def _remote_place(path: Path, listing: RemotePath) -> RemotePath:
+    """Where a path in a list of another machine is: never here. Raises UserError."""
+    if path.is_absolute():
+        raise UserError(
+            f"{printable(listing)}: expected URLs, or paths that start from the list; received "
+            f"{quote(path)}"
+        )
+    place = listing.parent
+    for part in path.parts:
+        place = place.parent if part == ".." else place / part
+    return place
 
 
 def _check_first(entries: Iterator[Entry], name: str) -> Iterator[Entry]:

@@ -1,6 +1,5 @@
 """png: all 16 bits of a PNG; of one in colour Pillow itself keeps the upper 8 only."""
 
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -8,13 +7,15 @@ from PIL import Image, ImageOps
 
 from malaria.data.depth import bits_in_folder, to_8_bits
 from malaria.data.limits import check_sides
+from malaria.data.opening import open_beside
+from malaria.data.remote_path import AnyPath
 
 ORIENTATION = 0x0112
 # How Pillow unpacks 16-bit samples, and the way of unpacking that gives their lower halves.
 LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 
-def open_deep_png(image: Image.Image, file: BinaryIO, path: Path) -> Image.Image | None:
+def open_deep_png(image: Image.Image, file: BinaryIO, path: AnyPath) -> Image.Image | None:
     """An opened PNG of 16 bits a channel, scaled to 8 by the bits used; None for other pictures.
 
     file: where `image` was opened from. The result is mode L, RGB or RGBA.
@@ -60,10 +61,10 @@ def _with_alpha(pixels: np.ndarray, levels: np.ndarray, image: Image.Image) -> n
     return np.concatenate([colours, opaque[..., None].astype(np.uint8) * 255], axis=2)
 
 
-def _peak_of(path: Path) -> int | None:
+def _peak_of(path: AnyPath) -> int | None:
     """The largest grey level of a 16-bit PNG."""
     try:
-        with open(path, "rb") as file, Image.open(file, formats=("PNG",)) as image:
+        with open_beside(path) as file, Image.open(file, formats=("PNG",)) as image:
             check_sides(*image.size)
             levels = _levels(image, file)
             return None if levels is None else _peak(levels)

@@ -3,7 +3,7 @@
 import logging
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,8 @@ from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.depth import bits_for, bits_in_folder, to_8_bits
 from malaria.data.limits import UnreadableImageError, check_sides
+from malaria.data.opening import open_beside
+from malaria.data.remote_path import AnyPath
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What the axes of a picture may be called once those of length 1 are left out: rows, columns, and
@@ -24,36 +26,38 @@ MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
 SAMPLE_TAGS = ("MaxSampleValue", "SMaxSampleValue")
 
 
-def open_tiff(path: Path) -> Image.Image | None:
+def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
     """The picture, mode L, RGB or RGBA, or None where Pillow reads it as well.
 
-    Pillow takes the first plane for the picture, and of 16 bits in colour the upper 8. Raises
-    UnreadableImageError for a stack and for pixels of no known range.
+    file: what is at `path`. Pillow takes the first plane for the picture, and of 16 bits in colour
+    the upper 8. Raises UnreadableImageError for a stack and for pixels of no known range.
     """
-    with _open(path) as file:
-        page, series = file.pages[0], file.series[0]
+    with _open(path, file) as tiff:
+        page, series = tiff.pages[0], tiff.series[0]
         axes, shape = _axes_of(series)
         if "Q" in series.axes and axes == "CYX":
             _tell_planes(path.parent)
-        _check(file, page, axes, shape)
+        _check(tiff, page, axes, shape)
         is_plain = page.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, RGB)
         if not is_plain or (series.dtype == np.uint8 and axes not in FIRST):
             return None
         pixels = _read(series).reshape(shape)
         if axes in FIRST:
             pixels = np.moveaxis(pixels, 0, -1)
-        pixels = _to_bytes(pixels, path, file, page)
+        pixels = _to_bytes(pixels, path, tiff, page)
     if page.photometric == MIN_IS_WHITE:
         pixels = 255 - pixels
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _open(path: Path) -> Any:
+def _open(path: AnyPath, file: BinaryIO) -> Any:
     import tifffile  # a tenth of a second that other pictures need not pay
 
     # It tells of each odd tag on stderr; what matters is raised.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-    return tifffile.TiffFile(path)
+    # One here may be in several files. One of another machine, in memory, leads to no file here.
+    file.seek(0)
+    return tifffile.TiffFile(path if isinstance(path, Path) else file)
 
 
 def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
@@ -69,7 +73,7 @@ def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
 
 
 @cache
-def _tell_planes(folder: Path) -> None:
+def _tell_planes(folder: AnyPath) -> None:
     log(f"{printable(folder)}: its TIFFs of three pages are read as red, green and blue planes")
 
 
@@ -105,7 +109,7 @@ def _read(series: Any) -> np.ndarray:
     return pixels
 
 
-def _to_bytes(pixels: np.ndarray, path: Path, file: Any, page: Any) -> np.ndarray:
+def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.ndarray:
     if pixels.dtype.itemsize == 1:
         return pixels.astype(np.uint8) * (255 if pixels.dtype == bool else 1)
     peak = int(pixels.max(initial=0))
@@ -127,11 +131,11 @@ def _told_bits(file: Any, page: Any) -> int | None:
     return int(found) if found.isdigit() and 8 <= int(found) <= 16 else None
 
 
-def _peak_of(path: Path) -> int | None:
+def _peak_of(path: AnyPath) -> int | None:
     """The largest grey level of a 16-bit TIFF."""
     try:
-        with _open(path) as file:
-            series = file.series[0]
+        with open_beside(path) as file, _open(path, file) as tiff:
+            series = tiff.series[0]
             check_sides(*(max(1, side) for side in series.shape[-2:]))
             return int(_read(series).max()) if series.dtype == np.uint16 else None
     except Exception:

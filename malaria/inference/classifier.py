@@ -12,6 +12,7 @@ import numpy as np
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.data.images import Source
+from malaria.data.remote_path import to_path
 from malaria.evaluation.calibration import apply_temperature
 from malaria.evaluation.decisions import decide, from_logits, label_probabilities
 from malaria.inference.guard import Guard
@@ -52,9 +53,9 @@ class Classifier:
         """What the network says of each picture, in order, exactly as run.py says it.
 
         Args:
-            source: a path; a folder, searched with its sub-folders; a PIL image; a uint8 array
-                (height, width), (height, width, 3) RGB or (height, width, 4) RGBA; a batch
-                (n, height, width, 3); or a list of such pictures. Of any size.
+            source: a path, or a URL as run.py takes it; a folder, searched with its sub-folders; a
+                PIL image; a uint8 array (height, width), (height, width, 3) RGB or (height, width,
+                4) RGBA; a batch (n, height, width, 3); or a list of such pictures. Of any size.
 
         Returns:
             One Prediction a picture. A picture that cannot be read has an `error` in place of a
@@ -83,7 +84,7 @@ class Classifier:
         """
         from malaria.inference.evaluate import evaluate
 
-        return evaluate(self, Path(folder), patient_pattern=patient_pattern)
+        return evaluate(self, to_path(folder), patient_pattern=patient_pattern)
 
     def explain(self, source: Source) -> "Explanation":
         """Where in one picture the network looked (Grad-CAM). This imports TensorFlow.

@@ -11,6 +11,8 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable
 from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
+from malaria.data.folders import is_folder
+from malaria.data.remote_path import AnyPath
 from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
@@ -32,8 +34,8 @@ class LabelledPredictions:
         self,
         classifier: "Classifier",
         *,
-        label_of: Callable[[Path], str | None],
-        group_of: Callable[[Path], str | None],
+        label_of: Callable[[AnyPath], str | None],
+        group_of: Callable[[AnyPath], str | None],
     ) -> None:
         """label_of, group_of: the true label and the patient of a picture; None if not known."""
         self.classifier, self.group_of, self._label_of = classifier, group_of, label_of
@@ -42,14 +44,14 @@ class LabelledPredictions:
 
     @classmethod
     def of_folder(
-        cls, classifier: "Classifier", folder: Path, *, group_of: Callable[[Path], str | None]
+        cls, classifier: "Classifier", folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
         """For the pictures of a folder, whose sub-folders are the labels.
 
         Raises UserError unless a sub-folder of `folder` is named as one of the labels.
         """
-        if not folder.is_dir():
-            found = "a file" if folder.exists() else "nothing"
+        if not is_folder(folder):
+            found = "nothing" if isinstance(folder, Path) and not folder.exists() else "a file"
             raise UserError(
                 f"expected a folder of labelled pictures; found {found} at {printable(folder)}"
             )
@@ -61,7 +63,7 @@ class LabelledPredictions:
             group_of=group_of,
         )
 
-    def label_of(self, path: Path) -> str | None:
+    def label_of(self, path: AnyPath) -> str | None:
         """The true label of a picture, if it is one of the model's."""
         label = self._label_of(path)
         return label if label in self.classifier.metadata.labels else None
@@ -99,7 +101,7 @@ class LabelledPredictions:
         )
 
 
-def evaluate(classifier: "Classifier", folder: Path, *, patient_pattern: str | None) -> Result:
+def evaluate(classifier: "Classifier", folder: AnyPath, *, patient_pattern: str | None) -> Result:
     """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
     if patient_pattern is not None:
         _check_pattern(patient_pattern)

@@ -15,6 +15,7 @@ from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.folders import check_outside, source_of
 from malaria.data.images import Source, UnreadableImageError, read_image
+from malaria.data.remote_path import AnyPath
 from malaria.inference import gradcam
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
@@ -59,7 +60,7 @@ class Overlays:
     missing: how many pictures could be classified and not explained.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[Path], classifier: "Classifier") -> None:
+    def __init__(self, folder: Path, sources: Sequence[AnyPath], classifier: "Classifier") -> None:
         """sources: the folders that are classified. Raises UsageError, UserError."""
         check_outside(folder, sources, "--explain")
         self.folder, self.sources, self.classifier = folder, sources, classifier
@@ -75,7 +76,7 @@ class Overlays:
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
 
-    def _write(self, shown: Sequence[Prediction]) -> dict[Path | None, Path]:
+    def _write(self, shown: Sequence[Prediction]) -> dict[AnyPath | None, Path]:
         """{picture: its overlay}, of those that can be read and written."""
         found = [(one, pixels) for one in shown if (pixels := self._read(one)) is not None]
         if not found:
@@ -92,7 +93,7 @@ class Overlays:
             self._tell_missing(prediction.path, error)
             return None
 
-    def _save(self, path: Path, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
+    def _save(self, path: AnyPath, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
         overlay = gradcam.overlay_path(
             path, source=source_of(path, self.sources), folder=self.folder
         )
@@ -103,7 +104,7 @@ class Overlays:
             return None
         return overlay
 
-    def _tell_missing(self, path: Path | None, error: UserError) -> None:
+    def _tell_missing(self, path: AnyPath | None, error: UserError) -> None:
         """Count a picture without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from malaria.base.machine import worker_count
 from malaria.data.box import Box
 from malaria.data.fields import cut, find_cells
 from malaria.data.images import UnreadableImageError, open_image, read_image
+from malaria.data.remote_path import AnyPath
 from malaria.inference.predict import BATCHES_TOGETHER, affordable, predict_some
 from malaria.inference.prediction import Prediction
 
@@ -30,7 +30,7 @@ SMALL = 256
 
 
 def predict_fields(
-    paths: Iterable[Path], classifier: "Classifier", *, threads: int | None = None
+    paths: Iterable[AnyPath], classifier: "Classifier", *, threads: int | None = None
 ) -> Iterator[Prediction]:
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
@@ -50,7 +50,7 @@ def predict_fields(
             yield from waiting.popleft().result()
 
 
-def _predict_field(path: Path, classifier: "Classifier") -> list[Prediction]:
+def _predict_field(path: AnyPath, classifier: "Classifier") -> list[Prediction]:
     try:
         field = open_image(path)
     except UnreadableImageError as error:

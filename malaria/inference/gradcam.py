@@ -10,6 +10,7 @@ from PIL import Image
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.data.folders import place_below
+from malaria.data.remote_path import AnyPath, to_path
 from malaria.networks.backend import keras, tf
 
 # The share of a side of the image that the maps of a layer should cover. The vgg's last maps cover
@@ -217,11 +218,11 @@ def save_overlay(path: Path | str, picture: np.ndarray, heat_map: np.ndarray) ->
         Image.fromarray(both).save(temporary, format="PNG")
 
 
-def overlay_path(path: Path | str, *, source: Path | str, folder: Path | str) -> Path:
+def overlay_path(path: AnyPath | str, *, source: AnyPath | str, folder: Path | str) -> Path:
     """Where below `folder` the overlay of the picture `path` goes.
 
     source: the folder in which the picture was found, whose sub-folders are kept; or the picture
     itself. Two pictures in one source never have the same path.
     """
-    path = Path(path)
-    return Path(folder) / place_below(path, Path(source)) / f"{path.name}{SUFFIX}"
+    path = to_path(path)
+    return Path(folder) / place_below(path, to_path(source)) / f"{path.name}{SUFFIX}"

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ import numpy as np
 
 from malaria.base.machine import worker_count
 from malaria.data.images import Source, UnreadableImageError, read_image
+from malaria.data.remote_path import AnyPath, RemotePath, to_path
 from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.inference.read_ahead import remote_readers
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier
@@ -31,6 +34,9 @@ BATCH_BYTES = 2**29
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
+# The pixels, or the reason why there are none.
+Picture = np.ndarray | str
+
 
 def predict(
     sources: Iterable[Source],
@@ -42,8 +48,9 @@ def predict(
     """Yield a Prediction for each picture, in order; one that cannot be read is one too.
 
     Each thread reads some batches and then asks the network about each, while others read or ask; a
-    few are held in memory at a time. batch_size: None takes fewer pictures at once for a network
-    that needs much memory for each. threads: None takes as many as the machine is good for.
+    few are held in memory at a time. Those on other machines are read ahead, by more threads.
+    batch_size: None takes fewer pictures at once for a network that needs much memory for each.
+    threads: None takes as many as the machine is good for.
     """
     sources = iter(sources)
     batch_size = batch_size or affordable(classifier)
@@ -52,10 +59,11 @@ def predict(
     together = batch_size
     if classifier.guard and batch_size > 1:
         together = max(together, BATCHES_TOGETHER * BATCH_SIZE)
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(count) as pool, remote_readers() as readers:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
-                waiting.append(pool.submit(predict_some, some, classifier, batch_size))
+                begun = [_begin(source, classifier, readers) for source in some]
+                waiting.append(pool.submit(_predict_begun, some, begun, classifier, batch_size))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -64,8 +72,8 @@ def predict(
 def annotate(
     predictions: Iterable[Prediction],
     *,
-    group_of: Callable[[Path], str | None],
-    label_of: Callable[[Path], str | None] = lambda path: None,
+    group_of: Callable[[AnyPath], str | None],
+    label_of: Callable[[AnyPath], str | None] = lambda path: None,
 ) -> Iterator[Prediction]:
     """Yield the predictions of files with their group and their true label."""
     for one in predictions:
@@ -104,12 +112,32 @@ def predict_some(
     sources: Sequence[Source], classifier: "Classifier", batch_size: int
 ) -> list[Prediction]:
     """The predictions of some pictures, held in memory together, asked about batch by batch."""
-    pictures = [_read(source, classifier) for source in sources]
+    begun = [partial(_read, source, classifier) for source in sources]
+    return _predict_begun(sources, begun, classifier, batch_size)
+
+
+def _begin(
+    source: Source, classifier: "Classifier", readers: ThreadPoolExecutor
+) -> Callable[[], Picture]:
+    """What gives the picture; of one on another machine the reading begins at once."""
+    if isinstance(source, RemotePath):
+        return readers.submit(_read, source, classifier).result
+    return partial(_read, source, classifier)
+
+
+def _predict_begun(
+    sources: Sequence[Source],
+    begun: Sequence[Callable[[], Picture]],
+    classifier: "Classifier",
+    batch_size: int,
+) -> list[Prediction]:
+    """begun: what gives the picture of each source."""
+    pictures = [read() for read in begun]
     images = [picture for picture in pictures if isinstance(picture, np.ndarray)]
     answers = iter(_answers(images, classifier, batch_size) if images else ())
     predictions = []
     for source, picture in zip(sources, pictures, strict=True):
-        path = Path(source) if isinstance(source, (str, Path)) else None
+        path = to_path(source) if isinstance(source, (str, Path, RemotePath)) else None
         if isinstance(picture, str):
             predictions.append(Prediction(path, error=picture))
             continue
@@ -127,8 +155,7 @@ def are_probabilities(numbers: Sequence[float]) -> bool:
     return all(0 <= number <= 1 for number in numbers) and abs(sum(numbers) - 1) < TOLERANCE
 
 
-def _read(source: Source, classifier: "Classifier") -> np.ndarray | str:
-    """The picture, or the reason why it is none."""
+def _read(source: Source, classifier: "Classifier") -> Picture:
     try:
         return read_image(source, classifier.metadata.pixels)
     except UnreadableImageError as error:

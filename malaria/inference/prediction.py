@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from malaria.data.box import Box
+from malaria.data.remote_path import AnyPath
 
 # What a cell in doubt is called in place of a label.
 REVIEW = "review"
@@ -25,7 +26,7 @@ class Prediction:
     the picture the cell lies, if that is a whole field.
     """
 
-    path: Path | None = None
+    path: AnyPath | None = None
     label: str | None = None
     probability: float | None = None
     probabilities: tuple[float, ...] | None = None

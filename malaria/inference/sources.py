@@ -9,8 +9,9 @@ from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.data.folders import KINDS, find_images
+from malaria.data.folders import KINDS, find_anywhere, is_folder
 from malaria.data.images import Source, check_array
+from malaria.data.remote_path import AnyPath, RemotePath, to_path
 
 EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"
 
@@ -21,9 +22,9 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
     Raises UsageError for what is no picture and for nothing at all, UserError for a folder without
     pictures.
     """
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, Path, RemotePath)):
         path = _path(source)
-        return [*find_some(path)] if path.is_dir() else [path]
+        return [*find_some(path)] if is_folder(path) else [path]
     if isinstance(source, np.ndarray) and source.ndim == 4:
         check_batch(source)
         return list(source)
@@ -37,11 +38,11 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
     return pictures
 
 
-def find_some(folder: Path) -> Iterator[Path]:
+def find_some(folder: AnyPath) -> Iterator[AnyPath]:
     """An iterator over the pictures in `folder`. Raises UserError at once if there are none."""
-    if next(find_images(folder), None) is None:
+    if next(find_anywhere(folder), None) is None:
         raise UserError(f"no pictures in {printable(folder)}: expected {KINDS}")
-    return find_images(folder)
+    return find_anywhere(folder)
 
 
 def check_batch(images: Any) -> None:
@@ -55,17 +56,17 @@ def check_batch(images: Any) -> None:
     check_array(images[0])
 
 
-def _path(name: str | Path) -> Path:
+def _path(name: str | AnyPath) -> AnyPath:
     if name == "":  # otherwise pathlib's name of the current folder
         raise UsageError(f"expected {EXPECTED}; received an empty name")
-    return Path(name)
+    return to_path(name)
 
 
 def _check(picture: Any) -> Source:
     if isinstance(picture, np.ndarray):
         check_array(picture)
         return picture
-    if isinstance(picture, (str, Path)):
+    if isinstance(picture, (str, Path, RemotePath)):
         return _path(picture)
     if isinstance(picture, Image.Image):
         return picture

@@ -15,6 +15,7 @@ from malaria.data.box import Box
 from malaria.data.fields import cut
 from malaria.data.folders import check_outside, find_images, place_below, source_of
 from malaria.data.images import UnreadableImageError, open_image
+from malaria.data.remote_path import AnyPath
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
@@ -27,13 +28,13 @@ POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
 
 # Two: the page draws a field when the first cell of the next one has been cut out.
 @lru_cache(maxsize=2)
-def open_field(path: Path) -> Image.Image:
+def open_field(path: AnyPath) -> Image.Image:
     """The picture of a field, kept for a while. Raises UnreadableImageError."""
     return open_image(path)
 
 
 def draw_boxes(
-    path: Path, cells: Iterable[Prediction], labels: Sequence[str], positive: str
+    path: AnyPath, cells: Iterable[Prediction], labels: Sequence[str], positive: str
 ) -> bytes:
     """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
 
@@ -59,7 +60,12 @@ class CellFiles(Output):
     """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`."""
 
     def __init__(
-        self, folder: Path, sources: Sequence[Path], labels: Sequence[str], *, resume: bool = False
+        self,
+        folder: Path,
+        sources: Sequence[AnyPath],
+        labels: Sequence[str],
+        *,
+        resume: bool = False,
     ) -> None:
         """sources: the folders of the fields, whose own are kept. labels: of the model.
 
@@ -88,7 +94,7 @@ class CellFiles(Output):
             cell.save(temporary, "PNG")
         self.count += 1
 
-    def _name(self, path: Path, box: Box) -> Path:
+    def _name(self, path: AnyPath, box: Box) -> Path:
         """Of the field in its own folders, so that no two cells have the same."""
         place = "_".join(map(str, astuple(box)))
         return place_below(path, source_of(path, self.sources)) / f"{path.stem}_{place}.png"

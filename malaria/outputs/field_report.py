@@ -11,6 +11,7 @@ from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.fields import cut
 from malaria.data.images import UnreadableImageError
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_counts import FieldCounts, add_up, by_group, tally
@@ -62,7 +63,7 @@ class FieldReport(Output):
         except UnreadableImageError as error:  # it was changed or deleted meanwhile
             self.pictures.append(known | {"image": None, "cells": [], "error": printable(error)})
 
-    def _surest(self, path: Path, cells: list[Prediction]) -> list[dict[str, Any]]:
+    def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
         """The cells with the positive label, as pictures."""
         found = [
             (cell.probability, cell.box)

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from malaria.data.images import Source, open_image
+from malaria.data.remote_path import AnyPath, RemotePath
 
 # At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
 THUMBNAIL_SIDE = 64
@@ -53,6 +54,13 @@ def data_uri(content: bytes) -> str:
     """A PNG's or JPEG's bytes as an address that holds them itself."""
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def link_to(path: AnyPath, folder: Path) -> str | None:
+    """The address of a picture in a page that lies in `folder`; None where a browser has none."""
+    if isinstance(path, RemotePath):
+        return path.url if path.is_web else None
+    return relative_link(path, folder)
 
 
 def relative_link(path: Path | str, folder: Path | str) -> str:

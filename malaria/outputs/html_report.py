@@ -13,14 +13,15 @@ from malaria.base.proportions import wilson
 from malaria.base.streams import log
 from malaria.base.text import natural_key, printable
 from malaria.data.images import UnreadableImageError
+from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import (
     as_jpeg,
     data_uri,
     histogram,
+    link_to,
     loaded_versions,
-    relative_link,
     thumbnail,
 )
 from malaria.outputs.html_template import make_template
@@ -121,13 +122,13 @@ class Page:
             row |= self._picture(prediction.path)
         self.rows.append(row)
 
-    def _picture(self, path: Path) -> Row:
+    def _picture(self, path: AnyPath) -> Row:
         """The thumbnail and a link to the file, or why there is none: it may be gone by now."""
         try:
             image = thumbnail(path)
         except UnreadableImageError as error:
             return {"error": _text(error)}
-        return {"image": image, "link": relative_link(path, self.path.parent)}
+        return {"image": image, "link": link_to(path, self.path.parent)}
 
     def write(
         self,

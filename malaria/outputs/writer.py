@@ -17,6 +17,7 @@ from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.data.box import Box
+from malaria.data.remote_path import AnyPath, real_name, to_path
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import format_of
 from malaria.outputs.output import Output
@@ -51,7 +52,7 @@ class Writer(Output):
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
         # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
-        self._repeated: deque[Path | None] = deque()
+        self._repeated: deque[AnyPath | None] = deque()
         self._lock: int | None = take_lock(self._lock_path, f"{path} is being written")
         try:
             self._begin(resume=resume)
@@ -106,7 +107,7 @@ class Writer(Output):
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(f"{self.partial} is damaged: delete it to begin anew") from None
 
-    def without_written(self, paths: Iterable[Path]) -> Iterator[Path]:
+    def without_written(self, paths: Iterable[AnyPath]) -> Iterator[AnyPath]:
         """The paths without those that the interrupted run has rows of, however they are spelled.
 
         Rows come in the order of the paths, so both are gone through side by side. Only where they
@@ -117,14 +118,14 @@ class Writer(Output):
             expected = next(written, None)
             if expected is None:
                 yield from chain([path], paths)
-            elif os.path.realpath(path) != expected:
+            elif real_name(path) != expected:
                 known = {expected, *written}
                 rest = chain([path], paths)
-                yield from (one for one in rest if os.path.realpath(one) not in known)
+                yield from (one for one in rest if real_name(one) not in known)
 
     def _written(self) -> Iterator[str]:
         """The real path of each row; of a field, which has several, once."""
-        paths = (os.path.realpath(str(one.path)) for one in self._read())
+        paths = (real_name(one.path) for one in self._read() if one.path)
         return (path for path, _ in groupby(paths)) if self.fields else paths
 
     def add(self, prediction: Prediction) -> None:
@@ -196,7 +197,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> d
 def _to_prediction(row: dict[str, Any]) -> Prediction:
     known = row["probabilities"]
     return Prediction(
-        Path(row["path"]),
+        to_path(row["path"]),
         row["label"],
         row["probability"],
         tuple(known.values()) if known else None,

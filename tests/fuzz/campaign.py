@@ -31,7 +31,7 @@ from malaria.base.errors import UserError
 from malaria.cli.options import parse
 from malaria.data.archive import unpack
 from malaria.data.images import FORMATS, PixelFormat, read_image
-from malaria.data.listing import read_listing
+from malaria.data.listing import Listing
 from malaria.inference.load import load_classifier
 from malaria.saved.pair import default_pair
 from malaria.training.config_file import read_config
@@ -183,7 +183,7 @@ def try_list(dice, place):
     path = place / dice.choice(["a.csv", "a.txt"])
     valid = b'path,label,patient\na.png,Parasitized,1\n"b,c.png",Uninfected,2\n\'=d.png,x,\n' * 3
     path.write_bytes(mutate_bytes(dice, valid))
-    read_listing(path)
+    list(Listing(path))
 
 
 def try_archive(dice, place):

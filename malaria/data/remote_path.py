@@ -1,0 +1,111 @@
+"""remote_path: the name of a picture on another machine, where pictures of this one have a Path."""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from malaria.base.text import is_plain_name
+
+# What stands before :// in a remote name, and the package that fsspec needs for it. No other name
+# is one, file:// and the chains of fsspec least of all: lists come from strangers.
+SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
+WEB = ("http", "https")
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """A URL, kept as it was given or listed. It asks nothing of the network.
+
+    Not a Path: that would make one slash of two, and open what has the same name here.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def scheme(self) -> str:
+        """One of SCHEMES."""
+        return self.url.partition("://")[0]
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is of http or https."""
+        return self.scheme in WEB
+
+    @cached_property
+    def place(self) -> str:
+        """The URL without what follows the path in one of http or https."""
+        return re.split("[?#]", self.url, maxsplit=1)[0] if self.is_web else self.url
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The scheme with the host or bucket, then each name, as people read it."""
+        host, *names = self.place.partition("://")[2].split("/")
+        readable = (self._readable(name) for name in names if name)
+        return (f"{self.scheme}://{host}", *readable)
+
+    def _readable(self, name: str) -> str:
+        """Of http without percent signs, but for those that hide a slash."""
+        plain = unquote(name, errors="surrogateescape") if self.is_web else name
+        return plain if is_plain_name(plain) else name
+
+    @property
+    def name(self) -> str:
+        """The last of `parts`; empty for a host or a bucket."""
+        return self.parts[-1] if len(self.parts) > 1 else ""
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name, with its dot."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> "RemotePath":
+        """The folder that it lies in; of a host or a bucket itself."""
+        if len(self.parts) == 1:
+            return self
+        return RemotePath(self.place.rstrip("/").rpartition("/")[0] + "/")
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        return RemotePath(f"{self.place.rstrip('/')}/{name}")
+
+
+# What most code has of a picture: a name to show, to sort, and to tell a patient by.
+AnyPath = Path | RemotePath
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is one of another machine."""
+    scheme, found, _ = name.partition("://")
+    return bool(found) and scheme.lower() in SCHEMES
+
+
+def to_path(name: str | AnyPath) -> AnyPath:
+    """The path that a name means, here or on another machine."""
+    if isinstance(name, RemotePath):
+        return name
+    if isinstance(name, str) and is_remote(name):
+        scheme, colon, place = name.partition(":")
+        return RemotePath(scheme.lower() + colon + place)
+    return Path(name)
+
+
+def real_name(path: AnyPath) -> str:
+    """The same for the same file, however its path is spelled."""
+    return path.url.rstrip("/") if isinstance(path, RemotePath) else os.path.realpath(path)
+
+
+def parts_below(path: AnyPath, folder: AnyPath) -> tuple[str, ...] | None:
+    """The names from `folder` down to `path`; None if that does not lie in it."""
+    count = len(folder.parts)
+    return path.parts[count:] if path.parts[:count] == folder.parts else None
