@@ -34,6 +34,9 @@ def test_the_requirements_are_the_dependencies_of_the_package():
     [tensorflow, *others] = PROJECT["dependencies"]
     assert requirements_in("requirements-common.txt") == others
     assert requirements_in("requirements-gpu.txt") == PROJECT["optional-dependencies"]["gpu"]
+    assert set(requirements_in("requirements-dev.txt")) >= set(
+        PROJECT["optional-dependencies"]["remote"]
+    )
     # On Linux the plain package brings CUDA's kernels with it; the CPU build is a third as large.
     cpu_build, plain = requirements_in("requirements.txt")
     assert cpu_build.partition(";")[0] == tensorflow.replace("tensorflow", "tensorflow-cpu")
