@@ -22,6 +22,8 @@ TENSORFLOW = {"tensorflow", "keras", "malaria.networks.backend"}
 NEEDS_GRADIENTS = "inference/gradcam.py"
 # A second or more each, so they are loaded only when they are needed.
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "h5py", "jinja2", "skimage"}
+# Need not be installed: one file knows them, and imports them where a URL is read.
+REMOTE = {"fsspec", "aiohttp", "s3fs", "gcsfs", "asyncio"}
 # The files that know the settings of a training as one record; all others take plain values.
 KNOW_CONFIG = {
     *("config", "config_check", "config_file", "config_reference"),
@@ -108,6 +110,13 @@ def test_the_table_of_networks_is_free_of_tensorflow():
 
 
 @pytest.mark.parametrize("name", INSIDE)
+def test_one_file_knows_the_libraries_for_other_machines(name):
+    known = {module.partition(".")[0] for module in imports_of(name)} & REMOTE
+    assert name == "data/remote.py" or not known
+    assert not early_imports_of(name) & (REMOTE - {"asyncio"})
+
+
+@pytest.mark.parametrize("name", INSIDE)
 def test_below_the_trainer_nothing_takes_the_config(name):
     annotations = [
         ast.unparse(argument.annotation)
@@ -148,7 +157,7 @@ def test_one_picture_is_classified_without_the_libraries_that_take_seconds(
 ):
     options = [f"--image={picture}", f"--engine={engine}", f"--output={tmp_path}/a.csv"]
     loaded = loaded_by_script(*options, "--review=0.4,0.6", script="run.py")
-    assert loaded.isdisjoint(HEAVY | {"pydantic"})
+    assert loaded.isdisjoint(HEAVY | REMOTE | {"pydantic"})
     assert {"malaria", "numpy", "PIL", "ai_edge_litert"} <= loaded
     assert (tmp_path / "a.csv").is_file()
 

@@ -37,6 +37,9 @@ def test_the_requirements_are_the_dependencies_of_the_package():
     assert (
         requirements_in("requirements-cluster.txt") == PROJECT["optional-dependencies"]["cluster"]
     )
+    assert set(requirements_in("requirements-dev.txt")) >= set(
+        PROJECT["optional-dependencies"]["remote"]
+    )
     # On Linux the plain package brings CUDA's kernels with it; the CPU build is a third as large.
     cpu_build, plain = requirements_in("requirements.txt")
     assert cpu_build.partition(";")[0] == tensorflow.replace("tensorflow", "tensorflow-cpu")

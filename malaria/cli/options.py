@@ -89,7 +89,7 @@ def _add_input(group: _ArgumentGroup) -> None:
     add("--model", type=Path, default=default, nargs="+", metavar="PATH", help=model_help)
     image_help = (
         "pictures, folders (searched with their sub-folders), lists (@paths.txt, a .csv with a "
-        "column path), or - for paths on stdin"
+        "column path), each here or at s3://, gs://, http:// or https://, or - for paths on stdin"
     )
     add("--image", default=[], nargs="+", metavar="PATH", help=image_help)
     fields_help = (

@@ -100,11 +100,11 @@ def _reading(path: RemotePath) -> Iterator[Read]:
         yield _Ranges(path).read
         return
     # A size that is said need not be asked for.
-    file = _wait(files, files.open_async(path.url, size=1), CONNECT_SECONDS)
+    file = _soon(files, files.open_async(path.url, size=1))
     try:
         yield lambda count: _wait(files, _read_stream(file, count), FILE_SECONDS)
     finally:
-        _wait(files, file.close(), CONNECT_SECONDS)
+        _soon(files, file.close())
 
 
 async def _read_stream(file: Any, count: int) -> bytes:
@@ -152,6 +152,11 @@ def _wait(files: Any, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
     finally:
         _waiting.discard(answer)
         answer.cancel()
+
+
+def _soon(files: Any, work: Coroutine[Any, Any, Any]) -> Any:
+    """As _wait, of what asks nothing of the network; `hang_up` would leave a file open here."""
+    return asyncio.run_coroutine_threadsafe(work, files.loop).result(CONNECT_SECONDS)
 
 
 def hang_up() -> None:

@@ -177,7 +177,7 @@ def test_an_interrupted_output_goes_on(cells, site, tmp_path):
     writer.add(prediction)
     writer.close()
     writer = Writer(tmp_path / "a.csv", resume=True, **known)
-    assert writer.has(first)
+    assert list(writer.without_written([first, path / "other.png"])) == [path / "other.png"]
     assert [one.path for one in writer.earlier()] == [first]
     writer.close()
 
