@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a GPU does with this program: one command, some minutes, tables for docs/results.md.
 
-    python benchmarks/gpu.py --images FOLDER [--stages steps,trainings,classify,resume,tests]
+    python benchmarks/gpu.py --images FOLDER [--stages steps trainings classify resume tests]
 
 FOLDER has one sub-folder a label. steps: images/s of each network, precision and batch size, with
 the real pipeline and with one constant batch. trainings: configs from start to saved pair.
@@ -34,7 +34,6 @@ from malaria.base.machine import worker_count
 from malaria.cli.command import Parser, add_common, run_script
 
 TOP = Path(__file__).resolve().parent.parent
-STAGES = ("steps", "trainings", "classify", "resume", "tests")
 CONFIGS = {"vgg": "config.yaml", "compact": "configs/compact.yaml"}
 TRAININGS = (*CONFIGS.values(), "configs/original.yaml")
 BATCH_SIZES = {"vgg": (16, 200, 512), "compact": (64, 512, 2048)}
@@ -47,7 +46,16 @@ TESTS = ("tests/training/test_gpu.py", "tests/training/test_devices.py")
 def main(arguments):
     parser = Parser(description=__doc__)
     parser.add_argument("--images", required=True, help="folder with one sub-folder a label")
-    parser.add_argument("--stages", default=",".join(STAGES), help="default: %(default)s")
+    stages = {
+        "steps": run_steps,
+        "trainings": run_trainings,
+        "classify": run_classify,
+        "resume": run_resume,
+        "tests": run_tests,
+    }
+    parser.add_argument(
+        "--stages", nargs="+", choices=stages, default=list(stages), help="default: all"
+    )
     parser.add_argument("--networks", default="vgg,compact", help="default: %(default)s")
     parser.add_argument("--precisions", default=",".join(PRECISIONS), help="default: %(default)s")
     parser.add_argument("--xla", default="no,yes", help="default: %(default)s")
@@ -61,10 +69,9 @@ def main(arguments):
     options = parser.parse_args(arguments)
     tell_machine()
     with tempfile.TemporaryDirectory() as folder:
-        for stage in options.stages.split(","):
-            started = time.perf_counter()
-            globals()[f"run_{stage}"](options, Path(folder))
-            print(f"({stage}: {time.perf_counter() - started:.0f} s)\n", flush=True)
+        for stage in options.stages:
+            seconds = seconds_of(lambda stage=stage: stages[stage](options, Path(folder)))
+            print(f"({stage}: {seconds:.0f} s)\n", flush=True)
 
 
 def tell_machine():
