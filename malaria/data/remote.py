@@ -4,6 +4,7 @@ The only file that knows fsspec, which is imported where a remote name is used.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -14,9 +15,9 @@ from typing import Any, BinaryIO
 
 from malaria.base.errors import UserError
 from malaria.base.machine import worker_count
-from malaria.base.text import shorten
 from malaria.data.limits import MAX_FILE_BYTES, UnreadableImageError
 from malaria.data.recent import Recent
+from malaria.data.remote_errors import told_why
 from malaria.data.remote_path import SCHEMES, RemotePath
 
 # Of http: for a connection, for the next bytes, and for a picture that waits for others too.
@@ -26,20 +27,8 @@ FILE_SECONDS = 120
 # The parts. Files larger than this are held in memory one at a time.
 SMALL_BYTES = 16_000_000
 
-# The names of errors of fsspec, aiohttp, botocore and Google, and what they mean to a user.
-REASONS = {
-    "FileNotFoundError": "not found",
-    "PermissionError": "access denied",
-    "NoCredentialsError": "access denied: no credentials",
-    "PartialCredentialsError": "access denied: no credentials",
-    "GoogleAuthError": "access denied: no credentials",
-    "ClientPayloadError": "the connection ended too early",
-    "TimeoutError": "no answer",
-    "ConnectionError": "no answer",
-    "ClientConnectionError": "no answer",
-}
-# The same by the status of HTTP.
-STATUS = {401: "access denied", 403: "access denied", 404: "not found", 410: "not found"}
+# They tell of each failure on stderr, with a traceback; what matters is raised.
+LOGGERS = ("fsspec", "gcsfs", "s3fs")
 
 _opening, _large = Lock(), Lock()
 # More threads wait for pictures than may decode them, for each decoded one may take 200 MB.
@@ -182,6 +171,8 @@ def _make(scheme: str) -> Any:
         raise UserError(
             f"{scheme}:// needs fsspec and {SCHEMES[scheme]}: pip install fsspec {SCHEMES[scheme]}"
         ) from error
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if hasattr(files, "set_session"):
         # Otherwise the first threads would each begin one, and only the last be closed.
         _wait(files, files.set_session(), FILE_SECONDS)
@@ -196,25 +187,3 @@ def _settings(scheme: str) -> dict[str, Any]:
     timeout = ClientTimeout(TOTAL_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
     # trust_env: the proxies of the environment, and the passwords of ~/.netrc.
     return {"client_kwargs": {"timeout": timeout, "trust_env": True}}
-
-
-@contextmanager
-def told_why() -> Iterator[None]:
-    """Every error but our own becomes an UnreadableImageError with the reason."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(describe(error)) from error
-
-
-def describe(error: Exception) -> str:
-    """Why something could not be read, in a few words."""
-    status: Any = getattr(error, "status", getattr(error, "code", None))
-    names = (REASONS.get(kind.__name__) for kind in type(error).__mro__)
-    reason = STATUS.get(status) or next(filter(None, names), None)
-    text = shorten(" ".join(str(error).split()), 120)
-    if reason is None:
-        return f"cannot be read: {text or type(error).__name__}"
-    return f"{reason}: {text}" if reason == "no answer" and text else reason

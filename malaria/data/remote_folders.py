@@ -11,7 +11,8 @@ from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.folders import HIDDEN, ending_of, is_hidden, is_image_name
 from malaria.data.limits import UnreadableImageError
-from malaria.data.remote import FILE_SECONDS, call, read_remote, told_why
+from malaria.data.remote import FILE_SECONDS, call, read_remote
+from malaria.data.remote_errors import told_why
 from malaria.data.remote_path import RemotePath
 
 # For the names of one folder, however many requests they take: a million take 100 s of Amazon.

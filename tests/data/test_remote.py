@@ -1,4 +1,4 @@
-"""Tests of malaria/data/remote.py, remote_folders.py and remote_path.py, and of what uses them."""
+"""Tests of malaria/data/remote*.py: pictures on other machines, and of what uses them."""
 
 import functools
 import http.server
@@ -22,7 +22,7 @@ from PIL import Image
 from malaria import load_classifier
 from malaria.base.errors import UserError
 from malaria.cli.inputs import Inputs
-from malaria.data import remote, remote_path
+from malaria.data import remote, remote_errors, remote_path
 from malaria.data.folders import find_anywhere, is_folder, place_below
 from malaria.data.images import PixelFormat, UnreadableImageError, read_image
 from malaria.data.limits import MAX_FILE_BYTES
@@ -342,7 +342,7 @@ class AnswerError(Exception):
     ],
 )
 def test_an_error_is_told_in_a_few_words(error, reason):
-    assert remote.describe(error) == reason
+    assert remote_errors.describe(error) == reason
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "aiohttp"])
