@@ -40,7 +40,7 @@ BATCH_SIZES = {"vgg": (16, 200, 512), "compact": (64, 512, 2048)}
 PRECISIONS = ("float32", "bfloat16", "float16")
 # LiteRT takes its time for vgg.
 COMPARED, COLUMN = 500, "probability of Parasitized"
-TESTS = ("tests/training/test_gpu.py", "tests/training/test_devices.py")
+TESTS = ("tests/training/test_on_gpu.py", "tests/training/test_devices.py")
 
 
 def main(arguments):

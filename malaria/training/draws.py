@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from malaria.networks.backend import tf
 
 
@@ -45,6 +47,12 @@ class Draws:
     def either_way(self, limits: tf.Tensor) -> tf.Tensor:
         """(n, number of limits): for each image and limit a number between -limit and limit."""
         return limits * self.uniform(limits.shape[0], low=-1.0)
+
+    def normal(self, *shape: int) -> tf.Tensor:
+        """(n, *shape) numbers of mean 0 and deviation 1, float32 (Box and Muller 1958)."""
+        numbers = self.uniform(2, *shape)
+        radius = tf.sqrt(-2 * tf.math.log(1 - numbers[:, 0]))
+        return radius * tf.cos(2 * np.pi * numbers[:, 1])
 
     def one_for_all(self, low: float, high: float) -> tf.Tensor:
         """One number from low to high, the same for every image of the batch."""

@@ -12,6 +12,7 @@ from malaria.networks.backend import tf
 from malaria.training.augmentation import CHANGES, MOVES, augment
 from malaria.training.colours import STAINS
 from malaria.training.config import Augmentation
+from malaria.training.draws import Draws
 from malaria.training.resampling import resize
 
 EVERYTHING = Augmentation(
@@ -287,3 +288,18 @@ def test_xla_and_tensorflow_change_images_alike():
     plain, compiled = (tf.function(change, jit_compile=jit)(images) for jit in (False, True))
     # Within a tenth of a grey level; where a comparison falls on an edge one digit decides.
     assert np.mean(np.abs(plain - compiled) > 0.1 / 255) < 1e-3
+
+
+def test_random_numbers_are_spread_as_they_should_be_and_alike_in_xla():
+    def draw():
+        draws = Draws.of_whole_batch((1, 2), 20_000)
+        return draws.uniform(), draws.normal()
+
+    uniform, normal = tf.function(draw)()
+    for one, other in zip((uniform, normal), tf.function(draw, jit_compile=True)(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    assert 0 <= np.min(uniform) < 0.001
+    assert 0.999 < np.max(uniform) < 1
+    assert np.mean(uniform) == pytest.approx(0.5, abs=0.01)
+    assert np.std(uniform) == pytest.approx(1 / np.sqrt(12), abs=0.01)
+    assert (np.mean(normal), np.std(normal)) == pytest.approx((0, 1), abs=0.03)
