@@ -138,6 +138,7 @@ def open_labelled(
     # In a folder of labels the sub-folders are no groups.
     group_of = find_group(options, classifier, inputs, by_folder=False)
     if inputs.has_labels:
+        inputs.check_labels(classifier.metadata.labels)
         return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
     if inputs.folder is None:
         names = printable(", ".join(inputs.names))

@@ -10,7 +10,7 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.folders import KINDS, find_anywhere, is_folder
-from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
+from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
 from malaria.data.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
 
 
@@ -46,6 +46,12 @@ class Inputs:
         return bool(lists) and all(
             one.says_more and all(entry.label for entry in one) for one in lists
         )
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise UserError if a list says another label of a picture than one of these."""
+        for name, listed in zip(self.names, self._lists, strict=True):
+            if listed is not None:
+                check_list_labels(listed, labels, printable(name))
 
     @cached_property
     def _known(self) -> dict[AnyPath, Entry]:

@@ -189,7 +189,7 @@ def _check_first(entries: Iterator[Entry], name: str) -> Iterator[Entry]:
     return chain([first], entries)
 
 
-def check_list_labels(entries: Sequence[Entry], labels: Sequence[str], name: str) -> None:
+def check_list_labels(entries: Iterable[Entry], labels: Sequence[str], name: str) -> None:
     """Raise UserError if an entry has no label, or one that is none of `labels`."""
     for number, entry in enumerate(entries, start=1):
         if entry.label not in labels:

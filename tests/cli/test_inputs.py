@@ -133,6 +133,15 @@ def test_a_list_whose_label_is_unknown_is_refused():
         check_list_labels(entries[2:], ["ill", "well"], "a.csv")
 
 
+def test_the_labels_of_every_list_are_checked_before_anything_is_evaluated(tmp_path):
+    for name, label in (("a.csv", "ill"), ("b.csv", "other")):
+        (tmp_path / name).write_text(f"path,label\nx.png,{label}\n")
+    inputs = Inputs([str(tmp_path / name) for name in ("a.csv", "b.csv")])
+    inputs.check_labels(["ill", "other"])
+    with pytest.raises(UserError, match=r"b\.csv, picture 1: expected a label of .* 'other'"):
+        inputs.check_labels(["ill", "well"])
+
+
 def test_names_that_are_no_utf8_come_through_stdin(tmp_path, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(b"\xff.png\n"))
     monkeypatch.setattr("sys.stdin", stdin)
