@@ -9,13 +9,12 @@ import numpy as np
 from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import Folds
-from malaria.networks.backend import keras
 from malaria.training import steps
 from malaria.training.config import Config
 from malaria.training.cross_validation import divide
-from malaria.training.devices import Device, choose_device, set_determinism
-from malaria.training.feed import Stream
-from malaria.training.order import count_batches
+from malaria.training.devices import choose_device, set_determinism
+from malaria.training.feed import Feed, Stream
+from malaria.training.step import Learner
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -42,9 +41,10 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
-    seconds, checking = _time_steps(config, device, images, model)
+    feed = steps.make_feed(config, device, images)
+    seconds, checking = _time_steps(feed, steps.make_learner(config, device, model))
     training = config.epochs * count * seconds
-    validating = config.epochs * _validation_steps(config, images) * checking
+    validating = config.epochs * feed.validation_count * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
     yield f"estimated time: {_duration(training + validating)}"
     count = len(config.folders) if folds == "source" else folds
@@ -62,20 +62,12 @@ def _load(config: Config, folds: Folds) -> LabelledImages:
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 
-def _validation_steps(config: Config, images: LabelledImages) -> int:
-    whole = count_batches(len(images.validation), config.batch_size)
-    return min(config.validation_steps or whole, whole)
-
-
-def _time_steps(
-    config: Config, device: Device, images: LabelledImages, model: keras.Model
-) -> tuple[float, float]:
+def _time_steps(feed: Feed, learner: Learner) -> tuple[float, float]:
     """Seconds of one training step and of one of validation, batches and all."""
     count = WARM_STEPS + TIMED_STEPS
-    feed = steps.make_feed(config.model_copy(update={"steps_per_epoch": count}), device, images)
     # Of few images the same ones again.
-    feed = replace(feed, validation=np.resize(feed.validation, count * config.batch_size))
-    learner = steps.make_learner(config, device, model)
+    validation = np.resize(feed.validation, count * feed.validation_size)
+    feed = replace(feed, batches=replace(feed.batches, steps=count), validation=validation)
     return _time(learner.train, feed.train(0)), _time(learner.validate, feed.validate())
 
 

@@ -69,20 +69,27 @@ class Feed:
         )
         return Stream(made, *counts, self._prepare(size), self.stored)
 
+    @property
+    def validation_size(self) -> int:
+        """How many images a batch to validate on has."""
+        size = self.batches.batch_size
+        return size if self.stored is None else max(size, AT_ONCE)
+
+    @property
+    def validation_count(self) -> int:
+        """How many of these batches there are."""
+        return count_batches(len(self.validation), self.validation_size)
+
     def validate(self) -> Stream:
         """The batches to validate on."""
+        known = self.batches.pixels, self.validation, self.validation_size, 0
         on_device = self.stored is not None
-        size = self.batches.batch_size
-        if on_device:
-            size = max(size, AT_ONCE)
-        known = self.batches.pixels, self.validation, size, 0
-        count = count_batches(len(self.validation), size)
         made = self._spread(
             lambda parts: stored_batches(*known, parts=parts, on_device=on_device).prefetch(
                 PREFETCH
             )
         )
-        return Stream(made, count, 0, unchanged, self.stored)
+        return Stream(made, self.validation_count, 0, unchanged, self.stored)
 
     def _spread(self, make: Callable[[Sequence[Part]], tf.data.Dataset]) -> Iterator[Batch]:
         """Batches for all devices; make: of the parts that one machine's devices take."""

@@ -26,7 +26,7 @@ from malaria.networks.backend import keras, tf
 from malaria.networks.load import load_model
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
-from malaria.training import trainer
+from malaria.training import steps, trainer
 from malaria.training.checkpoint import Progress
 from malaria.training.config import Augmentation, Config
 from malaria.training.dry_run import dry_run
@@ -206,6 +206,14 @@ def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):
 
 def constant_adam(learning_rate):
     return make_optimizer("constant", learning_rate=learning_rate, total_steps=9, steps_per_epoch=3)
+
+
+def test_the_dry_run_times_larger_batches_where_the_device_holds_the_pictures(
+    cells, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(steps, "_fits", lambda device, images: True)
+    lines = list(dry_run(settings(cells, tmp_path)))
+    assert lines[-1].startswith("estimated time: ")
 
 
 def test_a_check_of_folds_tells_the_time_of_all(cells, tmp_path):
