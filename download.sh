@@ -83,7 +83,7 @@ find_python() {
     for python in .venv/bin/python python3; do
         if undisturbed -c "$is_new_enough" 2>/dev/null; then return; fi
     done
-    fail "expected Python 3.10 or newer as .venv/bin/python or python3, found none: install it"
+    fail "expected Python 3.10 or newer as .venv/bin/python or python3, found none that runs: install it"
 }
 
 archive() { undisturbed -m malaria.cli.archive "$@"; }

@@ -142,7 +142,9 @@ def make_path(folder, *programs):
     for name in (*TOOLS, *programs):
         if not (folder / name).exists():
             (folder / name).symlink_to(shutil.which(name))
-    write_program(folder / "python3", f'exec "{sys.executable}" "$@"')
+    # Only once: a run that was started before this one may be about to call it.
+    if not (folder / "python3").exists():
+        write_program(folder / "python3", f'exec "{sys.executable}" "$@"')
     return folder
 
 
