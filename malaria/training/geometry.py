@@ -61,48 +61,40 @@ def move_images(images: tf.Tensor, matrices: Sequence[tf.Tensor], between: bool)
     return corners + transform(images - corners, product, "BILINEAR" if between else "NEAREST")
 
 
-def transform(
-    images: tf.Tensor, matrices: tf.Tensor, interpolation: str, shift: tf.Tensor | float = 0.0
-) -> tf.Tensor:
+def transform(images: tf.Tensor, matrices: tf.Tensor, interpolation: str) -> tf.Tensor:
     """Move each image about its centre by its matrix, output to input; what comes in is 0.
 
-    interpolation: "BILINEAR", or "NEAREST" where no pixel comes to lie between others. shift:
-    (n, 2), pixels to the right and down by which the output is moved besides.
+    interpolation: "BILINEAR", or "NEAREST" where no pixel comes to lie between others.
     """
-    shift += tf.zeros((tf.shape(images)[0], 2))
-    return _transform(images, matrices, shift, interpolation=interpolation)
+    return _transform(images, matrices, interpolation=interpolation)
 
 
 # Compiled by XLA it takes 0.6 of the time of TensorFlow's ImageProjectiveTransformV3 on a CPU,
 # which computes the places anew for each channel; not compiled, twice its time.
 @tf.function(jit_compile=True, autograph=False)
-def _transform(
-    images: tf.Tensor, matrices: tf.Tensor, shift: tf.Tensor, *, interpolation: str
-) -> tf.Tensor:
+def _transform(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str) -> tf.Tensor:
     height, width = images.shape[1:3]
     rows = tf.range(height, dtype=tf.float32) - (height - 1) / 2
     columns = tf.range(width, dtype=tf.float32) - (width - 1) / 2
-    across = columns[None, None, :] - shift[:, 0, None, None]
-    down = rows[None, :, None] - shift[:, 1, None, None]
     x, y = (
-        matrices[:, row, 0, None, None] * across
-        + matrices[:, row, 1, None, None] * down
+        matrices[:, row, 0, None, None] * columns[None, None, :]
+        + matrices[:, row, 1, None, None] * rows[None, :, None]
         + (side - 1) / 2
         for row, side in ((0, width), (1, height))
     )
     if interpolation == "NEAREST":
-        return _pixels_at(images, tf.round(x), tf.round(y))
+        return pixels_at(images, tf.round(x), tf.round(y))
     left, top = tf.floor(x), tf.floor(y)
     right_share, low_share = (x - left)[..., None], (y - top)[..., None]
     upper, lower = (
-        (1 - right_share) * _pixels_at(images, left, row)
-        + right_share * _pixels_at(images, left + 1, row)
+        (1 - right_share) * pixels_at(images, left, row)
+        + right_share * pixels_at(images, left + 1, row)
         for row in (top, top + 1)
     )
     return (1 - low_share) * upper + low_share * lower
 
 
-def _pixels_at(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def pixels_at(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """The pixels at whole columns x and rows y, each (n, height, width); 0 outside the image."""
     shape = tf.shape(images)
     height, width, channels = images.shape[1:]

