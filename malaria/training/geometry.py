@@ -58,21 +58,14 @@ def move_images(images: tf.Tensor, matrices: Sequence[tf.Tensor], between: bool)
         # Not by `@`, which a GPU computes with three digits (TF32): pixels would move.
         product = tf.reduce_sum(product[..., None] * matrix[:, None], axis=2)
     corners = corners_of(images)
-    return corners + transform(images - corners, product, "BILINEAR" if between else "NEAREST")
-
-
-def transform(images: tf.Tensor, matrices: tf.Tensor, interpolation: str) -> tf.Tensor:
-    """Move each image about its centre by its matrix, output to input; what comes in is 0.
-
-    interpolation: "BILINEAR", or "NEAREST" where no pixel comes to lie between others.
-    """
-    return _transform(images, matrices, interpolation=interpolation)
+    return corners + _transform(images - corners, product, between=between)
 
 
 # Compiled by XLA it takes 0.6 of the time of TensorFlow's ImageProjectiveTransformV3 on a CPU,
 # which computes the places anew for each channel; not compiled, twice its time.
 @tf.function(jit_compile=True, autograph=False)
-def _transform(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str) -> tf.Tensor:
+def _transform(images: tf.Tensor, matrices: tf.Tensor, *, between: bool) -> tf.Tensor:
+    """Move each image about its centre by its matrix, output to input; what comes in is 0."""
     height, width = images.shape[1:3]
     rows = tf.range(height, dtype=tf.float32) - (height - 1) / 2
     columns = tf.range(width, dtype=tf.float32) - (width - 1) / 2
@@ -82,7 +75,7 @@ def _transform(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str) ->
         + (side - 1) / 2
         for row, side in ((0, width), (1, height))
     )
-    if interpolation == "NEAREST":
+    if not between:
         return pixels_at(images, tf.round(x), tf.round(y))
     left, top = tf.floor(x), tf.floor(y)
     right_share, low_share = (x - left)[..., None], (y - top)[..., None]
@@ -95,7 +88,10 @@ def _transform(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str) ->
 
 
 def pixels_at(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """The pixels at whole columns x and rows y, each (n, height, width); 0 outside the image."""
+    """The pixels at whole columns x and rows y, together (n, height, width); 0 outside the image.
+
+    x and y: each of that shape, or 1 in place of what it does not depend on.
+    """
     shape = tf.shape(images)
     height, width, channels = images.shape[1:]
     is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)

@@ -87,14 +87,8 @@ def _lay_aside(
     kept: which pixels are cell, (n, height, width, 1), 0 or 1. colour: factors, (n, 1, 1, 3).
     """
     height, width = others.shape[1:3]
-    shape = tf.shape(others)[:3]
-    x, y = (
-        tf.broadcast_to(places - shift[:, axis, None, None], shape)
-        for axis, places in (
-            (0, tf.range(width, dtype=tf.float32)[None, None, :]),
-            (1, tf.range(height, dtype=tf.float32)[None, :, None]),
-        )
-    )
+    x = tf.range(width, dtype=tf.float32)[None, None, :] - shift[:, 0, None, None]
+    y = tf.range(height, dtype=tf.float32)[None, :, None] - shift[:, 1, None, None]
     cells = tf.clip_by_value(pixels_at(others, x, y) * colour, 0.0, 1.0)
     share = pixels_at(kept, x, y)
     return share * cells + (1 - share) * field

@@ -62,6 +62,14 @@ def test_a_norm_that_does_not_train_keeps_its_averages(images):
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
 
+def test_a_keras_that_knows_no_renorm_is_fused_too(images):
+    expected, model = train(make(fused=False), images), make(fused=False)
+    vars(model.layers[0]).pop("renorm", None)
+    fuse_norms(model)
+    for one, other in zip(train(model, images), expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-4 * float(np.abs(other).max()))
+
+
 @pytest.mark.parametrize("other", [{"axis": 1}, {"scale": False}])
 def test_a_norm_of_another_kind_is_left_to_keras(images, other):
     expected, found = (train(make(fused=fused, **other), images) for fused in (False, True))
