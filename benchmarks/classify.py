@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from malaria.base.files import sha256_of
 from malaria.base.machine import usable_cores
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.folders import find_images
-from malaria.data.images import open_image
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.inference.litert import LiteRTNetwork
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import BATCH_SIZE, predict
+from malaria.pictures.folders import find_images
+from malaria.pictures.images import open_image
 from malaria.saved.architecture import network_size
 from malaria.saved.pair import find_pair, read_architecture
 from malaria.saved.tflite import digest_pair, find_sealed

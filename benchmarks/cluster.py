@@ -27,8 +27,8 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.cluster.connect import import_ray
-from malaria.data.folders import find_images
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
+from malaria.pictures.folders import find_images
 
 TOP = Path(__file__).resolve().parent.parent
 # More pictures than this are only the same ones again, which the disk's cache has anyway.

@@ -27,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).resolve().parent.parent
 RUN, TRAIN = ([sys.executable, str(TOP / f"{name}.py")] for name in ("run", "train"))

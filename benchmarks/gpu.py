@@ -87,8 +87,8 @@ def tell_machine():
 
 def run_steps(options, folder):
     """Images per second of every step."""
-    from malaria.training.config_file import read_config
-    from malaria.training.steps import load_images, split
+    from malaria.settings.config_file import read_config
+    from malaria.training.assembly import load_images, split
 
     print("| network | batch | precision | XLA | ready after | images/s | one batch | ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
@@ -110,8 +110,8 @@ def run_steps(options, folder):
 def measure(config, images, precision, xla, only_pipeline):
     """Seconds until the first step is done, images/s with the pipeline and without, their ratio."""
     from malaria.networks.backend import keras, tf
+    from malaria.training.assembly import build, make_feed, make_learner
     from malaria.training.devices import choose_device
-    from malaria.training.steps import build, make_feed, make_learner
 
     device = replace(choose_device("auto", False), precision=precision, xla=xla)
     started = time.perf_counter()
@@ -172,8 +172,8 @@ def train(options, name, folder, *more):
 
 def run_classify(options, folder):
     """run.py by Keras over all files against reading alone; LiteRT's answers against Keras's."""
-    from malaria.data.folders import find_images
-    from malaria.inference.load import load_classifier
+    from malaria.inference.load_classifier import load_classifier
+    from malaria.pictures.folders import find_images
 
     model = TOP / "pretrained/vgg.h5"
     model = model if model.exists() else newest(folder / "config")
@@ -192,7 +192,7 @@ def run_classify(options, folder):
 
 def read_all(paths, pixels):
     """Read and resize every picture, in as many threads as run.py takes."""
-    from malaria.data.images import read_image
+    from malaria.pictures.images import read_image
 
     parts = [paths[start : start + 64] for start in range(0, len(paths), 64)]
     with ThreadPoolExecutor(worker_count()) as threads:

@@ -33,12 +33,12 @@ from malaria.base.errors import UsageError
 from malaria.base.tables import align
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
-from malaria.data.fields import find_cells
-from malaria.data.folders import find_images
 from malaria.data.splits import split_samples
 from malaria.evaluation.metrics import roc_curve
-from malaria.inference.load import load_classifier
-from malaria.training.config import Config
+from malaria.fields.find_cells import find_cells
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.folders import find_images
+from malaria.settings.config import Config
 
 # Of mpidb: judged and reported; judged where a recipe is chosen.
 REPORTED, CHOSEN_BY = ("1307210661", "1704282807"), ("1405022890",)

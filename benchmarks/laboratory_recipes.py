@@ -20,7 +20,7 @@ from laboratories import HEAD, SETS, measure, prepare
 from recipes import train_once
 
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 
 CONFIG = "configs/laboratories.yaml"
 QUICK = ("epochs=8", "steps_per_epoch=300", "guard=false", "plot_training_data=false")

@@ -19,12 +19,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.networks.backend import keras, tf
-from malaria.training.config import Augmentation
-from malaria.training.config_file import read_config
+from malaria.settings.config import Augmentation
+from malaria.settings.config_file import read_config
+from malaria.training.assembly import build, load_images, make_feed, make_learner, split
 from malaria.training.devices import choose_device
-from malaria.training.steps import build, load_images, make_feed, make_learner, split
 
 ROUNDS = 5
 

@@ -22,7 +22,7 @@ from malaria.base.errors import UserError
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import scan_folder
 from malaria.data.splits import split_samples
-from malaria.training.config import Config
+from malaria.settings.config import Config
 
 TOP = Path(__file__).resolve().parent.parent
 COMPACT, EIGHT = "configs/compact.yaml", "epochs=8"

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import LABELS
-from malaria.data.folders import find_images
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
+from malaria.pictures.folders import find_images
 from tests.outputs.test_html_report_browser import open_browser
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.

@@ -24,10 +24,10 @@ from malaria.base.tables import align
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import PATIENT_PATTERN, scan_folder
 from malaria.data.drawing import draw_cell, draw_stain
-from malaria.data.images import RESAMPLINGS, open_image
 from malaria.evaluation.metrics import METRICS, compute_metrics, score
-from malaria.inference.load import load_classifier
-from malaria.training.config import Augmentation
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.images import RESAMPLINGS, open_image
+from malaria.settings.config import Augmentation
 
 SIDE = 128
 BATCH = 64

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).resolve().parent.parent
 SETTINGS = ("epochs=2", "validation_steps=1", "guard=false", "plot_training_data=false")

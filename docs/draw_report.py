@@ -17,7 +17,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli.run import main as classify
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 SIZE = (1180, 1790)
 COLOURS = 128

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli import options, train
-from malaria.training.config_reference import config_yaml, settings_table
+from malaria.settings.config_reference import config_yaml, settings_table
 
 TOP = Path(__file__).parent.parent
 

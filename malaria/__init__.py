@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from malaria.evaluation.result import Result
     from malaria.inference.classifier import Classifier
-    from malaria.inference.load import load_classifier
+    from malaria.inference.load_classifier import load_classifier
     from malaria.inference.prediction import Prediction
-    from malaria.training.config import Config
+    from malaria.settings.config import Config
     from malaria.training.trainer import train
 
 __version__ = "2.1.0"
@@ -32,10 +32,10 @@ __all__ = [
 ]
 _PLACES = {
     "Classifier": "malaria.inference.classifier",
-    "Config": "malaria.training.config",
+    "Config": "malaria.settings.config",
     "Prediction": "malaria.inference.prediction",
     "Result": "malaria.evaluation.result",
-    "load_classifier": "malaria.inference.load",
+    "load_classifier": "malaria.inference.load_classifier",
     "train": "malaria.training.trainer",
 }
 

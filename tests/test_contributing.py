@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[1]
 TEXT = (TOP / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -107,8 +107,8 @@ def test_the_augmentation_and_the_setting_are_kept_with_the_model(trained):
 def test_the_augmentation_changes_images_by_as_much_as_its_setting_says(copy):
     code = (
         "import numpy as np\n"
-        "from malaria.training.augmentation import augment\n"
-        "from malaria.training.config import Augmentation\n"
+        "from malaria.augmentation.augment import augment\n"
+        "from malaria.settings.config import Augmentation\n"
         "images = np.full((8, 32, 32, 3), 128, np.uint8)\n"
         "for amount in (0, 0.1):\n"
         "    amounts = Augmentation(noise=amount).model_dump()\n"

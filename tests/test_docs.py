@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from malaria.cli import doctor, draw, options, train
-from malaria.training.config import Config
-from malaria.training.config_file import read_config
+from malaria.settings.config import Config
+from malaria.settings.config_file import read_config
 
 TOP = Path(__file__).parents[1]
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "pretrained" / "MODEL_CARD.md"]

@@ -12,8 +12,8 @@ TOP = Path(__file__).parents[1]
 PACKAGE = TOP / "malaria"
 # A file imports from its own room and from those before it. docs/architecture.md has the picture.
 ROOMS = [
-    *("base", "data", "saved", "evaluation", "networks", "model"),
-    *("inference", "outputs", "training", "cluster", "cli"),
+    *("base", "pictures", "data", "saved", "evaluation", "networks", "model", "settings"),
+    *("augmentation", "inference", "fields", "outputs", "training", "cluster", "cli"),
 ]
 # On the top level, beside the one network that is there: doors, which anything may stand behind.
 DOORS = {"__init__", "__main__", "synthetic"}
@@ -27,7 +27,7 @@ REMOTE = {"fsspec", "aiohttp", "s3fs", "gcsfs", "asyncio"}
 # The files that know the settings of a training as one record; all others take plain values.
 KNOW_CONFIG = {
     *("config", "config_check", "config_file", "config_reference"),
-    *("trainer", "steps", "finish", "beginning", "cross_validation", "dry_run", "folds"),
+    *("trainer", "assembly", "finish", "beginning", "cross_validation", "dry_run", "folds"),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 INSIDE = [name for name in FILES if Path(name).stem not in DOORS]
@@ -101,7 +101,10 @@ def early_imports_of(name):
 @pytest.mark.parametrize("name", INSIDE)
 def test_tensorflow_is_imported_only_where_networks_are_built_trained_or_explained(name):
     knows = bool({module.removesuffix(".keras") for module in imports_of(name)} & TENSORFLOW)
-    may = room_of(name) in ("networks", "training") or name in (NEEDS_GRADIENTS, "model.py")
+    may = room_of(name) in ("networks", "augmentation", "training") or name in (
+        NEEDS_GRADIENTS,
+        "model.py",
+    )
     assert may or not knows
 
 
@@ -112,7 +115,7 @@ def test_the_table_of_networks_is_free_of_tensorflow():
 @pytest.mark.parametrize("name", INSIDE)
 def test_one_file_knows_the_libraries_for_other_machines(name):
     known = {module.partition(".")[0] for module in imports_of(name)} & REMOTE
-    assert name == "data/remote.py" or not known
+    assert name == "pictures/remote.py" or not known
     assert not early_imports_of(name) & (REMOTE - {"asyncio"})
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import malaria
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,7 +14,7 @@ from malaria.base.files import sha256_of
 from malaria.base.lock import hold, locked
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.archive import check_regular, is_complete, summary, unpack
+from malaria.data.unpack import check_regular, is_complete, summary, unpack
 
 DOING = "the cell images are being fetched"
 # The number under which download.sh has its lock file open.

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from malaria.cli.choose import open_classifier, open_labelled
+from malaria.cli.choose import open_classifier, open_labelled, save_as_pair
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.cli.save import save_as_pair
-from malaria.inference.calibrate import calibrate, describe_calibration
+from malaria.evaluation.calibration import calibrate, describe_calibration
 from malaria.inference.predict import predict
 
 

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 from malaria.base.errors import UserError
 from malaria.base.files import check_writable
+from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
-from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
+from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
@@ -55,12 +56,12 @@ def open_predictor(options: Options) -> Iterator[Predictor]:
     """What answers pictures, or fields: here, or on a cluster, joined while the block runs."""
     if options.cluster is not None:
         from malaria.cluster.connect import connected
-        from malaria.cluster.predict import predict_on_cluster
+        from malaria.cluster.predict_on_cluster import predict_on_cluster
 
         with connected(options.cluster):
             yield partial(predict_on_cluster, fields=options.fields)
     elif options.fields:
-        from malaria.inference.fields import predict_fields
+        from malaria.fields.predict_fields import predict_fields
 
         yield predict_fields
     else:
@@ -170,3 +171,14 @@ def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Wri
         resume=options.resume,
         fields=options.fields,
     )
+
+
+def save_as_pair(classifier: Classifier, path: Path) -> None:
+    """Write the model as a pair with all that is known of it. Raises UserError."""
+    # Late, since it brings TensorFlow with it.
+    from malaria.networks.save import save_pair
+
+    metadata = classifier.metadata
+    entries = metadata.details | metadata.to_entries()
+    pair = save_pair(classifier.load_keras(), path.parent, path.stem, entries)
+    log(f"saved {printable(pair.weights)}, its .json and its .tflite")

@@ -9,7 +9,7 @@ from malaria.base.text import printable
 from malaria.cli.choose import open_classifier, open_labelled
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.inference.load import prepare_next_start
+from malaria.inference.load_classifier import prepare_next_start
 from malaria.inference.predict import Rate, predict
 from malaria.saved.pair import find_pair
 

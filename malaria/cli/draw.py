@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common
+from malaria.data.drawn_cells import write_cells
 from malaria.data.drawn_fields import write_fields
-from malaria.data.synthetic import write_cells
 
 
 def main(arguments: Sequence[str]) -> None:

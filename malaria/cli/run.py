@@ -18,20 +18,20 @@ from malaria.cli.choose import (
     open_overlays,
     open_predictor,
     open_writer,
+    save_as_pair,
 )
 from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
-from malaria.cli.save import save_as_pair
-from malaria.data.folders import describe_skipped
-from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
-from malaria.inference.load import prepare_next_start
+from malaria.inference.load_classifier import prepare_next_start
 from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.summary import Summary
 from malaria.outputs.writer import Writer
+from malaria.pictures.folders import describe_skipped
+from malaria.pictures.remote_path import AnyPath
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000

@@ -9,10 +9,10 @@ from malaria.base.text import printable
 from malaria.cli import values
 from malaria.cli.command import Parser, add_common, name_program
 from malaria.data.splits import Folds
-from malaria.training.config import Config
-from malaria.training.config_check import data_problems
-from malaria.training.config_file import read_config
-from malaria.training.config_reference import config_yaml, setting_names
+from malaria.settings.config import Config
+from malaria.settings.config_check import data_problems
+from malaria.settings.config_file import read_config
+from malaria.settings.config_reference import config_yaml, setting_names
 
 DESCRIPTION = "Train a network on a folder of labelled pictures, as config.yaml says, and save it."
 EXAMPLES = f"""examples:

@@ -12,9 +12,9 @@ from typing import TypeVar
 from malaria.base.address import ADDRESS
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
-from malaria.data.images import MAX_SIDE
 from malaria.data.splits import Folds
 from malaria.evaluation.thresholds import parse_rule
+from malaria.pictures.images import MAX_SIDE
 
 Number = TypeVar("Number", int, float)
 DEFAULT_PLOT = "predictions.png"

@@ -16,7 +16,7 @@ from malaria.cluster.connect import import_ray
 from malaria.data.splits import Folds
 
 if TYPE_CHECKING:
-    from malaria.training.config import Config
+    from malaria.settings.config import Config
 
 # How long, in seconds, a fold that has nothing to tell keeps who asks it waiting.
 PATIENCE = 1.0

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from malaria.data.remote_path import AnyPath
 from malaria.inference.prediction import Prediction
+from malaria.pictures.remote_path import AnyPath
 
 # As many chunks are given out, or wait for an earlier one, for each worker.
 AHEAD = 4

@@ -10,11 +10,11 @@ from typing import Any
 
 from malaria import __version__
 from malaria.base import threads  # noqa: F401
-from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
+from malaria.pictures.remote_path import AnyPath
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Worker:
     def predict(self, paths: Sequence[AnyPath], *, fields: bool) -> list[Prediction]:
         """What `predict`, or `predict_fields`, gives for these pictures."""
         if fields:
-            from malaria.inference.fields import predict_fields
+            from malaria.fields.predict_fields import predict_fields
 
             return list(predict_fields(paths, self.classifier, threads=1))
         return list(predict(paths, self.classifier, threads=1))

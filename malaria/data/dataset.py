@@ -9,8 +9,8 @@ from pathlib import Path
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
-from malaria.data.folders import find_images, sub_folders
-from malaria.data.remote_path import AnyPath, parts_below, to_path
+from malaria.pictures.folders import find_images, sub_folders
+from malaria.pictures.remote_path import AnyPath, parts_below, to_path
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
 LABELS = ("Parasitized", "Uninfected")

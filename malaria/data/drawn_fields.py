@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from malaria.data.box import Box
 from malaria.data.drawing import Stain, draw_cell
-from malaria.data.synthetic import check_empty, check_numbers, draw_stains
+from malaria.data.drawn_cells import check_empty, check_numbers, draw_stains
+from malaria.pictures.box import Box
 
 # The side of a cell, in sides of the square that it stands in.
 SIZE = 0.7

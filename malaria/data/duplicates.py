@@ -13,7 +13,7 @@ from malaria.base.files import sha256_of
 from malaria.base.machine import usable_cores
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
-from malaria.data.images import is_readable
+from malaria.pictures.images import is_readable
 
 # So many contradictions are named; the rest are counted.
 NAMED = 10

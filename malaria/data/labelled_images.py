@@ -14,9 +14,9 @@ from malaria.base.text import printable
 from malaria.data.dataset import Sample, count_samples
 from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
-from malaria.data.folders import describe_skipped
 from malaria.data.pixel_store import Pixels
 from malaria.data.training_folders import describe_sources
+from malaria.pictures.folders import describe_skipped
 
 # From so many times as many images of one label as of another on it is said.
 IMBALANCE = 4

@@ -15,8 +15,8 @@ from typing import TextIO
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
-from malaria.data.limits import UnreadableImageError
-from malaria.data.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.limits import UnreadableImageError
+from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 # What is read whole: a list of exclusions, or one on another machine.
 MAX_BYTES = 500_000_000
@@ -130,7 +130,7 @@ def _read_bytes(path: AnyPath, limit: int) -> bytes:
 
 
 def _fetch(path: RemotePath, limit: int) -> bytes:
-    from malaria.data.remote import read_remote
+    from malaria.pictures.remote import read_remote
 
     try:
         return read_remote(path, limit).read()

@@ -1,35 +1,129 @@
-"""calibration: make probabilities as sure as they are right, by one number, the temperature.
+"""calibration: fit a model's threshold and temperature to one's own labelled cells."""
 
-Guo et al. 2017, "On calibration of modern neural networks": each logarithm of a probability is
-divided by the temperature. Above 1 the answers become less sure; their order stays.
-"""
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from malaria.evaluation.decisions import from_logits
+from malaria.base.errors import UserError
+from malaria.base.tables import align
+from malaria.base.text import printable
+from malaria.data.splits import Sides, divide_alike
+from malaria.evaluation.bootstrap import Estimate, are_known, estimate
+from malaria.evaluation.format import texts_of, title_of
+from malaria.evaluation.metrics import score
+from malaria.evaluation.result import Result
+from malaria.evaluation.temperature import apply_temperature, fit_temperature
+from malaria.evaluation.thresholds import choose_threshold
+from malaria.saved.metadata import Metadata
 
-# A probability is held between this and 1, as Keras clips it, before the logarithm.
-CLIP = 1e-7
-# No network that is worth calibrating needs another.
-LOWEST, HIGHEST = 0.05, 20.0
+# Fewer cells say too little; of each label there have to be some.
+LEAST, LEAST_OF_LABEL = 100, 10
+PARTS, SEED = 5, 0
 
 
-def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """(n, number of labels) at this temperature, float32; each row adds up to 1."""
-    if temperature == 1:
-        return probabilities
-    logarithms = np.log(probabilities.astype(np.float64).clip(CLIP))
-    return from_logits(logarithms / temperature).astype(np.float32)
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted to n labelled cells, and what it is worth.
+
+    before, after: {name of a metric: Estimate}; the latter of each cell at a threshold and a
+    temperature that were fitted without it, nor any cell of its patient where `by` is "patients".
+    """
+
+    threshold: float
+    temperature: float
+    images: int
+    by: str
+    before: dict[str, Estimate]
+    after: dict[str, Estimate]
+
+    def update(self, metadata: Metadata) -> Metadata:
+        """The metadata of the calibrated model, with these metrics in its details."""
+        record = {
+            "images": self.images,
+            "cross_fitted_by": self.by,
+            "before": {name: one._asdict() for name, one in self.before.items()},
+            "after": {name: one._asdict() for name, one in self.after.items()},
+        }
+        return replace(
+            metadata,
+            threshold=self.threshold,
+            temperature=metadata.temperature * self.temperature,
+            details=metadata.details | {"calibration": record},
+        )
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature with the lowest cross-entropy of the true labels, (n,), integers."""
-    from scipy.optimize import minimize_scalar
+def calibrate(result: Result, rule: float | str) -> Calibration:
+    """Fit to a model's answers as they are.
 
-    def cross_entropy(logarithm: float) -> float:
-        scaled = apply_temperature(probabilities, float(np.exp(logarithm)))
-        true = scaled[np.arange(len(labels)), labels].astype(np.float64)
-        return float(-np.log(true.clip(CLIP)).mean())
+    rule: for the threshold, as thresholds.choose_threshold takes it. Raises UserError for too few
+    cells, and for a label without any.
+    """
+    labels, probabilities = result.labels, result.probabilities
+    _check_counts(result)
+    parts, by = _divide(result)
+    thresholds = np.empty(len(labels))
+    scaled = np.empty_like(probabilities)
+    for fitted, judged in parts:
+        threshold, temperature = _fit(
+            labels[fitted], probabilities[fitted], positive=result.positive, rule=rule
+        )
+        thresholds[judged] = threshold
+        scaled[judged] = apply_temperature(probabilities[judged], temperature)
+    after = score(labels, scaled, positive=result.positive, threshold=thresholds)
+    threshold, temperature = _fit(labels, probabilities, positive=result.positive, rule=rule)
+    return Calibration(
+        threshold,
+        temperature,
+        len(labels),
+        by,
+        before=result.metrics,
+        after=estimate(after, groups=result.groups),
+    )
 
-    bounds = np.log(LOWEST), np.log(HIGHEST)
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
+
+def _check_counts(result: Result) -> None:
+    if len(result.labels) < LEAST:
+        raise UserError(
+            f"--calibrate: expected at least {LEAST} labelled cells; received {len(result.labels)}"
+        )
+    for name, count in result.counts.items():
+        if count < LEAST_OF_LABEL:
+            raise UserError(
+                f"--calibrate: expected at least {LEAST_OF_LABEL} cells of {printable(name)}; "
+                f"received {count}"
+            )
+
+
+def _fit(
+    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, rule: float | str
+) -> tuple[float, float]:
+    """(threshold, temperature); the threshold is of the probabilities at that temperature."""
+    temperature = fit_temperature(labels, probabilities)
+    scaled = apply_temperature(probabilities, temperature)
+    if probabilities.shape[1] > 2:
+        return 0.5, temperature
+    return choose_threshold(labels, scaled, positive=positive, rule=rule), temperature
+
+
+def _divide(result: Result) -> tuple[list[Sides], str]:
+    """[(indices to fit on, indices to judge)], and what is never on both sides."""
+    known = [group for group in result.groups or () if group is not None]
+    by_patient = are_known(result.groups) and len(set(known)) >= PARTS
+    parts = divide_alike(result.labels, known if by_patient else None, count=PARTS, seed=SEED)
+    return parts, "patients" if by_patient else "images"
+
+
+def describe_calibration(fitted: Calibration) -> str:
+    """What a Calibration gave, before and after, as text for people."""
+    rows = [["metric", "before", "", f"after, by {fitted.by}", ""]]
+    for name, one in fitted.before.items():
+        rows.append([title_of(name), *texts_of(one), *texts_of(fitted.after[name])])
+    first = (
+        f"{fitted.images:,} images: threshold {fitted.threshold:.4g}, temperature "
+        f"{fitted.temperature:.4g}"
+    )
+    last = (
+        f"after: each image at a threshold and a temperature that were fitted without it, and "
+        f"without all other images of its patient where that is known (by {fitted.by})"
+    )
+    return "\n\n".join([first, align(rows), last])

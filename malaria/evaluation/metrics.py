@@ -16,8 +16,8 @@ from sklearn import metrics as sklearn_metrics
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.evaluation.calibration import CLIP
 from malaria.evaluation.decisions import decide
+from malaria.evaluation.temperature import CLIP
 
 METRICS = (
     *("accuracy", "sensitivity", "specificity", "precision", "f1"),

@@ -11,15 +11,15 @@ import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.data.images import Source
-from malaria.data.remote_path import to_path
-from malaria.evaluation.calibration import apply_temperature
 from malaria.evaluation.decisions import decide, from_logits, label_probabilities
+from malaria.evaluation.temperature import apply_temperature
+from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.guard import Guard
 from malaria.inference.predict import predict
 from malaria.inference.prediction import REVIEW, Prediction
 from malaria.inference.sources import check_batch, list_sources
-from malaria.inference.tta import VIEWS, average, turn
+from malaria.pictures.images import Source
+from malaria.pictures.remote_path import to_path
 from malaria.saved.architecture import with_size
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair, digest_of, read_architecture
@@ -158,7 +158,7 @@ class Classifier:
 
     def load_keras(self) -> Any:
         """The network in Keras, for what needs its gradients. This imports TensorFlow."""
-        from malaria.networks.load import load_model
+        from malaria.networks.load_model import load_model
 
         if self.pair is None or self.pair.kind == "tflite":
             raise UserError("a .tflite has no Keras form: expected a pair or a file of Keras")

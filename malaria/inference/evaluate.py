@@ -11,12 +11,12 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable
 from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
-from malaria.data.folders import is_folder
-from malaria.data.remote_path import AnyPath
 from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import find_some
+from malaria.pictures.folders import is_folder
+from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier

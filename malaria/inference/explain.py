@@ -13,13 +13,13 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.files import check_writable
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.data.folders import check_outside, source_of
-from malaria.data.images import Source, UnreadableImageError, read_image
-from malaria.data.remote_path import AnyPath
 from malaria.inference import gradcam
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import list_sources
+from malaria.pictures.folders import check_outside, source_of
+from malaria.pictures.images import Source, UnreadableImageError, read_image
+from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier

@@ -9,9 +9,9 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
-from malaria.data.folders import place_below
-from malaria.data.remote_path import AnyPath, to_path
 from malaria.networks.backend import keras, tf
+from malaria.pictures.folders import place_below
+from malaria.pictures.remote_path import AnyPath, to_path
 
 # The share of a side of the image that the maps of a layer should cover. The vgg's last maps cover
 # 0.74 of 141 pixels, but only the middle 0.44 of 64 pixels, where the maps of an earlier layer find

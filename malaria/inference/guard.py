@@ -3,8 +3,8 @@
 A network that knows two labels gives one of them to every picture, to a white cell, a whole field
 or a white page too. The guard is a small network of its own, on numbers that say how colour and
 edges are spread from the middle of a picture outwards. It is fitted with each model (see
-training/guard.py) and travels in the model's .json. A picture that it does not take for a cell is
-"unlike" what the model learnt from.
+training/fit_guard.py) and travels in the model's .json. A picture that it does not take for a cell
+is "unlike" what the model learnt from.
 """
 
 import base64

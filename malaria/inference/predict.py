@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from malaria.base.machine import worker_count
-from malaria.data.images import Source, UnreadableImageError, read_image
-from malaria.data.remote_path import AnyPath, RemotePath, to_path
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.inference.read_ahead import remote_readers
+from malaria.pictures.images import Source, UnreadableImageError, read_image
+from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from malaria.data.box import Box
-from malaria.data.remote_path import AnyPath
+from malaria.pictures.box import Box
+from malaria.pictures.remote_path import AnyPath
 
 # What a cell in doubt is called in place of a label.
 REVIEW = "review"

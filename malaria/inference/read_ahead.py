@@ -26,7 +26,7 @@ def remote_readers() -> Iterator[ThreadPoolExecutor]:
 
 
 def _hang_up(threads: list[Thread]) -> None:
-    from malaria.data.remote import hang_up
+    from malaria.pictures.remote import hang_up
 
     # Again and again, for one may have been about to ask.
     while any(thread.is_alive() for thread in threads):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from malaria.evaluation.metrics import METRICS, compute_metrics, score
-from malaria.inference.load import SCALES
+from malaria.inference.load_classifier import SCALES
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 

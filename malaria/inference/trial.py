@@ -9,9 +9,9 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import shorten
-from malaria.data.images import read_image
 from malaria.inference import litert
 from malaria.inference.predict import are_probabilities
+from malaria.pictures.images import read_image
 
 if TYPE_CHECKING:
     from malaria.inference.classifier import Classifier

@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 
 from malaria.base.streams import stderr_kept_back
 from malaria.networks.backend import keras, tf
-from malaria.networks.load import build, silence
+from malaria.networks.load_model import build, silence
 
 
 def to_tflite(model: keras.Model) -> bytes:

@@ -11,14 +11,14 @@ from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name, printable, quote
-from malaria.data.box import Box
-from malaria.data.fields import cut
-from malaria.data.folders import check_outside, find_images, place_below, source_of
-from malaria.data.images import UnreadableImageError, open_image
-from malaria.data.remote_path import AnyPath
+from malaria.fields.find_cells import cut
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
+from malaria.pictures.box import Box
+from malaria.pictures.folders import check_outside, find_images, place_below, source_of
+from malaria.pictures.images import UnreadableImageError, open_image
+from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000

@@ -9,16 +9,16 @@ from typing import Any
 from malaria.base.files import write_text
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.data.fields import cut
-from malaria.data.images import UnreadableImageError
-from malaria.data.remote_path import AnyPath
+from malaria.fields.field_counts import FieldCounts, add_up, by_group, tally
+from malaria.fields.find_cells import cut
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
-from malaria.outputs.field_counts import FieldCounts, add_up, by_group, tally
 from malaria.outputs.field_pictures import draw_boxes, open_field
 from malaria.outputs.html_parts import data_uri, loaded_versions, thumbnail
 from malaria.outputs.html_template import make_template
 from malaria.outputs.output import Output
+from malaria.pictures.images import UnreadableImageError
+from malaria.pictures.remote_path import AnyPath
 
 # So many fields are shown as pictures, of about 150 KB each; the others have a row in the table.
 SHOWN = 100

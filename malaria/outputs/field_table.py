@@ -9,9 +9,9 @@ from malaria.base.proportions import describe_share
 from malaria.base.streams import log
 from malaria.base.tables import align
 from malaria.base.text import printable
+from malaria.fields.field_counts import FieldCounts, add_up, by_group, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
-from malaria.outputs.field_counts import FieldCounts, add_up, by_group, tally
 from malaria.outputs.output import Output
 
 # So many fields are told on stderr; the file has all.

@@ -7,10 +7,10 @@ import numpy as np
 
 from malaria.base.streams import log
 from malaria.base.text import printable, shorten
-from malaria.data.images import UnreadableImageError, open_image
 from malaria.evaluation.plots import plot_grid
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
+from malaria.pictures.images import UnreadableImageError, open_image
 
 # As many pictures fit a grid that a person can still look at.
 PLOTTED = 64

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
-from malaria.data.images import Source, open_image
-from malaria.data.remote_path import AnyPath, RemotePath
+from malaria.pictures.images import Source, open_image
+from malaria.pictures.remote_path import AnyPath, RemotePath
 
 # At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
 THUMBNAIL_SIDE = 64

@@ -12,8 +12,6 @@ from malaria.base.files import write_text
 from malaria.base.proportions import wilson
 from malaria.base.streams import log
 from malaria.base.text import natural_key, printable
-from malaria.data.images import UnreadableImageError
-from malaria.data.remote_path import AnyPath
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import (
@@ -26,6 +24,8 @@ from malaria.outputs.html_parts import (
 )
 from malaria.outputs.html_template import make_template
 from malaria.outputs.output import Output
+from malaria.pictures.images import UnreadableImageError
+from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions

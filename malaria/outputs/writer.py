@@ -16,11 +16,11 @@ from malaria.base.files import whole_file
 from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.data.box import Box
-from malaria.data.remote_path import AnyPath, real_name, to_path
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import format_of
 from malaria.outputs.output import Output
+from malaria.pictures.box import Box
+from malaria.pictures.remote_path import AnyPath, real_name, to_path
 
 # So many rows are lost at most when the power goes, and then computed again.
 FLUSH_EVERY = 32

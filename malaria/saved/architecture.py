@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from malaria.data.images import MAX_SIDE
+from malaria.pictures.images import MAX_SIDE
 from malaria.saved.pair import Architecture
 
 # (height, width, channels) that the network takes; None where it takes any.

@@ -8,7 +8,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.data.dataset import LABELS, default_positive
-from malaria.data.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
+from malaria.pictures.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
 from malaria.saved.architecture import ends_in_logits, input_shape, network_size, rescales
 from malaria.saved.pair import Architecture, Pair
 
@@ -26,7 +26,7 @@ class Metadata:
     pixels: how pictures are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
     quarter turns and flips. temperature: what the logarithms of the probabilities are divided by,
-    see evaluation/calibration.py. logits: whether the network leaves the last sigmoid or softmax to
+    see evaluation/temperature.py. logits: whether the network leaves the last sigmoid or softmax to
     its user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
     where a model has none. details: the whole record, {} where a model has none; then is_assumed:
     the file says nothing of labels and pixels, and what is here is likely.

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from malaria.augmentation.augment import augment
+from malaria.augmentation.random_changes import Amounts
 from malaria.base.files import write_csv, write_text
 from malaria.data.labelled_images import LabelledImages
 from malaria.evaluation import plots
 from malaria.evaluation.format import describe
 from malaria.evaluation.result import Result
-from malaria.training.augmentation import augment
-from malaria.training.random_changes import Amounts
 
 # So many pictures are shown.
 SHOWN = 16

@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from malaria.augmentation.augment import augment_part, to_float
+from malaria.augmentation.draws import Draws
+from malaria.augmentation.random_changes import REACH, Amounts
+from malaria.augmentation.resampling import resize
 from malaria.base.machine import usable_cores
 from malaria.data.pixel_store import Pixels
-from malaria.inference.tta import turn
+from malaria.evaluation.tta import turn
 from malaria.networks.backend import tf
-from malaria.training.augmentation import augment_part, to_float
 from malaria.training.distillation import Teach
-from malaria.training.draws import Draws
 from malaria.training.order import count_batches, epoch_order, seed_of
-from malaria.training.random_changes import REACH, Amounts
-from malaria.training.resampling import resize
 
 # Batches made ahead while the device computes.
 PREFETCH = 2

@@ -8,11 +8,11 @@ from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.networks.backend import keras
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.saved.metadata import KEY
 from malaria.saved.pair import MAX_JSON_BYTES, Pair, default_pair, find_pair, read_architecture
+from malaria.settings.config import NOT_IN_IDENTITY, Config
 from malaria.training.checkpoint import Progress
-from malaria.training.config import NOT_IN_IDENTITY, Config
 
 PRETRAINED = "pretrained"
 # What may differ between a finished run and one that goes on from it.

@@ -16,9 +16,9 @@ from malaria.data.splits import Folds, Sides, fold_samples, split_by_source
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
-from malaria.training import finish, steps
+from malaria.settings.config import Config
+from malaria.training import assembly, finish
 from malaria.training.checkpoint import ResumePoint
-from malaria.training.config import Config
 from malaria.training.devices import Device, set_determinism
 from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
 from malaria.training.trainer import fit, progress_kept, set_up
@@ -65,7 +65,7 @@ def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str,
 
 def run_part(config: Config, folds: Folds, folder: Path, number: int) -> None:
     """Run one part, from number 1 on, in a process that runs no other."""
-    images = steps.load_images(config)
+    images = assembly.load_images(config)
     parts = [*divide(config, images.samples, folds).values()]
     _check_images(folder, images.digest)
     _run_fold(config, images.sides(*parts[number - 1]), set_up(config), folder, number, len(parts))
@@ -75,7 +75,7 @@ def _run_all(
     config: Config, folds: Folds, folder: Path, elsewhere: RunParts | None
 ) -> CrossValidation:
     """Run the parts that are not finished, then put all together."""
-    images = steps.load_images(config)
+    images = assembly.load_images(config)
     parts = divide(config, images.samples, folds)
     _check_images(folder, images.digest)
     if elsewhere is None:
@@ -163,8 +163,8 @@ def _run_fold(
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
-    device = steps.settled(config, device, images, point.arithmetic())
-    model = steps.build(config, device, images)
+    device = assembly.settled(config, device, images, point.arithmetic())
+    model = assembly.build(config, device, images)
     progress = fit(config, device, images, model, point, resume=point.path.exists())
     with progress_kept(config, progress, images):
         model = finish.as_saved(config, device, model)

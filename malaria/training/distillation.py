@@ -7,15 +7,15 @@ a label is wrong. They are asked about each image as it was changed at random.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from malaria.augmentation.resampling import resize
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.data.images import PixelFormat
 from malaria.networks.backend import tf
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
-from malaria.training.resampling import resize
 
 # (images, labels) -> labels that are learnt, of the same shape.
 Teach = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from malaria.augmentation.draws import Draws
 from malaria.networks.backend import keras, tf
-from malaria.training.draws import Draws
 
 # Which of the random numbers of a batch's seed are for dropout.
 DROPOUT = 1

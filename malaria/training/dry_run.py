@@ -9,8 +9,8 @@ import numpy as np
 from malaria.data.duplicates import ContradictionError
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import Folds
-from malaria.training import steps
-from malaria.training.config import Config
+from malaria.settings.config import Config
+from malaria.training import assembly
 from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_device, set_determinism
 from malaria.training.feed import Feed, Stream
@@ -35,14 +35,14 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
         config, refusal = config.model_copy(update={"contradictions": "exclude"}), error
         images = _load(config, folds)
     yield from describe_images(images, config.labels)
-    count = steps.steps_in_epoch(config, images)
-    device = steps.settled(config, device, images)
-    model = steps.build(config, device, images)
+    count = assembly.steps_in_epoch(config, images)
+    device = assembly.settled(config, device, images)
+    model = assembly.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
-    feed = steps.make_feed(config, device, images)
-    seconds, checking = _time_steps(feed, steps.make_learner(config, device, model))
+    feed = assembly.make_feed(config, device, images)
+    seconds, checking = _time_steps(feed, assembly.make_learner(config, device, model))
     training = config.epochs * count * seconds
     validating = config.epochs * feed.validation_count * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
@@ -56,9 +56,9 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
 
 def _load(config: Config, folds: Folds) -> LabelledImages:
     """The images, split as for a training or as for the first of several folds."""
-    images = steps.load_images(config)
+    images = assembly.load_images(config)
     if folds == 1:
-        return steps.split(config, images)
+        return assembly.split(config, images)
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 

@@ -12,19 +12,19 @@ from malaria.data.training_folders import count_by_source
 from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
-from malaria.inference.tta import VIEWS, average
+from malaria.evaluation.tta import VIEWS, average
 from malaria.model import build_model
 from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
 from malaria.networks.save import save_pair
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
+from malaria.settings.config import Config
 from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress
-from malaria.training.config import Config
 from malaria.training.devices import Device
-from malaria.training.guard import fit_guard_of
+from malaria.training.fit_guard import fit_guard_of
 
 
 def as_saved(config: Config, device: Device, model: keras.Model) -> keras.Model:

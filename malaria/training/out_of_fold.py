@@ -14,7 +14,7 @@ from malaria.data.dataset import Sample
 from malaria.evaluation import plots
 from malaria.evaluation.format import describe, to_json
 from malaria.evaluation.result import Result
-from malaria.outputs.label_errors import CSV, HTML, write_label_errors
+from malaria.outputs.label_error_page import CSV, HTML, write_label_errors
 from malaria.training.artifacts import write_answers
 
 # The metrics that are told of each part.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+from malaria.augmentation.draws import Draws
 from malaria.networks.backend import keras, tf
 from malaria.training.batches import Batch
-from malaria.training.draws import Draws
 from malaria.training.dropout import DrawnDropouts
 from malaria.training.feed import Prepare, Stream
 from malaria.training.losses import is_right, make_losses

@@ -10,11 +10,11 @@ from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras, tf
 from malaria.saved.pair import Pair
-from malaria.training import finish, steps
+from malaria.settings.config import Config
+from malaria.settings.config_check import make_config
+from malaria.training import assembly, finish
 from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Onlooker, Progress, ResumePoint
-from malaria.training.config import Config
-from malaria.training.config_check import make_config
 from malaria.training.devices import Device, choose_device, set_determinism
 from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import open_board, run_epochs
@@ -82,8 +82,8 @@ def _train(
     with lost_workers_told(workers):
         device = set_up(config, workers)
         images = load(config)
-        device = steps.settled(config, device, images, point.arithmetic())
-        model = steps.build(config, device, images)
+        device = assembly.settled(config, device, images, point.arithmetic())
+        model = assembly.build(config, device, images)
         progress = fit(config, device, images, model, point, **known)
     return device, images, model, progress
 
@@ -103,7 +103,7 @@ def set_up(config: Config, workers: Workers | None = None) -> Device:
 
 def load(config: Config) -> LabelledImages:
     """The images on their two sides, which are told."""
-    images = steps.split(config, steps.load_images(config))
+    images = assembly.split(config, assembly.load_images(config))
     for line in describe_images(images, config.labels):
         log(line)
     return images
@@ -126,8 +126,8 @@ def fit(
     finished run to go on with instead. show: called with each row of the history.
     """
     progress = _begin(config, device, point, model, images, resume=resume, shorter=shorter)
-    feed = steps.make_feed(config, device, images)
-    learner = steps.make_learner(config, device, model)
+    feed = assembly.make_feed(config, device, images)
+    learner = assembly.make_learner(config, device, model)
 
     def after_epoch(progress: Progress) -> None:
         point.save(progress, model, images.digest)
@@ -172,7 +172,7 @@ def _begin(
 ) -> Progress:
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
     if shorter is not None:
-        progress = continue_from(shorter, model, steps.steps_in_epoch(config, images))
+        progress = continue_from(shorter, model, assembly.steps_in_epoch(config, images))
     elif resume:
         progress = point.load(model, images.digest)
         log(f"going on after epoch {progress.epoch}")

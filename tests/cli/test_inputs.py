@@ -11,8 +11,8 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.cli.inputs import Inputs
+from malaria.data.drawn_cells import write_cells
 from malaria.data.listing import Entry, Listing, check_list_labels
-from malaria.data.synthetic import write_cells
 
 TOP = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pytest
 from malaria.base.errors import UsageError, UserError
 from malaria.cli.options import parse
 from malaria.cli.run import main
-from malaria.data.synthetic import write_cells
-from malaria.inference.load import load_classifier
+from malaria.data.drawn_cells import write_cells
+from malaria.inference.load_classifier import load_classifier
 
 
 def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_threshold(

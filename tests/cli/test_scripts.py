@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parents[1] / "networks" / "keras2"

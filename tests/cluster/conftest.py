@@ -2,7 +2,7 @@
 
 import pytest
 
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 
 @pytest.fixture(scope="package", autouse=True)

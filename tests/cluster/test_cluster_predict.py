@@ -10,13 +10,13 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.cluster import crew
 from malaria.cluster.connect import connected
-from malaria.cluster.predict import predict_on_cluster
+from malaria.cluster.predict_on_cluster import predict_on_cluster
 from malaria.cluster.work import ENDED
 from malaria.cluster.worker import Worker
-from malaria.data.folders import find_images
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
+from malaria.pictures.folders import find_images
 
 
 @pytest.fixture(scope="module")

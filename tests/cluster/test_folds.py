@@ -8,7 +8,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.cluster import folds
 from malaria.cluster.connect import connected
-from malaria.training.config import Config
+from malaria.settings.config import Config
 from malaria.training.cross_validation import cross_validate
 
 COUNT = 2

@@ -7,7 +7,7 @@ import pytest
 
 from malaria.cluster.work import AHEAD, ENDED, Work
 from malaria.cluster.worker import Baggage, Worker
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 

@@ -19,7 +19,7 @@ from malaria.data.dataset import (
     scan_folder,
     true_label,
 )
-from malaria.training.config import Config
+from malaria.settings.config import Config
 
 
 @pytest.mark.parametrize(

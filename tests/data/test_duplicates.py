@@ -12,9 +12,9 @@ from malaria.data.duplicates import (
     find_contradictions,
     number_contents,
 )
-from malaria.training.config import Config
+from malaria.settings.config import Config
+from malaria.training.assembly import load_images, split
 from malaria.training.dry_run import dry_run
-from malaria.training.steps import load_images, split
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.data.dataset import LABELS, Sample
 from malaria.data.exclusion import Exclusion
-from malaria.data.images import PixelFormat
 from malaria.data.labelled_images import (
     LabelledImages,
     check_labels,
@@ -18,6 +17,7 @@ from malaria.data.labelled_images import (
     describe_sides,
 )
 from malaria.data.pixel_store import Pixels
+from malaria.pictures.images import PixelFormat
 
 # Those of four patients, two of each label; the last is of no known patient.
 SAMPLES = [

@@ -11,7 +11,7 @@ from PIL import Image
 from malaria.base.errors import UserError
 from malaria.data import pixel_store as pixels
 from malaria.data.dataset import Sample
-from malaria.data.images import PixelFormat, read_image
+from malaria.pictures.images import PixelFormat, read_image
 
 FORMAT = PixelFormat((6, 5))
 CACHES = ["memory", "disk", "none"]

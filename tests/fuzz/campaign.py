@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from malaria.base.errors import UserError
 from malaria.cli.options import parse
-from malaria.data.archive import unpack
-from malaria.data.images import FORMATS, PixelFormat, read_image
 from malaria.data.listing import Listing
-from malaria.inference.load import load_classifier
+from malaria.data.unpack import unpack
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.images import FORMATS, PixelFormat, read_image
 from malaria.saved.pair import default_pair
-from malaria.training.config_file import read_config
+from malaria.settings.config_file import read_config
 
 SECONDS = 5.0
 BYTES = 1_000_000_000

@@ -14,7 +14,7 @@ from PIL import Image
 import malaria
 from malaria import load_classifier
 from malaria.base.errors import UsageError, UserError
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[2]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError
-from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 PICTURES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)

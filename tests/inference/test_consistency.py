@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from malaria.data.dataset import Sample
-from malaria.data.images import PixelFormat, read_image
+from malaria.data.drawn_cells import write_cells
 from malaria.data.pixel_store import load_pixels
-from malaria.data.synthetic import write_cells
 from malaria.model import NETWORKS, build_model
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.networks.save import save_pair
+from malaria.pictures.images import PixelFormat, read_image
 from malaria.saved.pair import read_architecture
 from malaria.training.batches import validation_batches
 

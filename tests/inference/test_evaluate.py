@@ -8,11 +8,11 @@ from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper
-from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions, evaluate
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
 

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError
-from malaria.data.images import PixelFormat, UnreadableImageError
 from malaria.inference.classifier import Classifier
 from malaria.inference.explain import Overlays
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.networks.backend import keras
 from malaria.outputs.html_parts import as_jpeg
+from malaria.pictures.images import PixelFormat, UnreadableImageError
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")
@@ -77,7 +77,7 @@ def test_overlays_do_not_go_where_the_next_run_would_take_them_for_cells(
 
 
 def test_one_picture_is_explained_in_python(tmp_path):
-    from malaria.data.synthetic import write_cells
+    from malaria.data.drawn_cells import write_cells
 
     path = write_cells(tmp_path / "cells", 1, seed=3)[0]
     model = load_classifier()

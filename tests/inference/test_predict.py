@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from malaria.base.machine import MOST_WORKERS, worker_count
-from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, Rate, annotate, predict
 from malaria.inference.prediction import Prediction
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 TWO = ("Parasitized", "Uninfected")

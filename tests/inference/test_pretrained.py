@@ -10,11 +10,11 @@ import pytest
 
 from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
-from malaria.data.folders import find_images
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.inference.litert import LiteRTNetwork
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
+from malaria.pictures.folders import find_images
 from malaria.saved.pair import default_pair, find_pair, read_architecture
 from malaria.saved.tflite import digest_pair, find_sealed
 

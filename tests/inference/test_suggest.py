@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from malaria.data.dataset import make_grouper
-from malaria.data.images import PixelFormat
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.suggest import suggest
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")

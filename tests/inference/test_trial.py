@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from malaria.base.errors import UserError
 from malaria.data.dataset import LABELS
-from malaria.data.images import PixelFormat
 from malaria.inference import trial
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.networks.export import to_tflite
 from malaria.networks.save import save_pair
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 keras = tf.keras

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
-from malaria.inference.load import load_classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.networks.backend import keras, tf
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.saved.pair import find_pair, read_architecture
 
 # Keras itself, as it saves, is not ready for numpy 2.

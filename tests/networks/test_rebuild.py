@@ -12,7 +12,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras, tf
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.networks.rebuild import is_native, rebuild
 from malaria.networks.vocabulary import ACTIVATIONS, check_architecture
 from malaria.saved.pair import find_pair, read_architecture

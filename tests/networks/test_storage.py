@@ -14,7 +14,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.networks.backend import keras
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.networks.save import save_pair
 from malaria.saved.metadata import KEY, read_metadata
 from malaria.saved.pair import Pair, find_pair, read_architecture

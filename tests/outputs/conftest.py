@@ -4,10 +4,10 @@ import pytest
 from PIL import Image
 
 from malaria.data.dataset import make_grouper
-from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions
 from malaria.inference.predict import annotate, predict
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
 

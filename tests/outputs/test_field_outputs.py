@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
-from malaria.data.box import Box
-from malaria.data.images import PixelFormat
+from malaria.fields.field_counts import FieldCounts, add_up, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
-from malaria.outputs.field_counts import FieldCounts, add_up, tally
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
 from malaria.outputs.field_report import CELLS, FieldReport
 from malaria.outputs.field_table import LISTED, FieldTable
 from malaria.outputs.writer import Writer
+from malaria.pictures.box import Box
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from malaria.data.images import PixelFormat
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.summary import LISTED_GROUPS, Summary
+from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")

@@ -8,7 +8,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
-from malaria.data.images import PixelFormat
+from malaria.pictures.images import PixelFormat
 from malaria.saved.architecture import network_size
 from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, find_pair, read_architecture

@@ -3,10 +3,10 @@
 import numpy as np
 
 from malaria.data.dataset import Sample
-from malaria.data.images import PixelFormat
 from malaria.data.pixel_store import Pixels
+from malaria.pictures.images import PixelFormat
+from malaria.settings.config import Augmentation
 from malaria.training.batches import TrainingBatches
-from malaria.training.config import Augmentation
 from malaria.training.feed import Feed
 
 

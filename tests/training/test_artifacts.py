@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from malaria.data.dataset import Sample
-from malaria.data.images import PixelFormat
 from malaria.data.labelled_images import LabelledImages
 from malaria.data.pixel_store import Pixels
 from malaria.evaluation.format import describe
 from malaria.evaluation.result import Result
+from malaria.pictures.images import PixelFormat
+from malaria.settings.config import Augmentation
 from malaria.training.artifacts import _plot_predictions, write_plots, write_tables
-from malaria.training.config import Augmentation
 
 NAMES = ("Parasitized", "Uninfected")
 LABELS = np.array([0, 0, 1])

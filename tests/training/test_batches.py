@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from malaria.data.dataset import scan_folder
-from malaria.data.images import PixelFormat, read_image
+from malaria.data.drawn_cells import LABELS, write_cells
 from malaria.data.pixel_store import load_pixels
-from malaria.data.synthetic import LABELS, write_cells
-from malaria.inference.tta import turn
+from malaria.evaluation.tta import turn
+from malaria.pictures.images import PixelFormat, read_image
+from malaria.settings.config import Augmentation
 from malaria.training.batches import (
     WHOLE,
     Part,
@@ -18,7 +19,6 @@ from malaria.training.batches import (
     places_of,
     validation_batches,
 )
-from malaria.training.config import Augmentation
 from malaria.training.feed import choose_validation
 from malaria.training.order import balance, balance_within, epoch_order
 

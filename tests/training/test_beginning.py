@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.model import build_model
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.saved.pair import default_pair, find_pair, read_architecture
+from malaria.settings.config import Config
 from malaria.training.beginning import init_weights
-from malaria.training.config import Config
 from malaria.training.trainer import train
 
 

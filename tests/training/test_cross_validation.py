@@ -8,10 +8,10 @@ import pytest
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import LABELS, scan_folder
+from malaria.data.drawn_cells import write_cells
 from malaria.data.splits import fold_samples
-from malaria.data.synthetic import write_cells
+from malaria.settings.config import Config
 from malaria.training import cross_validation as folds
-from malaria.training.config import Config
 from malaria.training.cross_validation import cross_validate
 
 COUNT = 3

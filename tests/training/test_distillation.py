@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
-from malaria.data.images import PixelFormat
-from malaria.data.synthetic import write_cells
-from malaria.inference.load import load_classifier
-from malaria.training.config import Config
-from malaria.training.config_check import make_config
+from malaria.data.drawn_cells import write_cells
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.images import PixelFormat
+from malaria.settings.config import Config
+from malaria.settings.config_check import make_config
 from malaria.training.distillation import load_teachers
 from malaria.training.trainer import train
 

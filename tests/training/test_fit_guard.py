@@ -9,11 +9,11 @@ from PIL import Image
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import LABELS
 from malaria.data.drawing import draw_cell, draw_stain
-from malaria.data.not_cells import PATTERNS, draw_none, draw_several
-from malaria.data.synthetic import write_cells
-from malaria.inference.load import load_classifier
-from malaria.training.config import Config
-from malaria.training.guard import SIDE, fit_guard, make_small
+from malaria.data.drawn_cells import write_cells
+from malaria.inference.load_classifier import load_classifier
+from malaria.settings.config import Config
+from malaria.training.fit_guard import SIDE, fit_guard, make_small
+from malaria.training.not_cells import PATTERNS, draw_none, draw_several
 from malaria.training.trainer import train
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from learning import feed_of
 
-from malaria.inference.load import load_classifier
+from malaria.augmentation.augment import augment
+from malaria.inference.load_classifier import load_classifier
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.training.augmentation import augment
-from malaria.training.config import Augmentation
+from malaria.settings.config import Augmentation
 from malaria.training.feed import upload
 from malaria.training.loop import compile_model
 from malaria.training.step import Learner

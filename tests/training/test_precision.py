@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.networks.backend import keras
+from malaria.settings.config import Config
 from malaria.training import precision
+from malaria.training.assembly import build, load_images, settled, split
 from malaria.training.checkpoint import Progress, ResumePoint
-from malaria.training.config import Config
 from malaria.training.devices import choose_device
 from malaria.training.precision import COMPILED_FROM, TIMED_FROM, settle
-from malaria.training.steps import build, load_images, settled, split
 
 
 def build_nothing():

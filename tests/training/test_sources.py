@@ -8,11 +8,11 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.data.dataset import LABELS
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.evaluation.format import describe
-from malaria.training.config import Config
+from malaria.settings.config import Config
+from malaria.training.assembly import load_images, split
 from malaria.training.cross_validation import cross_validate
-from malaria.training.steps import load_images, split
 from malaria.training.trainer import train
 
 FAST = {"model": "compact", "image_size": (32, 32), "batch_size": 16, "plot_training_data": False,

@@ -19,22 +19,22 @@ from learning import feed_of
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import sha256_of
 from malaria.base.machine import has_bfloat16
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.evaluation.format import describe
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
-from malaria.networks.load import load_model
+from malaria.networks.load_model import load_model
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
-from malaria.training import steps, trainer
+from malaria.settings.config import Augmentation, Config
+from malaria.training import assembly, trainer
+from malaria.training.assembly import load_images, split
 from malaria.training.checkpoint import Progress
-from malaria.training.config import Augmentation, Config
 from malaria.training.dry_run import dry_run
 from malaria.training.interrupt import interrupts_noted
 from malaria.training.loop import compile_model, current_learning_rate, run_epochs
 from malaria.training.optimizer import make_optimizer
 from malaria.training.step import Learner
-from malaria.training.steps import load_images, split
 from malaria.training.trainer import train
 
 TOP = Path(__file__).parents[2]
@@ -211,7 +211,7 @@ def constant_adam(learning_rate):
 def test_the_dry_run_times_larger_batches_where_the_device_holds_the_pictures(
     cells, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(steps, "_fits", lambda device, images: True)
+    monkeypatch.setattr(assembly, "_fits", lambda device, images: True)
     lines = list(dry_run(settings(cells, tmp_path)))
     assert lines[-1].startswith("estimated time: ")
 

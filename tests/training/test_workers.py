@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UsageError
-from malaria.data.synthetic import write_cells
+from malaria.data.drawn_cells import write_cells
 from malaria.training.workers import Workers, find_workers
 
 TOP = Path(__file__).parents[2]

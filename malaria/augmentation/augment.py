@@ -1,0 +1,46 @@
+"""augment: random changes to a batch of images, for training only.
+
+The functions that carry out the settings of augmentation_settings stand in geometry, colours,
+surround and texture, and run in that order; to add one is to write one more such function, there
+or at the end of this file.
+"""
+
+from collections.abc import Sequence
+
+# Each registers its functions when it is imported, and in this order they run.
+from malaria.augmentation import colours, geometry, surround, texture  # noqa: F401
+from malaria.augmentation.draws import Draws
+from malaria.augmentation.geometry import move_images
+from malaria.augmentation.random_changes import CHANGES, MOVES, Amounts
+from malaria.networks.backend import tf
+
+
+def to_float(images: tf.Tensor) -> tf.Tensor:
+    """Grey levels 0..255 -> float32, 0..1, as classifying does by the metadata's scale."""
+    return tf.cast(images, tf.float32) / 255
+
+
+def augment(images: tf.Tensor, amounts: Amounts, *, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
+    """Change a batch at random: (n, height, width, 3), 0..255 -> the same shape, float32, 0..1.
+
+    amounts: of every setting in augmentation_settings. seed: two integers, which fix the result.
+    """
+    return augment_part(images, amounts, Draws.of_whole_batch(seed, tf.shape(images)[0]))
+
+
+def augment_part(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
+    """The same where only a part of the batch may be here; draws: for these images.
+
+    Of a part the first random_changes.REACH images miss what they take of others.
+    """
+    images = to_float(images)
+    parts = draws.split(len(MOVES) + len(CHANGES))
+    moves = [(step, own) for step, own in zip(MOVES, parts, strict=False) if step.is_on(amounts)]
+    if moves:
+        matrices = [step.function(amounts, own) for step, own in moves]
+        images = move_images(images, matrices, any(step.between_pixels for step, _ in moves))
+    for step, own in zip(CHANGES, parts[len(MOVES) :], strict=True):
+        if step.is_on(amounts):
+            images = step.function(images, amounts, own)
+    # A mixture of whites may round to more than white.
+    return tf.clip_by_value(images, 0.0, 1.0)

@@ -1,0 +1,71 @@
+"""colours: random changes to the light and the stain of training images."""
+
+import numpy as np
+
+from malaria.augmentation.draws import Draws
+from malaria.augmentation.random_changes import Amounts, change, surround_of
+from malaria.networks.backend import tf
+
+# The optical densities in red, green and blue of haematoxylin, eosin and diaminobenzidine, each of
+# length 1, a row each: Ruifrok and Johnston, "Quantification of histochemical staining by color
+# deconvolution", Analytical and Quantitative Cytology and Histology 23 (2001) 291-299.
+STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+# The darkest that has an optical density: one grey level.
+DARKEST = 1 / 255
+# A stain is taken over by at most this factor, or its inverse.
+MOST_TRANSFER = 2.5
+# The share of the half side of a picture in which its cell's colour is taken.
+INNER = 0.7
+
+
+@change("stain_transfer", "stain_jitter")
+def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
+    """Change the optical densities: take another cell's, then each stain more or less.
+
+    Light that passes through a stain falls off exponentially with its amount (Beer and Lambert), so
+    the change is linear in the logarithm. Black stays black.
+    """
+    of_jitter, of_choice = draws.split(2)
+    surround = surround_of(images)
+    density = -tf.math.log(tf.maximum(images, DARKEST))
+    factors = 1 + of_jitter.either_way(tf.constant([amounts["stain_jitter"]] * 3, tf.float32))
+    # (n, 3, 3): colours to stains, each by its factor, and back.
+    to_stains = tf.constant(np.linalg.inv(STAINS), tf.float32)
+    matrices = to_stains @ (factors[:, :, None] * tf.constant(STAINS, tf.float32))
+    transfer = _transfer(density, surround)
+    is_chosen = of_choice.some(amounts["stain_transfer"])
+    density *= tf.where(is_chosen, transfer, tf.ones_like(transfer))
+    shape = tf.shape(density)
+    density = tf.reshape(tf.reshape(density, (shape[0], -1, 3)) @ matrices, shape)
+    return tf.where(surround, images, tf.clip_by_value(tf.exp(-density), 0.0, 1.0))
+
+
+def _transfer(density: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
+    """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one.
+
+    The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
+    """
+    mean = mean_of_cell(density, surround)
+    factors = tf.roll(mean, 1, axis=0) / tf.maximum(mean, 0.02)
+    return tf.clip_by_value(factors, 1 / MOST_TRANSFER, MOST_TRANSFER)
+
+
+def mean_of_cell(values: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
+    """The mean in the middle of each picture, but for black surround, (n, 1, 1, channels)."""
+    height, width = values.shape[1:3]
+    rows, columns = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+    inner = tf.constant((rows**2 + columns**2 <= INNER**2)[None, :, :, None])
+    weights = tf.cast(inner & ~surround, tf.float32)
+    total = tf.reduce_sum(weights, axis=(1, 2), keepdims=True)
+    return tf.reduce_sum(values * weights, axis=(1, 2), keepdims=True) / tf.maximum(total, 1.0)
+
+
+@change("brightness", "color_jitter")
+def tint(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
+    """Multiply all channels by one factor (brightness) and each by its own (color_jitter).
+
+    Black stays black: the surround of a cell tells nothing of its stain.
+    """
+    limits = tf.constant([amounts["brightness"]] + [amounts["color_jitter"]] * 3, tf.float32)
+    factors = 1 + draws.either_way(limits)
+    return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)

@@ -1,0 +1,103 @@
+"""surround: random changes to what lies about the cell in training images.
+
+Some laboratories cut their cells out and put them on black, others cut a box out of the field.
+"""
+
+import numpy as np
+
+from malaria.augmentation.colours import mean_of_cell
+from malaria.augmentation.draws import Draws
+from malaria.augmentation.geometry import pixels_at
+from malaria.augmentation.random_changes import (
+    Amounts,
+    change,
+    choose,
+    corners_of,
+    grow,
+    is_masked,
+    mean_of_neighbours,
+    surround_of,
+)
+from malaria.networks.backend import tf
+
+# How many parts of other cells come to lie beside a cell, at most, and where their centres are, in
+# sides of the picture: nearer ones would lie on the cell.
+NEIGHBOURS, NEAR, FAR = 2, 0.75, 1.15
+# The least light, 0..1, of a background that is not another picture's.
+LEAST_LIGHT = 0.7
+
+
+@change("background", "mask")
+def change_surround(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
+    """Put a share of the cells on black onto a background, and a share of the others onto black."""
+    to_field, of_field, to_black, outline = draws.split(4)
+    masked = is_masked(images)
+    changed = images
+    if amounts["background"]:
+        chosen = masked & to_field.some(amounts["background"])
+        changed = choose(chosen, _put_on_background(images, masked, of_field), changed)
+    if amounts["mask"]:
+        chosen = ~masked & to_black.some(amounts["mask"])
+        changed *= tf.cast(~chosen | _in_outline(images, outline), tf.float32)
+    return changed
+
+
+def _put_on_background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Each cell on a light field, with parts of the batch's other cells at its sides."""
+    of_light, *of_neighbours = draws.split(NEIGHBOURS + 1)
+    field = _background(images, masked, of_light)
+    # A mask's edge is dark where the picture was made smaller: it is surround too.
+    surround = grow(surround_of(images))
+    mean = mean_of_cell(images, surround)
+    kept = tf.cast(~surround, tf.float32)
+    for number, own in enumerate(of_neighbours, start=1):
+        others, theirs, other_mean = (tf.roll(one, number, axis=0) for one in (images, kept, mean))
+        # In the colour of the cell that it lies beside: they are of one slide.
+        colour = mean / tf.maximum(other_mean, 0.02)
+        field = _lay_aside(field, others, theirs, colour, _shift_aside(images, own))
+    # A cell's edge is not as sharp as its mask's: a pixel of it is a mixture.
+    share = kept * (0.5 + 0.5 * mean_of_neighbours(kept))
+    return field + share * (images - field)
+
+
+def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """A colour for each image, (n, 1, 1, 3): of the next one's background, or at random."""
+    numbers = draws.uniform(1, 1, 4)
+    light = LEAST_LIGHT + (1 - LEAST_LIGHT) * numbers[..., :1]
+    random = light + (1 - light) * numbers[..., 1:]
+    return tf.where(tf.roll(masked, 1, axis=0), random, tf.roll(corners_of(images), 1, axis=0))
+
+
+def _shift_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Between NEAR and FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
+    numbers = draws.uniform(2)
+    angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
+    # In pixels of a picture whose sides may differ.
+    sides = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)
+    return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
+
+
+# Compiled, since a CPU else reads and writes the pictures again for each of these operations.
+@tf.function(jit_compile=True, autograph=False)
+def _lay_aside(
+    field: tf.Tensor, others: tf.Tensor, kept: tf.Tensor, colour: tf.Tensor, shift: tf.Tensor
+) -> tf.Tensor:
+    """The field with the cells of the others on it, each moved by its shift.
+
+    kept: which pixels are cell, (n, height, width, 1), 0 or 1. colour: factors, (n, 1, 1, 3).
+    """
+    height, width = others.shape[1:3]
+    x = tf.range(width, dtype=tf.float32)[None, None, :] - shift[:, 0, None, None]
+    y = tf.range(height, dtype=tf.float32)[None, :, None] - shift[:, 1, None, None]
+    cells = tf.clip_by_value(pixels_at(others, x, y) * colour, 0.0, 1.0)
+    share = pixels_at(kept, x, y)
+    return share * cells + (1 - share) * field
+
+
+def _in_outline(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Which pixels lie in an ellipse about as large as the picture, (n, height, width, 1)."""
+    height, width = images.shape[1:3]
+    radii = draws.uniform(1, 1, 2, low=0.9, high=1.1)
+    rows = tf.linspace(-1.0, 1.0, height)[None, :, None, None]
+    columns = tf.linspace(-1.0, 1.0, width)[None, None, :, None]
+    return (rows / radii[..., :1]) ** 2 + (columns / radii[..., 1:]) ** 2 <= 1

@@ -1,0 +1,60 @@
+"""label_error_page: suspected labels as a table for `exclude` and as a page to look at."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from malaria.base.files import write_csv
+from malaria.data.dataset import Sample
+from malaria.evaluation.label_errors import find_label_errors
+from malaria.inference.prediction import Prediction
+from malaria.outputs.html_report import Page
+
+CSV, HTML = "label_errors.csv", "label_errors.html"
+TITLE = "Suspected labels"
+NOTE = (
+    "Each cell was judged by a network that did not learn from it, nor from its patient where the "
+    "split is by patient. That network finds another label likelier, and is as sure of it as it is "
+    "of cells that bear that label. Label is what the network finds, true label what the folder "
+    "says. Look at each; what you find wrong can be left out of training with the setting exclude."
+)
+HEADER = ("path", "patient", "label", "likelier", "probability of label", "probability of likelier")
+
+
+def write_label_errors(
+    folder: Path,
+    samples: Sequence[Sample],
+    probabilities: np.ndarray,
+    *,
+    source: Path | str,
+    label_names: Sequence[str],
+    positive_label: str,
+) -> int:
+    """Write label_errors.csv and label_errors.html into `folder`; return how many there are.
+
+    samples: what the rows of `probabilities`, out of fold, are about. source: the folder the images
+    are in; paths in the table are relative to it, as the setting `exclude` takes them.
+    """
+    labels = np.array([sample.label for sample in samples])
+    suspected, likelier = find_label_errors(labels, probabilities)
+    page = Page(
+        folder / HTML,
+        labels=label_names,
+        positive_label=positive_label,
+        threshold=0.5,
+        model_name="networks of a cross-validation",
+    )
+    rows = []
+    for index, other in zip(suspected.tolist(), likelier.tolist(), strict=True):
+        sample, row = samples[index], probabilities[index].tolist()
+        path = Path(os.path.relpath(sample.path, source)).as_posix()
+        names = label_names[sample.label], label_names[other]
+        numbers = round(row[sample.label], 6), round(row[other], 6)
+        rows.append((path, sample.patient or "", *names, *numbers))
+        prediction = Prediction(sample.path, names[1], row[other], tuple(row))
+        page.add(prediction, group=sample.patient, truth=names[0])
+    write_csv(folder / CSV, HEADER, rows)
+    page.write(title=f"{TITLE}: {len(rows):,}", note=NOTE)
+    return len(rows)

@@ -1,0 +1,222 @@
+"""images: read one picture, from a file or from memory, into the array a model understands."""
+
+import os
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, get_args
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from malaria.base.errors import UsageError, UserError
+from malaria.base.streams import stderr_discarded
+from malaria.pictures.depth import bits_for, to_8_bits
+from malaria.pictures.limits import (
+    UnreadableImageError,
+    check_file_size,
+    check_sides,
+)
+from malaria.pictures.opening import open_picture
+from malaria.pictures.png import open_deep_png
+from malaria.pictures.remote_path import AnyPath, to_path
+from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
+from malaria.pictures.tiff import open_tiff
+
+# Only the decoders behind the endings in folders.SUFFIXES are tried: Pillow knows dozens of rarer
+# formats, and a stranger's file need not reach them.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+# Of the pictures that a network takes: keeps one, as float32, under 200 MB.
+MAX_SIDE = 4096
+CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
+# A number for all three channels, or one for each.
+PerChannel = float | tuple[float, float, float]
+RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+Fit = Literal["stretch", "pad", "crop"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+
+# A picture in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
+# or (height, width, 4) RGBA.
+Source = AnyPath | str | Image.Image | np.ndarray
+
+# Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
+Image.MAX_IMAGE_PIXELS = None
+# Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
+# each picture: in several threads at once that loses everybody's filters.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How a picture becomes numbers; it travels with the model.
+
+    size: (height, width) in pixels. colour: order of the three channels, or GREY, of which all
+    three are the same. resampling: the filter, always with antialiasing. scale, offset: what the
+    grey levels 0..255 are multiplied by, and what is added then. fit: how a
+    picture of another shape becomes one of this: stretched, padded with black, or cropped.
+    """
+
+    size: tuple[int, int]
+    colour: str = "RGB"
+    resampling: str = "bilinear"
+    scale: PerChannel = 1 / 255
+    fit: Fit = "stretch"
+    offset: PerChannel = 0.0
+
+    def to_floats(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3), uint8 as read_image gives them -> what the network takes, float32.
+
+        Of a grey network (n, height, width, 1).
+        """
+        scaled = images.astype(np.float32) * np.asarray(self.scale, np.float32)
+        if self.offset != 0:
+            scaled += np.asarray(self.offset, np.float32)
+        return scaled[..., :1] if self.colour == "GREY" else scaled
+
+
+def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
+    """Read one picture as (height, width, 3), uint8, in the colour order of `pixel_format`.
+
+    Grey and palette pictures become RGB; transparent parts become black, the surround of a cell;
+    of 16-bit pictures the upper 8 of the bits that are used count (see depth); a photograph's EXIF
+    orientation is applied; of an animation the first frame counts. Raises UnreadableImageError with
+    the reason.
+    """
+    image = open_image(source)
+    if pixel_format.colour == "GREY":
+        image = image.convert("L").convert("RGB")
+    height, width = pixel_format.size
+    if image.size != (width, height):
+        image = _resize(image, (width, height), pixel_format)
+    pixels = np.asarray(image)
+    return pixels[:, :, ::-1] if pixel_format.colour == "BGR" else pixels
+
+
+def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat) -> Image.Image:
+    """size: (width, height)."""
+    resampling = RESAMPLINGS[pixel_format.resampling]
+    if pixel_format.fit == "pad":
+        return ImageOps.pad(image, size, resampling, color=(0, 0, 0))
+    if pixel_format.fit == "crop":
+        return ImageOps.fit(image, size, resampling)
+    return image.resize(size, resampling)
+
+
+def check_image(path: Path) -> None:
+    """Decode a picture and forget it. Raises UnreadableImageError with the reason."""
+    open_image(path)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the file is a picture that can be decoded."""
+    try:
+        check_image(path)
+    except UnreadableImageError:
+        return False
+    return True
+
+
+def open_image(source: Source) -> Image.Image:
+    """The decoded picture, mode RGB, in its own size. Raises UnreadableImageError."""
+    try:
+        if isinstance(source, np.ndarray):
+            source = Image.fromarray(source)
+        if isinstance(source, Image.Image):
+            return _decode(source)
+        return _open_file(to_path(source))
+    except UserError:
+        raise
+    except Exception as error:
+        # Decoders fail on damaged files in many ways: OSError, SyntaxError, struct.error, ...
+        raise UnreadableImageError(_reason(error)) from None
+
+
+def check_array(array: np.ndarray) -> None:
+    """Raise UsageError unless `array` is a picture as Source has it.
+
+    Floats are refused, never rescaled: nobody can tell 0..1 from 0..255 in a dark picture.
+    """
+    shape = array.shape
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    if array.dtype != np.uint8:
+        raise UsageError(
+            f"expected grey levels 0..255 as uint8; received {array.dtype}: multiply by 255 where "
+            "they are 0..1, round, and convert with .astype('uint8')"
+        )
+    if not fits or 0 in shape:
+        raise UsageError(
+            "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
+            f"received {shape}"
+        )
+
+
+def _open_file(path: AnyPath) -> Image.Image:
+    with open_picture(path) as file:
+        check_file_size(file.seek(0, os.SEEK_END))
+        file.seek(0)
+        is_tiff = file.read(4) in TIFF_MAGIC
+        picture = open_tiff(path, file) if is_tiff else None
+        if picture is not None:
+            return _to_rgb(_turn(picture, file))
+        file.seek(0)
+        # libtiff tells of each damage on stderr, past Python; what matters is raised.
+        quiet = stderr_discarded() if is_tiff else nullcontext()
+        with quiet, Image.open(file, formats=FORMATS) as image:
+            _check(image)
+            deep = open_deep_png(image, file, path)
+            if deep is not None:
+                return _to_rgb(deep)
+            # Each copy costs every picture.
+            ImageOps.exif_transpose(image, in_place=True)
+            # Before the file is closed.
+            image.load()
+            return _to_rgb(image)
+
+
+def _turn(picture: Image.Image, file: BinaryIO) -> Image.Image:
+    """A TIFF's picture, upright as its orientation says."""
+    file.seek(0)
+    with Image.open(file, formats=("TIFF",)) as image:
+        orientation = image.getexif().get(0x0112)
+    picture.getexif()[0x0112] = orientation or 1
+    return ImageOps.exif_transpose(picture)
+
+
+def _decode(image: Image.Image) -> Image.Image:
+    """A picture that a caller holds."""
+    _check(image)
+    image = ImageOps.exif_transpose(image)
+    image.load()
+    if image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.uint16)
+        image = Image.fromarray(to_8_bits(levels, bits_for(int(levels.max(initial=0)))))
+    return _to_rgb(image)
+
+
+def _check(image: Image.Image) -> None:
+    check_sides(*image.size)
+    if image.mode in ("F", "I"):
+        raise UnreadableImageError("32-bit pixels, whose range is not known: expected 8 or 16 bits")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, IsADirectoryError):
+        return "not a regular file"
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "not a picture of a known kind"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return f"damaged: {error}".replace("\n", " ")

@@ -1,0 +1,143 @@
+"""tiff: one picture from a TIFF, as microscopes write them: planes, 16 bits, OME, ImageJ."""
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from malaria.base.streams import log
+from malaria.base.text import printable
+from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits
+from malaria.pictures.limits import UnreadableImageError, check_sides
+from malaria.pictures.opening import open_beside
+from malaria.pictures.remote_path import AnyPath
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What the axes of a picture may be called once those of length 1 are left out: rows, columns, and
+# samples or channels before or after them.
+GREY, LAST, FIRST = ("YX",), ("YXS", "YXC"), ("SYX", "CYX")
+# Three pages of one array whose writer did not say what they are; newer tifffile writes planes so.
+UNNAMED = "QYX"
+# Photometric interpretations that are grey levels as they are; other kinds are left to Pillow.
+MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
+SAMPLE_TAGS = ("MaxSampleValue", "SMaxSampleValue")
+
+
+def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
+    """The picture, mode L, RGB or RGBA, or None where Pillow reads it as well.
+
+    file: what is at `path`. Pillow takes the first plane for the picture, and of 16 bits in colour
+    the upper 8. Raises UnreadableImageError for a stack and for pixels of no known range.
+    """
+    with _open(path, file) as tiff:
+        page, series = tiff.pages[0], tiff.series[0]
+        axes, shape = _axes_of(series)
+        if "Q" in series.axes and axes == "CYX":
+            _tell_planes(path.parent)
+        _check(tiff, page, axes, shape)
+        is_plain = page.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, RGB)
+        if not is_plain or (series.dtype == np.uint8 and axes not in FIRST):
+            return None
+        pixels = _read(series).reshape(shape)
+        if axes in FIRST:
+            pixels = np.moveaxis(pixels, 0, -1)
+        pixels = _to_bytes(pixels, path, tiff, page)
+    if page.photometric == MIN_IS_WHITE:
+        pixels = 255 - pixels
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _open(path: AnyPath, file: BinaryIO) -> Any:
+    import tifffile  # a tenth of a second that other pictures need not pay
+
+    # It tells of each odd tag on stderr; what matters is raised.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    # One here may be in several files. One of another machine, in memory, leads to no file here.
+    file.seek(0)
+    return tifffile.TiffFile(path if isinstance(path, Path) else file)
+
+
+def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
+    """(axes, shape) without what has length 1."""
+    kept = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if size > 1]
+    named = dict(kept)
+    # A picture one pixel high or wide keeps its rows and columns.
+    for axis in "YX":
+        named.setdefault(axis, 1)
+    order = [axis for axis in series.axes if axis in named]
+    axes, shape = "".join(order), tuple(named[axis] for axis in order)
+    return ("CYX" if axes == UNNAMED and shape[0] == 3 else axes), shape
+
+
+@cache
+def _tell_planes(folder: AnyPath) -> None:
+    log(f"{printable(folder)}: its TIFFs of three pages are read as red, green and blue planes")
+
+
+def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
+    sizes = dict(zip(axes, shape, strict=True))
+    check_sides(sizes.get("X", 1), sizes.get("Y", 1))
+    check_sides(getattr(page, "tilewidth", 0) or 1, getattr(page, "tilelength", 0) or 1)
+    samples = sizes.get("S", sizes.get("C", 1))
+    if axes not in (*GREY, *LAST, *FIRST) or samples > 4:
+        text = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
+        raise UnreadableImageError(f"a stack ({text}): expected one picture, grey or in colour")
+    if axes in ("CYX", "YXC") and samples == 2:
+        raise UnreadableImageError("two channels: expected one picture, grey or in colour")
+    if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
+        raise UnreadableImageError(
+            f"{page.bitspersample}-bit pixels, whose range is not known: expected 8 or 16 bits, "
+            f"unsigned; received {page.dtype}"
+        )
+    pictures = [one for one in file.series if one.kind not in ("label", "macro", "thumbnail")]
+    if len(pictures) > 1:
+        raise UnreadableImageError(f"{len(pictures)} pictures in one file: expected one")
+
+
+def _read(series: Any) -> np.ndarray:
+    try:
+        pixels: np.ndarray = series.asarray(maxworkers=1)
+    except ValueError as error:
+        if "imagecodecs" in str(error):
+            raise UnreadableImageError(
+                f"compressed ({str(error).split()[0]}): pip install imagecodecs, or save it without"
+            ) from None
+        raise
+    return pixels
+
+
+def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.ndarray:
+    if pixels.dtype.itemsize == 1:
+        return pixels.astype(np.uint8) * (255 if pixels.dtype == bool else 1)
+    peak = int(pixels.max(initial=0))
+    bits = _told_bits(file, page)
+    if bits is None or peak >= 2**bits:
+        bits = bits_in_folder(path, peak, _peak_of)
+    return to_8_bits(pixels, bits)
+
+
+def _told_bits(file: Any, page: Any) -> int | None:
+    """The bits that the file itself says are used, or None."""
+    for name in SAMPLE_TAGS:
+        tag = page.tags.get(name)
+        values = np.atleast_1d(tag.value) if tag is not None else np.array([0])
+        if 255 < values.max() < 65535:
+            return bits_for(int(values.max()))
+    text = file.ome_metadata if file.is_ome else None
+    found = text.partition('SignificantBits="')[2].partition('"')[0] if text else ""
+    return int(found) if found.isdigit() and 8 <= int(found) <= 16 else None
+
+
+def _peak_of(path: AnyPath) -> int | None:
+    """The largest grey level of a 16-bit TIFF."""
+    try:
+        with open_beside(path) as file, _open(path, file) as tiff:
+            series = tiff.series[0]
+            check_sides(*(max(1, side) for side in series.shape[-2:]))
+            return int(_read(series).max()) if series.dtype == np.uint16 else None
+    except Exception:
+        # Whatever is wrong with it is told when it is its turn.
+        return None

@@ -1,0 +1,281 @@
+"""config: every setting of a training, declared once: its default, its limits and its meaning.
+
+config.yaml, `train.py --print_config` and the table in docs/training.md are made from here by
+config_reference; the tests hold them equal.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, default_positive
+from malaria.data.training_folders import TrainingFolder, name_of
+from malaria.evaluation.thresholds import ALLOWED, parse_rule
+from malaria.model import NETWORKS
+from malaria.pictures.images import Fit
+from malaria.settings.augmentation_settings import Augmentation
+from malaria.settings.declare import (
+    BatchSize,
+    Count,
+    Finite,
+    Flag,
+    FolderEntry,
+    Folders,
+    Label,
+    Labels,
+    NetworkName,
+    NoFlag,
+    Paths,
+    Pattern,
+    Settings,
+    Share,
+    Side,
+    Steps,
+    Text,
+    Whole,
+    setting,
+)
+
+# A number, or a rule that picks one on the validation images.
+Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
+# What may differ between a run and its resumption without changing the weights.
+NOT_IN_IDENTITY = {
+    *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
+    "tensorboard",
+}
+# The networks that may begin with smaller images.
+ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)
+
+
+class Config(Settings):
+    """All settings of a training, with their defaults."""
+
+    train_images: Folders = setting(
+        "cell_images/",
+        "folder with one sub-folder for each label; or a list of such folders, of one laboratory "
+        "each: {folder: txl/, name: txl, patient_pattern: ^(.+)_RBC}. Of several, one may lack a "
+        "label",
+        section="Images",
+    )
+    labels: Labels = setting(
+        LABELS,
+        "the sub-folders; label 0 first. Two end in a sigmoid, the probability of the second; "
+        "three or more (and always with xresnet34) in a softmax",
+    )
+    positive_label: Label | None = setting(
+        None,
+        "the label that sensitivity is of; null: Parasitized if it is a label, else the last label",
+    )
+    train_size: Annotated[int, Field(strict=True, ge=2)] | None = setting(
+        None, "images per label, chosen at random; null: all"
+    )
+    image_size: tuple[Side, Side] = setting(
+        (141, 141), "height and width, pixels, that images are resized to"
+    )
+    resize: Fit = setting(
+        "stretch",
+        "how an image of another shape becomes one: stretch; pad with black; crop the middle",
+    )
+    contradictions: Literal["refuse", "exclude"] = setting(
+        "refuse",
+        "images with the same content under two labels: refuse to train, or exclude them",
+    )
+    cache: Literal["memory", "disk", "none"] = setting(
+        "memory",
+        "where resized images are kept: memory (3 bytes a pixel), disk (output_models/cache, used "
+        "again), none (read anew)",
+    )
+
+    split_by: Literal["patient", "image"] = setting(
+        "patient",
+        "patient: no patient is on both sides; image: at random",
+        section="Split into training and validation",
+    )
+    patient_pattern: Pattern = setting(
+        PATIENT_PATTERN,
+        "regular expression; its first group in a file's name is the patient, or the field where "
+        "patients are not known",
+    )
+    test_size: Annotated[Finite, Field(gt=0, lt=1), NoFlag] = setting(
+        0.3, "share of patients (or of images) kept for validation"
+    )
+    random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
+        42, "seed of choice, split, weights, order and augmentation"
+    )
+    validation_images: Folders | None = setting(
+        None,
+        "another folder, or a list, like train_images to validate on; null: a share of "
+        "train_images, see test_size",
+    )
+    exclude: Text | None = setting(
+        None,
+        "a .csv with a column path, such as label_errors.csv: files to leave out of training, "
+        "never out of validation",
+    )
+
+    model: NetworkName = setting(
+        "vgg",
+        "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
+        section="Network",
+    )
+
+    init_weights: Text | None = setting(
+        None,
+        "a saved model whose weights to begin with, a path or pretrained; layers of another shape "
+        "begin anew; see schedule; null: none",
+    )
+
+    epochs: Steps = setting(16, "at most", section="Training")
+    batch_size: BatchSize = setting(16, "images a step; memory grows by about 20 MB for each")
+    steps_per_epoch: Steps | None = setting(None, "null: one whole pass over the training images")
+    validation_steps: Steps | None = setting(
+        None, "batches looked at after an epoch; null: all images"
+    )
+    learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(
+        7e-4, "of Adam; with cosine the highest"
+    )
+    schedule: Literal["constant", "cosine", "fine_tune"] | None = setting(
+        None,
+        "cosine: rises, then falls to zero; constant; fine_tune: one epoch of the head alone, then "
+        "all, the layers before it at a twentieth to a two-hundredth of the rate (fastai's); null: "
+        "fine_tune with init_weights, else cosine",
+    )
+    warmup: Share = setting(0.3, "share of all steps in which a cosine schedule rises")
+    weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
+    label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
+        0.05, "share of a label's certainty spread over all labels"
+    )
+    teachers: Paths | None = setting(
+        None,
+        "a saved model of two labels, or a list, whose mean answer to each image is learnt beside "
+        "its label (distillation); null: none",
+    )
+    teacher_share: Whole = setting(
+        0.7, "share of that answer in what is learnt; the rest is the label's"
+    )
+    balance: Literal["none", "label", "source", "label_in_source"] = setting(
+        "none",
+        "label: images of a rarer label are shown again until each label has as many; source: and "
+        "within a label each folder of train_images; label_in_source: first the labels within each "
+        "folder that has several, then the labels",
+    )
+    ema_decay: Share = setting(
+        0.0,
+        "share that an exponential moving average of the weights keeps at a step, such as 0.99; "
+        "0: none. The average is what is saved",
+        was="weight_average",
+    )
+    progressive_epochs: Annotated[int, Field(strict=True, ge=0)] = setting(
+        0,
+        "so many first epochs with smaller images (progressive resizing), for networks that take "
+        f"any size: {ANY_SIZE}",
+        was="small_epochs",
+    )
+    progressive_size: tuple[Side, Side] | None = setting(
+        None, "height and width of these, pixels", was="small_size"
+    )
+    early_stopping: Count | None = setting(
+        None, "stop after so many epochs without a lower validation loss; null: never"
+    )
+    keep: Literal["best", "last"] | None = setting(
+        None,
+        "whose weights: best, of the lowest validation loss, or last; null: best with "
+        "early_stopping, else last",
+    )
+
+    threshold: Rule = setting(
+        0.5,
+        "from this probability of the positive label on a cell is called positive; or youden (most "
+        "sensitivity + specificity), or sensitivity>=0.98",
+        section="Decision, chosen on the validation images and kept with the model",
+    )
+    tta: Flag = setting(
+        False,
+        "average the answers over the eight quarter turns and flips of an image: eight times the "
+        "work",
+    )
+
+    guard: Flag = setting(
+        True,
+        "also learn to tell pictures that are no single cells, which run.py then marks",
+        section="What tells pictures that are no single cells, such as whole fields",
+    )
+    not_cells: Paths | None = setting(
+        None, "a folder, or a list, of pictures of white cells, platelets and the like; null: none"
+    )
+
+    augmentation: Augmentation = setting(
+        Augmentation(
+            flips=True, quarter_turns=True, rotation=45, zoom=0.1, brightness=0.1, color_jitter=0.1
+        ),
+        "in a config that has this key, what it does not name is off",
+        section="Random changes to training images, never to validation images",
+    )
+
+    devices: Literal["auto", "cpu", "all"] = setting(
+        "auto", "auto: the first GPU, else the CPU; cpu; all: every GPU", section="Machine"
+    )
+    mixed_precision: Literal["auto", True, False] = setting(
+        "auto",
+        "auto: bfloat16 on processors with units for it (Intel AMX); on GPUs, for trainings of "
+        "20,000 steps and more, bfloat16 or float16 where a short timing says that it is quicker; "
+        "true: also without the timing; false: float32",
+    )
+    deterministic: Flag = setting(False, "the same bits on every run, a little slower")
+
+    output_models: Text = setting("models/", "made if missing", section="Results")
+    plot_training_data: Flag = setting(
+        True, "curves, matrix, augmentation and predictions as pictures"
+    )
+    tensorboard: Flag = setting(False, "also write output_models/tensorboard/")
+
+    @property
+    def positive(self) -> str:
+        """The label that sensitivity is of."""
+        return self.positive_label or default_positive(self.labels)
+
+    @property
+    def folders(self) -> list[TrainingFolder]:
+        """What train_images names."""
+        return self._named(self.train_images)
+
+    @property
+    def validation_folders(self) -> list[TrainingFolder]:
+        """What validation_images names; [] if nothing."""
+        return [] if self.validation_images is None else self._named(self.validation_images)
+
+    @property
+    def base_folder(self) -> str:
+        """What paths in a list for `exclude` are relative to: the one folder, or where we are."""
+        return self.train_images if isinstance(self.train_images, str) else "."
+
+    def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
+        entries = (FolderEntry(folder=folders),) if isinstance(folders, str) else folders
+        several = any(isinstance(x, tuple) for x in (self.train_images, self.validation_images))
+        return [
+            TrainingFolder(
+                one.folder,
+                one.name or name_of(one.folder),
+                one.patient_pattern or self.patient_pattern,
+                several,
+            )
+            for one in entries
+        ]
+
+    @property
+    def rates(self) -> str:
+        """The schedule of the learning rate."""
+        return self.schedule or ("fine_tune" if self.init_weights else "cosine")
+
+    @property
+    def kept(self) -> str:
+        """Whose weights are saved: "best" or "last"."""
+        return self.keep or ("best" if self.early_stopping else "last")
+
+    @property
+    def identity(self) -> str:
+        """Twelve hexadecimal digits, the same for settings that lead to the same weights."""
+        settings = self.model_dump(mode="json", exclude=NOT_IN_IDENTITY)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

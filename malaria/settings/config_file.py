@@ -1,0 +1,130 @@
+"""config_file: a Config from a YAML file and --set overrides."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from malaria.base.errors import UsageError
+from malaria.base.streams import log
+from malaria.base.text import printable, shorten
+from malaria.settings.augmentation_settings import Augmentation
+from malaria.settings.config import Config
+from malaria.settings.config_check import Problems, check, list_problems, show
+from malaria.settings.declare import former_names, rename
+
+MAX_CONFIG_BYTES = 1_000_000
+# {dotted name of a setting: where it stands, for people}.
+Origins = dict[str, str]
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases, with which a short text could grow without end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            line = event.start_mark.line + 1
+            raise yaml.YAMLError(f"an alias, *{event.anchor}, in line {line} is not taken here")
+        return super().compose_node(parent, index)
+
+
+def read_config(
+    path: Path | str,
+    overrides: Sequence[str] = (),
+    find_problems: Callable[[Config], Problems] | None = None,
+) -> Config:
+    """The Config in the YAML file `path`, changed by `overrides`, each "key=value".
+
+    `find_problems(config)` looks at the data and returns {key: problem}; it is asked only if the
+    folder and the labels are valid. Raises UsageError with every problem at once.
+    """
+    values, origins = _read_yaml(Path(path))
+    values, origins = _rename(values, origins)
+    for override in overrides:
+        _override(values, origins, override)
+    config, problems = check(values, find_problems)
+    if problems:
+        known = dict.fromkeys(problems, str(path))
+        raise UsageError(list_problems(problems, {**origins, **(known | origins)}))
+    return config
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
+    """The values in the file, and where each stands. Raises UsageError."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"cannot read the config {path}: not a regular file")
+        with open(path, "rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+        if len(content) > MAX_CONFIG_BYTES:
+            raise UsageError(f"{path}: more than {MAX_CONFIG_BYTES:,} bytes, no config")
+        text = content.decode("utf-8")
+        node = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the config {path}: {error.strerror}; --print_config prints one with "
+            "every setting"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise UsageError(f"{path} is not YAML: {_reason(error)}") from None
+    if not isinstance(values, dict | None):
+        raise UsageError(f"{path}: expected lines of 'key: value', received {show(values)}")
+    return {str(key): value for key, value in (values or {}).items()}, _origins(node, path)
+
+
+def _reason(error: Exception) -> str:
+    """What PyYAML says, in one line and without its name for a text."""
+    text = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+    return shorten(text, 300)
+
+
+def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
+    """Where each setting stands: "file, line n". Raises UsageError for a key that stands twice."""
+    origins: Origins = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = f"{prefix}{key.value}"
+        where = f"{path}, line {key.start_mark.line + 1}"
+        if name in origins:
+            raise UsageError(f"{where}: {printable(name)} stands twice, first in {origins[name]}")
+        origins[name] = where
+        # One level is all the settings have.
+        if not prefix:
+            origins |= _origins(value, path, prefix=f"{name}.")
+    return origins
+
+
+def _rename(values: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
+    """The same with present names in place of former ones, which are told."""
+    values = rename(Config, values, log)
+    group = values.get("augmentation")
+    if isinstance(group, dict):
+        values["augmentation"] = rename(Augmentation, group, log)
+    inner = {f"augmentation.{was}": name for was, name in former_names(Augmentation).items()}
+    names = former_names(Config) | {was: f"augmentation.{name}" for was, name in inner.items()}
+    return values, {
+        names.get(key, key) if names.get(key) not in origins else key: where
+        for key, where in origins.items()
+    }
+
+
+def _override(values: dict[str, Any], origins: Origins, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {printable(override)}: expected key=value")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+        raise UsageError(f"--set {printable(override)}: the value is not YAML") from None
+    group, dot, name = key.partition(".")
+    settings = Augmentation if dot else Config
+    [(name, value)] = rename(settings, {name if dot else group: value}, log).items()
+    key = f"{group}.{name}" if dot else name
+    group = group if dot else name
+    if dot:
+        known = values.get(group)
+        value = (known if isinstance(known, dict) else {}) | {name: value}
+    values[group] = value
+    origins[key] = origins[group] = "--set"

@@ -1,0 +1,189 @@
+"""declare: how a setting is declared, the types that settings have, and their former names."""
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from malaria.base import patterns as base_patterns
+from malaria.base.streams import log
+from malaria.base.text import is_plain_name
+from malaria.data.training_folders import name_of
+from malaria.model import NETWORKS
+from malaria.pictures.images import MAX_SIDE
+
+
+def setting(default: Any, meaning: str, *, section: str = "", was: str = "", **limits: Any) -> Any:
+    """The declaration of one setting.
+
+    meaning: what it does, with its unit. section: a heading of config.yaml that begins with this
+    setting. was: a former name, which still works. limits: as pydantic's Field has them.
+    """
+    known: dict[str, JsonValue] = {"section": section, "was": was}
+    return Field(default, description=meaning, json_schema_extra=known, **limits)
+
+
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _folder_name(label: str) -> str:
+    """A label is a folder below train_images, never a way out of it."""
+    if not is_plain_name(label):
+        raise ValueError("expected the name of a folder in train_images")
+    return label
+
+
+def _unlike(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) < len(labels):
+        raise ValueError("expected labels that differ")
+    return labels
+
+
+def _pattern(text: str) -> str:
+    return base_patterns.Pattern(text).text
+
+
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"expected {' or '.join(NETWORKS)}")
+    return name
+
+
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+# More would fill the memory before the first step is done.
+Steps = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
+Side = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
+# PyYAML reads 1e-4 as text, so text that is a number counts as one.
+NoFlag = BeforeValidator(_no_flag)
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
+Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
+Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
+MAX_TEXT = 4096
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+# A list of more folders than this is a mistake.
+MAX_FOLDERS = 100
+PATHS = "a folder, or a list of folders"
+FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
+
+
+def former_names(settings: type[BaseModel]) -> dict[str, str]:
+    """{former name: name} of the settings that were renamed."""
+    extras = {name: field.json_schema_extra for name, field in settings.model_fields.items()}
+    return {
+        str(extra["was"]): name
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and extra["was"]
+    }
+
+
+def rename(
+    settings: type[BaseModel], values: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """`values` with the present names in place of former ones, which are told, each in one line.
+
+    Where both are given the former one stays, and is refused as unknown.
+    """
+    names = former_names(settings)
+    renamed = {}
+    for key, value in values.items():
+        name = names.get(key, key)
+        if name != key and name in values:
+            name = key
+        if name != key:
+            tell(f"the setting {key} is now called {name}; the former name still works")
+        renamed[name] = value
+    return renamed
+
+
+class Settings(BaseModel):
+    """Settings that take their former names too, and no unknown ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        return rename(cls, values, log) if isinstance(values, dict) else values
+
+
+def _paths(value: Any) -> Any:
+    """A text or a list of texts, as a tuple. Raises ValueError."""
+    paths = [value] if isinstance(value, str) else value
+    if not isinstance(paths, list | tuple) or not 0 < len(paths) <= MAX_FOLDERS:
+        raise ValueError(f"expected {PATHS}")
+    if not all(isinstance(path, str) and 0 < len(path) <= MAX_TEXT for path in paths):
+        raise ValueError(f"expected {PATHS}")
+    return tuple(paths)
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_paths), WithJsonSchema({"allowed": PATHS})]
+
+
+class FolderEntry(Settings):
+    """One of several folders of images, as a config names it; None: see Config.folders."""
+
+    folder: Text
+    name: Label | None = None
+    patient_pattern: Pattern | None = None
+
+
+def _folders(value: Any) -> Any:
+    """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
+    if isinstance(value, str):
+        if not 0 < len(value) <= MAX_TEXT:
+            raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
+        return value
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_FOLDERS:
+        raise ValueError(f"expected {FOLDERS}")
+    entries = tuple(_entry(one) for one in value)
+    if len({os.path.abspath(one.folder) for one in entries}) < len(entries):
+        raise ValueError("expected folders that differ")
+    if len({one.name or name_of(one.folder) for one in entries}) < len(entries):
+        raise ValueError("expected folders whose names differ: give each a name")
+    return entries
+
+
+def _entry(value: Any) -> FolderEntry:
+    if isinstance(value, FolderEntry):
+        return value
+    try:
+        return FolderEntry(**(value if isinstance(value, dict) else {"folder": value}))
+    except (ValidationError, TypeError) as error:
+        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
+
+
+def _reason(error: ValidationError | TypeError) -> str:
+    """What is wrong with the first key of a FolderEntry; nothing of keys that are no names."""
+    if isinstance(error, TypeError):
+        return ""
+    fault = error.errors(include_url=False)[0]
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"; {'.'.join(map(str, fault['loc']))}: {reason[0].lower()}{reason[1:]}"
+
+
+# Not a tuple of its own validators, whose messages would name each way that did not fit.
+Folders = Annotated[
+    str | tuple[FolderEntry, ...],
+    BeforeValidator(_folders),
+    WithJsonSchema({"allowed": FOLDERS}),
+]

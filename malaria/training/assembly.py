@@ -1,0 +1,202 @@
+"""assembly: load images and build a network as a Config says; below nothing knows of Config."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from malaria.base.gpu import list_cards
+from malaria.base.streams import log
+from malaria.data import splits
+from malaria.data.dataset import Sample
+from malaria.data.duplicates import (
+    check_contradictions,
+    find_contradictions,
+    number_contents,
+)
+from malaria.data.exclusion import read_exclusion
+from malaria.data.labelled_images import LabelledImages, check_labels
+from malaria.data.pixel_store import load_pixels, stored_bytes
+from malaria.data.training_folders import TrainingFolder
+from malaria.model import build_model
+from malaria.networks.backend import keras
+from malaria.pictures.images import PixelFormat
+from malaria.settings.config import Config
+from malaria.training.batches import TrainingBatches
+from malaria.training.beginning import init_weights
+from malaria.training.devices import Device, computing_in, set_determinism
+from malaria.training.distillation import Teach, load_teachers
+from malaria.training.feed import Feed, choose_validation, upload
+from malaria.training.loop import compile_model
+from malaria.training.norms import fuse_norms, synchronize_norms
+from malaria.training.optimizer import find_head, make_optimizer
+from malaria.training.order import balance, balance_within, count_batches
+from malaria.training.precision import settle
+from malaria.training.step import Learner
+
+
+def load_images(config: Config) -> LabelledImages:
+    """Scan, choose and read the images; they are not split yet. Raises UserError."""
+    skipped: Counter[str] = Counter()
+    samples = _scan(config, config.folders, skipped)
+    exclusion = read_exclusion(config.exclude, samples, config.base_folder)
+    samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
+    samples += _scan(config, config.validation_folders, skipped)
+    if config.split_by == "patient":
+        # Before the reading, which takes minutes.
+        splits.known_patients(samples)
+    contents = number_contents([sample.path for sample in samples])
+    number_of = dict(zip([sample.path for sample in samples], contents.tolist(), strict=True))
+    samples = _without_contradictions(config, samples, contents)
+    pixels, unreadable = load_pixels(
+        samples,
+        PixelFormat(config.image_size, fit=config.resize),
+        cache=config.cache,
+        folder=Path(config.output_models) / "cache",
+    )
+    check_labels(pixels.samples, config.labels)
+    contents = np.array([number_of[sample.path] for sample in pixels.samples], np.int64)
+    return LabelledImages(pixels, unreadable, exclusion, contents, skipped)
+
+
+def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[str]) -> list[Sample]:
+    return [sample for one in folders for sample in one.scan(config.labels, skipped)]
+
+
+def _without_contradictions(
+    config: Config, samples: list[Sample], contents: np.ndarray
+) -> list[Sample]:
+    """The samples but for those under two labels; refuses these if `config` says so."""
+    if config.contradictions == "refuse":
+        check_contradictions(samples, contents, config.labels)
+        return samples
+    left_out = set(find_contradictions(samples, contents).tolist())
+    if left_out:
+        log(f"left out: {len(left_out)} images with the same content under two labels")
+    return [sample for index, sample in enumerate(samples) if index not in left_out]
+
+
+def split(config: Config, images: LabelledImages) -> LabelledImages:
+    """The same images on their two sides. Raises UserError."""
+    if config.validation_folders:
+        folders = [one.folder for one in config.validation_folders]
+        return images.sides(*splits.split_by_folder(images.samples, folders, by=config.split_by))
+    sides = splits.split_samples(
+        images.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
+    )
+    return images.sides(*sides)
+
+
+def steps_in_epoch(config: Config, images: LabelledImages) -> int:
+    """How many training steps one epoch has."""
+    return config.steps_per_epoch or count_batches(len(_shown(config, images)), config.batch_size)
+
+
+def _shown(config: Config, images: LabelledImages) -> np.ndarray:
+    """The indices of the images that one pass shows, some of them several times."""
+    shown, labels = images.training, images.labels
+    if config.balance == "none":
+        return shown
+    if config.balance == "label_in_source":
+        shown = balance_within(shown, labels[shown], _sources(images, shown))
+    sources = _sources(images, shown) if config.balance == "source" else [""] * len(shown)
+    return balance(shown, labels[shown], sources)
+
+
+def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
+    return [images.samples[index].source for index in indices]
+
+
+def settled(
+    config: Config,
+    device: Device,
+    images: LabelledImages,
+    earlier: Mapping[str, Any] | None = None,
+) -> Device:
+    """The device with the arithmetic that is quickest for this training; earlier: as settle's."""
+    is_asked = config.mixed_precision == "auto" and not config.deterministic
+    steps = config.epochs * steps_in_epoch(config, images)
+    device = settle(device, steps, partial(_make_network, config) if is_asked else None, earlier)
+    # The networks that were timed have drawn random numbers.
+    set_determinism(config.random_state, deterministic=config.deterministic)
+    return device
+
+
+def _make_network(config: Config, *, any_size: bool = False) -> keras.Model:
+    return build_model(
+        config.model,
+        image_size=config.image_size,
+        label_count=len(config.labels),
+        any_size=any_size,
+    )
+
+
+def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
+    """The network that `config` names, compiled, on the device."""
+    steps = steps_in_epoch(config, images)
+    with device.strategy.scope(), computing_in(device.precision):
+        model = _make_network(config, any_size=config.progressive_epochs > 0)
+        if device.strategy.num_replicas_in_sync > 1:
+            synchronize_norms(model)
+        elif not device.has_gpu:
+            fuse_norms(model)
+        optimizer = make_optimizer(
+            config.rates,
+            learning_rate=config.learning_rate,
+            total_steps=config.epochs * steps,
+            steps_per_epoch=steps,
+            warmup=config.warmup,
+            weight_decay=config.weight_decay,
+            ema_decay=config.ema_decay,
+            head=find_head(model),
+        )
+        compile_model(model, optimizer)
+        if config.init_weights is not None:
+            init_weights(model, config.init_weights)
+    return model
+
+
+def make_learner(config: Config, device: Device, model: keras.Model) -> Learner:
+    """What trains the network that `build` gave."""
+    return Learner(model, device.strategy, label_smoothing=config.label_smoothing, xla=device.xla)
+
+
+def make_feed(config: Config, device: Device, images: LabelledImages) -> Feed:
+    """The batches to train on and to validate on after each epoch, for the device."""
+    batches = TrainingBatches(
+        images.pixels,
+        _shown(config, images),
+        batch_size=config.batch_size,
+        steps=config.steps_per_epoch,
+        seed=config.random_state,
+        augmentation=config.augmentation.model_dump(),
+        teach=_load_teachers(config, device, images),
+    )
+    small = config.progressive_size
+    return Feed(
+        device.strategy,
+        batches,
+        choose_validation(images.validation, config.validation_steps, config.batch_size),
+        sizes=lambda epoch: small if epoch < config.progressive_epochs else None,
+        stored=upload(images.pixels, device.strategy) if _fits(device, images) else None,
+    )
+
+
+def _load_teachers(config: Config, device: Device, images: LabelledImages) -> Teach | None:
+    if config.teachers is None:
+        return None
+    known = config.labels, images.pixels.pixel_format
+    with device.strategy.scope():
+        return load_teachers(config.teachers, *known, config.teacher_share)
+
+
+def _fits(device: Device, images: LabelledImages) -> bool:
+    """Whether the pictures are to lie on the GPU: in at most half of its free memory."""
+    if not device.has_gpu:
+        return False
+    needed = stored_bytes(len(images.samples), images.pixels.pixel_format)
+    free = min((card.free_memory for card in list_cards()), default=0)
+    return needed <= free * 2**20 / 2

@@ -1,0 +1,231 @@
+"""Tests of malaria/data/drawn_cells.py and drawing.py, and of the command that draws.
+
+The cells are repeatable, of the right form, and marked where painted.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.base.errors import UsageError, UserError
+from malaria.cli.draw import main
+from malaria.data.drawing import draw_cell, draw_stain
+from malaria.data.drawn_cells import LABELS, write_cells
+from malaria.data.drawn_fields import write_fields
+from malaria.fields.find_cells import find_cells
+from malaria.pictures.images import open_image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def draw(number, *, parasitized=True):
+    rng = np.random.default_rng([7, number])
+    return draw_cell(rng, parasitized=parasitized, stain=draw_stain(rng))
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "malaria.synthetic", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.png")}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        write_cells(tmp_path / name, 3, seed=seed, patients=2)
+    first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
+    assert first == again
+    assert first.keys() == other.keys()
+    assert not set(first.values()) & set(other.values())
+
+
+# From 2 to 9 cells the patients in use become more too.
+@pytest.mark.parametrize("patients", [2, 5])
+def test_a_larger_count_extends_a_smaller_one(tmp_path, patients):
+    write_cells(tmp_path / "small", 2, patients=patients)
+    write_cells(tmp_path / "large", 9, patients=patients)
+    small, large = contents(tmp_path / "small"), contents(tmp_path / "large")
+    assert len(small) == 4
+    assert len(large) == 18
+    assert small.items() <= large.items()
+
+
+def test_no_two_cells_are_alike(tmp_path):
+    write_cells(tmp_path, 10, patients=3)
+    assert len(set(contents(tmp_path).values())) == 20
+
+
+def test_the_paths_returned_are_the_files_written(tmp_path):
+    paths = write_cells(tmp_path, 4)
+    assert len(paths) == 8
+    assert set(paths) == {path for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_names_give_the_patient_and_every_patient_has_cells_of_both_labels(tmp_path):
+    write_cells(tmp_path, 7, patients=3)
+    for label in LABELS:
+        names = [path.name for path in (tmp_path / label).iterdir()]
+        patients = sorted(int(re.match(r"C(\d+)P", name)[1]) for name in names)
+        assert patients == [1, 1, 1, 2, 2, 3, 3]
+
+
+def test_the_first_of_other_labels_is_the_parasitized_one(tmp_path):
+    write_cells(tmp_path / "usual", 2)
+    write_cells(tmp_path / "other", 2, labels=("sick", "well"))
+    for usual, other in zip(LABELS, ("sick", "well"), strict=True):
+        assert contents(tmp_path / "usual" / usual) == contents(tmp_path / "other" / other)
+
+
+def test_files_are_rgb_of_60_to_200_pixels_with_black_corners_and_a_cell_that_fills_them(tmp_path):
+    for path in write_cells(tmp_path, 60):
+        image = Image.open(path)
+        assert image.mode == "RGB"
+        assert 60 <= min(image.size) <= max(image.size) <= 200
+        pixels = np.asarray(image)
+        assert not pixels[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+        cell = pixels.any(axis=2)
+        assert 0.4 < cell.mean() < 0.9
+        height, width = cell.shape
+        assert np.flatnonzero(cell.any(axis=1))[[0, -1]] == pytest.approx([0, height - 1], abs=6)
+        assert np.flatnonzero(cell.any(axis=0))[[0, -1]] == pytest.approx([0, width - 1], abs=6)
+
+
+def test_the_mask_is_empty_for_an_uninfected_cell_only():
+    for number in range(100):
+        for parasitized in (True, False):
+            image, mask = draw(number, parasitized=parasitized)
+            assert image.dtype == np.uint8
+            assert mask.dtype == bool
+            assert image.shape == (*mask.shape, 3)
+            assert mask.any() == parasitized
+
+
+def test_the_mask_lies_inside_the_cell_and_covers_a_small_part_of_it():
+    for number in range(100):
+        image, mask = draw(number)
+        cell = image.any(axis=2)
+        assert cell[mask].all()
+        assert 0.002 < mask.sum() / cell.sum() < 0.4
+
+
+def test_a_parasite_is_darker_and_more_purple_than_the_rest_of_its_cell():
+    for number in range(100):
+        image, mask = draw(number)
+        rest = image.any(axis=2) & ~mask
+        red, green, blue = image[mask].mean(axis=0) - image[rest].mean(axis=0)
+        assert green < -10
+        assert green < min(red, blue)  # purple is what lacks green
+
+
+def test_what_is_not_under_the_mask_looks_like_an_uninfected_cell():
+    """Specks are fainter than parasites, so that the mask holds all that is strongly stained."""
+    for number in range(100):
+        image, mask = draw(number)
+        green = image[..., 1].astype(int)[image.any(axis=2) & ~mask]
+        assert np.median(green) - green.min() < 55
+
+
+def test_stains_differ_between_patients_more_than_between_cells_of_one_patient():
+    def mean_colour(rng, stain):
+        image, _ = draw_cell(rng, parasitized=False, stain=stain)
+        return image[image.any(axis=2)].mean(axis=0)
+
+    rng = np.random.default_rng(5)
+    stains = [draw_stain(rng) for _ in range(20)]
+    assert len({tuple(stain.cell) for stain in stains}) == 20
+    colours = np.array([[mean_colour(rng, stain) for _ in range(4)] for stain in stains])
+    within, between = colours.std(axis=1).mean(), colours.mean(axis=1).std(axis=0).mean()
+    assert between > 2 * within
+
+
+def test_a_folder_with_files_is_refused_before_anything_is_written(tmp_path):
+    kept = tmp_path / LABELS[1] / "mine.png"
+    kept.parent.mkdir()
+    kept.touch()
+    with pytest.raises(UserError, match=r"Uninfected is not empty; name another folder"):
+        write_cells(tmp_path, 1)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
+
+
+def test_empty_folders_are_filled(tmp_path):
+    (tmp_path / LABELS[0]).mkdir()
+    assert len(write_cells(tmp_path, 1)) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 1, "patients": 0}, {"count": 1, "seed": -1}]
+)
+def test_impossible_numbers_are_refused(tmp_path, wrong):
+    with pytest.raises(UsageError, match="expected count and patients of at least 1, seed"):
+        write_cells(tmp_path, **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_what_the_function_writes_and_says_so_in_one_line(tmp_path):
+    result = run("--out", tmp_path / "command", "--count", 3, "--seed", 2, "--patients", 2)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert result.stdout == f"wrote 6 cells (patients: 2) into {tmp_path / 'command'}\n"
+    write_cells(tmp_path / "function", 3, seed=2, patients=2)
+    assert contents(tmp_path / "command") == contents(tmp_path / "function")
+
+
+def test_the_command_counts_only_patients_who_have_cells(tmp_path):
+    assert "2 cells (patients: 1)" in run("--out", tmp_path, "--count", 1).stdout
+
+
+@pytest.mark.parametrize("wrong", [("--count", 0), ("--count", "many"), ("--count", 1, "--sed", 1)])
+def test_wrong_use_exits_with_2_and_no_traceback(tmp_path, wrong):
+    result = run("--out", tmp_path, *wrong)
+    assert result.returncode == 2
+    assert "error: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_use_and_a_file_in_the_way_exit_with_1_and_one_line(tmp_path):
+    write_cells(tmp_path / "used", 1)
+    (tmp_path / "file").touch()
+    for name in ("used", "file"):
+        result = run("--out", tmp_path / name, "--count", 1)
+        assert result.returncode == 1
+        assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
+        assert result.stdout == ""
+
+
+def test_importing_it_loads_no_tensorflow():
+    code = (
+        "import sys, malaria.synthetic; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_fields_are_drawn_alike_for_the_same_seed_and_their_cells_are_found(tmp_path):
+    one = write_fields(tmp_path / "a", 3, seed=5, patients=2)
+    other = write_fields(tmp_path / "b", 3, seed=5, patients=2)
+    assert [path.name for path in one] == [
+        f"C{patient}P{patient}thinF_synthetic_field_{n}.png"
+        for n, patient in ((1, 1), (2, 2), (3, 1))
+    ]
+    assert [a.read_bytes() for a in one] == [b.read_bytes() for b in other]
+    for path in one:
+        assert 60 <= len(find_cells(open_image(path))) <= 64
+    with pytest.raises(UserError, match="is not empty"):
+        write_fields(tmp_path / "a", 3)
+    with pytest.raises(UsageError, match="Received: count 0"):
+        write_fields(tmp_path / "c", 0)
+
+
+def test_the_command_draws_fields(tmp_path, capsys):
+    main(["--out", str(tmp_path / "slides"), "--fields", "1"])
+    assert capsys.readouterr().out == f"wrote 1 fields into {tmp_path / 'slides'}\n"
+    with pytest.raises(UsageError):
+        main(["--out", str(tmp_path), "--fields", "1", "--count", "1"])

@@ -1,0 +1,112 @@
+"""Calibrating to a laboratory's own cells: what is fitted, and that its figures are honest."""
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.evaluation.calibration import LEAST, calibrate, describe_calibration
+from malaria.evaluation.result import Result
+from malaria.evaluation.temperature import apply_temperature, fit_temperature
+from malaria.inference.classifier import Classifier
+from malaria.pictures.images import PixelFormat
+from malaria.saved.metadata import Metadata
+
+LABELS = ("Parasitized", "Uninfected")
+
+
+def answers(count=400, seed=0, temperature=2.5, shift=0.0, groups=None, labels=None):
+    """A Result whose logits are `temperature` times too large, and off by `shift`."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=count) * 2
+    true = 1 / (1 + np.exp(-logits))
+    labels = (random.random(count) >= true).astype(int) if labels is None else labels
+    claimed = 1 / (1 + np.exp(-(temperature * logits + shift)))
+    probabilities = np.stack([claimed, 1 - claimed], axis=1).astype(np.float32)
+    paths = [f"{number}.png" for number in range(count)]
+    return Result(paths, labels, probabilities, LABELS, "Parasitized", 0.5, groups, resamples=50)
+
+
+def test_the_temperature_that_made_the_answers_too_sure_is_found():
+    result = answers(count=5000)
+    assert fit_temperature(result.labels, result.probabilities) == pytest.approx(2.5, rel=0.1)
+
+
+def test_a_temperature_keeps_the_order_the_sums_and_one_half():
+    probabilities = answers(count=50).probabilities
+    cooler, warmer = (apply_temperature(probabilities, one) for one in (0.5, 3))
+    for scaled in (cooler, warmer):
+        np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-6)
+        assert (np.diff(scaled[np.argsort(probabilities[:, 0]), 0]) >= 0).all()
+        assert ((scaled[:, 0] >= 0.5) == (probabilities[:, 0] >= 0.5)).all()
+    assert (np.abs(warmer - 0.5) <= np.abs(probabilities - 0.5)).all()
+    assert apply_temperature(probabilities, 1.0) is probabilities
+
+
+def test_of_three_labels_each_row_still_adds_up_to_one():
+    scaled = apply_temperature(np.array([[0.7, 0.2, 0.1], [0, 0, 1.0]], np.float32), 2.0)
+    np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(scaled[0, 0] / scaled[0, 2], np.sqrt(7), rtol=1e-5)
+
+
+def test_a_threshold_that_leans_to_one_label_is_set_right():
+    result = answers(count=2000, temperature=1.0, shift=-3.0)
+    fitted = calibrate(result, "youden")
+    assert fitted.before["sensitivity"].value < 0.5
+    assert fitted.after["accuracy"].value > fitted.before["accuracy"].value + 0.1
+    assert fitted.threshold < 0.4
+
+
+def test_the_figures_after_are_of_images_that_nothing_was_fitted_to():
+    # Labels that have nothing to do with the answers: whoever fits to them finds something.
+    labels = np.random.default_rng(5).integers(0, 2, 120)
+    result = answers(count=120, labels=labels)
+    fitted = calibrate(result, "youden")
+    scaled = apply_temperature(result.probabilities, fitted.temperature)
+    called = np.where(scaled[:, 0] >= fitted.threshold, 0, 1)
+    assert (called == labels).mean() > fitted.after["accuracy"].value + 0.02
+
+
+def test_no_patient_is_fitted_to_and_judged():
+    groups = [str(number % 8) for number in range(400)]
+    assert calibrate(answers(groups=groups), "youden").by == "patients"
+    assert calibrate(answers(groups=["1", "2"] * 200), "youden").by == "images"
+    assert calibrate(answers(), 0.3).threshold == 0.3
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (answers(count=LEAST - 1), "at least 100 labelled cells; received 99"),
+        (answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "10 cells of Parasitized"),
+    ],
+)
+def test_too_few_cells_are_refused(result, message):
+    with pytest.raises(UserError, match=message):
+        calibrate(result, "youden")
+
+
+def test_the_model_answers_at_its_temperature_and_says_what_it_was_fitted_to():
+    result = answers()
+    fitted = calibrate(result, "sensitivity>=0.9")
+    metadata = Metadata(LABELS, "Parasitized", PixelFormat((8, 8)), temperature=2.0)
+    updated = fitted.update(metadata)
+    assert updated.temperature == pytest.approx(2 * fitted.temperature)
+    assert updated.threshold == fitted.threshold
+    assert updated.details["calibration"]["images"] == 400
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+
+    def network(scaled):
+        return scaled[:, :1, 0, 0]
+
+    plain = Classifier(Metadata(LABELS, "Parasitized", PixelFormat((8, 8))), network)
+    calibrated = Classifier(updated, network)
+    expected = apply_temperature(plain.predict(images), updated.temperature)
+    np.testing.assert_allclose(calibrated.predict(images), expected, rtol=1e-6)
+    assert plain.identity != calibrated.identity
+
+
+def test_the_text_has_each_metric_before_and_after():
+    text = describe_calibration(calibrate(answers(), "youden"))
+    assert text.startswith("400 images: threshold ")
+    assert "accuracy" in text
+    assert "after, by images" in text

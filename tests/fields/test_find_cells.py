@@ -1,0 +1,123 @@
+"""Finding red cells in drawn fields: each once, where it lies, and nothing else."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from malaria.fields.find_cells import cut, find_cells
+
+
+def overlap(box, other):
+    """Intersection over union of a Box and of (left, top, width, height)."""
+    left, top, width, height = other
+    across = min(box.left + box.width, left + width) - max(box.left, left)
+    down = min(box.top + box.height, top + height) - max(box.top, top)
+    shared = max(0, across) * max(0, down)
+    return shared / (box.width * box.height + width * height - shared)
+
+
+def disc(draw, x, y, radius, colour=(190, 120, 130)):
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
+def blank(width=400, height=300, colour=(225, 232, 226)):
+    field = Image.new("RGB", (width, height), colour)
+    return field, ImageDraw.Draw(field)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_cell_is_found_once_and_where_it_lies(draw_field, seed):
+    field, boxes = draw_field(rows=4, columns=5, seed=seed, parasitized=(1, 7))
+    found = find_cells(field)
+    assert len(found) == len(boxes)
+    for *place, _ in boxes:
+        assert max(overlap(box, place) for box in found) > 0.6
+
+
+def test_cells_come_from_the_top_down_and_lie_in_the_field(draw_field):
+    field, _ = draw_field()
+    found = find_cells(field)
+    assert found == sorted(found, key=lambda box: (box.top, box.left))
+    for box in found:
+        assert 0 <= box.left <= box.left + box.width <= field.width
+        assert 0 <= box.top <= box.top + box.height <= field.height
+        assert cut(field, box).size == (box.width, box.height)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3, 8])
+def test_the_size_of_the_picture_does_not_matter(draw_field, scale):
+    field, boxes = draw_field(rows=4, columns=4)
+    large = field.resize([round(side * scale) for side in field.size])
+    found = find_cells(large)
+    assert len(found) == 16
+    for *place, _ in boxes:
+        assert max(overlap(box, [scale * number for number in place]) for box in found) > 0.6
+
+
+def test_cells_that_touch_are_parted():
+    field, draw = blank()
+    centres = [(60, 60), (110, 60), (160, 62), (300, 80), (335, 115), (60, 220), (300, 230)]
+    for centre in centres:
+        disc(draw, *centre, 27)
+    found = find_cells(field)
+    assert len(found) == len(centres)
+    for x, y in centres:
+        assert max(overlap(box, (x - 27, y - 27, 54, 54)) for box in found) > 0.6
+
+
+def test_a_pale_middle_is_no_hole_and_a_gap_within_a_ring_of_cells_no_cell():
+    field, draw = blank(500, 500)
+    for number in range(8):
+        angle = 2 * np.pi * number / 8
+        x, y = 250 + 80 * np.cos(angle), 250 + 80 * np.sin(angle)
+        disc(draw, x, y, 33)
+        disc(draw, x, y, 12, (222, 226, 222))
+    for x, y in [(50, 50), (450, 50), (50, 450), (450, 450)]:
+        disc(draw, x, y, 33)
+    found = find_cells(field)
+    assert len(found) == 12
+    assert all(overlap(box, (215, 215, 70, 70)) < 0.4 for box in found)
+
+
+def test_half_a_cell_at_the_border_and_a_platelet_are_left_out():
+    field, draw = blank()
+    for x, y in [(80, 80), (200, 80), (320, 80), (80, 200), (320, 200)]:
+        disc(draw, x, y, 30)
+    disc(draw, 200, 303, 30)  # cut by the border through its middle
+    disc(draw, 200, 190, 9)  # a platelet
+    assert len(find_cells(field)) == 5
+
+
+def test_the_nuclei_of_white_cells_do_not_hide_pale_red_ones():
+    field, draw = blank(600, 400)
+    centres = [(80, 80), (200, 80), (320, 80), (80, 200), (80, 320), (200, 320), (500, 90)]
+    for x, y in centres:
+        disc(draw, x, y, 35, (215, 185, 190))
+    disc(draw, 380, 270, 70, (90, 30, 120))
+    found = find_cells(field)
+    for x, y in centres:
+        assert max(overlap(box, (x - 35, y - 35, 70, 70)) for box in found) > 0.6
+
+
+def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
+    field, boxes = draw_field(rows=4, columns=5)
+    shade = np.linspace(1, 0.65, field.width)[None, :, None]
+    found = find_cells(Image.fromarray((np.asarray(field) * shade).astype(np.uint8)))
+    for *place, _ in boxes:
+        assert max(overlap(box, place) for box in found) > 0.5
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        *(np.full((40, 60, 3), level, np.uint8) for level in (0, 120, 255)),
+        np.zeros((1, 1, 3), np.uint8),
+        np.full((1, 500, 3), 200, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (90, 70, 3)).astype(np.uint8),
+        np.random.default_rng(0).integers(0, 2, (3, 3, 3)).astype(np.uint8) * 255,
+        np.tile(np.linspace(0, 255, 300).astype(np.uint8)[None, :, None], (50, 1, 3)),
+    ],
+)
+def test_where_there_are_no_cells_nothing_fails(picture):
+    found = find_cells(Image.fromarray(picture))
+    assert found == [] or picture.std() > 50

@@ -1,0 +1,103 @@
+"""Fields: each red cell is a prediction with its box; what is no field says so."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.fields.find_cells import cut, find_cells
+from malaria.fields.predict_fields import NO_CELLS, SINGLE, predict_fields
+from malaria.inference.classifier import Classifier
+from malaria.pictures.images import PixelFormat
+from malaria.saved.metadata import Metadata
+
+
+class AllCells:
+    """A guard to whom every picture is a single cell."""
+
+    threshold = 0.5
+
+    def reasons(self, images):
+        return [None] * len(images)
+
+
+@pytest.fixture
+def classifier():
+    """P(Uninfected) is the mean of the green channel."""
+    metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((8, 8)))
+    return Classifier(metadata, lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(image, name="field.png"):
+        image.save(tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+def test_each_cell_of_a_field_is_classified_as_the_picture_of_it_would_be(
+    classifier, draw_field, save
+):
+    field, boxes = draw_field(rows=3, columns=5)
+    predictions = list(predict_fields([save(field)], classifier))
+    assert len(predictions) == len(boxes)
+    found = find_cells(field)
+    assert [one.box for one in predictions] == found
+    alone = classifier.classify([np.asarray(cut(field, box)) for box in found])
+    assert [one.probabilities for one in predictions] == [one.probabilities for one in alone]
+    assert {one.path.name for one in predictions} == {"field.png"}
+
+
+def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
+    classifier, draw_field, save, tmp_path
+):
+    paths = [save(draw_field(seed=number)[0], f"{number}.png") for number in range(5)]
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    empty = save(Image.new("RGB", (500, 400), (220, 225, 220)), "empty.png")
+    mixed = [paths[0], tmp_path / "broken.png", paths[1], empty, *paths[2:], tmp_path / "none.png"]
+    predictions = list(predict_fields(mixed, classifier))
+    names = list(dict.fromkeys(one.path for one in predictions))
+    assert names == mixed
+    errors = {one.path.name: one.error for one in predictions if one.error}
+    assert errors == {
+        "broken.png": "not a picture of a known kind",
+        "empty.png": NO_CELLS,
+        "none.png": "no such file",
+    }
+
+
+def test_a_picture_of_a_single_cell_says_so(classifier, save):
+    cell = Image.new("RGB", (100, 100), (225, 230, 225))
+    cell.paste((190, 120, 130), (10, 10, 90, 90))
+    path = save(cell)
+    [prediction] = predict_fields([path], classifier)
+    assert prediction.error == SINGLE
+    # Where a guard can tell, the size of the picture does not matter.
+    large = save(cell.resize((900, 900)), "large.png")
+    known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
+    [prediction] = predict_fields([large], known)
+    assert prediction.error == SINGLE
+
+
+def test_a_field_of_many_cells_is_one_whatever_the_guard_says(classifier, draw_field, save):
+    known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
+    field, boxes = draw_field()
+    assert len(list(predict_fields([save(field)], known))) == len(boxes)
+
+
+def test_no_more_fields_are_read_ahead_than_there_are_threads(
+    classifier, draw_field, save, monkeypatch
+):
+    monkeypatch.setattr("malaria.fields.predict_fields.worker_count", lambda: 2)
+    path, asked = save(draw_field()[0]), []
+
+    def paths():
+        for number in range(20):
+            asked.append(number)
+            yield path
+
+    predictions = predict_fields(paths(), classifier)
+    next(predictions)
+    assert len(asked) <= 3
+    assert len(list(predictions)) == 20 * 12 - 1

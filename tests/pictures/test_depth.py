@@ -1,0 +1,96 @@
+"""Tests of malaria/pictures/depth.py and png.py: how 16-bit pictures become 8-bit ones."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from malaria.pictures.depth import LOOKED_AT, bits_for, bits_in_folder, to_8_bits
+from malaria.pictures.images import PixelFormat, read_image
+
+SIZE = PixelFormat((8, 8))
+GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 3 + 50
+RGB = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
+
+
+def write_png(path, levels):
+    """A PNG of 16 bits a channel: grey, RGB or RGBA."""
+    height, width = levels.shape[:2]
+    colour = {2: 0, 3: {3: 2, 4: 6}.get(levels.shape[-1])}[levels.ndim]
+
+    def chunk(name, content):
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    rows = b"".join(b"\0" + row.tobytes() for row in levels.astype(">u2"))
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks))
+
+
+@pytest.mark.parametrize("factor", [1, 4, 16, 64, 257])
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba"])
+def test_a_png_is_scaled_by_the_bits_that_are_used(tmp_path, kind, factor):
+    opaque = np.full((8, 8, 1), 255, np.uint8)
+    levels = {"grey": GREY, "rgb": RGB, "rgba": np.concatenate([RGB, opaque], axis=2)}[kind]
+    write_png(tmp_path / "a.png", levels.astype(np.uint16) * factor)
+    expected = np.stack([GREY] * 3, axis=2) if kind == "grey" else RGB
+    found = read_image(tmp_path / "a.png", SIZE)
+    if kind == "rgba" and factor != 257:
+        # Its alpha is scaled with the colours, and 255 of 255 stays opaque.
+        assert np.abs(found.astype(int) - expected).max() <= 1
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_dark_picture_stays_dark_beside_bright_ones(tmp_path, capsys):
+    for number in range(3):
+        write_png(tmp_path / f"bright{number}.png", RGB.astype(np.uint16) * 16)
+    write_png(tmp_path / "dark.png", (RGB // 8).astype(np.uint16) * 16)
+    np.testing.assert_array_equal(read_image(tmp_path / "dark.png", SIZE), RGB // 8)
+    np.testing.assert_array_equal(read_image(tmp_path / "bright1.png", SIZE), RGB)
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path}: its 16-bit .png pictures use 12 bits, and are read as such\n"
+
+
+def test_pictures_that_use_all_bits_are_not_talked_about(tmp_path, capsys):
+    write_png(tmp_path / "a.png", RGB.astype(np.uint16) * 257)
+    read_image(tmp_path / "a.png", SIZE)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_picture_brighter_than_those_looked_at_counts_for_itself(tmp_path):
+    path = tmp_path / "a.tif"
+    path.touch()
+    assert bits_in_folder(path, 900, lambda other: 800) == 10
+    assert bits_in_folder(path, 60000, lambda other: 800) == 16
+
+
+def test_of_a_large_folder_a_few_are_looked_at(tmp_path):
+    for number in range(1000):
+        (tmp_path / f"{number:04}.tif").touch()
+    looked_at = []
+    bits_in_folder(tmp_path / "0001.tif", 300, lambda path: looked_at.append(path))
+    assert len(looked_at) == LOOKED_AT
+    assert looked_at[-1].name > "0900"
+
+
+@pytest.mark.parametrize(
+    ("peak", "bits"),
+    [(0, 8), (255, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12), (4096, 14), (65535, 16)],
+)
+def test_the_fewest_bits_of_a_camera_that_hold_the_peak_are_taken(peak, bits):
+    assert bits_for(peak) == bits
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_whole_range_becomes_the_whole_range(bits):
+    levels = np.array([0, 2 ** (bits - 1), 2**bits - 1], np.uint16)
+    assert to_8_bits(levels, bits).tolist() == [0, 128, 255]
+
+
+def test_a_pil_image_of_16_bits_counts_by_its_own_peak():
+    image = Image.fromarray(GREY.astype(np.uint16) * 16)
+    np.testing.assert_array_equal(read_image(image, SIZE), np.stack([GREY] * 3, axis=2))

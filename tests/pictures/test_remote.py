@@ -1,0 +1,388 @@
+"""Tests of malaria/data/remote*.py: pictures on other machines, and of what uses them."""
+
+import functools
+import http.server
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from malaria import load_classifier
+from malaria.base.errors import UserError
+from malaria.cli.inputs import Inputs
+from malaria.data.drawn_cells import write_cells
+from malaria.data.listing import Listing
+from malaria.inference.predict import predict
+from malaria.outputs.html_parts import link_to
+from malaria.pictures import remote, remote_errors, remote_path
+from malaria.pictures.folders import find_anywhere, is_folder, place_below
+from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+from malaria.pictures.limits import MAX_FILE_BYTES
+from malaria.pictures.recent import Recent
+from malaria.pictures.remote_path import RemotePath, is_remote, parts_below, real_name, to_path
+
+TOP = Path(__file__).parents[2]
+SIZE = PixelFormat((8, 8))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """Drawn cells, and what does not belong among them."""
+    place = tmp_path_factory.mktemp("site")
+    write_cells(place / "cells", 4, seed=1, patients=2)
+    (place / "cells" / ".hidden.png").write_bytes(b"not a picture")
+    (place / "cells" / "notes.txt").write_text("not a picture")
+    (place / "cells" / "Parasitized" / "C9 a#b%20.png").write_bytes(b"not a picture")
+    return place
+
+
+@pytest.fixture(scope="module")
+def site(cells):
+    """The address of a web server with the cells."""
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Handler, directory=str(cells))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """fsspec's files in memory, as memory://."""
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    monkeypatch.setitem(remote_path.SCHEMES, "memory", "nothing")
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(remote, "_recent", Recent())
+    return files
+
+
+def run(place, *arguments, **settings):
+    command = [sys.executable, TOP / "run.py", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=place, capture_output=True, text=True, check=False, **settings
+    )
+
+
+def png(levels):
+    """The bytes of a PNG."""
+    content = BytesIO()
+    Image.fromarray(levels).save(content, "PNG")
+    return content.getvalue()
+
+
+RED = png(np.full((8, 8, 3), (200, 10, 20), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "name", ["file:///a.png", "simplecache::s3://b/a.png", "ftp://h/a.png", "memory://a", "s3:/b/a"]
+)
+def test_only_the_names_of_known_schemes_are_remote(name):
+    assert not is_remote(name)
+    assert isinstance(to_path(name), Path)
+
+
+def test_a_remote_path_keeps_its_url_and_has_names_as_people_read_them():
+    path = to_path("HTTPS://host/a/C1%20b.png?key=x/y#z")
+    assert str(path) == "https://host/a/C1%20b.png?key=x/y#z"
+    assert (path.name, path.stem, path.suffix) == ("C1 b.png", "C1 b", ".png")
+    assert path.parent == RemotePath("https://host/a/")
+    assert path.parent.parent.parent == RemotePath("https://host/")
+    assert to_path("s3://b/x%20?#.png").name == "x%20?#.png"
+    assert real_name(RemotePath("s3://b/x/")) == "s3://b/x"
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fa.png", "%2e%2e", "a%00.png"])
+def test_no_percent_sign_hides_a_way_to_another_folder(name):
+    assert to_path(f"https://host/{name}").name == name
+    assert place_below(to_path("s3://b/x/../../y.png"), to_path("s3://b")) == Path("x")
+
+
+def test_a_path_lies_below_a_folder_of_the_same_machine_only():
+    assert parts_below(to_path("s3://b/x/y.png"), to_path("s3://b/")) == ("x", "y.png")
+    assert parts_below(to_path("s3://b/x/y.png"), to_path("s3://c")) is None
+    assert parts_below(to_path("/b/x.png"), to_path("s3://b")) is None
+    assert parts_below(Path("a/b"), Path("a")) == ("b",)
+
+
+def test_a_remote_folder_gives_the_rows_of_the_same_folder_here(cells, site):
+    here = run(cells, "--image", "cells")
+    there = run(cells, "--image", f"{site}/cells/")
+    expected = here.stdout.replace("cells/", f"{site}/cells/")
+    assert there.stdout == expected.replace("C9 a#b%20.png", "C9%20a%23b%2520.png")
+    assert len(there.stdout.splitlines()) == 9
+    assert there.stderr.splitlines()[1:-1] == here.stderr.splitlines()[1:-1]
+    assert there.stderr.splitlines()[-1] in (
+        "passed over, not pictures: 1 .txt, 1 hidden",
+        "passed over, not pictures: 1 hidden, 1 .txt",
+    )
+
+
+def test_lists_here_and_there_name_pictures_there(cells, site, tmp_path):
+    names = sorted(path.relative_to(cells) for path in cells.glob("cells/*/*thin*.png"))
+    lines = [f"{name},{name.parent.name}" for name in names]
+    (cells / "there.csv").write_text("path,label\n" + "\n".join(lines))
+    (tmp_path / "here.txt").write_text("".join(f"{site}/{name}\n" for name in names))
+    there = run(tmp_path, f"--image={site}/there.csv")
+    assert there.returncode == 0
+    assert [line.split("\t")[0] for line in there.stdout.splitlines()] == [
+        f"{site}/{name}" for name in names
+    ]
+    assert run(tmp_path, "--image=@here.txt").stdout == there.stdout
+    told = run(tmp_path, f"--image={site}/there.csv", "--evaluate", "--count_only")
+    assert told.returncode == 0, told.stderr
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 8
+
+
+def test_a_labelled_folder_there_is_evaluated_reported_and_its_rows_resumed(cells, site, tmp_path):
+    options = ["--evaluate", "--report=a.html", "--output=a.csv", "--plot=a.png"]
+    done = run(tmp_path, f"--image={site}/cells/", *options)
+    assert done.returncode == 1  # one picture is none
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 8
+    page = (tmp_path / "a.html").read_text()
+    assert page.count('"image": "data:image/jpeg') == 8
+    assert f'"link": "{site}/cells/Parasitized/' in page
+    rows = (tmp_path / "a.csv").read_text().splitlines()
+    assert rows[2].startswith(f"{site}/cells/Parasitized/C1")
+
+
+def test_an_interrupted_output_goes_on(cells, site, tmp_path):
+    from malaria.outputs.writer import Writer
+
+    path = to_path(f"{site}/cells/Parasitized/")
+    known = {"source": Inputs([str(path)]).identity, "labels": ["A", "B"], "model": "m"}
+    first = next(find_anywhere(path))
+    writer = Writer(tmp_path / "a.csv", resume=False, **known)
+    [prediction] = predict([first], load_classifier())
+    writer.add(prediction)
+    writer.close()
+    writer = Writer(tmp_path / "a.csv", resume=True, **known)
+    assert list(writer.without_written([first, path / "other.png"])) == [path / "other.png"]
+    assert [one.path for one in writer.earlier()] == [first]
+    writer.close()
+
+
+def test_the_python_interface_takes_urls(cells, site):
+    classifier = load_classifier()
+    folder = f"{site}/cells/Uninfected/"
+    there = classifier.classify(folder)
+    here = classifier.classify(cells / "cells" / "Uninfected")
+    assert [(one.label, one.probabilities) for one in there] == [
+        (one.label, one.probabilities) for one in here
+    ]
+    assert classifier.classify(str(there[0].path)) == there[:1]
+
+
+def test_a_link_leads_to_a_picture_where_a_browser_can_go():
+    assert link_to(to_path("https://host/a%20b.png"), Path("out")) == "https://host/a%20b.png"
+    assert link_to(to_path("s3://b/a.png"), Path("out")) is None
+
+
+def test_a_store_is_listed_as_a_folder_here(memory):
+    names = ["a.gif", "b/1.PNG", "b/2.png", "b/x/3.tif"]
+    for name in [*reversed(names), "b/._1.png", "b/__MACOSX/4.png", "b/5"]:
+        memory.pipe(f"/store/{name}", b"")
+    skipped = Counter()
+    found = [str(path) for path in find_anywhere(to_path("memory://store/"), skipped)]
+    assert found == [f"memory://store/{name}" for name in names]
+    assert skipped == {"hidden": 2, "no ending": 1}
+    assert is_folder(to_path("memory://store/b"))
+    assert not is_folder(to_path("memory://store/b/5"))
+
+
+def test_a_page_is_searched_for_what_lies_directly_in_it(monkeypatch):
+    from malaria.pictures import remote_folders
+
+    page = b"""<A class=x HREF='b.png'>, <a href="/f/a%20a.png">, <a href=c.png?C=N>,
+    <a href="../d.png"> <a href="https://other/f/e.png">, <a href="g/">, <a href="g/h.png">,
+    <a href="file:///f/i.png">, <a href="javascript:j.png">, <a href="b.png#k">,
+    <a href="l&amp;m.png"> <p href="n.png">"""
+    monkeypatch.setattr(remote_folders, "read_remote", lambda *known: BytesIO(page))
+    folder = RemotePath("https://host/f/")
+    files, folders = remote_folders._sort_out(folder, Counter())
+    assert [path.url for path in files] == [
+        f"https://host/f/{name}" for name in ("a%20a.png", "b.png", "l&m.png")
+    ]
+    assert folders == [RemotePath("https://host/f/g/")]
+
+
+def test_what_is_not_there_is_a_row_or_a_line(site, memory, tmp_path):
+    result = run(tmp_path, "--image", f"{site}/none.png")
+    assert (result.returncode, result.stdout) == (1, f"{site}/none.png\tunreadable\tnot found\n")
+    result = run(tmp_path, "--image", f"{site}/none/")
+    assert result.stderr == f"error: cannot list the folder {site}/none/: not found\n"
+    with pytest.raises(UserError, match=r"cannot read memory://b/list\.csv: not found"):
+        Inputs(["memory://b/list.csv"])
+    with pytest.raises(
+        UserError, match=r"no file or folder ftp://h/a\.png; URLs may begin with s3"
+    ):
+        Inputs(["ftp://h/a.png"])
+
+
+def test_a_list_there_names_nothing_here(memory):
+    memory.pipe("/b/lists/a.txt", b"../c/a.png\n../../../../d.png\nmemory://e/a.png\n")
+    assert [str(entry.path) for entry in Listing(to_path("memory://b/lists/a.txt"))] == [
+        *("memory://b/c/a.png", "memory://b/d.png", "memory://e/a.png")
+    ]
+    memory.pipe("/b/lists/b.txt", b"/etc/a.png\n")
+    with pytest.raises(
+        UserError, match=r"b\.txt: expected URLs, or paths .*; received '/etc/a\.png'"
+    ):
+        Listing(to_path("memory://b/lists/b.txt"))
+
+
+def test_a_tiff_in_memory_opens_no_file_here(memory, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("other.ome.tif", np.full((8, 8), 200, np.uint8))
+    opened = []
+    sys.addaudithook(lambda event, known: opened.append(known[0]) if event == "open" else None)
+    ome = (
+        '<OME><Image ID="Image:0"><Pixels DimensionOrder="XYCZT" Type="uint8" SizeX="8" SizeY="8" '
+        'SizeC="2" SizeZ="1" SizeT="1"><TiffData IFD="0" FirstC="0" PlaneCount="1"><UUID '
+        'FileName="a.ome.tif">urn:uuid:1</UUID></TiffData><TiffData IFD="0" FirstC="1" '
+        'PlaneCount="1"><UUID FileName="other.ome.tif">urn:uuid:2</UUID></TiffData></Pixels>'
+        "</Image></OME>"
+    )
+    tifffile.imwrite("a.ome.tif", np.zeros((8, 8), np.uint8), description=ome, metadata=None)
+    memory.pipe("/b/a.ome.tif", Path("a.ome.tif").read_bytes())
+    for path, is_here in (("a.ome.tif", True), ("memory://b/a.ome.tif", False)):
+        opened.clear()
+        with suppress(UnreadableImageError):
+            read_image(path, SIZE)
+        assert any("other" in str(name) for name in opened) == is_here
+
+
+def test_a_12_bit_tiff_is_scaled_by_what_lies_beside_it(memory, tmp_path, capsys):
+    levels = np.full((8, 8), 500, np.uint16)
+    for name, factor in (("a.tif", 1), ("b.tif", 8)):
+        tifffile.imwrite(tmp_path / name, levels * factor)
+        memory.pipe(f"/b/{name}", (tmp_path / name).read_bytes())
+    here = read_image(tmp_path / "a.tif", SIZE)
+    np.testing.assert_array_equal(read_image("memory://b/a.tif", SIZE), here)
+    assert here.max() == 500 >> 4
+    assert "memory://b/: its 16-bit .tif pictures use 12 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [0, 1, 5000])
+def test_a_large_file_is_read_in_parts(memory, monkeypatch, more):
+    monkeypatch.setattr(remote, "SMALL_BYTES", 1000)
+    memory.pipe("/b/a.png", RED.ljust(2000 + more, b"\0"))
+    assert read_image("memory://b/a.png", SIZE)[0, 0].tolist() == [200, 10, 20]
+
+
+def test_a_file_too_large_is_refused(memory, monkeypatch):
+    monkeypatch.setattr(remote, "MAX_FILE_BYTES", 5000)
+    monkeypatch.setattr(remote, "SMALL_BYTES", 1000)
+    memory.pipe("/b/a.png", RED.ljust(5001, b"\0"))
+    with pytest.raises(UnreadableImageError, match="more than the 5,000 bytes allowed"):
+        read_image("memory://b/a.png", SIZE)
+    assert MAX_FILE_BYTES > 5000
+
+
+def test_a_picture_is_fetched_once_for_all_that_show_it(memory):
+    memory.pipe("/b/a.png", RED)
+    first = read_image("memory://b/a.png", SIZE)
+    memory.rm("/b/a.png")
+    np.testing.assert_array_equal(read_image("memory://b/a.png", SIZE), first)
+
+
+def test_what_was_fetched_first_makes_room_for_the_last():
+    recent = Recent(room=10)
+    for name in "abc":
+        recent.keep(RemotePath(f"s3://{name}"), b"1234")
+    assert [recent.get(RemotePath(f"s3://{name}")) for name in "abc"] == [None, b"1234", b"1234"]
+    recent.keep(RemotePath("s3://d"), bytes(11))
+    assert (recent.room, recent.get(RemotePath("s3://d"))) == (10, None)
+
+
+class NoCredentialsError(Exception):
+    """As botocore names it."""
+
+
+class AnswerError(Exception):
+    """As aiohttp's with the status of HTTP."""
+
+    def __init__(self, status):
+        super().__init__("told")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (FileNotFoundError("s3://b"), "not found"),
+        (PermissionError("Forbidden"), "access denied"),
+        (NoCredentialsError(), "access denied: no credentials"),
+        (AnswerError(403), "access denied"),
+        (AnswerError(404), "not found"),
+        (AnswerError(500), "cannot be read: told"),
+        (TimeoutError(), "no answer"),
+        (ConnectionRefusedError("refused\nhere"), "no answer: refused here"),
+        (ValueError(), "cannot be read: ValueError"),
+    ],
+)
+def test_an_error_is_told_in_a_few_words(error, reason):
+    assert remote_errors.describe(error) == reason
+
+
+@pytest.mark.parametrize("missing", ["fsspec", "aiohttp"])
+def test_where_a_package_is_missing_its_installation_is_told(tmp_path, missing):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    (tmp_path / "list.txt").write_text("http://127.0.0.1:1/a.png\n" * 3)
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from malaria.cli.command import run_script; from malaria.cli.run import main\n"
+        "sys.exit(run_script(main, ['--image', '@list.txt']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(TOP)},
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: http:// needs fsspec and aiohttp: pip install fsspec aiohttp\n"
+    )
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_never_answers(tmp_path):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / "list.txt").write_text("".join(f"{address}/{n}.png\n" for n in range(80)))
+        command = [sys.executable, TOP / "run.py", "--image", "@list.txt"]
+        with (
+            subprocess.Popen(
+                command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as process,
+            server.accept()[0] as connection,
+        ):
+            connection.recv(10)
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate()[1].endswith(b"interrupted\n")
+    assert process.returncode == 130
+    assert time.monotonic() - started < 15

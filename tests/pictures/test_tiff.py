@@ -1,0 +1,155 @@
+"""Tests of malaria/pictures/tiff.py: what microscopes write is read as the same cells."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from malaria.inference.load_classifier import load_classifier
+from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+
+HEIGHT, WIDTH = 24, 20
+CELL = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+CELL[4:20, 4:16] = np.random.default_rng(3).integers(60, 230, (16, 12, 3))
+PLANES = CELL.transpose(2, 0, 1)
+SAME_SIZE = PixelFormat((HEIGHT, WIDTH))
+
+
+def deep(levels, factor):
+    return levels.astype(np.uint16) * factor
+
+
+def write_colour(path, kind):
+    tifffile.imwrite(path, CELL.astype(kind), photometric="rgb")
+
+
+WRITERS = {
+    "12 bits in 16": lambda path: tifffile.imwrite(path, deep(CELL, 16)),
+    "10 bits in 16": lambda path: tifffile.imwrite(path, deep(CELL, 4)),
+    "14 bits in 16": lambda path: tifffile.imwrite(path, deep(CELL, 64)),
+    "16 bits": lambda path: tifffile.imwrite(path, deep(CELL, 257)),
+    "8 bits in 16": lambda path: tifffile.imwrite(path, deep(CELL, 1)),
+    "planes": lambda path: tifffile.imwrite(
+        path, PLANES, photometric="rgb", planarconfig="separate"
+    ),
+    "pages": lambda path: tifffile.imwrite(path, PLANES, photometric="minisblack"),
+    "planes of 12 bits": lambda path: tifffile.imwrite(
+        path, deep(PLANES, 16), photometric="minisblack", metadata={"axes": "CYX"}
+    ),
+    "OME-TIFF": lambda path: tifffile.imwrite(path, PLANES, ome=True, metadata={"axes": "CYX"}),
+    "OME-TIFF of 12 bits": lambda path: tifffile.imwrite(
+        path, deep(PLANES, 16), ome=True, metadata={"axes": "CYX", "SignificantBits": 12}
+    ),
+    "ImageJ": lambda path: tifffile.imwrite(path, PLANES, imagej=True, metadata={"axes": "CYX"}),
+    "tiles": lambda path: tifffile.imwrite(path, CELL, tile=(16, 16), photometric="rgb"),
+    "deflate": lambda path: tifffile.imwrite(path, deep(CELL, 16), compression="zlib"),
+    "big endian": lambda path: tifffile.imwrite(path, deep(CELL, 16), byteorder=">"),
+    "BigTIFF": lambda path: tifffile.imwrite(path, deep(CELL, 16), bigtiff=True),
+    "one frame of a film": lambda path: tifffile.imwrite(
+        path, CELL[None], photometric="rgb", metadata={"axes": "TYXS"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_way_to_write_a_cell_gives_its_pixels(tmp_path, name):
+    WRITERS[name](tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", SAME_SIZE), CELL)
+
+
+@pytest.mark.parametrize("factor", [4, 16, 64, 257])
+def test_grey_pictures_of_fewer_bits_are_not_dark(tmp_path, factor):
+    tifffile.imwrite(tmp_path / "a.tif", deep(CELL[..., 0], factor))
+    expected = np.stack([CELL[..., 0]] * 3, axis=2)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", SAME_SIZE), expected)
+
+
+def test_white_is_zero_where_the_file_says_so(tmp_path):
+    grey = 255 - CELL[..., 0]
+    tifffile.imwrite(tmp_path / "a.tif", deep(grey, 257), photometric="miniswhite")
+    expected = np.stack([CELL[..., 0]] * 3, axis=2)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", SAME_SIZE), expected)
+
+
+def test_a_picture_stands_upright_as_its_orientation_says(tmp_path):
+    turned = np.rot90(deep(CELL, 16))
+    tifffile.imwrite(tmp_path / "a.tif", turned, photometric="rgb", extratags=[(274, 3, 1, 6)])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", SAME_SIZE), CELL)
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (lambda path: tifffile.imwrite(path, np.stack([CELL] * 4), photometric="rgb"), "a stack"),
+        (lambda path: tifffile.imwrite(path, np.stack([CELL[..., 0]] * 5)), "a stack"),
+        (
+            lambda path: [tifffile.imwrite(path, CELL, append=bool(n)) for n in range(3)],
+            "3 pictures in one file: expected one",
+        ),
+        (
+            lambda path: tifffile.imwrite(path, PLANES[:2], metadata={"axes": "CYX"}),
+            "two channels: expected one picture",
+        ),
+        (
+            lambda path: tifffile.imwrite(path, CELL.astype(np.float32), photometric="rgb"),
+            "32-bit pixels, whose",
+        ),
+        (
+            lambda path: tifffile.imwrite(path, CELL.astype(np.int16), photometric="rgb"),
+            "16-bit pixels, whose",
+        ),
+        (
+            lambda path: tifffile.imwrite(path, CELL.astype(np.uint32), photometric="rgb"),
+            "32-bit pixels, whose",
+        ),
+    ],
+    ids=["film in colour", "stack", "pages", "two channels", "float", "signed", "32 bits"],
+)
+def test_what_is_not_one_picture_of_a_known_range_is_refused(tmp_path, write, reason):
+    write(tmp_path / "a.tif")
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(tmp_path / "a.tif", SAME_SIZE)
+    assert str(caught.value).startswith(reason)
+
+
+def test_a_tile_too_large_is_refused_before_it_is_decoded(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", CELL, tile=(16, 16), photometric="rgb")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        for name in ("TileWidth", "TileLength"):
+            file.pages[0].tags[name].overwrite(40000)
+    with pytest.raises(UnreadableImageError, match="40000 x 40000 pixels, more than the"):
+        read_image(tmp_path / "a.tif", SAME_SIZE)
+
+
+def test_the_pretrained_model_answers_the_same_for_twelve_bits_as_for_eight(tmp_path, drawn):
+    model = load_classifier()
+    for number, path in enumerate(drawn):
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        tifffile.imwrite(tmp_path / f"{number}.tif", deep(pixels, 16))
+    expected = [one.probabilities for one in model.classify(drawn)]
+    found = [one.probabilities for one in model.classify(sorted(tmp_path.glob("*.tif")))]
+    assert found == expected
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    from malaria.data.drawn_cells import write_cells
+
+    return write_cells(tmp_path_factory.mktemp("cells"), 4, seed=1)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_what_libtiff_says_of_damage_does_not_reach_the_user(tmp_path, capfd, compression):
+    path = tmp_path / "a.tif"
+    noise = np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path, compression=compression)
+    content = path.read_bytes()
+    for place in range(8, len(content), 61):
+        damaged = bytearray(content)
+        damaged[place : place + 8] = b"\xff\x00" * 4
+        path.write_bytes(damaged)
+        with contextlib.suppress(UnreadableImageError):
+            read_image(path, PixelFormat((8, 8)))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,589 @@
+"""Tests of malaria/training/config*.py, of config.yaml and of configs/."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from malaria.base.errors import UsageError
+from malaria.data.dataset import PATIENT_PATTERN
+from malaria.data.training_folders import TrainingFolder
+from malaria.settings.config import NOT_IN_IDENTITY, Augmentation, Config
+from malaria.settings.config_check import data_problems, make_config
+from malaria.settings.config_file import MAX_CONFIG_BYTES, read_config
+from malaria.settings.config_reference import config_yaml, settings_table
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads text as a config, with overrides."""
+
+    def read(text, *overrides, **settings):
+        path = tmp_path / "config.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_config(path, overrides, **settings)
+
+    return read
+
+
+@pytest.fixture
+def problems(read, tmp_path):
+    """A function that returns the lines of a refusal, without the folder of the file."""
+
+    def problems(text, *overrides, **settings):
+        with pytest.raises(UsageError) as caught:
+            read(text, *overrides, **settings)
+        lines = str(caught.value).replace(f"{tmp_path}/", "").split("\n")
+        assert all(line.isprintable() for line in lines)
+        return lines
+
+    return problems
+
+
+def test_config_yaml_names_every_setting_with_its_default():
+    settings = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    assert set(settings) == set(Config.model_fields)
+    assert set(settings["augmentation"]) == set(Augmentation.model_fields)
+    written, default = read_config(REPOSITORY / "config.yaml").model_dump(), Config().model_dump()
+    for key in Config.model_fields:
+        assert written[key] == default[key], key
+
+
+def test_config_yaml_is_what_the_declarations_make():
+    """Otherwise: python train.py --print_config > config.yaml."""
+    assert (REPOSITORY / "config.yaml").read_text(encoding="utf-8") == config_yaml()
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("configs/*.yaml")), ids=lambda p: p.stem)
+def test_every_file_in_configs_is_valid_and_differs_from_the_defaults(path):
+    assert read_config(path) != Config()
+
+
+def test_the_originals_numbers_are_in_its_config():
+    config = read_config(REPOSITORY / "configs" / "original.yaml")
+    assert (config.batch_size, config.epochs, config.train_size) == (200, 35, 6000)
+    assert (config.steps_per_epoch, config.validation_steps) == (60, 15)
+    assert (config.learning_rate, config.schedule) == (1e-4, "constant")
+    assert (config.weight_decay, config.label_smoothing, config.ema_decay) == (0, 0, 0)
+    assert config.augmentation == Augmentation(flips=True, rotation=45, shear=0.033, zoom=0.033)
+
+
+def test_the_second_originals_numbers_are_in_their_configs():
+    config = read_config(REPOSITORY / "configs" / "keras_cnn.yaml")
+    assert (config.model, config.image_size, config.train_size) == ("keras_cnn", (128, 128), 3445)
+    assert (config.learning_rate, config.schedule, config.batch_size) == (1e-3, "constant", 16)
+    assert (config.early_stopping, config.kept, config.weight_decay) == (2, "best", 0)
+    assert config.augmentation == Augmentation()
+    config = read_config(REPOSITORY / "configs" / "xresnet34.yaml")
+    assert (config.model, config.image_size, config.train_size) == ("xresnet34", (224, 224), 3445)
+    assert (config.learning_rate, config.schedule, config.batch_size) == (2e-3, "fine_tune", 64)
+    assert (config.epochs, config.weight_decay, config.label_smoothing) == (6, 0.01, 0)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "{}"])
+def test_an_empty_config_is_the_defaults(read, text):
+    assert read(text) == Config()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("epochs: 1.5", "epochs: expected a valid integer; received 1.5"),
+        ("epochs: '3'", "epochs: expected a valid integer; received '3'"),
+        ("epochs: true", "epochs: expected a valid integer; received True"),
+        ("epochs: 0", "epochs: expected greater than or equal to 1; received 0"),
+        ("epochs:", "epochs: expected a valid integer; received None"),
+        ("learning_rate: true", "learning_rate: expected a number; received True"),
+        ("learning_rate: .nan", "learning_rate: expected a finite number; received nan"),
+        ("learning_rate: .inf", "learning_rate: expected a finite number; received inf"),
+        ("learning_rate: 11", "learning_rate: expected less than or equal to 10; received 11"),
+        ("test_size: 1", "test_size: expected less than 1; received 1"),
+        ("test_size: 0", "test_size: expected greater than 0; received 0"),
+        ("deterministic: 1", "deterministic: expected a valid boolean; received 1"),
+        (
+            "mixed_precision: maybe",
+            "mixed_precision: expected 'auto', True or False; received 'maybe'",
+        ),
+        ("labels: [a]", "labels: expected at least 2 items; received ['a']"),
+        ("labels: [a, a]", "labels: expected labels that differ; received ['a', 'a']"),
+        ("image_size: [1, 2, 3]", "image_size: expected at most 2 items; received [1, 2, 3]"),
+        ("image_size: 141", "image_size: expected a valid tuple; received 141"),
+        (
+            "image_size: [0, 9]",
+            "image_size: expected greater than or equal to 1; received [0, 9]",
+        ),
+        (
+            "labels: [no, yes]",
+            "labels: expected a valid string, put it in quotes; received [False, True]",
+        ),
+        (
+            "labels: [../x, b]",
+            "labels: expected the name of a folder in train_images; received ['../x', 'b']",
+        ),
+        (
+            "schedule: linear",
+            "schedule: expected 'constant', 'cosine' or 'fine_tune'; received 'linear'",
+        ),
+        (
+            "devices: gpu",
+            "devices: expected 'auto', 'cpu' or 'all'; received 'gpu'",
+        ),
+        (
+            "patient_pattern: (",
+            "patient_pattern: expected a regular expression: missing ), unterminated subpattern "
+            "at position 0; received '('",
+        ),
+        ("learnign_rate: 1", "learnign_rate: no such key; did you mean learning_rate?"),
+        ("augmentation: [1]", "augmentation: expected lines of 'key: value'; received [1]"),
+        ("augmentation:", "augmentation: expected lines of 'key: value'; received None"),
+        (
+            "augmentation: {zoom: 5}",
+            "augmentation.zoom: expected less than 1; received 5",
+        ),
+        (
+            "augmentation: {rotatoin: 3}",
+            "augmentation.rotatoin: no such key; did you mean rotation?",
+        ),
+        ("positive_label: x", "positive_label: expected one of ['Parasitized', 'Uninfected']; "
+         "received 'x'"),
+        ("image_size: [3, 4]", "image_size: quarter_turns need a square; received [3, 4]"),
+        ("label_smoothing: 0.5", "label_smoothing: expected less than 0.5; received 0.5"),
+        ("keep: first", "keep: expected 'best' or 'last'; received 'first'"),
+    ],
+)  # fmt: skip
+def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
+    problems, line, problem
+):
+    assert problems(f"# first line\n{line}\n") == [f"config.yaml, line 2: {problem}"]
+
+
+@pytest.mark.parametrize("key", ["xyzzy", "x.yzzy 1", "1", "true", "null", '"a\\e[2Jb"'])
+def test_a_key_unlike_any_other_gets_the_list_of_all(problems, key):
+    [line] = problems(f"{key}: 2\n")
+    assert "no such key; known: ['train_images', 'labels', " in line
+    assert line.startswith("config.yaml")
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file(problems):
+    faults = "\n".join(["epochs: 0", *["#"] * 8, "modle: vgg", "augmentation:", "  zoom: 9"])
+    lines = problems(f"{faults}\npositive_label: x\n", "batch_size=0")
+    assert lines == [
+        "5 problems in the settings",
+        "  config.yaml, line 1: epochs: expected greater than or equal to 1; received 0",
+        "  config.yaml, line 10: modle: no such key; did you mean model?",
+        "  config.yaml, line 12: augmentation.zoom: expected less than 1; received 9",
+        "  config.yaml, line 13: positive_label: expected one of ['Parasitized', 'Uninfected']; "
+        "received 'x'",
+        "  --set: batch_size: expected greater than or equal to 1; received 0",
+    ]
+
+
+def test_a_long_value_is_cut_in_the_message(problems):
+    [line] = problems(f"train_images: {'x' * 5000}\n")
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize("number", ["1e-4", "1.0e-4", "0.0001", "'1e-4'"])
+def test_every_spelling_of_a_number_is_one(read, number):
+    assert read(f"learning_rate: {number}").learning_rate == 1e-4
+    assert read("", f"learning_rate={number}").learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "epochs: 3\nepochs: 4",
+            "config.yaml, line 2: epochs stands twice, first in config.yaml, line 1",
+        ),
+        (
+            "augmentation:\n  zoom: 0\n  zoom: 0.1",
+            "config.yaml, line 3: augmentation.zoom stands twice, first in config.yaml, line 2",
+        ),
+        ("- 1", "config.yaml: expected lines of 'key: value', received [1]"),
+        ("hello", "config.yaml: expected lines of 'key: value', received 'hello'"),
+        ("labels: [a", "config.yaml is not YAML: "),
+        ("epochs: 3\n---\nepochs: 4", "config.yaml is not YAML: "),
+        (b"labels: [\xe9, b]", "config.yaml is not YAML: 'utf-8' codec can't decode byte 0xe9"),
+        ("? [a, b]\n: 1", "config.yaml is not YAML: "),
+        ("labels: " + "[" * 5000, "config.yaml is not YAML: "),
+        ("a: \x1b[2J", "config.yaml is not YAML: "),
+        ("epochs: 3\n" + "#" * MAX_CONFIG_BYTES, "config.yaml: more than 1,000,000 bytes"),
+        ("# " + "ä" * MAX_CONFIG_BYTES, "config.yaml: more than 1,000,000 bytes"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else "latin-1",
+)
+def test_what_is_no_config_is_refused_in_one_line(problems, text, message):
+    [line] = problems(text)
+    assert line.startswith(message)
+    assert len(line) < 400
+    assert "<unicode string>" not in line
+
+
+def test_a_missing_config_is_told(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot read the config .*none\.yaml: No such file"):
+        read_config(tmp_path / "none.yaml")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(UsageError, match=f"cannot read the config {path}: not a regular file"):
+            read_config(path)
+
+
+def test_a_number_of_thousands_of_digits_and_thousands_of_keys_are_told_in_short(problems):
+    [line] = problems("epochs: 0x" + "f" * 9000)
+    assert line.endswith("received a number of thousands of digits")
+    first, *lines = problems("\n".join(f"key{number}: 1" for number in range(5000)))
+    assert first == "5000 problems in the settings"
+    assert (len(lines), lines[-1]) == (31, "  and 4,970 more")
+
+
+@pytest.mark.parametrize("tag", ["apply:os.mkdir [{}]", "new:os.mkdir [{}]", "name:os.mkdir"])
+def test_a_python_object_is_refused_and_not_made(problems, tmp_path, tag):
+    value = "!!python/object/" + tag.format(tmp_path / "made")
+    assert problems(f"output_models: {value}")[0].startswith("config.yaml is not YAML: ")
+    assert problems("", f"output_models={value}")[0].endswith("the value is not YAML")
+    assert not (tmp_path / "made").exists()
+
+
+LEVELS = list(zip("abcdefgh", "bcdefghi", strict=True))
+LISTS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in LEVELS)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}\n" for a, b in LEVELS
+)
+
+
+@pytest.mark.parametrize("text", [LISTS + "labels: *i", LISTS + "train_images: *i", MERGES])
+def test_a_few_lines_that_would_fill_the_memory_are_refused(problems, text):
+    assert problems(text) == ["config.yaml is not YAML: an alias, *a, in line 2 is not taken here"]
+
+
+def test_defaults_give_way_to_the_file_and_the_file_to_set(read):
+    text = "epochs: 3\naugmentation: {zoom: 0.1, flips: true}\n"
+    config = read(text, "augmentation.zoom=0.2", "batch_size=8", "batch_size=9")
+    assert (config.epochs, config.batch_size, config.random_state) == (3, 9, 42)
+    assert config.augmentation == Augmentation(zoom=0.2, flips=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("labels=[NORMAL, PNEUMONIA]", "labels", ("NORMAL", "PNEUMONIA")),
+        ("train_size=null", "train_size", None),
+        ("deterministic=true", "deterministic", True),
+        ("image_size=[64, 64]", "image_size", (64, 64)),
+        ("patient_pattern=^P(\\d+)=", "patient_pattern", "^P(\\d+)="),
+        ("augmentation={zoom: 0.2}", "augmentation", Augmentation(zoom=0.2)),
+        ("augmentation.zoom=0.2", "augmentation", Augmentation(zoom=0.2)),
+        ("train_images=my cells/", "train_images", "my cells/"),
+    ],
+)
+def test_the_value_of_set_is_yaml(read, override, key, value):
+    assert getattr(read("train_size: 100\n", override), key) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epochs", "--set epochs: expected key=value"),
+        ("=3", "--set =3: expected key=value"),
+        ("epochs=[", "--set epochs=[: the value is not YAML"),
+        ("labels=" + "[" * 5000, "--set labels=["),
+        ("labels=[&a x, *a]", "--set labels=[&a x, *a]: the value is not YAML"),
+        ("epochs=0", "--set: epochs: expected greater than or equal to 1; received 0"),
+        ("augmentation.zoom=2", "--set: augmentation.zoom: expected less than 1; received 2"),
+        ("epoch=3", "--set: epoch: no such key; did you mean epochs?"),
+        ("epochs.x=3", "--set: epochs: expected a valid integer; received {'x': 3}"),
+        ("cache=a\x1bb", "--set cache=a\\x1bb: the value is not YAML"),
+    ],
+    ids=lambda value: value[:24],
+)
+def test_a_wrong_override_is_told(problems, override, message):
+    [line] = problems("epochs: 2\n", override)
+    assert line.startswith(message)
+
+
+def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_cells):
+    folder = write_cells(labels=("Parasitized", "Uninfectd"))
+    assert problems(f"epochs: 3\ntrain_images: {folder}", find_problems=data_problems) == [
+        "config.yaml: labels: no folder for Uninfected in cells; the folders there: "
+        "['Parasitized', 'Uninfectd']; did you mean Uninfectd?"
+    ]
+
+
+def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_cells):
+    text = f"train_images: {write_cells()}\ntrain_size: 5\nepochs: 0\n"
+    assert problems(text, find_problems=data_problems) == [
+        "2 problems in the settings",
+        "  config.yaml, line 2: train_size: received 5 images per label, but there are only "
+        "{'Parasitized': 4, 'Uninfected': 4}",
+        "  config.yaml, line 3: epochs: expected greater than or equal to 1; received 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tta: true\nimage_size: [50, 60]\naugmentation: {}\n",
+         "tta: quarter turns need a square image_size; received [50, 60]"),
+        ("model: compact\nprogressive_epochs: 2\n",
+         "expected progressive_epochs and progressive_size together"),
+        ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
+        ("progressive_epochs: 1\nprogressive_size: [48, 48]\n",
+         "progressive_epochs: expected model compact or xresnet34, which take any size; "
+         "received vgg"),
+        ("model: compact\nprogressive_size: [48, 48]\n",
+         "progressive_epochs and progressive_size together"),
+        ("model: compact\nprogressive_epochs: 1\nprogressive_size: [48, 32]\n",
+         "progressive_size: quarter_turns need a square; received [48, 32]"),
+        ("model: compact\nprogressive_epochs: 1\nprogressive_size: [8, 8]\n",
+         "progressive_size: expected at least 16; received [8, 8]"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_go_together_are_told(problems, text, problem):
+    [line] = problems(text)
+    assert problem in line
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("", "last"), ("early_stopping: 2", "best"), ("keep: best", "best"), ("keep: last", "last")],
+)
+def test_the_last_weights_are_kept_unless_the_best_are_wanted(read, text, kept):
+    assert read(text).kept == kept
+
+
+def test_a_wrong_label_list_is_not_searched_for(problems):
+    [line] = problems("labels: [a]\n", find_problems=data_problems)
+    assert "expected at least 2 items" in line
+
+
+@pytest.mark.parametrize(
+    ("labels", "named", "positive"),
+    [
+        (["Parasitized", "Uninfected"], None, "Parasitized"),
+        (["Uninfected", "Parasitized"], None, "Parasitized"),
+        (["NORMAL", "PNEUMONIA"], None, "PNEUMONIA"),
+        (["NORMAL", "PNEUMONIA"], "NORMAL", "NORMAL"),
+    ],
+)
+def test_the_positive_label_is_the_named_one_or_parasitized_or_the_last(labels, named, positive):
+    assert Config(labels=labels, positive_label=named).positive == positive
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["cache: disk", "devices: cpu", "output_models: x/", "plot_training_data: false",
+     "tensorboard: true", "epochs: 16", "learning_rate: 7e-4"],
+)  # fmt: skip
+def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read, setting):
+    assert read(setting).identity == Config().identity
+
+
+IN_IDENTITY = {
+    "train_images": "x/", "labels": ["Uninfected", "Parasitized"], "train_size": 9,
+    "positive_label": "Uninfected", "split_by": "image", "patient_pattern": "^P", "test_size": 0.2,
+    "random_state": 1, "image_size": [64, 64], "epochs": 6, "batch_size": 8, "steps_per_epoch": 9,
+    "validation_steps": 9, "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.1,
+    "early_stopping": 2, "augmentation": {"zoom": 0.1}, "mixed_precision": True,
+    "deterministic": True, "threshold": "youden", "exclude": "a.csv", "weight_decay": 0.02,
+    "label_smoothing": 0.2, "ema_decay": 0.9, "progressive_epochs": 1, "progressive_size": [48, 48],
+    "keep": "last", "tta": True, "resize": "pad", "contradictions": "exclude",
+    "validation_images": "x/", "init_weights": "pretrained", "balance": "label",
+    "teachers": "a.h5", "teacher_share": 0.5,
+}  # fmt: skip
+
+
+def test_another_weight_means_another_run():
+    assert set(IN_IDENTITY) | NOT_IN_IDENTITY | {"model"} == set(Config.model_fields)
+    identities = {Config(**{key: value}).identity for key, value in IN_IDENTITY.items()}
+    assert len(identities - {Config().identity}) == len(IN_IDENTITY)
+    assert all(len(identity) == 12 for identity in identities)
+
+
+def test_a_config_does_not_change_after_it_is_read():
+    with pytest.raises(ValueError, match="frozen"):
+        Config().epochs = 3
+
+
+FORMER = {
+    "weight_average": ("ema_decay", 0.9),
+    "small_epochs": ("progressive_epochs", 1),
+    "small_size": ("progressive_size", [48, 48]),
+    "augmentation.stretch": ("augmentation.aspect_ratio", 0.2),
+    "augmentation.stain": ("augmentation.color_jitter", 0.2),
+}
+
+
+def with_settings(pairs):
+    """The text of a config of flat and of augmentation settings."""
+    flat = [f"{key}: {value}" for key, value in pairs if "." not in key]
+    inner = [f"{key.partition('.')[2]}: {value}" for key, value in pairs if "." in key]
+    return "\n".join(["model: compact", *flat, f"augmentation: {{{', '.join(inner)}}}"])
+
+
+def test_every_former_name_still_works_and_says_the_new_one(read, capsys):
+    former = read(with_settings([(was, value) for was, (_, value) in FORMER.items()]))
+    told = capsys.readouterr().err
+    present = read(with_settings(list(FORMER.values())))
+    assert former == present
+    assert capsys.readouterr().err == ""
+    for was, (name, _) in FORMER.items():
+        line = (
+            f"the setting {was.rpartition('.')[2]} is now called {name.rpartition('.')[2]}; "
+            "the former name still works\n"
+        )
+        assert told.count(line) == 1
+
+
+@pytest.mark.parametrize("was", FORMER)
+def test_a_former_name_works_on_the_command_line_and_in_python(read, capsys, was):
+    name, value = FORMER[was]
+    text = "model: compact\nprogressive_epochs: 1\nprogressive_size: [32, 32]\n"
+    assert read(text, f"{was}={value}") == read(text, f"{name}={value}")
+    assert capsys.readouterr().err.count("is now called") == 1
+    group, _, key = was.rpartition(".")
+    settings = {group: {key: value}} if group else {was: value}
+    known = Config(**settings).model_dump()
+    assert Config(**Config(**known).model_dump()) == Config(**settings)
+
+
+def test_a_problem_under_a_former_name_is_told_at_its_line(problems):
+    assert problems("epochs: 3\nweight_average: 2\n") == [
+        "config.yaml, line 2: ema_decay: expected less than 1; received 2"
+    ]
+    assert problems("augmentation:\n  stain: 2\n") == [
+        "config.yaml, line 2: augmentation.color_jitter: expected less than 1; received 2"
+    ]
+
+
+def test_both_names_of_one_setting_are_refused(problems):
+    [line] = problems("ema_decay: 0.9\nweight_average: 0.8\n")
+    assert line.startswith("config.yaml, line 2: weight_average: no such key")
+
+
+def test_settings_of_a_dict_are_checked_like_those_of_a_file(write_cells):
+    folder = str(write_cells())
+    settings = {"train_images": folder, "image_size": [64, 64], "epochs": 2}
+    assert make_config(settings) == Config(**settings)
+    assert make_config(Config(**settings)) == Config(**settings)
+    with pytest.raises(UsageError) as caught:
+        make_config(settings | {"epochs": 0, "image_size": [64, 48], "train_images": "none"})
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 problems in the settings"
+    assert "  settings: epochs: expected greater than or equal to 1; received 0" in lines
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "smallest"), [("vgg", 41, 42), ("compact", 15, 16), ("keras_cnn", 21, 22)]
+)
+def test_images_too_small_for_the_network_are_told_with_the_settings(
+    problems, model, side, smallest
+):
+    [line] = problems(f"model: {model}\nimage_size: [{side}, {side}]\n")
+    assert line.endswith(
+        f"image_size: {model} needs sides of at least {smallest} pixels; received [{side}, {side}]"
+    )
+
+
+def test_an_unknown_network_gets_the_list_of_all(problems):
+    assert problems("model: resnet") == [
+        "config.yaml, line 1: model: expected vgg or compact or keras_cnn or xresnet34; "
+        "received 'resnet'"
+    ]
+
+
+def test_every_setting_has_a_meaning_and_says_what_is_allowed():
+    rows = settings_table().splitlines()[2:]
+    assert len(rows) == len(Config.model_fields) - 1 + len(Augmentation.model_fields)
+    for row in rows:
+        cells = [cell.strip() for cell in row.replace("\\|", "/").split("|")[1:-1]]
+        assert len(cells) == 4
+        assert all(cells)
+
+
+FOLDER_LIST = """
+train_images:
+  - {folder: a/nlm, patient_pattern: ^C(\\d+)}
+  - b/mpidb
+  - {folder: c/, name: chula}
+"""
+
+
+def test_several_folders_are_read_with_their_names_and_patterns(read):
+    config = read(FOLDER_LIST)
+    assert config.folders == [
+        TrainingFolder("a/nlm", "nlm", r"^C(\d+)", True),
+        TrainingFolder("b/mpidb", "mpidb", PATIENT_PATTERN, True),
+        TrainingFolder("c/", "chula", PATIENT_PATTERN, True),
+    ]
+    assert config.base_folder == "."
+    assert make_config_of(config.model_dump(mode="json")) == config
+
+
+def make_config_of(saved):
+    """As a saved pair's settings are read again."""
+    return Config(**json.loads(json.dumps(saved)))
+
+
+def test_a_single_folder_is_one_source_of_the_name_of_its_folder(read):
+    config = read("train_images: x/cells/\nvalidation_images: y/other")
+    assert config.folders == [TrainingFolder("x/cells/", "cells", PATIENT_PATTERN, False)]
+    assert config.validation_folders == [TrainingFolder("y/other", "other", PATIENT_PATTERN, False)]
+    assert config.base_folder == "x/cells/"
+
+
+def test_beside_a_list_a_single_folder_to_validate_on_is_a_source_too(read):
+    [validation] = read(FOLDER_LIST + "validation_images: d/new\n").validation_folders
+    assert validation == TrainingFolder("d/new", "new", PATIENT_PATTERN, True)
+
+
+EXPECTED = "expected a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[]", f"{EXPECTED}; received []"),
+        ("5", f"{EXPECTED}; received 5"),
+        ("''", "expected a folder's name of 1 to 4096 characters; received ''"),
+        (
+            "[a/x, b/x]",
+            "expected folders whose names differ: give each a name; received ['a/x', 'b/x']",
+        ),
+        ("[a, a/]", "expected folders that differ; received ['a', 'a/']"),
+        ("[{name: x}]", f"{EXPECTED}; folder: field required; received [{{'name': 'x'}}]"),
+        (
+            "[{folder: x, p: y}]",
+            f"{EXPECTED}; p: extra inputs are not permitted; "
+            "received [{'folder': 'x', 'p': 'y'}]",
+        ),
+        (
+            "[{folder: x, name: ../y}]",
+            f"{EXPECTED}; name: expected the name of a folder in train_images; "
+            "received [{'folder': 'x', 'name': '../y'}]",
+        ),
+        ("[[x]]", f"{EXPECTED}; folder: input should be a valid string; received [['x']]"),
+    ],
+)
+def test_a_wrong_list_of_folders_is_refused_in_one_line(problems, text, problem):
+    assert problems(f"train_images: {text}\n") == [f"config.yaml, line 1: train_images: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("", "cosine"),
+        ("init_weights: pretrained", "fine_tune"),
+        ("init_weights: pretrained\nschedule: cosine", "cosine"),
+        ("schedule: fine_tune\nmodel: compact\nimage_size: [64, 64]", "fine_tune"),
+    ],
+)
+def test_with_weights_of_another_model_the_head_learns_first(read, text, rates):
+    assert read(text).rates == rates

@@ -1,0 +1,112 @@
+"""Tests of malaria/training/assembly.py: images are loaded and split as a Config says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from malaria.base.errors import UserError
+from malaria.data.dataset import scan_folder
+from malaria.data.labelled_images import describe_images
+from malaria.settings.config import Config
+from malaria.training import assembly
+
+
+@pytest.fixture
+def config(write_cells, tmp_path):
+    """A function that makes a config for four patients with two cells of each label."""
+    folder = write_cells(patients=(1, 2, 3, 4))
+
+    def make(**settings):
+        known = {"train_images": f"{folder}/", "output_models": f"{tmp_path}/models/"}
+        return Config(**known, image_size=(8, 8), test_size=0.25, **settings)
+
+    return make
+
+
+def load(settings):
+    """The images of a Config, on their two sides."""
+    return assembly.split(settings, assembly.load_images(settings))
+
+
+def spoil(config, pattern):
+    for path in sorted(Path(config.train_images).glob(pattern)):
+        path.write_text("no picture")
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_the_pictures_are_read_and_split_into_two_sides(config, cache):
+    images = load(config(cache=cache))
+    assert (len(images.training), len(images.validation)) == (12, 4)
+    assert images.pixels.read(images.validation).shape == (4, 8, 8, 3)
+    assert [sample.label for sample in images.chosen(images.training)] == [0] * 6 + [1] * 6
+    sides = [
+        {sample.patient for sample in images.chosen(indices)}
+        for indices in (images.training, images.validation)
+    ]
+    assert len(sides[0]) == 3
+    assert not sides[0] & sides[1]
+    np.testing.assert_array_equal(images.labels, [0] * 8 + [1] * 8)
+
+
+def test_both_sides_are_described_with_what_was_left_out(config):
+    spoil(config(), "Parasitized/C1*_0.png")
+    settings = config(split_by="image")
+    lines = describe_images(load(settings), settings.labels)
+    [training, validation, left_out, path] = lines
+    assert training.startswith("training: 11 images (Parasitized 5, Uninfected 6) of ")
+    assert validation.startswith("validation: 4 images (Parasitized 2, Uninfected 2) of ")
+    assert left_out == "left out: 1 unreadable images"
+    assert path.endswith("C1P1thinF_IMG_cell_0.png: not a picture of a known kind")
+
+
+def test_of_many_unreadable_pictures_ten_are_named(config):
+    spoil(config(), "*/C[123]*.png")
+    settings = config(split_by="image").model_copy(update={"test_size": 0.5})
+    lines = list(describe_images(load(settings), settings.labels))
+    assert "left out: 12 unreadable images" in lines
+    assert sum(line.startswith("  ") for line in lines) == 10
+
+
+def test_a_label_without_a_readable_picture_is_told(config):
+    spoil(config(), "Uninfected/*.png")
+    with pytest.raises(UserError, match="none of the images of Uninfected is readable"):
+        assembly.load_images(config())
+
+
+def test_names_without_a_patient_are_told_before_anything_is_read(config, monkeypatch):
+    monkeypatch.setattr(assembly, "load_pixels", None)
+    with pytest.raises(UserError, match="16 of 16 file names tell no patient"):
+        assembly.load_images(config(patient_pattern=r"^patient(\d+)"))
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 3), (60, 60)])
+def test_an_epoch_is_one_pass_unless_its_steps_are_set(config, wanted, expected):
+    settings = config(batch_size=5, steps_per_epoch=wanted)
+    assert assembly.steps_in_epoch(settings, load(settings)) == expected
+
+
+def test_a_list_that_leaves_a_label_without_training_images_is_refused(config, tmp_path):
+    settings = config(exclude=str(tmp_path / "mine.csv"))
+    samples = scan_folder(settings.train_images, settings.labels, settings.patient_pattern)
+    listed = "".join(f"{sample.path}\n" for sample in samples if sample.label == 0)
+    (tmp_path / "mine.csv").write_text(f"path\n{listed}")
+    images = assembly.load_images(settings)
+    with pytest.raises(UserError, match="no training images of a label are left after"):
+        assembly.split(settings, images)
+
+
+def test_an_excluded_image_is_read_and_may_be_validated_on_but_not_trained_on(config, tmp_path):
+    (tmp_path / "mine.csv").write_text("path\nParasitized/C1P1thinF_IMG_cell_0.png\n")
+    images = load(config(exclude=str(tmp_path / "mine.csv")))
+    assert len(images.samples) == 16
+    [excluded] = images.excluded
+    assert images.samples[excluded].path.name == "C1P1thinF_IMG_cell_0.png"
+    assert excluded not in images.training
+    used = 16 if excluded in images.validation else 15
+    assert len(images.training) + len(images.validation) == used
+
+
+def test_of_each_label_as_many_are_read_as_the_config_says(config):
+    images = assembly.load_images(config(train_size=3))
+    np.testing.assert_array_equal(images.labels, [0, 0, 0, 1, 1, 1])
