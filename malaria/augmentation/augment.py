@@ -25,15 +25,8 @@ def augment(images: tf.Tensor, amounts: Amounts, *, seed: Sequence[int] | tf.Ten
 
     amounts: of every setting in augmentation_settings. seed: two integers, which fix the result.
     """
-    return augment_part(images, amounts, Draws.of_whole_batch(seed, tf.shape(images)[0]))
-
-
-def augment_part(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
-    """The same where only a part of the batch may be here; draws: for these images.
-
-    Of a part the first random_changes.REACH images miss what they take of others.
-    """
     images = to_float(images)
+    draws = Draws(tf.convert_to_tensor(seed, tf.int32), tf.shape(images)[0])
     parts = draws.split(len(MOVES) + len(CHANGES))
     moves = [(step, own) for step, own in zip(MOVES, parts, strict=False) if step.is_on(amounts)]
     if moves:

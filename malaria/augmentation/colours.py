@@ -28,12 +28,14 @@ def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     of_jitter, of_choice = draws.split(2)
     surround = surround_of(images)
     density = -tf.math.log(tf.maximum(images, DARKEST))
-    factors = 1 + of_jitter.either_way(tf.constant([amounts["stain_jitter"]] * 3, tf.float32))
+    factors = 1 + of_jitter.symmetric_uniform(
+        tf.constant([amounts["stain_jitter"]] * 3, tf.float32)
+    )
     # (n, 3, 3): colours to stains, each by its factor, and back.
     to_stains = tf.constant(np.linalg.inv(STAINS), tf.float32)
     matrices = to_stains @ (factors[:, :, None] * tf.constant(STAINS, tf.float32))
     transfer = _transfer(density, surround)
-    is_chosen = of_choice.some(amounts["stain_transfer"])
+    is_chosen = of_choice.bernoulli(amounts["stain_transfer"])
     density *= tf.where(is_chosen, transfer, tf.ones_like(transfer))
     shape = tf.shape(density)
     density = tf.reshape(tf.reshape(density, (shape[0], -1, 3)) @ matrices, shape)
@@ -67,5 +69,5 @@ def tint(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     Black stays black: the surround of a cell tells nothing of its stain.
     """
     limits = tf.constant([amounts["brightness"]] + [amounts["color_jitter"]] * 3, tf.float32)
-    factors = 1 + draws.either_way(limits)
+    factors = 1 + draws.symmetric_uniform(limits)
     return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)

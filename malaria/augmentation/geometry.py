@@ -31,7 +31,7 @@ def distortions(amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Random rotation, shear, zoom and aspect ratio, as (n, 2, 2) matrices, output to input."""
     limits = tf.constant([amounts[name] for name in DISTORTIONS], tf.float32)
     limits *= tf.constant([np.pi / 180, 1, 1, 1], tf.float32)
-    angle, shear, zoom, ratio = tf.unstack(draws.either_way(limits), axis=1)
+    angle, shear, zoom, ratio = tf.unstack(draws.symmetric_uniform(limits), axis=1)
     cosine, sine = tf.cos(angle) / (1 + zoom), tf.sin(angle) / (1 + zoom)
     # The shear moves x by a share of y; the ratio widens and flattens, or the reverse.
     wide, high = 1 / tf.sqrt(1 + ratio), tf.sqrt(1 + ratio)

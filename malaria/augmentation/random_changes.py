@@ -35,10 +35,6 @@ class Step(NamedTuple):
 
 MOVES: list[Step] = []
 CHANGES: list[Step] = []
-# A change takes what it needs of other images, their stain or a part of them, from those up to so
-# many places before in the batch, through all changes together: where a device has a part of a
-# batch only, it gets as many images before its own besides.
-REACH = 3
 # Up to this, 0..1, in every channel a pixel is surround, not cell.
 SURROUND = 0.02
 

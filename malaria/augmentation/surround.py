@@ -34,10 +34,10 @@ def change_surround(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Ten
     masked = is_masked(images)
     changed = images
     if amounts["background"]:
-        chosen = masked & to_field.some(amounts["background"])
+        chosen = masked & to_field.bernoulli(amounts["background"])
         changed = choose(chosen, _put_on_background(images, masked, of_field), changed)
     if amounts["mask"]:
-        chosen = ~masked & to_black.some(amounts["mask"])
+        chosen = ~masked & to_black.bernoulli(amounts["mask"])
         changed *= tf.cast(~chosen | _in_outline(images, outline), tf.float32)
     return changed
 

@@ -48,9 +48,9 @@ def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     The share is the same in a batch, whose images are resized at once.
     """
     of_scale, of_choice = draws.split(2)
-    scale = 1 - of_scale.one_for_all(0.0, amounts["resolution"])
+    scale = 1 - of_scale.batch_uniform(0.0, amounts["resolution"])
     ways = [_down_and_up(scale, side) for side in images.shape[1:3]]
-    return choose(of_choice.some(0.5), resample(images, *ways), images)
+    return choose(of_choice.bernoulli(0.5), resample(images, *ways), images)
 
 
 def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
@@ -76,7 +76,7 @@ def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     steps = factors * tf.constant(table, tf.float32)
     waves = tf.round(resample(padded, *ways) / steps) * steps
     rounded = resample(waves, *[tf.transpose(way) for way in ways])[:, :height, :width]
-    return choose(of_choice.some(amounts["jpeg"]), tf.clip_by_value(rounded, 0.0, 1.0), images)
+    return choose(of_choice.bernoulli(amounts["jpeg"]), tf.clip_by_value(rounded, 0.0, 1.0), images)
 
 
 def _cosines(squares: int) -> tf.Tensor:

@@ -135,12 +135,12 @@ def _train(config: Config, options: Options) -> None:
         # At the end of another worker TensorFlow prints a page; we have a line for it.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from malaria.evaluation.format import describe
-    from malaria.training.trainer import join, train
+    from malaria.training.trainer import train, train_as_worker
     from malaria.training.workers import find_workers
 
     workers = find_workers(options.workers, options.worker)
     if workers is not None and not workers.is_chief:
-        join(config, workers, resume=options.resume)
+        train_as_worker(config, workers, resume=options.resume)
         return
     result = train(config, resume=options.resume, workers=workers)
     assert result.model is not None, "a finished training has saved its model"

@@ -1,10 +1,11 @@
-"""assembly: load images and build a network as a Config says; below nothing knows of Config."""
+"""assembly: images, network, batches and learner of a training, put together as a Config says.
+
+Below, functions take plain values and know nothing of Config.
+"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,16 +26,14 @@ from malaria.model import build_model
 from malaria.networks.backend import keras
 from malaria.pictures.images import PixelFormat
 from malaria.settings.config import Config
-from malaria.training.batches import TrainingBatches
 from malaria.training.beginning import init_weights
-from malaria.training.devices import Device, computing_in, set_determinism
-from malaria.training.distillation import Teach, load_teachers
-from malaria.training.feed import Feed, choose_validation, upload
+from malaria.training.devices import Device, computing_in
+from malaria.training.distillation import LabelMixing, load_teachers
 from malaria.training.loop import compile_model
-from malaria.training.norms import fuse_norms, synchronize_norms
+from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
-from malaria.training.precision import settle
+from malaria.training.pipeline import Pipeline, choose_validation, upload
 from malaria.training.step import Learner
 
 
@@ -91,8 +90,13 @@ def split(config: Config, images: LabelledImages) -> LabelledImages:
 
 
 def steps_in_epoch(config: Config, images: LabelledImages) -> int:
-    """How many training steps one epoch has."""
+    """The number of training steps of one epoch."""
     return config.steps_per_epoch or count_batches(len(_shown(config, images)), config.batch_size)
+
+
+def total_steps(config: Config, images: LabelledImages) -> int:
+    """The number of training steps of all epochs."""
+    return config.epochs * steps_in_epoch(config, images)
 
 
 def _shown(config: Config, images: LabelledImages) -> np.ndarray:
@@ -110,21 +114,6 @@ def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
     return [images.samples[index].source for index in indices]
 
 
-def settled(
-    config: Config,
-    device: Device,
-    images: LabelledImages,
-    earlier: Mapping[str, Any] | None = None,
-) -> Device:
-    """The device with the arithmetic that is quickest for this training; earlier: as settle's."""
-    is_asked = config.mixed_precision == "auto" and not config.deterministic
-    steps = config.epochs * steps_in_epoch(config, images)
-    device = settle(device, steps, partial(_make_network, config) if is_asked else None, earlier)
-    # The networks that were timed have drawn random numbers.
-    set_determinism(config.random_state, deterministic=config.deterministic)
-    return device
-
-
 def _make_network(config: Config, *, any_size: bool = False) -> keras.Model:
     return build_model(
         config.model,
@@ -139,14 +128,13 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
     steps = steps_in_epoch(config, images)
     with device.strategy.scope(), computing_in(device.precision):
         model = _make_network(config, any_size=config.progressive_epochs > 0)
-        if device.strategy.num_replicas_in_sync > 1:
-            synchronize_norms(model)
-        elif not device.has_gpu:
-            fuse_norms(model)
+        # On a GPU XLA does the same for all layers.
+        if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
+            model = with_fast_norms(model)
         optimizer = make_optimizer(
             config.rates,
             learning_rate=config.learning_rate,
-            total_steps=config.epochs * steps,
+            total_steps=total_steps(config, images),
             steps_per_epoch=steps,
             warmup=config.warmup,
             weight_decay=config.weight_decay,
@@ -159,33 +147,30 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
     return model
 
 
-def make_learner(config: Config, device: Device, model: keras.Model) -> Learner:
-    """What trains the network that `build` gave."""
-    return Learner(model, device.strategy, label_smoothing=config.label_smoothing, xla=device.xla)
-
-
-def make_feed(config: Config, device: Device, images: LabelledImages) -> Feed:
+def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pipeline:
     """The batches to train on and to validate on after each epoch, for the device."""
-    batches = TrainingBatches(
+    small = config.progressive_size
+    return Pipeline(
+        device.strategy,
         images.pixels,
         _shown(config, images),
+        choose_validation(images.validation, config.validation_steps, config.batch_size),
         batch_size=config.batch_size,
         steps=config.steps_per_epoch,
         seed=config.random_state,
         augmentation=config.augmentation.model_dump(),
-        teach=_load_teachers(config, device, images),
-    )
-    small = config.progressive_size
-    return Feed(
-        device.strategy,
-        batches,
-        choose_validation(images.validation, config.validation_steps, config.batch_size),
-        sizes=lambda epoch: small if epoch < config.progressive_epochs else None,
-        stored=upload(images.pixels, device.strategy) if _fits(device, images) else None,
+        mix_labels=_load_teachers(config, device, images),
+        image_size=lambda epoch: small if epoch < config.progressive_epochs else None,
+        on_device=upload(images.pixels, device.strategy) if _fits(device, images) else None,
     )
 
 
-def _load_teachers(config: Config, device: Device, images: LabelledImages) -> Teach | None:
+def make_learner(config: Config, device: Device, model: keras.Model, pipeline: Pipeline) -> Learner:
+    """What trains the network that `build` gave on the batches of the pipeline."""
+    return Learner(model, pipeline, label_smoothing=config.label_smoothing, xla=device.xla)
+
+
+def _load_teachers(config: Config, device: Device, images: LabelledImages) -> LabelMixing | None:
     if config.teachers is None:
         return None
     known = config.labels, images.pixels.pixel_format
@@ -194,7 +179,7 @@ def _load_teachers(config: Config, device: Device, images: LabelledImages) -> Te
 
 
 def _fits(device: Device, images: LabelledImages) -> bool:
-    """Whether the pictures are to lie on the GPU: in at most half of its free memory."""
+    """Whether the pixels of all images take at most half of the GPU's free memory."""
     if not device.has_gpu:
         return False
     needed = stored_bytes(len(images.samples), images.pixels.pixel_format)

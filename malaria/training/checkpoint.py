@@ -104,16 +104,6 @@ class ResumePoint:
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 
-    def arithmetic(self) -> dict[str, Any] | None:
-        """Progress.arithmetic of the interrupted run; None where none can be read."""
-        try:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                progress = json.loads(str(arrays["description"]))["progress"]
-            found: dict[str, Any] | None = progress.get("arithmetic")
-            return found
-        except DAMAGED:
-            return None
-
     def load(self, model: keras.Model, digest: str) -> Progress:
         """Put the model into the state that was saved; return the Progress.
 
@@ -169,8 +159,8 @@ def _number(prefix: str, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
     return {f"{prefix}{number:04}": array for number, array in enumerate(arrays)}
 
 
-class Onlooker(ResumePoint):
-    """The state of a run as the workers see it that do not write."""
+class ReadOnlyResumePoint(ResumePoint):
+    """The state of a run for the workers that do not write it."""
 
     def save(self, progress: Progress, model: keras.Model, digest: str) -> None:
         """Leave it to the first worker."""

@@ -21,7 +21,7 @@ from malaria.training import assembly, finish
 from malaria.training.checkpoint import ResumePoint
 from malaria.training.devices import Device, set_determinism
 from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
-from malaria.training.trainer import fit, progress_kept, set_up
+from malaria.training.trainer import build_and_fit, report_interrupt, set_up
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,9 @@ def _run_fold(
     keras.backend.clear_session()
     # Each part begins alike, whether the others ran before it or not.
     set_determinism(config.random_state, deterministic=config.deterministic)
-    device = assembly.settled(config, device, images, point.arithmetic())
-    model = assembly.build(config, device, images)
-    progress = fit(config, device, images, model, point, resume=point.path.exists())
-    with progress_kept(config, progress, images):
-        model = finish.as_saved(config, device, model)
+    model, progress = build_and_fit(config, device, images, point, resume=point.path.exists())
+    with report_interrupt(config, progress, images):
+        model = finish.as_saved(config, model)
         result = finish.evaluate(config, images, model)
     log(f"{name}: {describe_fold(result)}")
     _write_answers(folder / f"{name}.npy", result)

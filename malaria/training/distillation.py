@@ -1,4 +1,4 @@
-"""distillation: learn from the answers of trained models too (Hinton, Vinyals and Dean 2015).
+"""distillation: labels mixed with the answers of trained models (Hinton, Vinyals and Dean 2015).
 
 A label says only which one it is; several networks together also say how sure one can be, and where
 a label is wrong. They are asked about each image as it was changed at random.
@@ -17,13 +17,13 @@ from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
 
-# (images, labels) -> labels that are learnt, of the same shape.
-Teach = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# (images, labels) -> the labels to learn, of the same shape.
+LabelMixing = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def load_teachers(
     paths: Sequence[str], labels: Sequence[str], pixel_format: PixelFormat, share: float
-) -> Teach:
+) -> LabelMixing:
     """A function that mixes labels with the mean answer of the models at `paths`.
 
     share: of the answer, 0..1; the rest is the label's. A teacher of another image size gets the
@@ -33,11 +33,11 @@ def load_teachers(
     teachers = [_load_teacher(path, labels, pixel_format) for path in paths]
     log(f"{len(teachers)} teachers: {share:g} of what is learnt are their answers")
 
-    def teach(images: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    def mix(images: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         answers = tf.add_n([ask(images) for ask in teachers]) / len(teachers)
         return (1 - share) * known + share * tf.cast(answers, known.dtype)
 
-    return teach
+    return mix
 
 
 def _load_teacher(

@@ -12,9 +12,8 @@ from malaria.data.splits import Folds
 from malaria.settings.config import Config
 from malaria.training import assembly
 from malaria.training.cross_validation import divide
-from malaria.training.devices import choose_device, set_determinism
-from malaria.training.feed import Feed, Stream
-from malaria.training.step import Learner
+from malaria.training.devices import choose_compiler, choose_device, set_determinism
+from malaria.training.pipeline import Pipeline, Stream
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -36,15 +35,19 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
         images = _load(config, folds)
     yield from describe_images(images, config.labels)
     count = assembly.steps_in_epoch(config, images)
-    device = assembly.settled(config, device, images)
+    device = choose_compiler(device, assembly.total_steps(config, images))
     model = assembly.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
-    feed = assembly.make_feed(config, device, images)
-    seconds, checking = _time_steps(feed, assembly.make_learner(config, device, model))
+    pipeline = assembly.make_pipeline(config, device, images)
+    validations = pipeline.validate().count
+    pipeline = _shortened(pipeline)
+    learner = assembly.make_learner(config, device, model, pipeline)
+    seconds = _time(learner.train, pipeline.train(0))
+    checking = _time(learner.validate, pipeline.validate())
     training = config.epochs * count * seconds
-    validating = config.epochs * feed.validation_count * checking
+    validating = config.epochs * validations * checking
     yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
     yield f"estimated time: {_duration(training + validating)}"
     count = len(config.folders) if folds == "source" else folds
@@ -62,13 +65,11 @@ def _load(config: Config, folds: Folds) -> LabelledImages:
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 
-def _time_steps(feed: Feed, learner: Learner) -> tuple[float, float]:
-    """Seconds of one training step and of one of validation, batches and all."""
+def _shortened(pipeline: Pipeline) -> Pipeline:
+    """The same with only the batches that are timed; of few images the same ones again."""
     count = WARM_STEPS + TIMED_STEPS
-    # Of few images the same ones again.
-    validation = np.resize(feed.validation, count * feed.validation_size)
-    feed = replace(feed, batches=replace(feed.batches, steps=count), validation=validation)
-    return _time(learner.train, feed.train(0)), _time(learner.validate, feed.validate())
+    validation = np.resize(pipeline.validation, count * pipeline.validation_batch)
+    return replace(pipeline, steps=count, validation=validation)
 
 
 def _time(run: Callable[[Stream, Callable[[int], object]], object], stream: Stream) -> float:

@@ -23,16 +23,11 @@ from malaria.settings.config import Config
 from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress
-from malaria.training.devices import Device
 from malaria.training.fit_guard import fit_guard_of
 
 
-def as_saved(config: Config, device: Device, model: keras.Model) -> keras.Model:
-    """The same network in float32 on one device, as it is to be saved."""
-    if device.is_plain and not config.progressive_epochs:
-        # Forget the optimizer, which takes twice the memory of the weights.
-        model.compile()
-        return model
+def as_saved(config: Config, model: keras.Model) -> keras.Model:
+    """The same network as it is to be saved: of Keras's own layers, in float32, on one device."""
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
     plain.set_weights(model.get_weights())
     return plain

@@ -2,9 +2,13 @@
 
 import importlib.util
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 from tqdm import tqdm
@@ -13,7 +17,6 @@ from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.networks.backend import keras, tf
 from malaria.training.checkpoint import Progress, Row
-from malaria.training.feed import Feed
 from malaria.training.step import Learner
 
 METRICS = ("loss", "accuracy")
@@ -27,7 +30,6 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> 
 
 def run_epochs(
     learner: Learner,
-    feed: Feed,
     progress: Progress,
     *,
     epochs: int,
@@ -47,7 +49,7 @@ def run_epochs(
     for epoch in range(progress.epoch, epochs):
         if progress.should_stop(patience):
             break
-        row, unaveraged = _run_epoch(learner, feed, epoch, epochs, check_interrupt)
+        row, unaveraged = _run_epoch(learner, epoch, epochs, check_interrupt)
         progress.add(row, model.get_weights(), keep=keep)
         if unaveraged is not None:
             model.set_weights(unaveraged)
@@ -57,7 +59,7 @@ def run_epochs(
 
 
 def _run_epoch(
-    learner: Learner, feed: Feed, epoch: int, epochs: int, check_interrupt: Callable[[], object]
+    learner: Learner, epoch: int, epochs: int, check_interrupt: Callable[[], object]
 ) -> tuple[Row, list[np.ndarray] | None]:
     """Train one epoch and validate; return (its row of the history, unaveraged weights or None).
 
@@ -65,7 +67,7 @@ def _run_epoch(
     training goes on from the unaveraged weights.
     """
     started, rate = time.perf_counter(), current_learning_rate(learner.model)
-    stream = feed.train(epoch)
+    stream = learner.pipeline.train(epoch)
     title = f"epoch {epoch + 1}/{epochs}"
     # On a terminal only.
     with tqdm(total=stream.count, desc=title, unit="step", leave=False, disable=None) as bar:
@@ -77,7 +79,7 @@ def _run_epoch(
         trained = learner.train(stream, after_steps)
     seconds = time.perf_counter() - started
     unaveraged = average_weights(learner.model)
-    checked = learner.validate(feed.validate(), lambda steps: check_interrupt())
+    checked = learner.validate(learner.pipeline.validate(), lambda steps: check_interrupt())
     row = _make_row(epoch + 1, trained, checked, learning_rate=rate, seconds=seconds)
     log(_describe_row(row, epochs))
     if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
@@ -90,8 +92,7 @@ def average_weights(model: keras.Model) -> list[np.ndarray] | None:
 
     None: no average is kept.
     """
-    # In float16 Keras wraps the optimizer into another one.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = _optimizer_of(model)
     if not optimizer.use_ema:
         return None
     before: list[np.ndarray] = model.get_weights()
@@ -107,7 +108,7 @@ def _make_row(
     learning_rate: float,
     seconds: float,
 ) -> Row:
-    """A row of the history. trained, checked: mean loss and share right, of each side."""
+    """A row of the history. trained, checked: mean loss and accuracy of each side."""
     row: Row = {"epoch": epoch}
     row |= dict(zip(METRICS, trained, strict=True))
     row |= {f"val_{name}": value for name, value in zip(METRICS, checked, strict=True)}
@@ -116,9 +117,12 @@ def _make_row(
 
 def current_learning_rate(model: keras.Model) -> float:
     """The learning rate of the next step; where layers have rates of their own, the head's."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    rate = getattr(optimizer, "head_rate", optimizer.learning_rate)
-    return float(keras.ops.convert_to_tensor(rate))
+    return float(keras.ops.convert_to_tensor(_optimizer_of(model).learning_rate))
+
+
+def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer itself: in float16 Keras wraps it into one that scales the loss."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
 def _describe_row(row: Row, epochs: int) -> str:
@@ -146,3 +150,34 @@ def open_board(folder: Path | str) -> Callable[[Row], None]:
         writer.flush()
 
     return write
+
+
+@contextmanager
+def defer_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the function that this gives is called: it raises KeyboardInterrupt.
+
+    Raised at any moment, it is lost if Python is clearing away an object just then. Pressed a
+    second time it is raised at once. Only the main thread receives signals; elsewhere nothing is
+    changed.
+    """
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed and callable(before):
+            before(number, frame)
+        pressed.append(number)
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    # A program started in the background may be meant to ignore Ctrl-C.
+    before = signal.getsignal(signal.SIGINT)
+    is_ours = callable(before) and threading.current_thread() is threading.main_thread()
+    if is_ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, before)

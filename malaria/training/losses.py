@@ -1,4 +1,4 @@
-"""losses: what a network is trained to make small, and when an answer is right."""
+"""losses: what a network is trained to make small, and when an answer is correct."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,21 +18,21 @@ def make_losses(
         return partial(keras.losses.binary_crossentropy, label_smoothing=label_smoothing)
 
     def losses(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        # Keras's own for whole labels has no smoothing.
-        whole = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), (-1,)), outputs)
+        # Keras's own for integer labels has no smoothing.
+        one_hot = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), (-1,)), outputs)
         return keras.losses.categorical_crossentropy(
-            whole, probabilities, label_smoothing=label_smoothing
+            one_hot, probabilities, label_smoothing=label_smoothing
         )
 
     return losses
 
 
-def is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Whether the likeliest label is the right one, (n,), bool.
+def is_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Whether the most probable label is the true one, (n,), bool.
 
     Of two labels, which teachers soften, whether both numbers are on one side of one half.
     """
     if outputs.shape[-1] == 1:
         return tf.reshape((labels > 0.5) == (outputs > 0.5), (-1,))
-    likeliest = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-    return likeliest == tf.reshape(tf.cast(labels, tf.int32), (-1,))
+    predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+    return predicted == tf.reshape(tf.cast(labels, tf.int32), (-1,))

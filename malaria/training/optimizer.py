@@ -1,4 +1,4 @@
-"""optimizer: Adam with the learning rates of each schedule.
+"""optimizer: Adam with decoupled weight decay, and its learning-rate schedules.
 
 "constant": always the same rate. "cosine": up to the rate over a share of all steps, then down
 along a cosine to zero (Loshchilov and Hutter 2016; with a warm-up of 0.3 it is the one-cycle
@@ -7,22 +7,24 @@ it slower; for a network that begins with the weights of another.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from malaria.networks.backend import keras, tf
-
-# A keras.Variable, or the tf.Variable inside it; neither has types that mypy could check.
-Variable = Any
 
 # Weight decay would only harm these: Loshchilov and Hutter 2019 decay weights, not offsets.
 UNDECAYED = ("bias", "gamma", "beta")
 # As in fastai, a cycle begins at the rate divided by this.
 START = 25
-# Of fine_tune: shares of the rate for stem, body and head; in the first epoch, in which the body is
-# frozen, and in those after it.
-FROZEN, THAWED = (0.1, 0.1, 1.0), (0.005, 0.05, 0.5)
-FROZEN_WARMUP, THAWED_WARMUP, THAWED_START, END = 0.99, 0.3, 1 / 5, 1e-5
+Cycle = tuple[float, float, float, float]
+# The cycles of fine_tune, as fastai has them: warm-up, as a share of the cycle; the rates at its
+# beginning, at its top and at its end, as shares of the setting. First the frozen epoch.
+FROZEN: Cycle = (0.99, 1 / START, 1.0, 1e-5)
+THAWED: Cycle = (0.3, 0.5 / 5, 0.5, 0.5e-5)
+# The rates of stem, body and head as shares of the head's; in the frozen epoch only the batch norms
+# of the first two learn.
+FROZEN_SHARES, THAWED_SHARES = (0.1, 0.1, 1.0), (0.01, 0.1, 1.0)
+# Adam's beta1 falls while the rate rises.
 MOMENTA = (0.95, 0.85)
 
 
@@ -41,20 +43,18 @@ def make_optimizer(
 
     learning_rate: the highest of the schedule. total_steps, steps_per_epoch: of the whole training
     and of one epoch. warmup: the share of all steps, 0..1, in which the rate of "cosine" rises.
-    weight_decay: each step takes this share, times the rate, from each weight (decoupled).
-    ema_decay: the share that the moving average of the weights keeps at each step; 0 for none.
-    head: the names of the layers that "fine_tune" trains first, as find_head gives them.
+    weight_decay: decoupled (AdamW): each step takes this share, times the rate, from each weight.
+    ema_decay: of the exponential moving average of the weights, its share that a step keeps; 0 for
+    none. head: the names of the layers that "fine_tune" trains first, as find_head gives them.
     """
     average: dict[str, Any] = {"use_ema": ema_decay > 0, "ema_momentum": ema_decay or 0.99}
     if schedule == "fine_tune":
-        optimizer = FineTune(
-            learning_rate, steps_per_epoch, total_steps, head, weight_decay=weight_decay, **average
-        )
-    else:
-        rate = learning_rate
-        if schedule == "cosine":
-            rate = _cosine(learning_rate, warmup=warmup, total_steps=total_steps)
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, **average)
+        cycles = FineTuneSchedule(learning_rate, steps_per_epoch, total_steps)
+        return FineTune(cycles, head, decoupled_decay=weight_decay, **average)
+    rate = learning_rate
+    if schedule == "cosine":
+        rate = _cosine(learning_rate, warmup=warmup, total_steps=total_steps)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, **average)
     optimizer.exclude_from_weight_decay(var_names=list(UNDECAYED))
     return optimizer
 
@@ -71,118 +71,101 @@ def _cosine(
     )
 
 
-class FineTune(keras.optimizers.AdamW):
-    """One epoch in which only the head and the batch norm learn, then a cycle in which all do.
+class FineTuneSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of the head: one cycle in the frozen epoch, one in all epochs after it."""
 
-    In the cycle the stem learns slowest and the head quickest. Source: fastai's Learner.fine_tune
-    with its Adam: beta2 is 0.99; epsilon, 1e-5, is added after the correction of the moments, for
-    which the steps of a variable are counted from the first in which it learns; and beta1 falls
-    while the rate rises.
+    def __init__(self, learning_rate: float, frozen_steps: int, total_steps: int) -> None:
+        """learning_rate: the highest of the first cycle; of the second it is half."""
+        self.learning_rate, self.frozen_steps = learning_rate, frozen_steps
+        self.thawed_steps = max(1, total_steps - frozen_steps)
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The rate at a step, counted from 0."""
+        return self.learning_rate * self._at(step, FROZEN, THAWED)
+
+    def momentum(self, step: tf.Tensor) -> tf.Tensor:
+        """Adam's beta1 at a step."""
+        high, low = MOMENTA
+        return self._at(step, (FROZEN[0], high, low, high), (THAWED[0], high, low, high))
+
+    def is_frozen(self, step: tf.Tensor) -> tf.Tensor:
+        """Whether the step is of the frozen epoch, bool."""
+        return tf.cast(step, tf.float32) < self.frozen_steps
+
+    def _at(self, step: tf.Tensor, frozen: Cycle, thawed: Cycle) -> tf.Tensor:
+        done = tf.cast(step, tf.float32)
+        return tf.where(
+            self.is_frozen(step),
+            _cycle(done / self.frozen_steps, *frozen),
+            _cycle((done - self.frozen_steps) / self.thawed_steps, *thawed),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """As Keras asks for it."""
+        total = self.frozen_steps + self.thawed_steps
+        known = {"learning_rate": self.learning_rate, "frozen_steps": self.frozen_steps}
+        return known | {"total_steps": total}
+
+
+class FineTune(keras.optimizers.Adam):
+    """Adam with a rate for each layer group: at first only the head and the batch norms learn.
+
+    Then the stem learns slowest and the head quickest. Source: fastai's Learner.fine_tune, whose
+    rates, beta1, beta2 and epsilon these are; as everywhere in Keras, the moments of a variable are
+    averaged from the first step on, the frozen epoch included.
     """
 
     def __init__(
         self,
-        learning_rate: float,
-        frozen_steps: int,
-        total_steps: int,
+        schedule: FineTuneSchedule,
         head: Collection[str],
+        *,
+        decoupled_decay: float = 0.0,
         **settings: Any,
     ) -> None:
-        """learning_rate: the highest of the head in the first epoch; after that it is half.
-
-        frozen_steps: of the first epoch. total_steps: with these. head: names of its layers.
-        settings: as AdamW takes them.
+        """head: names of its layers. decoupled_decay: the weight decay of AdamW, at the rate of
+        each group. settings: as Adam takes them.
         """
-        super().__init__(learning_rate, beta_2=0.99, epsilon=1e-5, **settings)
-        self.head = frozenset(head)
-        self.frozen_steps = frozen_steps
-        self.thawed_steps = max(1, total_steps - frozen_steps)
+        super().__init__(schedule, beta_2=0.99, epsilon=1e-5, **settings)
+        self.schedule, self.head, self.decoupled_decay = schedule, frozenset(head), decoupled_decay
+        self.paths: dict[Any, str] = {}
 
     @property
     def beta_1(self) -> tf.Tensor:
         """Adam's beta1 at this step."""
-        high, low = MOMENTA
-        return self._by_phase(
-            lambda: _cycle(self._progress(), FROZEN_WARMUP, high, low, high),
-            lambda: _cycle(self._progress(), THAWED_WARMUP, high, low, high),
-        )
+        return self.schedule.momentum(self.iterations)
 
     @beta_1.setter
     def beta_1(self, value: float) -> None:
         """Ignore the constant that Keras's Adam sets."""
 
-    @property
-    def head_rate(self) -> tf.Tensor:
-        """The learning rate of the head at this step."""
-        return self.learning_rate * self._scheduled(FROZEN[2], THAWED[2])
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Take note of the path of each variable, by all forms in which it comes back."""
+        super().build(variables)
+        for variable in variables:
+            # On several devices each has a copy of its own.
+            copies = tf.distribute.get_strategy().experimental_local_results(variable.value)
+            self.paths |= {one.ref(): variable.path for one in (variable.value, *copies)}
 
     def update_step(
-        self, gradient: tf.Tensor, variable: Variable, learning_rate: tf.Tensor
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
-        """Change one variable by one step, at the rate of its group; not while it is frozen.
+        """Change one variable by one step, at the rate of its group; 0 while it is frozen.
 
-        gradient: of the shape of the variable. learning_rate: of the optimizer at this step, which
-        is multiplied here by the share of the group.
+        gradient: of the shape of the variable. learning_rate: of the head at this step.
         """
-        index = self._get_variable_index(variable)
-        moment, square = self._momentums[index], self._velocities[index]
-        share, first = self._share(variable), self._first_step(variable)
-        steps = tf.maximum(self._step() - first + 1, 1.0)
-        moves = tf.cast(share > 0, gradient.dtype)
-        beta_1, beta_2 = self.beta_1, self.beta_2
-        self.assign_add(moment, moves * (1 - beta_1) * (gradient - moment))
-        self.assign_add(square, moves * (1 - beta_2) * (tf.square(gradient) - square))
-        scale = tf.sqrt(square / (1 - beta_2**steps)) + self.epsilon
-        rate = learning_rate * share / (1 - beta_1**steps)
-        self.assign_sub(variable, rate * moment / scale)
+        path = self.paths[variable.ref()]
+        rate = learning_rate * self.rate_share(path)
+        if self.decoupled_decay and not path.endswith(UNDECAYED):
+            self.assign_sub(variable, variable * rate * self.decoupled_decay)
+        super().update_step(gradient, variable, rate)
 
-    def _apply_weight_decay(self, variables: Sequence[Variable]) -> None:
-        for variable in variables:
-            if self._use_weight_decay(variable):
-                rate = self.learning_rate * self._share(variable) * self.weight_decay
-                variable.assign(variable - variable * tf.cast(rate, variable.dtype))
-
-    def _share(self, variable: Variable) -> tf.Tensor:
-        """What the learning rate is multiplied by for this variable at this step."""
-        group = group_of(self._path(variable), self.head)
-        return self._scheduled(FROZEN[group] * self._trains_frozen(variable), THAWED[group])
-
-    def _scheduled(self, frozen: float, thawed: float) -> tf.Tensor:
-        """The value at this step of a schedule that has these highest values in its two phases."""
-        return self._by_phase(
-            lambda: frozen * _cycle(self._progress(), FROZEN_WARMUP, 1 / START, 1.0, END),
-            lambda: thawed * _cycle(self._progress(), THAWED_WARMUP, THAWED_START, 1.0, END),
-        )
-
-    def _path(self, variable: Variable) -> str:
-        # Keras passes TensorFlow's variables, which have no path.
-        path: str = self._trainable_variables[self._get_variable_index(variable)].path
-        return path
-
-    def _trains_frozen(self, variable: Variable) -> bool:
-        """Whether it learns in the first epoch too."""
-        path = self._path(variable)
-        return group_of(path, self.head) == 2 or "_norm" in path
-
-    def _first_step(self, variable: Variable) -> int:
-        return 0 if self._trains_frozen(variable) else self.frozen_steps
-
-    def _by_phase(
-        self, frozen: Callable[[], tf.Tensor], thawed: Callable[[], tf.Tensor]
-    ) -> tf.Tensor:
-        return tf.cond(self._step() < self.frozen_steps, frozen, thawed)
-
-    def _progress(self) -> tf.Tensor:
-        """Which share of its phase is done at this step, 0..1."""
-        step = self._step()
-        return tf.where(
-            step < self.frozen_steps,
-            step / self.frozen_steps,
-            (step - self.frozen_steps) / self.thawed_steps,
-        )
-
-    def _step(self) -> tf.Tensor:
-        return tf.cast(tf.convert_to_tensor(self.iterations), tf.float32)
+    def rate_share(self, path: str) -> tf.Tensor:
+        """The rate of a variable at this step, as a share of the head's."""
+        group = group_of(path, self.head)
+        learns_frozen = group == 2 or "_norm" in path
+        frozen, thawed = FROZEN_SHARES[group] * learns_frozen, THAWED_SHARES[group]
+        return tf.where(self.schedule.is_frozen(self.iterations), frozen, thawed)
 
 
 def find_head(model: keras.Model) -> frozenset[str]:
@@ -199,7 +182,8 @@ def find_head(model: keras.Model) -> frozenset[str]:
 
 def group_of(path: str, head: Collection[str]) -> int:
     """The layer group of a variable by its path in the network: 0 stem, 1 body, 2 head."""
-    layer = path.partition("/")[0]
+    # Of a Sequential network the path begins with the network's own name.
+    layer = path.split("/")[-2]
     return 2 if layer in head else 0 if layer.startswith("stem") else 1
 
 

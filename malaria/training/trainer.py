@@ -14,23 +14,22 @@ from malaria.settings.config import Config
 from malaria.settings.config_check import make_config
 from malaria.training import assembly, finish
 from malaria.training.beginning import continue_from, find_shorter_run
-from malaria.training.checkpoint import Onlooker, Progress, ResumePoint
-from malaria.training.devices import Device, choose_device, set_determinism
-from malaria.training.interrupt import interrupts_noted
-from malaria.training.loop import open_board, run_epochs
-from malaria.training.workers import Workers, lost_workers_told
+from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint
+from malaria.training.devices import Device, choose_compiler, choose_device, set_determinism
+from malaria.training.loop import defer_interrupts, open_board, run_epochs
+from malaria.training.workers import Workers, raise_on_lost_worker
 
 
 def train(
     settings: Config | Mapping[str, Any], *, resume: bool = False, workers: Workers | None = None
 ) -> Result:
-    """Train a network, save it, and say how good it is.
+    """Train a network, evaluate it and save it.
 
     Args:
         settings: a Config, or a dict of its settings; those left out keep their defaults.
         resume: go on with the interrupted run of the same settings.
         workers: train together with these, of which this process is the first; the others call
-            `join`.
+            `train_as_worker`.
 
     Returns:
         The Result on the validation images. Its `model` is the path of the saved .h5; the folder of
@@ -47,25 +46,27 @@ def train(
         if shorter is None:
             point.check(resume=resume)
         show = _open_board(config)
-        device, images, model, progress = _train(
+        images, model, progress = _train(
             config, point, workers, resume=resume, shorter=shorter, show=show
         )
-        with progress_kept(config, progress, images):
-            model = finish.as_saved(config, device, model)
+        with report_interrupt(config, progress, images):
+            model = finish.as_saved(config, model)
             result = finish.evaluate(config, images, model)
             result = finish.save(config, images, model, progress, result)
         point.remove()
     return result
 
 
-def join(settings: Config | Mapping[str, Any], workers: Workers, *, resume: bool = False) -> None:
+def train_as_worker(
+    settings: Config | Mapping[str, Any], workers: Workers, *, resume: bool = False
+) -> None:
     """Train as one of the workers that are not the first: nothing is written.
 
     With `resume` it reads the state that the first one wrote: output_models is a folder that all
     see. Raises what `train` raises.
     """
     config = make_config(settings)
-    point = Onlooker(config.output_models, config.identity)
+    point = ReadOnlyResumePoint(config.output_models, config.identity)
     shorter = _find_shorter_run(config, point, resume=resume)
     if resume and shorter is None:
         point.check(resume=True)
@@ -73,19 +74,14 @@ def join(settings: Config | Mapping[str, Any], workers: Workers, *, resume: bool
 
 
 def _train(
-    config: Config,
-    point: ResumePoint,
-    workers: Workers | None,
-    **known: Any,
-) -> tuple[Device, LabelledImages, keras.Model, Progress]:
-    """Set up, load, build and fit; known: what `fit` takes by name."""
-    with lost_workers_told(workers):
+    config: Config, point: ResumePoint, workers: Workers | None, **known: Any
+) -> tuple[LabelledImages, keras.Model, Progress]:
+    """Set up, load, and train; known: what `build_and_fit` takes by name."""
+    with raise_on_lost_worker(workers):
         device = set_up(config, workers)
         images = load(config)
-        device = assembly.settled(config, device, images, point.arithmetic())
-        model = assembly.build(config, device, images)
-        progress = fit(config, device, images, model, point, **known)
-    return device, images, model, progress
+        model, progress = build_and_fit(config, device, images, point, **known)
+    return images, model, progress
 
 
 def _find_shorter_run(config: Config, point: ResumePoint, *, resume: bool) -> Pair | None:
@@ -94,7 +90,7 @@ def _find_shorter_run(config: Config, point: ResumePoint, *, resume: bool) -> Pa
 
 
 def set_up(config: Config, workers: Workers | None = None) -> Device:
-    """Seeds and device, in this order; the device is told."""
+    """Seed the random numbers and choose the device, which is logged."""
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision, workers)
     log(f"device: {device.name}")
@@ -102,41 +98,41 @@ def set_up(config: Config, workers: Workers | None = None) -> Device:
 
 
 def load(config: Config) -> LabelledImages:
-    """The images on their two sides, which are told."""
+    """The images on their two sides, which are logged."""
     images = assembly.split(config, assembly.load_images(config))
     for line in describe_images(images, config.labels):
         log(line)
     return images
 
 
-def fit(
+def build_and_fit(
     config: Config,
     device: Device,
     images: LabelledImages,
-    model: keras.Model,
     point: ResumePoint,
     *,
     resume: bool,
     shorter: Pair | None = None,
     show: Callable[[dict[str, float]], None] = lambda row: None,
-) -> Progress:
-    """Train the model on one side of the images; return how it went.
+) -> tuple[keras.Model, Progress]:
+    """Train a network on one side of the images; return it with how the training went.
 
-    point: where the state is kept after each epoch, and whence to go on with `resume`. shorter: a
+    point: where the state is kept after each epoch, and from where `resume` goes on. shorter: a
     finished run to go on with instead. show: called with each row of the history.
     """
+    device = choose_compiler(device, assembly.total_steps(config, images))
+    model = assembly.build(config, device, images)
     progress = _begin(config, device, point, model, images, resume=resume, shorter=shorter)
-    feed = assembly.make_feed(config, device, images)
-    learner = assembly.make_learner(config, device, model)
+    pipeline = assembly.make_pipeline(config, device, images)
+    learner = assembly.make_learner(config, device, model, pipeline)
 
     def after_epoch(progress: Progress) -> None:
         point.save(progress, model, images.digest)
         show(progress.history[-1])
 
-    with progress_kept(config, progress, images), interrupts_noted() as check_interrupt:
-        return run_epochs(
+    with report_interrupt(config, progress, images), defer_interrupts() as check_interrupt:
+        run_epochs(
             learner,
-            feed,
             progress,
             epochs=config.epochs,
             patience=config.early_stopping,
@@ -144,11 +140,12 @@ def fit(
             keep=config.kept,
             check_interrupt=check_interrupt,
         )
+    return model, progress
 
 
 @contextmanager
-def progress_kept(config: Config, progress: Progress, images: LabelledImages) -> Iterator[None]:
-    """Say after Ctrl-C what is not lost, and of a picture that is gone which one it was."""
+def report_interrupt(config: Config, progress: Progress, images: LabelledImages) -> Iterator[None]:
+    """Say after Ctrl-C what is kept, and of an image that is gone which one it was."""
     try:
         yield
     except tf.errors.OpError:
@@ -171,14 +168,13 @@ def _begin(
     shorter: Pair | None,
 ) -> Progress:
     """The Progress to go on with; a new one is saved at once, so that there always is one."""
-    if shorter is not None:
-        progress = continue_from(shorter, model, assembly.steps_in_epoch(config, images))
-    elif resume:
+    if resume and shorter is None:
         progress = point.load(model, images.digest)
         log(f"going on after epoch {progress.epoch}")
         return progress
-    else:
-        progress = Progress()
+    progress = Progress()
+    if shorter is not None:
+        progress = continue_from(shorter, model, assembly.steps_in_epoch(config, images))
     progress.arithmetic = device.arithmetic
     point.save(progress, model, images.digest)
     return progress

@@ -104,7 +104,7 @@ def _of_slurm() -> Workers | None:
 
 
 @contextmanager
-def lost_workers_told(workers: Workers | None) -> Iterator[None]:
+def raise_on_lost_worker(workers: Workers | None) -> Iterator[None]:
     """In this block the end of another worker is a UserError of one line."""
     try:
         yield

@@ -292,7 +292,7 @@ def test_xla_and_tensorflow_change_images_alike():
 
 def test_random_numbers_are_spread_as_they_should_be_and_alike_in_xla():
     def draw():
-        draws = Draws.of_whole_batch((1, 2), 20_000)
+        draws = Draws(tf.constant((1, 2)), 20_000)
         return draws.uniform(), draws.normal()
 
     uniform, normal = tf.function(draw)()

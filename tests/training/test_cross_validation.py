@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ def cells(tmp_path_factory):
 
 
 def settings(cells, folder, **changes):
-    fast = {"model": "compact", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
-    fast["guard"] = False
+    fast = {"model": "tiny", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
+    fast |= {"guard": False, "augmentation": {}}
     known = {"train_images": str(cells), "output_models": str(folder / "models")}
     return Config(**known | fast | changes)
 
@@ -61,14 +62,14 @@ def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
 
 
 def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
-    real, seen = folds.fit, []
+    real, seen = folds.build_and_fit, []
 
     def fit(config, device, images, *arguments, **options):
         seen.append([{one.patient for one in images.chosen(side)}
                      for side in (images.training, images.validation)])  # fmt: skip
         return real(config, device, images, *arguments, **options)
 
-    monkeypatch.setattr(folds, "fit", fit)
+    monkeypatch.setattr(folds, "build_and_fit", fit)
     cross_validate(settings(cells, tmp_path), 2)
     every = {sample.patient for sample in samples_of(cells)}
     assert len(seen) == 2
@@ -118,15 +119,15 @@ def test_a_resumed_run_repeats_no_finished_fold_and_ends_alike(
     cells, finished, tmp_path, monkeypatch
 ):
     config = settings(cells, tmp_path)
-    real, begun = folds.fit, []
+    real, begun = folds.build_and_fit, []
 
     def fit(*arguments, **options):
-        begun.append(arguments[4].path.parent.name)
+        begun.append(arguments[3].path.parent.name)
         if begun == ["fold1", "fold2"]:
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(folds, "fit", fit)
+    monkeypatch.setattr(folds, "build_and_fit", fit)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(config, COUNT)
     resumed = cross_validate(config, COUNT, resume=True)
@@ -137,13 +138,16 @@ def test_a_resumed_run_repeats_no_finished_fold_and_ends_alike(
         assert float(row[name]) == pytest.approx(float(other[name]), abs=1e-3)
 
 
-def test_other_images_than_before_are_not_mixed_with_them(tmp_path):
-    write_cells(tmp_path / "cells", 6, patients=3)
-    config = settings(tmp_path / "cells", tmp_path)
-    cross_validate(config, 2)
-    next((tmp_path / "cells" / LABELS[0]).iterdir()).unlink()
+def copy_of(finished, folder):
+    """A copy of the finished run, to go on with and to damage; its folder."""
+    shutil.copytree(finished.folder.parent, folder / "models")
+    return folder / "models" / finished.folder.name
+
+
+def test_other_images_than_before_are_not_mixed_with_them(cells, finished, tmp_path):
+    (copy_of(finished, tmp_path) / "images.txt").write_text("of others\n")
     with pytest.raises(UserError, match=r"have changed since .*: delete"):
-        cross_validate(config, 2, resume=True)
+        cross_validate(settings(cells, tmp_path), COUNT, resume=True)
 
 
 def test_a_threshold_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path):
@@ -208,9 +212,8 @@ def test_another_list_of_excluded_files_is_another_run(cells, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"torn", "other shape"])
-def test_damaged_answers_of_a_part_are_told(cells, tmp_path, content):
-    config = settings(cells, tmp_path)
-    answers = cross_validate(config, 2).folder / "fold1.npy"
+def test_damaged_answers_of_a_part_are_told(cells, finished, tmp_path, content):
+    answers = copy_of(finished, tmp_path) / "fold1.npy"
     if content is None:
         answers.unlink()
     elif content == b"torn":
@@ -218,7 +221,7 @@ def test_damaged_answers_of_a_part_are_told(cells, tmp_path, content):
     else:
         np.save(answers, np.zeros((1, 2), np.float32))
     with pytest.raises(UserError, match=r"fold1\.npy"):
-        cross_validate(config, 2, resume=True)
+        cross_validate(settings(cells, tmp_path), COUNT, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,19 @@ from malaria.base.machine import has_bfloat16, usable_cores
 from malaria.model import build_model
 from malaria.networks.backend import tf
 from malaria.training import devices
-from malaria.training.devices import choose_device, choose_precision, computing_in
+from malaria.training.devices import (
+    XLA_FROM_STEPS,
+    choose_compiler,
+    choose_device,
+    choose_precision,
+    computing_in,
+)
 
 TOP = Path(__file__).parents[2]
 needs_no_gpu = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="about machines without a GPU"
 )
-# Steps on the same batches: on one device, or on two; they may hold the pictures themselves.
+# Losses of the same steps on one device, or on two that share the batches.
 SEVERAL_DEVICES = """
 import sys
 from malaria.networks.backend import keras, tf
@@ -28,60 +35,68 @@ tf.config.set_logical_device_configuration(
 )
 from dataclasses import replace
 import numpy as np
-from learning import feed_of
+from learning import pipeline_of, pixels_of
 from malaria.model import build_model
 from malaria.training.devices import mirror
-from malaria.training.feed import upload
 from malaria.training.loop import compile_model
-from malaria.training.norms import synchronize_norms
+from malaria.training.norms import with_fast_norms
+from malaria.training.optimizer import make_optimizer
+from malaria.training.pipeline import upload
 from malaria.training.step import Learner
 
-images = np.random.default_rng(0).integers(0, 256, (40, 48, 48, 3)).astype(np.uint8)
-images[::2, :8] = images[::2, -8:] = images[::2, :, :8] = images[::2, :, -8:] = 0
-random = {"rotation": 20, "background": 0.7, "mask": 0.5, "stain_transfer": 0.5, "blur": 0.5}
-network, devices, on_device, xla = sys.argv[1:]
-strategy = mirror(["/CPU:0", "/CPU:1"]) if devices == "2" else tf.distribute.get_strategy()
-keras.utils.set_random_seed(1)
-with strategy.scope():
-    model = build_model(network, image_size=(48, 48), label_count=2)
-    if devices == "2":
-        synchronize_norms(model)
-    compile_model(model, keras.optimizers.Adam(1e-3))
-feed = feed_of(images, np.arange(40) % 2, strategy, batch_size=16, **random)
-if on_device == "true":
-    feed = replace(feed, stored=upload(feed.batches.pixels, strategy))
-learner, stream = Learner(model, strategy, xla=xla == "true"), feed.train(0)
-first, _ = learner.train(replace(stream, count=1, smaller=0), lambda steps: None)
-rest, _ = learner.train(replace(stream, count=2), lambda steps: None)
-validation, right = learner.validate(feed.validate(), lambda steps: None)
-print(first, rest, validation, right)
+images = np.random.default_rng(0).integers(0, 256, (22, 24, 24, 3)).astype(np.uint8)
+pixels = pixels_of(images, np.arange(22) % 2)
+rates = {"learning_rate": 1e-3, "total_steps": 12, "steps_per_epoch": 1}
+
+
+def losses_of(strategy, *, on_device=False, xla=False, schedule="constant", **random):
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = with_fast_norms(build_model("compact", image_size=(24, 24), label_count=2))
+        model.get_layer("dropout").rate = 0.0
+        compile_model(model, make_optimizer(schedule, **rates, head={"probability"}))
+    pipeline = pipeline_of(pixels, strategy=strategy, batch_size=15, **random)
+    if on_device:
+        pipeline = replace(pipeline, on_device=upload(pixels, strategy))
+    learner, stream = Learner(model, pipeline, xla=xla), pipeline.train(0)
+    first, _ = learner.train(replace(stream, count=1, smaller=0), lambda steps: None)
+    second, _ = learner.train(replace(stream, count=1, smaller=1), lambda steps: None)
+    validation, _ = learner.validate(pipeline.validate(), lambda steps: None)
+    print(first, second, validation)
+
+
+one, two = tf.distribute.get_strategy(), mirror(["/CPU:0", "/CPU:1"])
 """
 
 
-def losses_of(*arguments):
+def losses_of(*lines):
+    """What each call of losses_of says, in a process whose processor is two devices."""
     folder = {"PYTHONPATH": f"{TOP}{os.pathsep}{Path(__file__).parent}"}
     result = subprocess.run(
-        [sys.executable, "-c", SEVERAL_DEVICES, *arguments],
+        [sys.executable, "-c", SEVERAL_DEVICES + "\n".join(lines)],
         capture_output=True,
         text=True,
         check=True,
         env=os.environ | folder,
     )
-    return [float(word) for word in result.stdout.split()]
+    return [[float(word) for word in line.split()] for line in result.stdout.splitlines()]
 
 
-def test_the_first_steps_loss_is_the_same_on_one_device_and_on_two_that_share_a_batch():
-    network = "compact"  # has batch norm and dropout
-    one = losses_of(network, "1", "false", "false")
-    two = losses_of(network, "2", "true", "false")
+def test_the_steps_of_two_devices_are_those_of_one_without_random_changes():
+    one, two, fine_tuned = losses_of(
+        "losses_of(one)", "losses_of(two, on_device=True)", "losses_of(two, schedule='fine_tune')"
+    )
+    # Batch norm is of the whole batch, and the last batch has another number of images.
     assert two[0] == pytest.approx(one[0], abs=1e-5)
-    assert two[1] == pytest.approx(one[1], rel=5e-3)
-    assert two[2] == pytest.approx(one[2], rel=2e-2)
+    assert two[1:] == pytest.approx(one[1:], rel=1e-3)
+    assert fine_tuned[0] == pytest.approx(one[0], abs=1e-5)
 
 
 def test_steps_that_xla_compiled_are_those_of_the_others():
-    plain = losses_of("compact", "1", "true", "false")
-    compiled = losses_of("compact", "1", "true", "true")
+    changes = "on_device=True, rotation=20, blur=0.5"
+    plain, compiled = losses_of(
+        f"losses_of(one, {changes})", f"losses_of(one, {changes}, xla=True)"
+    )
     assert compiled[0] == pytest.approx(plain[0], abs=1e-4)
     assert compiled[1] == pytest.approx(plain[1], rel=5e-3)
 
@@ -133,7 +148,7 @@ def test_every_gpu_is_used_only_if_all_are_asked_for(monkeypatch):
         (False, True, True, "float32"),
     ],
 )
-def test_half_precision_is_used_only_where_it_is_quicker(
+def test_half_precision_is_used_only_where_it_is_faster(
     monkeypatch, mixed, has_gpu, has_units, precision
 ):
     monkeypatch.setattr(devices, "has_bfloat16", lambda: has_units)
@@ -178,6 +193,14 @@ def test_a_processor_has_units_for_bfloat16_if_linux_lists_them(
         path.write_text(f"model name\t: Some\nflags\t\t: {flags}\n")
     monkeypatch.setattr(machine, "CPU_INFO", path)
     assert has_bfloat16() == has_units
+
+
+def test_xla_compiles_the_steps_of_one_gpu_where_they_are_many():
+    processor = choose_device("cpu", False)
+    gpu = replace(processor, has_gpu=True)
+    assert choose_compiler(gpu, XLA_FROM_STEPS).xla
+    assert not choose_compiler(gpu, XLA_FROM_STEPS - 1).xla
+    assert choose_compiler(processor, XLA_FROM_STEPS) == processor
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

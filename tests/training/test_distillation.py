@@ -1,4 +1,4 @@
-"""Learning from the answers of other models: what is learnt, and who may teach."""
+"""Label mixing: what is learnt from the answers of other models, and which may teach."""
 
 import csv
 import json
@@ -16,8 +16,15 @@ from malaria.training.distillation import load_teachers
 from malaria.training.trainer import train
 
 LABELS = ("Parasitized", "Uninfected")
-FAST = {"model": "compact", "image_size": (24, 24), "epochs": 1, "batch_size": 8, "guard": False,
-        "plot_training_data": False}  # fmt: skip
+FAST = {
+    "model": "tiny",
+    "image_size": (24, 24),
+    "epochs": 1,
+    "batch_size": 8,
+    "augmentation": {},
+    "guard": False,
+    "plot_training_data": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def teachers(cells):
     ]
 
 
-def test_what_is_learnt_is_a_mixture_of_the_label_and_the_mean_answer(teachers):
+def test_mixed_labels_are_a_mixture_of_the_label_and_the_mean_answer(teachers):
     paths = [str(path) for path in teachers]
     teach = load_teachers(paths, LABELS, PixelFormat((24, 24)), share=0.6)
     images = np.random.default_rng(1).integers(0, 256, (6, 24, 24, 3)).astype(np.uint8)

@@ -1,18 +1,18 @@
-"""What only a GPU can show: the same pictures, steps and answers as on a processor."""
+"""What only a GPU can show: the same images, steps and answers as on a processor."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from learning import feed_of
+from learning import pipeline_of, pixels_of
 
 from malaria.augmentation.augment import augment
 from malaria.inference.load_classifier import load_classifier
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
 from malaria.settings.config import Augmentation
-from malaria.training.feed import upload
 from malaria.training.loop import compile_model
+from malaria.training.pipeline import upload
 from malaria.training.step import Learner
 
 pytestmark = pytest.mark.skipif(
@@ -39,7 +39,7 @@ AMOUNTS = {
 
 
 def cells(count, side=64):
-    """Smooth pictures, half of them on black."""
+    """Smooth images, half of them on black."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(80, 256, (count, 8, 8, 3))
     images = tf.image.resize(coarse, (side, side), method="bicubic").numpy()
@@ -48,7 +48,7 @@ def cells(count, side=64):
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_a_gpu_changes_pictures_as_a_processor_does(xla):
+def test_a_gpu_changes_images_as_a_processor_does(xla):
     images, amounts = cells(64), Augmentation(**AMOUNTS).model_dump()
     change = tf.function(lambda pixels: augment(pixels, amounts, seed=SEED), jit_compile=xla)
     with tf.device("CPU:0"):
@@ -67,12 +67,17 @@ def first_steps(device, network, *, on_device, xla=False):
     with strategy.scope():
         model = build_model(network, image_size=(64, 64), label_count=2)
         compile_model(model, keras.optimizers.Adam(1e-4))
-    feed = feed_of(cells(64), np.arange(64) % 2, strategy, batch_size=64, rotation=20, zoom=0.1)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0  # else each device drops others
+    pixels = pixels_of(cells(64), np.arange(64) % 2)
+    known = {"strategy": strategy, "batch_size": 64, "rotation": 20, "zoom": 0.1}
+    pipeline = pipeline_of(pixels, **known)
     if on_device:
-        feed = replace(feed, stored=upload(feed.batches.pixels, strategy))
-    learner = Learner(model, strategy, xla=xla)
-    losses = [learner.train(feed.train(epoch), lambda steps: None)[0] for epoch in range(2)]
-    return [*losses, learner.validate(feed.validate(), lambda steps: None)[0]]
+        pipeline = replace(pipeline, on_device=upload(pixels, strategy))
+    learner = Learner(model, pipeline, xla=xla)
+    losses = [learner.train(pipeline.train(epoch), lambda steps: None)[0] for epoch in range(2)]
+    return [*losses, learner.validate(pipeline.validate(), lambda steps: None)[0]]
 
 
 @pytest.mark.parametrize("network", ["vgg", "compact"])

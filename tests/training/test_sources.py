@@ -15,8 +15,8 @@ from malaria.training.assembly import load_images, split
 from malaria.training.cross_validation import cross_validate
 from malaria.training.trainer import train
 
-FAST = {"model": "compact", "image_size": (32, 32), "batch_size": 16, "plot_training_data": False,
-        "guard": False}  # fmt: skip
+FAST = {"model": "tiny", "image_size": (16, 16), "batch_size": 16, "plot_training_data": False,
+        "guard": False, "augmentation": {}}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +116,15 @@ def test_suspected_labels_of_several_folders_can_be_excluded(folders, tmp_path):
 
 def test_a_label_that_is_one_in_twenty_is_found_when_labels_are_balanced(tmp_path):
     folder = tmp_path / "rare"
-    write_cells(folder, 400, seed=5, patients=10)
+    write_cells(folder, 300, seed=5, patients=10)
     for path in sorted((folder / LABELS[0]).iterdir()):
-        if int(path.stem.rsplit("_", 1)[1]) > 20:
+        if int(path.stem.rsplit("_", 1)[1]) > 15:
             path.unlink()
     judged = tmp_path / "judged"
     write_cells(judged, 60, seed=6, patients=10)
     known = {"split_by": "image", "validation_images": str(judged), "epochs": 4}
-    known |= {"learning_rate": 4e-3}
+    known |= {"model": "compact", "image_size": (32, 32), "learning_rate": 4e-3}
+    known |= {"augmentation": {"flips": True, "quarter_turns": True, "brightness": 0.1}}
     results = {
         balance: train(settings(str(folder), tmp_path / balance, balance=balance, **known))
         for balance in ("none", "label")

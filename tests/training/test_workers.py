@@ -15,17 +15,16 @@ from malaria.data.drawn_cells import write_cells
 from malaria.training.workers import Workers, find_workers
 
 TOP = Path(__file__).parents[2]
-# Batch norm and dropout would differ where each worker had its own.
 SETTINGS = {
-    "model": "compact",
-    "image_size": "[32,32]",
+    "model": "compact",  # whose batch norm would differ where each worker had its own
+    "image_size": "[16,16]",
     "epochs": 2,
     "batch_size": 12,
     "guard": "false",
     "devices": "cpu",
     "deterministic": "true",
     "plot_training_data": "false",
-    "augmentation.background": 0.5,
+    "augmentation": "{}",
 }
 
 
@@ -86,8 +85,9 @@ def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells,
     assert "accuracy" in said[0][0]
     assert [out for out, _ in said[1:]] == [""] * (count - 1)
     for row, other in zip(history_of(models), alone, strict=True):
-        for name in ("loss", "val_loss"):
-            assert row[name] == pytest.approx(other[name], rel=0.03), name
+        # Each worker drops other units out.
+        for name, tolerance in (("loss", 0.1), ("val_loss", 0.03)):
+            assert row[name] == pytest.approx(other[name], rel=tolerance), (row, other)
     assert row["learning_rate"] == other["learning_rate"]
     assert len(list(models.glob("*.h5"))) == 1
     assert not (models / "resume").exists()

@@ -1,38 +1,31 @@
-"""Batches of tensors: right pixels, right order, changed at random only in training."""
+"""Batches of tensors: the right pixels in the right order, changed at random only in training."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from learning import pipeline_of
 
 from malaria.data.dataset import scan_folder
 from malaria.data.drawn_cells import LABELS, write_cells
 from malaria.data.pixel_store import load_pixels
 from malaria.evaluation.tta import turn
 from malaria.pictures.images import PixelFormat, read_image
-from malaria.settings.config import Augmentation
-from malaria.training.batches import (
-    WHOLE,
-    Part,
-    TrainingBatches,
-    encode_labels,
-    places_of,
-    validation_batches,
-)
-from malaria.training.feed import choose_validation
+from malaria.training.batches import WHOLE, Shards, encode_labels, validation_batches
 from malaria.training.order import balance, balance_within, epoch_order
+from malaria.training.pipeline import choose_validation
 
 SIZE = (32, 32)
-NOTHING = Augmentation().model_dump()
-EVERYTHING = Augmentation(
-    flips=True,
-    quarter_turns=True,
-    rotation=45,
-    shear=0.1,
-    zoom=0.1,
-    brightness=0.2,
-    color_jitter=0.2,
-).model_dump()
+EVERYTHING = {
+    "flips": True,
+    "quarter_turns": True,
+    "rotation": 45,
+    "shear": 0.1,
+    "zoom": 0.1,
+    "brightness": 0.2,
+    "color_jitter": 0.2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +36,10 @@ def pixels(tmp_path_factory):
     return load_pixels(samples, PixelFormat(SIZE), cache="memory", folder=folder)[0]
 
 
-def dataset_of(pixels, epoch=0, size=None, parts=WHOLE, **changes):
+def dataset_of(pixels, epoch=0, size=None, shards=WHOLE, **settings):
     """The batches of an epoch of all 20 samples."""
-    settings = {"batch_size": 8, "steps": None, "seed": 3, "augmentation": NOTHING}
-    batches = TrainingBatches(pixels, np.arange(20), **settings | changes)
-    return batches.epoch(epoch, size=size, parts=parts)
+    pipeline = pipeline_of(pixels, **{"seed": 3} | settings)
+    return replace(pipeline, image_size=lambda epoch: size).epoch_batches(epoch, shards)
 
 
 def batches_of(pixels, **changes):
@@ -66,7 +58,7 @@ def test_an_epoch_shows_every_sample_once_with_its_own_label(pixels):
 
 
 def test_images_are_float32_from_0_to_1_also_when_changed(pixels):
-    for images, _ in batches_of(pixels, augmentation=EVERYTHING):
+    for images, _ in batches_of(pixels, **EVERYTHING):
         assert images.dtype == np.float32
         assert images.min() >= 0
         assert images.max() <= 1
@@ -86,7 +78,7 @@ def test_each_epoch_has_its_own_order_and_the_same_epoch_always_the_same(pixels)
 
 def test_an_epoch_is_augmented_alike_whatever_ran_before_and_unlike_the_next(pixels):
     first, again, second = (
-        batches_of(pixels, epoch=epoch, augmentation=EVERYTHING)[0][0] for epoch in (4, 4, 5)
+        batches_of(pixels, epoch=epoch, **EVERYTHING)[0][0] for epoch in (4, 4, 5)
     )
     assert (first == again).all()
     assert (first != second).any()
@@ -167,32 +159,18 @@ def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
         assert batches.options().autotune.enabled is False
 
 
-def test_the_parts_of_a_batch_are_changed_as_the_whole_is(pixels):
-    # What takes something of other images, together, and one of each other kind.
-    amounts = Augmentation(
-        stain_transfer=1.0, background=1.0, rotation=20, resolution=0.3, jpeg=0.5
-    ).model_dump()
-    whole = batches_of(pixels, augmentation=amounts)
-    total = 3
-    parts = [Part(number, total) for number in range(total)]
-    found = list(dataset_of(pixels, augmentation=amounts, parts=parts))
+def test_the_shards_of_a_batch_are_the_whole_batch_in_its_order(pixels):
+    whole = batches_of(pixels)
+    found = list(dataset_of(pixels, shards=Shards(0, 3, 3)))
     for number, (images, labels) in enumerate(whole):
-        own = found[number * total : (number + 1) * total]
-        together = np.concatenate([part.images for part in own])
-        # Within one grey level.
-        np.testing.assert_allclose(together, images, atol=1 / 255)
-        assert (np.concatenate([part.labels for part in own]) == labels).all()
-        assert {int(part.size) for part in own} == {len(images)}
-
-
-def test_a_part_gets_the_images_before_its_own_too_round_the_batch():
-    places, own = places_of(Part(0, 2), np.int64(8), reach=3)
-    assert places.numpy().tolist() == [5, 6, 7, 0, 1, 2, 3]
-    assert own.numpy().tolist() == [0, 1, 2, 3]
-    places, own = places_of(Part(1, 2), np.int64(3), reach=3)
-    assert places.numpy().tolist() == [1, 2, 0, 1, 2]
-    assert own.numpy().tolist() == [1, 2]
-    assert [Part(number, 3).bounds(7) for number in range(3)] == [(0, 2), (2, 4), (4, 7)]
+        own = found[number * 3 : number * 3 + 3]
+        assert (np.concatenate([shard.images for shard in own]) == images).all()
+        assert (np.concatenate([shard.labels for shard in own]) == labels).all()
+        assert {int(shard.size) for shard in own} == {len(images)}
+        assert len({tuple(shard.seed.numpy()) for shard in own}) == 3
+    # Of two machines the second one makes the last two shards itself.
+    for ours, of_all in zip(dataset_of(pixels, shards=Shards(1, 2, 3)), found[1:3], strict=False):
+        assert (ours.images.numpy() == of_all.images.numpy()).all()
 
 
 def test_a_balanced_label_is_shown_as_often_as_the_most_frequent_and_nothing_is_lost():

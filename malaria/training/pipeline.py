@@ -1,0 +1,174 @@
+"""pipeline: samples -> batches on the devices: indices, pixels, random changes, network.
+
+Each batch passes the same stages. Where the pixels of all images lie on a GPU, the last two run
+there, in the training step; else the processor does them ahead of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from malaria.augmentation.augment import augment
+from malaria.augmentation.random_changes import Amounts
+from malaria.augmentation.resampling import resize
+from malaria.base.machine import usable_cores
+from malaria.data.pixel_store import Pixels
+from malaria.networks.backend import tf
+from malaria.training.batches import (
+    PREFETCH,
+    WHOLE,
+    Batch,
+    Shards,
+    as_floats,
+    gather,
+    index_batches,
+    read_pixels,
+)
+from malaria.training.distillation import LabelMixing
+from malaria.training.order import count_batches, epoch_order, seed_of
+
+# Images that are brought to a device at once.
+UPLOAD_CHUNK = 4096
+# Images that a GPU validates at once, and more where batches are larger.
+GPU_VALIDATION_BATCH = 256
+
+# (height, width), or None for that of the stored images.
+Size = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """`count` batches on their way to the devices.
+
+    smaller: how many of these, the last ones, have fewer images than the others. image_size: of an
+    epoch with smaller images, else None.
+    """
+
+    batches: Iterator[Batch]
+    count: int
+    smaller: int
+    image_size: Size = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The batches of a training and of its validation after each epoch.
+
+    training, validation: indices into pixels.samples; those that one pass shows, and in order.
+    steps: of an epoch; None for one whole pass, else that many full batches, going on through the
+    samples where the epoch before ended. augmentation: the amounts of every setting. mix_labels:
+    see distillation. image_size: of an epoch, counted from 0. on_device: what `upload` gives; None
+    where the processor makes the batches. The same seed and epoch give the same batches, whatever
+    ran before: a resumed run continues exactly.
+    """
+
+    strategy: tf.distribute.Strategy
+    pixels: Pixels
+    training: np.ndarray
+    validation: np.ndarray
+    batch_size: int
+    steps: int | None
+    seed: int
+    augmentation: Amounts
+    mix_labels: LabelMixing | None = None
+    image_size: Callable[[int], Size] = lambda epoch: None
+    on_device: tf.Tensor | None = None
+
+    def train(self, epoch: int) -> Stream:
+        """The batches of an epoch, counted from 0."""
+        size = self.image_size(epoch)
+        return Stream(
+            self._distribute(lambda shards: self.epoch_batches(epoch, shards)),
+            self.steps or count_batches(len(self.training), self.batch_size),
+            0 if self.steps else int(len(self.training) % self.batch_size > 0),
+            size,
+        )
+
+    def epoch_batches(self, epoch: int, shards: Shards = WHOLE) -> tf.data.Dataset:
+        """The batches of an epoch as the processor makes them, of each its shards in turn."""
+        order = epoch_order(
+            self.training,
+            batch_size=self.batch_size,
+            steps=self.steps,
+            epoch=epoch,
+            seed=self.seed,
+        )
+        made = self._index_batches(order, self.batch_size, seed_of(self.seed, epoch), shards)
+        if self.on_device is None:
+            size = self.image_size(epoch)
+            made = read_pixels(made, self.pixels).map(
+                lambda batch: self.change(batch, size),
+                num_parallel_calls=usable_cores(),
+                deterministic=True,
+            )
+        return made.prefetch(PREFETCH)
+
+    def validate(self) -> Stream:
+        """The batches to validate on."""
+        size = self.validation_batch
+
+        def make(shards: Shards) -> tf.data.Dataset:
+            made = self._index_batches(self.validation, size, 0, shards)
+            if self.on_device is None:
+                made = read_pixels(made, self.pixels).map(as_floats)
+            return made.prefetch(PREFETCH)
+
+        return Stream(self._distribute(make), count_batches(len(self.validation), size), 0)
+
+    @property
+    def validation_batch(self) -> int:
+        """The number of images of a batch to validate on."""
+        on_processor = self.on_device is None
+        return self.batch_size if on_processor else max(self.batch_size, GPU_VALIDATION_BATCH)
+
+    def change(self, batch: Batch, size: Size) -> Batch:
+        """The batch to learn from: images of `size`, changed at random, and their mixed labels."""
+        images = batch.images if size is None else resize(batch.images, size)
+        images = augment(images, self.augmentation, seed=batch.seed)
+        labels = batch.labels if self.mix_labels is None else self.mix_labels(images, batch.labels)
+        return batch._replace(images=images, labels=labels)
+
+    def to_train(self, batch: Batch, on_device: tf.Tensor | None, size: Size) -> Batch:
+        """In the training step: what is left of the stages before the network."""
+        return batch if on_device is None else self.change(gather(batch, on_device), size)
+
+    def to_validate(self, batch: Batch, on_device: tf.Tensor | None) -> Batch:
+        """In the validation step: what is left of the stages before the network."""
+        return batch if on_device is None else as_floats(gather(batch, on_device))
+
+    def _index_batches(
+        self, order: np.ndarray, batch_size: int, seed: int, shards: Shards
+    ) -> tf.data.Dataset:
+        return index_batches(self.pixels, order, batch_size=batch_size, seed=seed, shards=shards)
+
+    def _distribute(self, make: Callable[[Shards], tf.data.Dataset]) -> Iterator[Batch]:
+        """Batches for all devices; make: the dataset of the shards that one machine takes."""
+
+        def of_machine(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            total = context.num_replicas_in_sync
+            own = total // context.num_input_pipelines
+            return make(Shards(context.input_pipeline_id * own, own, total))
+
+        return iter(self.strategy.distribute_datasets_from_function(of_machine))
+
+
+def choose_validation(indices: np.ndarray, steps: int | None, batch_size: int) -> np.ndarray:
+    """All of the indices, or those of `steps` batches of a fixed random choice."""
+    if steps is None:
+        return indices
+    return np.random.RandomState(0).permutation(indices)[: steps * batch_size]
+
+
+def upload(pixels: Pixels, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    """All images, (samples, height, width, 3), uint8, on each device of the strategy."""
+
+    def make(context: object) -> tf.Tensor:
+        indices = np.arange(len(pixels.samples))
+        starts = range(0, len(indices), UPLOAD_CHUNK)
+        chunks = [pixels.read(indices[start : start + UPLOAD_CHUNK]) for start in starts]
+        return tf.concat(chunks, axis=0)
+
+    return strategy.experimental_distribute_values_from_function(make)
