@@ -117,7 +117,8 @@ def _make_row(
 
 def current_learning_rate(model: keras.Model) -> float:
     """The learning rate of the next step; where layers have rates of their own, the head's."""
-    return float(keras.ops.convert_to_tensor(_optimizer_of(model).learning_rate))
+    # Of several devices a variable is no number, but its value is.
+    return float(keras.ops.convert_to_tensor(_optimizer_of(model).learning_rate).numpy())
 
 
 def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:

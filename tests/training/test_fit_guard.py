@@ -12,7 +12,8 @@ from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.load_classifier import load_classifier
 from malaria.settings.config import Config
-from malaria.training.fit_guard import SIDE, fit_guard, make_small
+from malaria.training import assembly
+from malaria.training.fit_guard import SIDE, fit_guard, fit_guard_of, make_small
 from malaria.training.not_cells import PATTERNS, draw_none, draw_several
 from malaria.training.trainer import train
 
@@ -86,7 +87,13 @@ def test_what_is_drawn_is_a_picture_and_the_same_for_the_same_seed(draw_one):
     assert 0 <= np.min(first) <= np.max(first) <= 1
 
 
-FAST = {"model": "compact", "image_size": (32, 32), "epochs": 1, "plot_training_data": False}
+FAST = {
+    "model": "tiny",
+    "image_size": (32, 32),
+    "epochs": 1,
+    "augmentation": {},
+    "plot_training_data": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +148,7 @@ def test_without_a_readable_picture_of_what_is_no_cell_nothing_is_fitted(trained
     folder, _ = trained
     (tmp_path / "white").mkdir()
     (tmp_path / "white" / "broken.png").write_bytes(b"no picture")
-    known = {"train_images": str(folder / "cells"), "output_models": str(tmp_path / "models")}
+    config = Config(train_images=str(folder / "cells"), **FAST)
+    images = assembly.split(config, assembly.load_images(config))
     with pytest.raises(UserError, match=r"not_cells: none of the pictures in .* is readable"):
-        train(Config(**known, **FAST, not_cells=str(tmp_path / "white")))
+        fit_guard_of(images, [str(tmp_path / "white")], seed=1)

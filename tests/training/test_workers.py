@@ -17,7 +17,10 @@ from malaria.training.workers import Workers, find_workers
 TOP = Path(__file__).parents[2]
 SETTINGS = {
     "model": "compact",  # whose batch norm would differ where each worker had its own
-    "image_size": "[16,16]",
+    "init_weights": "pretrained",
+    "schedule": "constant",
+    "learning_rate": 1e-4,
+    "image_size": "[32,32]",
     "epochs": 2,
     "batch_size": 12,
     "guard": "false",
@@ -93,19 +96,29 @@ def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells,
     assert not (models / "resume").exists()
 
 
-def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(cells):
+@pytest.fixture(scope="module")
+def killed(cells):
+    """What the first of two workers says when the second is killed, and the folder."""
     models = cells.parent / "killed"
-    processes = start(cells, models, 2, epochs=60)
-    for line in processes[0].stderr:
+    first, second = start(cells, models, 2, epochs=60)
+    for line in first.stderr:
         if line.startswith("epoch 1/60"):
-            processes[1].kill()
+            second.kill()
             break
-    out, err = processes[0].communicate(timeout=240)
-    assert processes[0].returncode == 1
-    assert out == ""
+    out, err = first.communicate(timeout=240)
+    second.communicate()
+    return first.returncode, out, err, models
+
+
+def test_a_dead_worker_ends_the_others_with_one_line(killed):
+    status, out, err, _ = killed
+    assert (status, out) == (1, "")
     assert "another of the 2 workers has ended" in err.splitlines()[-1]
     assert "Traceback" not in err
-    processes[1].communicate()
+
+
+def test_all_workers_go_on_with_resume(cells, killed):
+    *_, models = killed
     processes = start(cells, models, 2, "--resume", epochs=60)
     told = []
     for line in processes[1].stderr:
