@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 
@@ -110,33 +110,42 @@ def run_steps(options, folder):
 def measure(config, images, precision, xla, only_pipeline):
     """Seconds until the first step is done, images/s with the pipeline and without, their ratio."""
     from malaria.networks.backend import keras, tf
-    from malaria.training.assembly import build, make_feed, make_learner
+    from malaria.training.assembly import build, make_learner, make_pipeline
     from malaria.training.devices import choose_device
 
     device = replace(choose_device("auto", False), precision=precision, xla=xla)
     started = time.perf_counter()
-    feed = make_feed(config, device, images)
-    learner = make_learner(config, device, build(config, device, images))
-    take(learner, replace(feed.train(0), count=1))
+    pipeline = make_pipeline(config, device, images)
+    model = build(config, device, images)
+    learner = make_learner(config, device, model, pipeline)
+    take(learner, replace(pipeline.train(0), count=1))
     ready = time.perf_counter() - started
-    real = rate_of(learner, feed.train, config)
+    real = rate_of(learner, config)
     if only_pipeline:
         return f"{ready:.1f} s | {real:.0f} | | "
-    with tf.device("GPU:0"):
-        [batch] = feed.batches.epoch(0).take(1)
-        batch = batch._replace(images=tf.identity(batch.images))
-    constant = rate_of(
-        learner,
-        lambda epoch: replace(feed.train(epoch), prepare=lambda plan, pictures: batch, stored=None),
-        config,
-    )
+    constant = rate_of(make_learner(config, device, model, with_one_batch(pipeline)), config)
     keras.backend.clear_session()
     return f"{ready:.1f} s | {real:.0f} | {constant:.0f} | {real / constant:.3f}"
 
 
-def rate_of(learner, stream_of, config):
-    """Images per second of an epoch, once the graph is built and the pace is found."""
-    stream = stream_of(1)
+def with_one_batch(pipeline):
+    """The same with one and the same batch on the GPU at every step."""
+    from malaria.networks.backend import tf
+
+    with tf.device("GPU:0"):
+        [made] = replace(pipeline, on_device=None).epoch_batches(0).take(1)
+        made = made._replace(images=tf.identity(made.images))
+
+    class OneBatch(type(pipeline)):
+        def to_train(self, batch, on_device, size):
+            return made
+
+    return OneBatch(**{one.name: getattr(pipeline, one.name) for one in fields(pipeline)})
+
+
+def rate_of(learner, config):
+    """Images per second of an epoch, once the graph is built."""
+    stream = learner.pipeline.train(1)
     warm = stream.count // 4
     take(learner, replace(stream, count=warm))
     left = replace(stream, count=stream.count - warm)

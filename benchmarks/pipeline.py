@@ -23,7 +23,7 @@ from malaria.data.drawn_cells import write_cells
 from malaria.networks.backend import keras, tf
 from malaria.settings.config import Augmentation
 from malaria.settings.config_file import read_config
-from malaria.training.assembly import build, load_images, make_feed, make_learner, split
+from malaria.training.assembly import build, load_images, make_learner, make_pipeline, split
 from malaria.training.devices import choose_device
 
 ROUNDS = 5
@@ -48,7 +48,7 @@ def main(arguments):
 def measure(config, steps):
     device = choose_device(config.devices, config.mixed_precision)
     images = split(config, load_images(config))
-    learner, model = (make(config, device, images) for make in (make_ours, make_keras))
+    ours, model = build(config, device, images), make_keras(config, device, images)
     print(f"{device.name}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     print(f"{config.model}, {config.image_size} pixels, batches of {config.batch_size}, ", end="")
     print(f"{ROUNDS} rounds of {steps} steps; images/s: median; median of the ratios of the rounds")
@@ -58,18 +58,15 @@ def measure(config, steps):
         ("none", Augmentation()),
     ):
         changes = {"steps_per_epoch": steps, "augmentation": augmentation}
-        feed = make_feed(config.model_copy(update=changes), device, images)
-        real, constant, by_keras = compare(learner, model, feed, config.batch_size)
+        pipeline = make_pipeline(config.model_copy(update=changes), device, images)
+        learner = make_learner(config, device, ours, pipeline)
+        real, constant, by_keras = compare(learner, model)
         print(
             f"augmentation {name}: pipeline {np.median(real):.1f}, "
             f"constant batch {np.median(constant):.1f}, ratio {np.median(real / constant):.3f}; "
             f"Keras's fit {np.median(by_keras):.1f}, ratio {np.median(real / by_keras):.3f}",
             flush=True,
         )
-
-
-def make_ours(config, device, images):
-    return make_learner(config, device, build(config, device, images))
 
 
 def make_keras(config, device, images):
@@ -95,20 +92,21 @@ def everything_on():
     )
 
 
-def compare(learner, model, feed, batch_size):
+def compare(learner, model):
     """Images per second of the three kinds, an array of rounds each."""
-    [batch] = feed.batches.epoch(0).take(1)
+    pipeline = learner.pipeline
+    [batch] = pipeline.epoch_batches(0).take(1)
     repeated = tf.data.Dataset.from_tensors(batch).repeat()
 
     def real(epoch):
-        learner.train(feed.train(epoch), lambda steps: None)
+        learner.train(pipeline.train(epoch), lambda steps: None)
 
     def constant(epoch):
-        stream = replace(feed.train(epoch), batches=iter(repeated))
+        stream = replace(pipeline.train(epoch), batches=iter(repeated))
         learner.train(stream, lambda steps: None)
 
     def by_keras(epoch):
-        batches = feed.batches.epoch(epoch).map(lambda batch: (batch.images, batch.labels))
+        batches = pipeline.epoch_batches(epoch).map(lambda batch: (batch.images, batch.labels))
         model.fit(batches, epochs=1, verbose=0, shuffle=False)
 
     for kind in (real, constant, by_keras):  # builds the graphs
@@ -117,7 +115,7 @@ def compare(learner, model, feed, batch_size):
         [time_it(kind, number) for kind in (real, constant, by_keras)]
         for number in range(1, ROUNDS + 1)
     ]
-    return feed.batches.count * batch_size / np.array(seconds).T
+    return pipeline.steps * pipeline.batch_size / np.array(seconds).T
 
 
 def time_it(kind, epoch):
