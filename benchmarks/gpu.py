@@ -109,7 +109,7 @@ def run_steps(options, folder):
 
 def measure(config, images, precision, xla, only_pipeline):
     """Seconds until the first step is done, images/s with the pipeline and without, their ratio."""
-    from malaria.networks.backend import keras, tf
+    from malaria.networks.backend import keras
     from malaria.training.assembly import build, make_learner, make_pipeline
     from malaria.training.devices import choose_device
 
