@@ -102,7 +102,7 @@ NETWORKS = {
     "compact": Network(
         "malaria.networks.compact:compact",
         16,
-        "residual, 295,217 parameters, quick at 64 x 64",
+        "residual, 295,217 parameters, fast at 64 x 64",
         any_size=True,
     ),
     "keras_cnn": Network(

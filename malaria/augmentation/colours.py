@@ -14,7 +14,7 @@ STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 DARKEST = 1 / 255
 # A stain is taken over by at most this factor, or its inverse.
 MOST_TRANSFER = 2.5
-# The share of the half side of a picture in which its cell's colour is taken.
+# The share of the half side of a image in which its cell's colour is taken.
 INNER = 0.7
 
 
@@ -53,7 +53,7 @@ def _transfer(density: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
 
 
 def mean_of_cell(values: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
-    """The mean in the middle of each picture, but for black surround, (n, 1, 1, channels)."""
+    """The mean in the middle of each image, but for black surround, (n, 1, 1, channels)."""
     height, width = values.shape[1:3]
     rows, columns = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
     inner = tf.constant((rows**2 + columns**2 <= INNER**2)[None, :, :, None])

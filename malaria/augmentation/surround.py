@@ -21,9 +21,9 @@ from malaria.augmentation.random_changes import (
 from malaria.networks.backend import tf
 
 # How many parts of other cells come to lie beside a cell, at most, and where their centres are, in
-# sides of the picture: nearer ones would lie on the cell.
+# sides of the image: nearer ones would lie on the cell.
 NEIGHBOURS, NEAR, FAR = 2, 0.75, 1.15
-# The least light, 0..1, of a background that is not another picture's.
+# The least light, 0..1, of a background that is not another image's.
 LEAST_LIGHT = 0.7
 
 
@@ -46,7 +46,7 @@ def _put_on_background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf
     """Each cell on a light field, with parts of the batch's other cells at its sides."""
     of_light, *of_neighbours = draws.split(NEIGHBOURS + 1)
     field = _background(images, masked, of_light)
-    # A mask's edge is dark where the picture was made smaller: it is surround too.
+    # A mask's edge is dark where the image was made smaller: it is surround too.
     surround = grow(surround_of(images))
     mean = mean_of_cell(images, surround)
     kept = tf.cast(~surround, tf.float32)
@@ -72,12 +72,12 @@ def _shift_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Between NEAR and FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
     numbers = draws.uniform(2)
     angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
-    # In pixels of a picture whose sides may differ.
+    # In pixels of a image whose sides may differ.
     sides = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)
     return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
 
 
-# Compiled, since a CPU else reads and writes the pictures again for each of these operations.
+# Compiled, since a CPU else reads and writes the images again for each of these operations.
 @tf.function(jit_compile=True, autograph=False)
 def _lay_aside(
     field: tf.Tensor, others: tf.Tensor, kept: tf.Tensor, colour: tf.Tensor, shift: tf.Tensor
@@ -95,7 +95,7 @@ def _lay_aside(
 
 
 def _in_outline(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Which pixels lie in an ellipse about as large as the picture, (n, height, width, 1)."""
+    """Which pixels lie in an ellipse about as large as the image, (n, height, width, 1)."""
     height, width = images.shape[1:3]
     radii = draws.uniform(1, 1, 2, low=0.9, high=1.1)
     rows = tf.linspace(-1.0, 1.0, height)[None, :, None, None]

@@ -54,7 +54,7 @@ def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 
 
 def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
-    """The weights, (side, side), by which so many pixels become fewer and as many again."""
+    """The weights, (side, side), by which `side` pixels become fewer and as many again."""
     small, shape = tf.maximum(1.0, tf.floor(scale * side)), (side, side)
     return weights_of(small, side, shape) @ weights_of(side, small, shape)
 
@@ -80,7 +80,7 @@ def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 
 
 def _cosines(squares: int) -> tf.Tensor:
-    """The orthonormal discrete cosine transform of so many squares in a row, a square matrix.
+    """The orthonormal discrete cosine transform of that many squares in a row, a square matrix.
 
     A row of it for each frequency of each square; its inverse is its transpose.
     """

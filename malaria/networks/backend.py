@@ -9,10 +9,10 @@ from malaria.base.streams import stderr_kept_back
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow itself uses oneDNN only on processors with units for neural networks; on others too it
-# makes convolutions quicker (docs/scaling.md).
+# makes convolutions faster (docs/scaling.md).
 if platform.machine().lower() in ("x86_64", "amd64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Else TensorFlow takes all memory of a GPU at once, and nobody could tell whether the pictures fit.
+# Else TensorFlow takes all memory of a GPU at once, and nobody could tell whether the images fit.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 # A user's ~/.keras/keras.json may name another backend; the networks here need this one.
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -1,4 +1,4 @@
-"""artifacts: what a training leaves beside its pair: metrics, tables and pictures."""
+"""artifacts: what a training leaves beside its pair: metrics, tables and plots."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from malaria.evaluation import plots
 from malaria.evaluation.format import describe
 from malaria.evaluation.result import Result
 
-# So many pictures are shown.
+# Images in each plot.
 SHOWN = 16
 
 
@@ -70,10 +70,10 @@ def _plot_predictions(path: Path, images: LabelledImages, result: Result, *, see
     """Some validation images, each with its predicted label and probability; mistakes in red."""
     picks = np.random.RandomState(seed).permutation(len(images.validation))[:SHOWN]
     names, predicted = result.label_names, result.predicted[picks]
-    right = predicted == result.labels[picks]
+    correct = predicted == result.labels[picks]
     titles = [
-        f"{'' if is_right else 'wrong: '}{names[label]} {result.probabilities[pick, label]:.3f}"
-        for pick, label, is_right in zip(picks, predicted, right, strict=True)
+        f"{'' if is_correct else 'wrong: '}{names[label]} {result.probabilities[pick, label]:.3f}"
+        for pick, label, is_correct in zip(picks, predicted, correct, strict=True)
     ]
-    colours = ["black" if is_right else "red" for is_right in right]
+    colours = ["black" if is_correct else "red" for is_correct in correct]
     plots.plot_grid(path, [*images.pixels.read(images.validation[picks])], titles, colours=colours)

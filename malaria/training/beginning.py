@@ -22,8 +22,8 @@ MAY_DIFFER = {*NOT_IN_IDENTITY, "epochs"}
 def init_weights(model: keras.Model, source: str) -> None:
     """Copy weights of the saved model `source`, a path or PRETRAINED, layer by layer.
 
-    A layer of another name or shape keeps the weights it has; that is told. Raises UserError if no
-    layer fits.
+    A layer of another name or shape keeps its weights, and is logged. Raises UserError if no layer
+    fits.
     """
     pair = find_pair(default_pair() if source == PRETRAINED else source)
     other = load_model(pair, read_architecture(pair))

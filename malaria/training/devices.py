@@ -13,8 +13,8 @@ from malaria.training.workers import Workers
 
 # The setting mixed_precision; choose_precision says what each value means.
 MixedPrecision = Literal["auto"] | bool
-# So many steps repay XLA, which compiles for half a minute: on an H100 vgg in batches of 16 then
-# takes 2 ms a step in place of 16.
+# XLA compiles for half a minute, which fewer steps do not repay: on an H100 a step of vgg with 16
+# images then takes 2 ms in place of 16.
 XLA_FROM_STEPS = 3_000
 
 

@@ -27,7 +27,7 @@ def load_teachers(
     """A function that mixes labels with the mean answer of the models at `paths`.
 
     share: of the answer, 0..1; the rest is the label's. A teacher of another image size gets the
-    images at its own. Raises UserError for a model that tells other labels apart, or reads pictures
+    images at its own. Raises UserError for a model that tells other labels apart, or reads images
     in another way than `pixel_format`.
     """
     teachers = [_load_teacher(path, labels, pixel_format) for path in paths]

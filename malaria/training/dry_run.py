@@ -23,7 +23,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
     folds: how many such trainings there are to be, or one for each source. Raises UserError as a
-    training would, for pictures under two labels (ContradictionError) only in the end.
+    training would, for images under two labels (ContradictionError) only in the end.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)

@@ -80,7 +80,7 @@ def save(
             seed=config.random_state,
         )
     entries = metadata_entries(config, images, progress, result)
-    # The .tflite is made in as much memory as the pictures give back.
+    # The .tflite is made in as much memory as the images give back.
     images.pixels.forget()
     save_pair(model, config.output_models, pair.weights.stem, entries)
     return result

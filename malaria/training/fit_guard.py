@@ -1,8 +1,8 @@
-"""fit_guard: fit a model's guard, which tells pictures that are no single cell.
+"""fit_guard: fit a model's guard, which tells images that are no single cell.
 
 It learns from the training images, changed at random more than a network would bear, so that
-another laboratory's cells pass; from pictures that are drawn (training/not_cells.py); and from
-pictures of white cells and the like where there are any. See inference/guard.py for what is fitted.
+another laboratory's cells pass; from images that are drawn (training/not_cells.py); and from
+images of white cells and the like where there are any. See inference/guard.py for what is fitted.
 """
 
 import warnings
@@ -25,12 +25,12 @@ from malaria.pictures.images import PixelFormat, UnreadableImageError, read_imag
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.training.not_cells import draw_none, draw_several
 
-# Pictures are changed and drawn at this side: twice what the guard looks at.
+# Images are changed and drawn at this side: twice what the guard looks at.
 SIDE = 32
-# So many cells it learns from at most, and half as many of each kind of others; of few images, so
-# many times as many.
+# It learns from at most MOST cells, and half as many of each kind of others; of few images, from
+# TIMES as many.
 MOST, TIMES = 4000, 8
-# So many networks are fitted; the mean of their scores is one network with all their units.
+# NETWORKS are fitted; the mean of their logits is one network with all their units.
 NETWORKS, UNITS, ITERATIONS = 3, 32, 40
 # The share of cells, not seen before, that it may call no cells; but whatever is a cell to it with
 # this probability is one, or another laboratory's would be none.
@@ -59,8 +59,8 @@ LIGHT = Augmentation(
 def fit_guard_of(images: LabelledImages, folders: Sequence[str], *, seed: int) -> Guard:
     """The Guard for labelled images on their two sides.
 
-    folders: of pictures that are no red cells. Of each source it learns from as many. Raises
-    UserError if a picture is gone, or if none in the folders is readable.
+    folders: of images that are no red cells. Of each source it learns from as many. Raises
+    UserError if a image is gone, or if none in the folders is readable.
     """
     rng = np.random.RandomState(seed)
     training = _choose_by_source(images, images.training, rng)
@@ -89,13 +89,13 @@ def _read_others(
     folders: Sequence[str], pixel_format: PixelFormat, rng: np.random.RandomState
 ) -> np.ndarray:
     paths = [path for folder in folders for path in find_images(folder)]
-    pictures = []
+    images = []
     for place in rng.permutation(len(paths))[: MOST // 2].tolist():
         with suppress(UnreadableImageError):
-            pictures.append(make_small(read_image(paths[place], pixel_format)[np.newaxis]))
-    if not pictures:
-        raise UserError(f"not_cells: none of the pictures in {', '.join(folders)} is readable")
-    return np.concatenate(pictures)
+            images.append(make_small(read_image(paths[place], pixel_format)[np.newaxis]))
+    if not images:
+        raise UserError(f"not_cells: none of the images in {', '.join(folders)} is readable")
+    return np.concatenate(images)
 
 
 def fit_guard(
@@ -107,7 +107,7 @@ def fit_guard(
 ) -> Guard:
     """The Guard for the cells of `training`, with its threshold chosen on those of `validation`.
 
-    training, validation, others: (n, SIDE, SIDE, 3), uint8, RGB, the last of pictures that are no
+    training, validation, others: (n, SIDE, SIDE, 3), uint8, RGB, the last of images that are no
     red cells. The same arguments give the same guard.
     """
     rng = np.random.RandomState(seed)
@@ -151,8 +151,8 @@ def _draw(
     count: int,
     rng: np.random.RandomState,
 ) -> np.ndarray:
-    pictures = _to_bytes(np.stack([draw(cells, rng) for _ in range(count)]))
-    return _change(pictures, count, LIGHT, rng)
+    images = _to_bytes(np.stack([draw(cells, rng) for _ in range(count)]))
+    return _change(images, count, LIGHT, rng)
 
 
 def _to_bytes(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""not_cells: draw pictures that are no single cell, of cells and of nothing at all.
+"""not_cells: draw images that are no single cell, of cells and of nothing at all.
 
 Everywhere: cells (n, side, side, 3), uint8, RGB, on black or on a background; rng: a
 numpy.random.RandomState, whose streams never change; results (side, side, 3), float, 0..1.
@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# The size of one of several cells, in sides of the picture.
+# The size of one of several cells, in sides of the image.
 SMALLEST, LARGEST = 0.12, 0.62
-# So many different cells a picture is made of, and so many it holds at most.
+# So many different cells a image is made of, and so many it holds at most.
 KINDS_OF_CELLS, MOST_CELLS = 8, 90
 # Up to this, 0..1, in every channel a pixel is surround.
 BLACK = 0.03
@@ -22,16 +22,16 @@ def draw_several(cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """Some to many small cells on one background, as in a field, of more or less contrast."""
     side = cells.shape[1]
     ground = _light(rng) if rng.rand() < 0.8 else rng.uniform(0, 0.1)
-    picture = np.ones((side, side, 3)) * ground
+    image = np.ones((side, side, 3)) * ground
     scale = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
     size = max(3, int(side * scale))
     tint = rng.uniform(0.8, 1.2, 3)
     shapes = [_shrink(cell, size) * tint for cell in _choose(cells, rng, KINDS_OF_CELLS)]
     for _ in range(min(MOST_CELLS, int(rng.uniform(0.3, 1.1) / scale**2) + 2)):
         place = rng.randint(-size // 2, side - size // 2, 2)
-        _paste(picture, shapes[rng.randint(len(shapes))], *place)
+        _paste(image, shapes[rng.randint(len(shapes))], *place)
     contrast = rng.uniform(0.25, 1) if rng.rand() < 0.6 else 1
-    return np.clip(ground + contrast * (picture - ground), 0, 1)
+    return np.clip(ground + contrast * (image - ground), 0, 1)
 
 
 def draw_none(cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
@@ -40,20 +40,20 @@ def draw_none(cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     if rng.rand() < 0.33:
         return _background(cells, rng)
     pattern = PATTERNS[rng.randint(len(PATTERNS))]
-    picture = pattern(side, 1 if rng.rand() < 0.4 else 3, rng) * np.ones((side, side, 3))
+    image = pattern(side, 1 if rng.rand() < 0.4 else 3, rng) * np.ones((side, side, 3))
     if rng.rand() < 0.4:
-        picture = ndimage.gaussian_filter(picture, (rng.uniform(0.2, 1.5),) * 2 + (0,))
-    return np.clip(picture, 0, 1)
+        image = ndimage.gaussian_filter(image, (rng.uniform(0.2, 1.5),) * 2 + (0,))
+    return np.clip(image, 0, 1)
 
 
 def _background(cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """A light field with at most the edges of cells at its sides."""
     side = cells.shape[1]
-    picture = np.ones((side, side, 3)) * _light(rng)
+    image = np.ones((side, side, 3)) * _light(rng)
     for cell in _choose(cells, rng, rng.randint(4)):
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.0) * side
-        _paste(picture, cell / 255, *(int(distance * f(angle)) for f in (np.sin, np.cos)))
-    return np.clip(picture + 0.02 * rng.rand() * rng.randn(side, side, 3), 0, 1)
+        _paste(image, cell / 255, *(int(distance * f(angle)) for f in (np.sin, np.cos)))
+    return np.clip(image + 0.02 * rng.rand() * rng.randn(side, side, 3), 0, 1)
 
 
 def _choose(cells: np.ndarray, rng: np.random.RandomState, count: int) -> np.ndarray:
@@ -69,9 +69,9 @@ def _shrink(cell: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(cell).resize((size, size), Image.Resampling.BILINEAR)) / 255
 
 
-def _paste(picture: np.ndarray, cell: np.ndarray, top: int, left: int) -> None:
-    """Put what is not surround, within the inscribed circle, onto the picture; parts may be out."""
-    side, size = len(picture), len(cell)
+def _paste(image: np.ndarray, cell: np.ndarray, top: int, left: int) -> None:
+    """Put what is not surround, within the inscribed circle, onto the image; parts may be out."""
+    side, size = len(image), len(cell)
     rows = slice(max(top, 0), min(top + size, side))
     columns = slice(max(left, 0), min(left + size, side))
     part = cell[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
@@ -79,7 +79,7 @@ def _paste(picture: np.ndarray, cell: np.ndarray, top: int, left: int) -> None:
     circle = np.hypot(places[rows.start - top : rows.stop - top, None],
                       places[columns.start - left : columns.stop - left]) <= 1  # fmt: skip
     shown = circle & (part.max(axis=-1) > BLACK)
-    picture[rows, columns][shown] = part[shown]
+    image[rows, columns][shown] = part[shown]
 
 
 def _plain(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
@@ -110,30 +110,30 @@ def _gradient(side: int, channels: int, rng: np.random.RandomState) -> np.ndarra
 
 def _shapes(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
     """Discs and boxes that lie on each other, the dead leaves of Lee, Mumford and Huang 2001."""
-    picture = _plain(side, channels, rng)
+    image = _plain(side, channels, rng)
     rows, columns = np.mgrid[:side, :side]
     for _ in range(rng.randint(5, 80)):
         row, column = rng.uniform(0, side, 2)
         radius = side / 2 * rng.uniform(0.05, 1) ** 2
         box = np.maximum(np.abs(rows - row), np.abs(columns - column) * rng.uniform(0.3, 3))
         disc = np.hypot(rows - row, columns - column)
-        picture[(disc if rng.rand() < 0.5 else box) < radius] = rng.uniform(0, 1, channels)
-    return picture
+        image[(disc if rng.rand() < 0.5 else box) < radius] = rng.uniform(0, 1, channels)
+    return image
 
 
 def _text(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
     """Lines of small boxes, dark on light or the reverse."""
     is_dark = rng.rand() < 0.7
-    picture = np.ones((side, side, channels)) * (rng.uniform(0.8, 1) if is_dark else 0.1)
+    image = np.ones((side, side, channels)) * (rng.uniform(0.8, 1) if is_dark else 0.1)
     ink = rng.uniform(0, 0.4, channels) if is_dark else rng.uniform(0.6, 1, channels)
     line = rng.randint(3, max(4, side // 4))
     for row in range(rng.randint(line), side, line):
         column = rng.randint(3)
         while column < side:
             width, height = rng.randint(1, 4), rng.randint(1, max(2, line))
-            picture[row : row + height, column : column + width] = ink
+            image[row : row + height, column : column + width] = ink
             column += width + rng.randint(1, 4)
-    return picture
+    return image
 
 
 def _waves(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def count_batches(images: int, batch_size: int) -> int:
-    """How many batches hold so many images; the last may be smaller."""
+    """The number of batches for that many images; the last one may be smaller."""
     return -(-images // batch_size)
 
 

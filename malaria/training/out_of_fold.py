@@ -17,7 +17,7 @@ from malaria.evaluation.result import Result
 from malaria.outputs.label_error_page import CSV, HTML, write_label_errors
 from malaria.training.artifacts import write_answers
 
-# The metrics that are told of each part.
+# The metrics of each part.
 METRICS = ("accuracy", "sensitivity", "specificity", "auc")
 # A name of the part, or mean or deviation; its METRICS, None or NaN where undefined.
 TableRow = list[Any]
@@ -55,7 +55,7 @@ class OutOfFold:
 
 
 def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split_by: str) -> str:
-    """Write every metric of all parts, the pictures and the suspected labels; return a text.
+    """Write every metric of all parts, the plots and the suspected labels; return a text.
 
     source: the folder the images are in.
     """

@@ -172,7 +172,7 @@ class StepsPerExecution:
     executions: int = 0
 
     def adapt(self, steps: int, seconds: float) -> None:
-        """Take into account that one execution of so many steps has taken so long."""
+        """Adapt to the seconds that one execution of `steps` has taken."""
         self.executions += 1
         # The first one builds the graph.
         if self.executions > 1:

@@ -33,7 +33,7 @@ def train(
 
     Returns:
         The Result on the validation images. Its `model` is the path of the saved .h5; the folder of
-        the same name beside it holds metrics, tables and pictures.
+        the same name beside it holds metrics, tables and plots.
 
     Raises:
         UsageError: settings that cannot be, with every problem at once.

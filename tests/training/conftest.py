@@ -17,7 +17,7 @@ def tiny(image_size, label_count):
     return keras.Model(image, output(label_count)(pooled), name="tiny")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def tiny_network():
     """Lets `model: tiny` be trained."""
     NETWORKS["tiny"] = Network(tiny, 8, "for tests", any_size=True)

@@ -150,5 +150,5 @@ def test_without_a_readable_picture_of_what_is_no_cell_nothing_is_fitted(trained
     (tmp_path / "white" / "broken.png").write_bytes(b"no picture")
     config = Config(train_images=str(folder / "cells"), **FAST)
     images = assembly.split(config, assembly.load_images(config))
-    with pytest.raises(UserError, match=r"not_cells: none of the pictures in .* is readable"):
+    with pytest.raises(UserError, match=r"not_cells: none of the images in .* is readable"):
         fit_guard_of(images, [str(tmp_path / "white")], seed=1)
