@@ -75,6 +75,7 @@ def trained(copy):
     changes = {
         "train_images": "cells", "model": "tiny", "image_size": "[16,16]", "epochs": 1,
         "augmentation": "{noise: 0.1}", "note": "a first try", "test_size": 0.5,
+        "guard": "false", "plot_training_data": "false",
     }  # fmt: skip
     options = [f"--set={key}={value}" for key, value in changes.items()]
     result = run(copy, "train.py", *options)
