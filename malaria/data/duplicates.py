@@ -1,4 +1,4 @@
-"""duplicates: the same picture twice, told by the content of the file."""
+"""duplicates: the same image twice, found by the content of the file."""
 
 import os
 from collections import Counter, defaultdict
@@ -15,12 +15,12 @@ from malaria.base.text import printable
 from malaria.data.dataset import Sample
 from malaria.pictures.images import is_readable
 
-# So many contradictions are named; the rest are counted.
+# This many contradictions are named; the rest are counted.
 NAMED = 10
 
 
 class ContradictionError(UserError):
-    """The same picture lies under two labels."""
+    """The same image lies under two labels."""
 
 
 def number_contents(paths: Sequence[Path]) -> np.ndarray:
@@ -29,18 +29,18 @@ def number_contents(paths: Sequence[Path]) -> np.ndarray:
     Only files of one size are read. A file that cannot be read is like no other.
     """
     sizes = [_size(path) for path in paths]
-    shared = {size for size, count in Counter(sizes).items() if count > 1 and size is not None}
-    files = enumerate(zip(paths, sizes, strict=True))
+    counts = Counter(sizes)
+    is_alone = [size is None or counts[size] == 1 for size in sizes]
     with ThreadPoolExecutor(usable_cores()) as threads:
-        keys = list(threads.map(lambda file: _key(file[0], file[1], shared), files))
-    numbers: dict[object, int] = {}
+        keys = list(threads.map(_key, range(len(paths)), paths, is_alone))
+    numbers: dict[int | str, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
 def find_contradictions(samples: Sequence[Sample], contents: np.ndarray) -> np.ndarray:
     """The indices of samples whose content is there under another label too, rising.
 
-    Files that are no pictures do not count: empty ones, of a copy that broke off, are all alike.
+    Files that are no images do not count: empty ones, of a copy that broke off, are all alike.
     """
     labels: dict[int, set[int]] = defaultdict(set)
     for sample, content in zip(samples, contents.tolist(), strict=True):
@@ -52,7 +52,7 @@ def find_contradictions(samples: Sequence[Sample], contents: np.ndarray) -> np.n
 def check_contradictions(
     samples: Sequence[Sample], contents: np.ndarray, label_names: Sequence[str]
 ) -> None:
-    """Raise ContradictionError, which names some, if pictures lie under two labels."""
+    """Raise ContradictionError, which names some, if images lie under two labels."""
     found = find_contradictions(samples, contents).tolist()
     if not found:
         return
@@ -63,13 +63,13 @@ def check_contradictions(
         for index in found[:NAMED]
     ]
     raise ContradictionError(
-        f"{len(found)} files hold pictures that lie under two labels: remove the wrong ones, or "
+        f"{len(found)} files hold images that lie under two labels: remove the wrong ones, or "
         "set contradictions: exclude\n" + "\n".join(lines + ["  ..."] * (len(found) > NAMED))
     )
 
 
 def count_copies(contents: np.ndarray) -> int:
-    """How many files are copies of an earlier one."""
+    """The number of files that are copies of an earlier one."""
     return len(contents) - len(np.unique(contents))
 
 
@@ -80,11 +80,11 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _key(place: int, file: tuple[Path, int | None], shared: set[int]) -> object:
-    path, size = file
-    if size not in shared:
-        return place
+def _key(index: int, path: Path, is_alone: bool) -> int | str:
+    """Equal for files of equal bytes; a file that is alone is not read."""
+    if is_alone:
+        return index
     try:
         return sha256_of(path)
     except UserError:
-        return place
+        return index

@@ -1,4 +1,4 @@
-"""exclusion: which images a list of files leaves out of training."""
+"""exclusion: images that a list of files leaves out of training."""
 
 import csv
 import io

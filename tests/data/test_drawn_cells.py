@@ -15,8 +15,7 @@ from PIL import Image
 from malaria.base.errors import UsageError, UserError
 from malaria.cli.draw import main
 from malaria.data.drawing import draw_cell, draw_stain
-from malaria.data.drawn_cells import LABELS, write_cells
-from malaria.data.drawn_fields import write_fields
+from malaria.data.drawn_cells import LABELS, write_cells, write_fields
 from malaria.fields.find_cells import find_cells
 from malaria.pictures.images import open_image
 

@@ -57,7 +57,7 @@ def test_a_picture_under_two_labels_is_found_and_refused(cells):
     with pytest.raises(UserError) as caught:
         check_contradictions(samples, contents, LABELS)
     first, *lines = str(caught.value).splitlines()
-    assert first.startswith("2 files hold pictures that lie under two labels: remove the wrong")
+    assert first.startswith("2 files hold images that lie under two labels: remove the wrong")
     assert lines == [
         f"  Parasitized: {cells / FIRST}",
         f"  Uninfected: {cells}/Uninfected/C9_copy.png",
