@@ -13,13 +13,13 @@ def reliability(result: Result, bins: int = BINS) -> list[dict[str, Any]]:
 
     predicted: the mean probability; observed: the share whose true label is the positive one.
     """
-    probability = result.probabilities[:, result.positive]
-    is_positive = result.labels == result.positive
-    places = bin_of(probability, bins)
+    predicted = result.probabilities[:, result.positive].astype(np.float64)
+    observed = result.labels == result.positive
+    places = bin_of(predicted, bins)
     return [
         {
-            "predicted": float(probability[places == place].mean(dtype=np.float64)),
-            "observed": float(is_positive[places == place].mean()),
+            "predicted": float(predicted[places == place].mean()),
+            "observed": float(observed[places == place].mean()),
             "count": int(np.sum(places == place)),
         }
         for place in np.unique(places)

@@ -34,7 +34,7 @@ def compare_at(labels, one, other, thresholds, **resampling):
         score(labels, probabilities, positive=0, threshold=threshold)
         for probabilities, threshold in zip((one, other), thresholds, strict=True)
     )
-    return compare(labels, first, second, **resampling)
+    return compare(first, second, **resampling)
 
 
 def values(estimates):

@@ -98,6 +98,14 @@ def test_the_report_names_every_label_in_order(six_cells):
     assert ["Uninfected", "0.500", "0.500", "0.500", "2"] in rows
 
 
+def test_the_report_is_printable_and_names_an_absent_label_too(six_cells):
+    known = {"label_names": ("a\x1b[2J", "b\r"), "positive_label": "b\r", "threshold": 1.0}
+    report = six_cells(labels=np.zeros(6, int), **known).classification_report
+    assert r"a\x1b[2J" in report
+    assert [r"b\r", "0.000", "0.000", "0.000", "0"] in [line.split() for line in report.split("\n")]
+    assert report.replace("\n", "").isprintable()
+
+
 def test_a_result_of_no_images_has_no_metrics(six_cells):
     nothing = six_cells().of(np.array([], int))
     with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
@@ -143,7 +151,7 @@ def test_each_model_is_compared_with_the_first_on_the_same_resamples(six_cells):
     assert list(comparisons) == ["second", "third"]
     for name, other in (("second", second), ("third", third)):
         expected = compare(
-            *(first.labels, other.scored, first.scored),
+            *(other.scored, first.scored),
             groups=list("aabbcc"),
             resamples=50,
             seed=1,
