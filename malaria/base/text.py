@@ -34,7 +34,7 @@ def quote(text: object) -> str:
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether `text` can be the name of a file or a folder, and no way to another place."""
+    """True if `text` can be the name of a file or a folder, and no way to another place."""
     return text.strip() not in ("", ".", "..") and not set(text) & set("/\\\0")
 
 

@@ -16,7 +16,7 @@ from malaria.pictures.remote_path import AnyPath, parts_below, to_path
 LABELS = ("Parasitized", "Uninfected")
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
-# What make_grouper takes beside a regular expression.
+# Names that make_grouper takes beside a Pattern.
 PATIENT, FOLDER = "patient", "folder"
 
 

@@ -15,7 +15,7 @@ Folds = int | Literal["source"]
 # (training, validation): two index arrays.
 Sides = tuple[np.ndarray, np.ndarray]
 
-# So many ways to draw the validation patients are compared for the balance of their labels.
+# The number of random draws of validation patients, of which the best balanced is taken.
 DRAWS = 100
 
 
@@ -126,7 +126,7 @@ def number_strata(samples: Sequence[Sample]) -> np.ndarray:
 
 
 def _imbalance(strata: np.ndarray, validation: np.ndarray, test_size: float) -> float:
-    """How far the validation share of the worst stratum is from test_size."""
+    """The distance of the worst stratum's validation share from test_size."""
     shares = np.bincount(strata[validation], minlength=strata.max() + 1) / np.bincount(strata)
     return float(np.abs(shares - test_size).max())
 

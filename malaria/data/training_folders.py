@@ -67,7 +67,7 @@ def find_problems(
 
 
 def _count(folder: Path, labels: Sequence[str], most: int) -> Counter[str]:
-    """How many images of each label there are, counted up to `most`."""
+    """The number of images of each label, counted up to `most`."""
     return Counter(
         {
             label: sum(1 for _ in islice(find_images(folder / label), most))

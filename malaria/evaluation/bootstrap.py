@@ -84,7 +84,7 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 
 def are_known(groups: Groups) -> bool:
-    """Whether groups can be resampled: that of every image is known, and there are two."""
+    """True if groups can be resampled: that of every image is known, and there are two."""
     return groups is not None and None not in groups and len(set(groups)) >= 2
 
 

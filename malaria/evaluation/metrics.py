@@ -26,7 +26,7 @@ Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Scored(NamedTuple):
-    """What the metrics of a model are weighted sums of, for n images, floats.
+    """Terms for each of n images, of which the metrics of a model are weighted sums.
 
     predicted: (n,), integers. is_correct, squared_errors, cross_entropies: (n,). gaps: (n, BINS),
     predicted minus observed in the column of its calibration bin. outcomes: (n, 4), true positive,
