@@ -116,6 +116,19 @@ def test_where_nothing_was_left_out_only_the_sides_are_described():
     ]
 
 
+@pytest.mark.parametrize(
+    ("parasitized", "uninfected", "times"), [(3, 8, None), (2, 8, "4"), (8, 1, "8")]
+)
+def test_an_imbalance_is_told_with_its_remedy(parasitized, uninfected, times):
+    indices = np.array([*range(parasitized), *range(8, 8 + uninfected)])
+    lines = list(describe_sides(images_of().sides(indices, np.array([0])), LABELS))
+    told = [line for line in lines if line.startswith("imbalance")]
+    assert len(told) == (times is not None)
+    for line in told:
+        assert line.startswith(f"imbalance: {times} times as many images of ")
+        assert line.endswith("set balance: label")
+
+
 def test_of_many_unreadable_pictures_ten_are_named():
     unreadable = {Path(f"{number}.png"): "no picture" for number in range(12)}
     lines = list(describe_images(images_of(unreadable=unreadable), LABELS))

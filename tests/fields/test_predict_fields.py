@@ -74,7 +74,7 @@ def test_a_picture_of_a_single_cell_says_so(classifier, save):
     [prediction] = predict_fields([path], classifier)
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the picture does not matter.
-    large = save(cell.resize((900, 900)), "large.png")
+    large = save(cell.resize((300, 300)), "large.png")
     known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
     [prediction] = predict_fields([large], known)
     assert prediction.error == SINGLE
