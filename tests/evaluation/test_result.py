@@ -108,27 +108,16 @@ def test_the_report_is_printable_and_names_an_absent_label_too(six_cells):
 
 def test_a_result_of_no_images_has_no_metrics(six_cells):
     nothing = six_cells().of(np.array([], int))
-    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-        _ = nothing.metrics
-    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-        _ = nothing.values
+    for name in ("metrics", "values"):
+        with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
+            getattr(nothing, name)
 
 
 def test_the_worst_mistakes_come_surest_first(six_cells):
-    mistakes = six_cells().mistakes
-    assert mistakes == [
-        {
-            "path": "cells/3.png",
-            "true": "Parasitized",
-            "predicted": "Uninfected",
-            "probability": 0.9,
-        },
-        {
-            "path": "cells/5.png",
-            "true": "Uninfected",
-            "predicted": "Parasitized",
-            "probability": 0.7,
-        },
+    keys = ("path", "true", "predicted", "probability")
+    assert six_cells().mistakes == [
+        dict(zip(keys, ("cells/3.png", "Parasitized", "Uninfected", 0.9), strict=True)),
+        dict(zip(keys, ("cells/5.png", "Uninfected", "Parasitized", 0.7), strict=True)),
     ]
     assert six_cells(labels=np.array([0, 0, 0, 1, 1, 0])).mistakes == []
 

@@ -93,11 +93,11 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     path, asked = save(draw_field()[0]), []
 
     def paths():
-        for number in range(20):
+        for number in range(8):
             asked.append(number)
             yield path
 
     predictions = predict_fields(paths(), classifier)
     next(predictions)
     assert len(asked) <= 3
-    assert len(list(predictions)) == 20 * 12 - 1
+    assert len(list(predictions)) == 8 * 12 - 1
