@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from malaria.base.errors import UserError
-from malaria.base.tables import align
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.data.splits import Sides, divide_alike
 from malaria.evaluation.bootstrap import Estimate, are_known, estimate
 from malaria.evaluation.decisions import apply_temperature, fit_temperature

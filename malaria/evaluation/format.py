@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from malaria.base.tables import align
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.evaluation.bootstrap import Comparison, Estimate
-from malaria.evaluation.curves import reliability, roc_points
+from malaria.evaluation.metrics import reliability, roc_points
 from malaria.evaluation.result import Result
 
 # The names of metrics for people, where these differ from the keys.
@@ -45,13 +44,14 @@ def to_json(result: Result, **more: Any) -> dict[str, Any]:
 
 def to_report(result: Result) -> dict[str, Any]:
     """The evaluation that html_report.Page.write takes."""
+    answers = result.labels, result.probabilities, result.positive
     return {
         "metrics": [
             {"name": title_of(name), **one._asdict()} for name, one in result.metrics.items()
         ],
         "confusion": result.confusion,
-        "roc": roc_points(result),
-        "reliability": reliability(result),
+        "roc": roc_points(*answers),
+        "reliability": reliability(*answers),
         "report": result.classification_report,
     }
 

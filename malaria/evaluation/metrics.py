@@ -1,4 +1,4 @@
-"""metrics: the one place where numbers are computed from labels and probabilities.
+"""metrics: the one place where numbers and curves are computed from labels and probabilities.
 
 Everywhere: labels (n,), integers; probabilities (n, number of labels), each row adding up to 1, in
 the order of the labels; positive: the index of the positive label.
@@ -103,6 +103,42 @@ def roc_curve(
     """(false positive rates, true positive rates) for `label` against the rest."""
     false, true, _ = sklearn_metrics.roc_curve(labels == label, probabilities[:, label])
     return false, true
+
+
+def roc_points(
+    labels: np.ndarray, probabilities: np.ndarray, label: int, most: int = 200
+) -> dict[str, list[float]]:
+    """{"false": [...], "true": [...]}: the rates of roc_curve; both are empty if it is undefined.
+
+    Of more than `most` points those are left out that are within 2 / (most - 1) of one that stays.
+    """
+    if len(np.unique(labels == label)) < 2:
+        return {"false": [], "true": []}
+    false, true = roc_curve(labels, probabilities, label)
+    if len(false) > most:
+        # Both rates only rise, so their sum is a distance along the curve.
+        kept = np.unique(np.searchsorted(false + true, np.linspace(0, 2, most)))
+        false, true = false[kept], true[kept]
+    return {"false": false.tolist(), "true": true.tolist()}
+
+
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, label: int, bins: int = BINS
+) -> list[dict[str, float]]:
+    """[{"predicted", "observed", "count"}] of each bin of P(label) with images, rising.
+
+    predicted: the mean probability; observed: the share of images of that label.
+    """
+    predicted, observed = probabilities[:, label].astype(np.float64), labels == label
+    places = bin_of(predicted, bins)
+    return [
+        {
+            "predicted": float(predicted[places == place].mean()),
+            "observed": float(observed[places == place].mean()),
+            "count": int(np.sum(places == place)),
+        }
+        for place in np.unique(places)
+    ]
 
 
 def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:

@@ -13,8 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from malaria.base.files import whole_file
 from malaria.base.text import printable, shorten
-from malaria.evaluation.curves import reliability
-from malaria.evaluation.metrics import roc_curve
+from malaria.evaluation.metrics import reliability, roc_curve
 from malaria.evaluation.result import Result
 
 # Names come from strangers: a $ in one is no formula. Fixed ids make the same SVG every time.
@@ -105,7 +104,7 @@ def plot_reliability(path: Path, result: Result) -> None:
 
     The area of a point is as the number of images in its bin.
     """
-    bins = reliability(result)
+    bins = reliability(result.labels, result.probabilities, result.positive)
     predicted, observed, counts = (
         np.array([row[name] for row in bins]) for name in ("predicted", "observed", "count")
     )

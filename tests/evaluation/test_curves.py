@@ -1,9 +1,17 @@
-"""Tests of malaria/evaluation/curves.py."""
+"""Tests of the curves of malaria/evaluation/metrics.py."""
 
 import numpy as np
 import pytest
 
-from malaria.evaluation.curves import reliability, roc_points
+from malaria.evaluation import metrics
+
+
+def roc_points(result, **known):
+    return metrics.roc_points(result.labels, result.probabilities, result.positive, **known)
+
+
+def reliability(result, **known):
+    return metrics.reliability(result.labels, result.probabilities, result.positive, **known)
 
 
 def test_reliability_has_the_means_of_each_bin_with_images(six_cells):

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from malaria.evaluation.curves import reliability, roc_points
 from malaria.evaluation.format import (
     describe,
     describe_comparison,
@@ -13,7 +12,7 @@ from malaria.evaluation.format import (
     to_json,
     to_report,
 )
-from malaria.evaluation.metrics import METRICS
+from malaria.evaluation.metrics import METRICS, reliability, roc_points
 from malaria.evaluation.result import compare_with_first
 
 
@@ -134,6 +133,7 @@ def test_the_report_gets_what_its_page_shows(six_cells):
     assert [row["name"] for row in report["metrics"]] == [title_of(name) for name in METRICS]
     assert report["metrics"][5] == {"name": "AUC", **result.metrics["auc"]._asdict()}
     assert report["confusion"] == [[3, 1], [1, 1]]
-    assert report["roc"] == roc_points(result)
-    assert report["reliability"] == reliability(result)
+    answers = result.labels, result.probabilities, result.positive
+    assert report["roc"] == roc_points(*answers)
+    assert report["reliability"] == reliability(*answers)
     assert "macro avg" in report["report"]
