@@ -24,13 +24,15 @@ PATIENT, FOLDER = "patient", "folder"
 class Sample:
     """One labelled image. label: its index in the list of labels. patient: None if not known.
 
-    source: the name of the laboratory or data set that it is of.
+    source: the name of the laboratory or data set that it is of. content: the same for files of
+    equal bytes; None if it is like no other, or not known.
     """
 
     path: Path
     label: int
     patient: str | None
     source: str = ""
+    content: str | None = None
 
 
 def default_positive(labels: Sequence[str]) -> str:

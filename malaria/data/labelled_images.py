@@ -32,15 +32,14 @@ class LabelledImages:
     """Images with labels, and which of them are on the training and on the validation side.
 
     pixels: of all readable images. unreadable: {path: reason} of the others. exclusion: what is
-    left out of training. contents: a number for each image, equal for copies. skipped: what was
-    passed over in the folders, by ending. training, validation: indices into pixels.samples; none
-    before `sides`. copies_left_out: of images on the validation side.
+    left out of training. skipped: what was passed over in the folders, by ending. training,
+    validation: indices into pixels.samples; none before `sides`. copies_left_out: of images on the
+    validation side.
     """
 
     pixels: Pixels
     unreadable: dict[Path, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
-    contents: np.ndarray = field(default_factory=_no_indices)
     skipped: Counter[str] = field(default_factory=Counter)
     training: np.ndarray = field(default_factory=_no_indices)
     validation: np.ndarray = field(default_factory=_no_indices)
@@ -76,10 +75,9 @@ class LabelledImages:
 
         So are copies of validation images. Raises UserError if training then lacks a label.
         """
-        allowed = np.array([index for index in training if index not in self.excluded], np.int64)
-        kept = allowed
-        if len(self.contents):
-            kept = allowed[~np.isin(self.contents[allowed], self.contents[validation])]
+        allowed = [index for index in training if index not in self.excluded]
+        validated = {sample.content for sample in self.chosen(validation)} - {None}
+        kept = np.array([i for i in allowed if self.samples[i].content not in validated], np.int64)
         if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
             raise UserError(
                 "no training images of a label are left after those that exclude names and copies "
@@ -105,7 +103,7 @@ def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[s
     yield from describe_sides(images, labels)
     if images.skipped:
         yield describe_skipped(images.skipped)
-    if copies := count_copies(images.contents):
+    if copies := count_copies(images.samples):
         yield f"duplicates: {copies} images are copies of others, by their content"
     if images.unreadable:
         yield f"left out: {len(images.unreadable)} unreadable images"

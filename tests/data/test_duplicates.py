@@ -5,12 +5,12 @@ import shutil
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import LABELS, scan_folder
+from malaria.data.dataset import LABELS, Sample, scan_folder
 from malaria.data.duplicates import (
     check_contradictions,
     count_copies,
     find_contradictions,
-    number_contents,
+    with_contents,
 )
 from malaria.data.labelled_images import describe_images
 from malaria.settings.config import Config
@@ -41,21 +41,20 @@ FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
 
 def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
     copy(cells, FIRST, "Parasitized/C4_copy.png")
-    paths = [sample.path for sample in samples_of(cells)] + [tmp_path / "gone.png"] * 2
-    contents = number_contents(paths)
-    assert count_copies(contents) == 1
-    places = [n for n, path in enumerate(paths) if contents[n] == contents[0]]
-    assert [paths[n].name for n in places] == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
+    gone = Sample(tmp_path / "gone.png", 0, None)
+    samples = with_contents([*samples_of(cells), gone, gone])
+    assert count_copies(samples) == 1
+    alike = [sample.path.name for sample in samples if sample.content == samples[0].content]
+    assert alike == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
 
 
 def test_a_picture_under_two_labels_is_found_and_refused(cells):
     copy(cells, FIRST, "Uninfected/C9_copy.png")
-    samples = samples_of(cells)
-    contents = number_contents([sample.path for sample in samples])
-    found = find_contradictions(samples, contents)
-    assert [samples[n].path.name for n in found] == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
+    samples = with_contents(samples_of(cells))
+    found = [sample.path.name for sample in find_contradictions(samples)]
+    assert found == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
     with pytest.raises(UserError) as caught:
-        check_contradictions(samples, contents, LABELS)
+        check_contradictions(samples, LABELS)
     first, *lines = str(caught.value).splitlines()
     assert first.startswith("2 files hold images that lie under two labels: remove the wrong")
     assert lines == [
@@ -80,8 +79,9 @@ def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
     for seed in range(6):
         known = settings(cells, split_by=split_by, random_state=seed)
         images = split(known, load_images(known))
-        sides = [set(images.contents[side]) for side in (images.training, images.validation)]
-        assert not sides[0] & sides[1]
+        sides = [images.chosen(side) for side in (images.training, images.validation)]
+        training, validation = ({sample.path.read_bytes() for sample in side} for side in sides)
+        assert not training & validation
         assert len(images.training) + len(images.validation) + images.copies_left_out == 19
 
 
