@@ -57,17 +57,22 @@ def score(
         raise UserError("nothing to evaluate: no image could be read and has a known label")
     predicted = decide(probabilities, positive=positive, threshold=threshold)
     probabilities = probabilities.astype(np.float64)
-    images, count = np.arange(len(labels)), probabilities.shape[1]
+    count = probabilities.shape[1]
+    claimed, outcomes = predicted, np.empty((len(labels), 0))
     squares = np.square(probabilities - np.eye(count)[labels]).sum(axis=1)
+    if count == 2:
+        claimed = np.full_like(labels, positive)
+        outcomes = _outcomes(labels == positive, predicted == positive)
+        # Both labels have the same square; their sum holds it twice.
+        squares /= 2
     return Scored(
-        predicted,
-        (predicted == labels).astype(np.float64),
-        # Both of two labels have the same square; their sum holds it twice.
-        squares / 2 if count == 2 else squares,
-        -np.log(probabilities[images, labels].clip(CLIP, 1 - CLIP)),
-        _gaps(labels, probabilities, np.full_like(labels, positive) if count == 2 else predicted),
-        _outcomes(labels == positive, predicted == positive)[:, : 4 if count == 2 else 0],
-        _rank(labels, probabilities),
+        predicted=predicted,
+        is_correct=(predicted == labels).astype(np.float64),
+        squared_errors=squares,
+        cross_entropies=-np.log(_of_label(probabilities, labels).clip(CLIP, 1 - CLIP)),
+        gaps=_gaps(labels, probabilities, claimed),
+        outcomes=outcomes,
+        rankings=_rank(labels, probabilities),
     )
 
 
@@ -149,9 +154,14 @@ def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted, side="left")
 
 
+def _of_label(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The probability of one label of each image, (n,)."""
+    return probabilities[np.arange(len(labels)), labels]
+
+
 def _gaps(labels: np.ndarray, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
     """Of the label that is claimed of each image, (n,), its probability minus whether it is so."""
-    expected = probabilities[np.arange(len(labels)), claimed]
+    expected = _of_label(probabilities, claimed)
     return np.eye(BINS)[bin_of(expected)] * (expected - (labels == claimed))[:, None]
 
 
