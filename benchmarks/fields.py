@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.drawing import draw_stain
-from malaria.data.drawn_fields import draw_field
+from malaria.data.drawn_cells import draw_field
 
 SIZE = (2592, 1944)
 

@@ -30,7 +30,7 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.base.errors import UsageError
-from malaria.base.tables import align
+from malaria.base.text import align
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.splits import split_samples

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.base.tables import align
+from malaria.base.text import align
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import PATIENT_PATTERN, scan_folder
 from malaria.data.drawing import draw_cell, draw_stain

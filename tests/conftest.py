@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from malaria.data import drawn_fields
+from malaria.data import drawn_cells
 from malaria.data.drawing import draw_stain
 
 # A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
@@ -31,7 +31,7 @@ def draw_field():
     def draw(rows=3, columns=4, side=400, seed=0, parasitized=()):
         rng = np.random.default_rng(seed)
         known = {"rows": rows, "columns": columns, "square": side // rows}
-        field, boxes = drawn_fields.draw_field(
+        field, boxes = drawn_cells.draw_field(
             rng, draw_stain(rng), parasitized=parasitized, **known
         )
         return field, [(*astuple(box), n in parasitized) for n, box in enumerate(boxes)]

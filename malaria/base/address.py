@@ -7,7 +7,7 @@ ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}")
 
 
 def answers(address: str, seconds: float = 10.0) -> bool:
-    """Whether a connection to HOST:PORT can be made within these seconds."""
+    """True if a connection to HOST:PORT can be made within these seconds."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), seconds).close()

@@ -30,19 +30,11 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     Otherwise it is removed and `path` is as before. Raises UserError if it cannot be written.
     """
     path = Path(path)
-    # Not a name that somebody could guess and put a link at.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
         _remove_leftovers(path)
         yield temporary
         flush(temporary)
         os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def check_writable(path: Path | str) -> None:
@@ -50,16 +42,26 @@ def check_writable(path: Path | str) -> None:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder")
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    with _temporary(path) as probe:
+        probe.write_bytes(b"\0")
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Give the path of a file to write beside `path`, which is removed in the end if it is there.
+
+    Raises UserError for an OSError in the block.
+    """
+    # Not a name that somebody could guess and put a link at.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(probe, "xb") as file:
-            file.write(b"\0")
+        yield temporary
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
-            probe.unlink()
+            temporary.unlink()
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -79,7 +81,7 @@ def flush(path: Path) -> None:
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def write_json(path: Path | str, content: Any) -> None:
@@ -89,12 +91,7 @@ def write_json(path: Path | str, content: Any) -> None:
 
 def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table as CSV, whole or not at all; no text in it becomes a formula."""
-    with (
-        whole_file(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        for row in (header, *rows):
-            file.write(csv_line(row))
+    write_text(path, "".join(map(csv_line, (header, *rows))))
 
 
 def csv_line(row: Sequence[Any]) -> str:
@@ -103,10 +100,8 @@ def csv_line(row: Sequence[Any]) -> str:
     Texts with a semicolon or a tab are quoted too: in some countries these separate cells, and
     what follows one would be a cell of its own.
     """
-    return (
-        ",".join("" if value is None else _csv_cell(str(safe_cell(value))) for value in row)
-        + "\r\n"
-    )
+    cells = ("" if value is None else _csv_cell(str(safe_cell(value))) for value in row)
+    return ",".join(cells) + "\r\n"
 
 
 def _csv_cell(text: str) -> str:

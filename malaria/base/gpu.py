@@ -1,6 +1,5 @@
-"""gpu: why TensorFlow sees no GPU on a machine that has one, asked without TensorFlow."""
+"""gpu: the GPUs of this machine, and why TensorFlow sees none of them (no TensorFlow)."""
 
-import csv
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# What TensorFlow 2.21 opens before it registers a GPU, and the package that has it.
+# The libraries that TensorFlow 2.21 opens before it registers a GPU, and their packages.
 LIBRARIES = {
     "libcudart.so.12": "nvidia-cuda-runtime-cu12",
     "libcublas.so.12": "nvidia-cublas-cu12",
@@ -40,7 +39,7 @@ print(json.dumps(failures))
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU as nvidia-smi tells of it; memory in MiB."""
+    """A GPU as nvidia-smi describes it; memory in MiB."""
 
     name: str
     driver: str
@@ -49,24 +48,21 @@ class Card:
 
 
 def nvidia_smi_works() -> bool:
-    """Whether nvidia-smi is there and lists at least one GPU."""
+    """True if nvidia-smi is there and lists at least one GPU."""
     return "GPU" in _ask_driver("-L")
 
 
 def list_cards() -> list[Card]:
     """The GPUs of this machine that the driver finds; none without a driver."""
     query = "--query-gpu=name,driver_version,memory.free,memory.total"
-    rows = csv.reader(_ask_driver(query, "--format=csv,noheader,nounits").splitlines())
-    cells = [[cell.strip() for cell in row] for row in rows if len(row) == 4]
-    return [
-        Card(name, driver, int(free), int(total))
-        for name, driver, free, total in cells
-        if free.isdigit() and total.isdigit()
-    ]
+    answer = _ask_driver(query, "--format=csv,noheader,nounits")
+    # Where the memory is not known it is [N/A].
+    rows = re.findall(r"^(.+), (.+), (\d+), (\d+)\s*$", answer, re.MULTILINE)
+    return [Card(name, driver, int(free), int(total)) for name, driver, free, total in rows]
 
 
 def _ask_driver(*options: str) -> str:
-    """What nvidia-smi answers; nothing if it is not there or fails."""
+    """The output of nvidia-smi; empty if it is not there or fails."""
     if shutil.which("nvidia-smi") is None:
         return ""
     command = ["nvidia-smi", *options]
@@ -125,7 +121,7 @@ def _find(name: str, folders: Sequence[str]) -> str:
 
 
 def _describe(name: str, failure: str) -> str:
-    """What a linker's message means, and the command that mends it."""
+    """The meaning of a linker's message, and the command that mends it."""
     remedy = f"pip install --force-reinstall {LIBRARIES[name]}" if name in LIBRARIES else INSTALL
     symbol = re.search(r"undefined symbol: ([^,\s]+)", failure)
     if symbol:
@@ -134,10 +130,10 @@ def _describe(name: str, failure: str) -> str:
             f"versions: {remedy}"
         )
     absent = re.match(r"([^:\s]+): cannot open shared object file", failure)
-    if absent and Path(absent[1]).name == name:
-        return f"{name} is not installed: {INSTALL}"
     if absent:
-        return f"{name} needs {Path(absent[1]).name}, which is not installed: {INSTALL}"
+        missing = Path(absent[1]).name
+        what = name if missing == name else f"{name} needs {missing}, which"
+        return f"{what} is not installed: {INSTALL}"
     return f"{name} does not open ({failure}): {remedy}"
 
 

@@ -42,7 +42,7 @@ def take_lock(path: Path, doing: str) -> int:
 
 
 def hold(file: int, path: Path, doing: str, *, owner: int) -> bool:
-    """Lock an open lock file until nobody has it open any more, in the name of process `owner`.
+    """Lock an open lock file, in the name of process `owner`, until nobody has it open any more.
 
     False if the owner before has removed it from `path`. Raises UserError as `locked` does.
     """

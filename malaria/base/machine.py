@@ -9,14 +9,14 @@ MOST_WORKERS = 4
 
 
 def usable_cores() -> int:
-    """How many cores this process may use; a cluster's job often has fewer than the machine."""
+    """The number of cores that this process may use; a cluster's job may have a few of many."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies matrices of bfloat16 (Intel's AMX), as far as Linux tells.
+    """True if the processor multiplies matrices of bfloat16 (Intel's AMX), as far as Linux tells.
 
     Others with instructions for it, AVX512_BF16, were slower with it than with float32 (0.7 times).
     """
@@ -24,7 +24,7 @@ def has_bfloat16() -> bool:
 
 
 def usable_memory() -> int:
-    """How many bytes of memory this process may use: of the machine, or of its own limit."""
+    """The bytes of memory that this process may use: of the machine, or of its own limit."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         import resource
@@ -35,7 +35,7 @@ def usable_memory() -> int:
 
 
 def worker_count() -> int:
-    """How many threads classify at once; the cores beyond that speed up each of them.
+    """The number of threads that classify; the cores beyond that speed up each of them.
 
     Each has a copy of the weights and room for a batch: at most 60 MB for the original's network.
     """

@@ -4,6 +4,7 @@ A pattern such as (\\w+)+: can take Python's own engine years on one name.
 """
 
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,26 +15,22 @@ MAX_LENGTH = 200
 SECONDS = 1.0
 
 
+@dataclass(frozen=True)
 class Pattern:
     """A regular expression that finds a part of a name.
 
     Raises ValueError, which says why, if `text` is none.
     """
 
-    def __init__(self, text: str) -> None:
-        if len(text) > MAX_LENGTH:
+    text: str
+
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_LENGTH:
             raise ValueError(f"expected at most {MAX_LENGTH} characters")
         try:
-            re.compile(text)
+            re.compile(self.text)
         except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"expected a regular expression: {error}") from None
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Pattern) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
 
     def find(self, name: str) -> str | None:
         """The first group that took part, or the whole match where there is no group, or None.
@@ -49,9 +46,8 @@ class Pattern:
             ) from None
         if match is None:
             return None
-        groups = [group for group in match.groups() if group is not None]
-        found: str | None = (groups or [None])[0] if match.re.groups else match.group()
-        return found
+        groups = match.groups() or (match.group(),)
+        return next((group for group in groups if group is not None), None)
 
     @cached_property
     def _compiled(self) -> Any:

@@ -1,4 +1,4 @@
-"""proportions: how sure the proportion of a count is."""
+"""proportions: the confidence interval of a proportion."""
 
 from math import sqrt
 
@@ -18,8 +18,8 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     """The 95 % score interval (low, high) of the proportion count / total; (0, 1) if total is 0.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
-    American Statistical Association 22 (1927) 209-212. It takes the counted ones as independent;
-    cells of one patient are less so, and the truth is then less sure than the interval says.
+    American Statistical Association 22 (1927) 209-212. It takes the counted ones as independent:
+    for cells of one patient it is too narrow.
     """
     if total == 0:
         return 0.0, 1.0

@@ -1,7 +1,9 @@
-"""text: make strangers' text safe to print, cut it short, and sort names as people count."""
+"""text: make strangers' text safe to print, cut it short, sort names, align tables."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 
 def printable(text: object) -> str:
@@ -34,10 +36,25 @@ def quote(text: object) -> str:
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether `text` can be the name of a file or a folder, and no way to another place."""
+    """True if `text` can be the name of a file or a folder, and no way to another place."""
     return text.strip() not in ("", ".", "..") and not set(text) & set("/\\\0")
 
 
 def natural_key(name: str) -> str:
     """A key to sort names by, with 2 before 10 and C2 before C10."""
     return re.sub(r"\d+", lambda digits: digits.group().zfill(20), name)
+
+
+def align(rows: Sequence[Sequence[Any]]) -> str:
+    """Lines of columns two spaces apart, the first flush left, the others flush right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for first, *rest in cells:
+        others = [f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *others]))
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else printable(value)

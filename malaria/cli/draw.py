@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common
-from malaria.data.drawn_cells import write_cells
-from malaria.data.drawn_fields import write_fields
+from malaria.data.drawn_cells import write_cells, write_fields
 
 
 def main(arguments: Sequence[str]) -> None:

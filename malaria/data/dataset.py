@@ -16,21 +16,23 @@ from malaria.pictures.remote_path import AnyPath, parts_below, to_path
 LABELS = ("Parasitized", "Uninfected")
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
-# What make_grouper takes beside a regular expression.
+# Names that make_grouper takes beside a Pattern.
 PATIENT, FOLDER = "patient", "folder"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture. label: its place in the list of labels. patient: None if not known.
+    """One labelled image. label: its index in the list of labels. patient: None if not known.
 
-    source: the name of the laboratory or data set that it is of.
+    source: the name of the laboratory or data set that it is of. content: the same for files of
+    equal bytes; None if it is like no other, or not known.
     """
 
     path: Path
     label: int
     patient: str | None
     source: str = ""
+    content: str | None = None
 
 
 def default_positive(labels: Sequence[str]) -> str:
@@ -44,7 +46,7 @@ def scan_folder(
     patient_pattern: str,
     skipped: Counter[str] | None = None,
 ) -> list[Sample]:
-    """Every picture below folder/<label>, as Samples in the order of labels, then of paths.
+    """Every image below folder/<label>, as Samples in the order of labels, then of paths.
 
     A label without a folder has none. The patient is the first group (or the whole match) of
     `patient_pattern` in the file's name. skipped: counts what is passed over, as find_images does.
@@ -59,7 +61,7 @@ def scan_folder(
 
 
 def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
-    """A function from a picture's path to its group, a text, or None.
+    """A function from an image's path to its group, a text, or None.
 
     group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a Pattern,
     searched in the path: its first group, or the whole match.
@@ -74,7 +76,7 @@ def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
 
 
 def make_patient_finder(pattern: str | None) -> Callable[[AnyPath], str | None]:
-    """A function from a picture's path to its patient, by a pattern on the file's name.
+    """A function from an image's path to its patient, by a pattern on the file's name.
 
     pattern: of a saved model; None, or what is no pattern, is the NLM's.
     """
@@ -113,3 +115,11 @@ def count_samples(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str,
     """{label: number of images}, in the order of the labels."""
     images = Counter(sample.label for sample in samples)
     return {label: images[number] for number, label in enumerate(labels)}
+
+
+def count_by_source(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """{source: {label: number of images}}, in the order in which the sources come."""
+    sources: dict[str, list[Sample]] = {}
+    for sample in samples:
+        sources.setdefault(sample.source, []).append(sample)
+    return {source: count_samples(some, labels) for source, some in sources.items()}

@@ -1,4 +1,4 @@
-"""drawing: one stained red cell, with or without parasites, as a picture and a mask.
+"""drawing: one stained red cell, with or without parasites, as an image and a mask.
 
 On black, in the manner of the NLM thin blood smears, from whose cells the colours and sizes here
 were measured.
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 SMALLEST_SIDE, LARGEST_SIDE = 60, 200  # pixels
-OUTLINE_STEP = 3  # pixels; the real outlines are _stairs, segmented at a coarser scale
+OUTLINE_STEP = 3  # pixels; the real outlines are stairs, segmented at a coarser scale
 VISIBLE = 0.12  # the opacity from which a stain counts as drawn
 
 # Groups of patients whose stain is alike: RGB 0..255 of their cells, and their share.
@@ -20,7 +20,6 @@ SHARES = (0.28, 0.15, 0.16, 0.32, 0.09)
 # RGB of a parasite as a linear function of its cell's (R, G, B, 1): a fit to the darkest pixels of
 # 1,900 cells, then darkened, since no parasite is painted fully opaque.
 PARASITE = ((0.60, 0.0, 0.0, 32), (-0.28, 0.55, 0.17, -28), (-0.35, 0.21, 0.80, 37))
-
 
 # Two numbers, x and y.
 Place = Sequence[float] | np.ndarray
@@ -35,20 +34,17 @@ class Stain(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """A picture being painted. Places and lengths are in half sides: x and y run from -1 to 1."""
+    """An image being painted. Places and lengths are in half sides: x and y run from -1 to 1."""
 
+    rng: np.random.Generator
+    stain: Stain
     image: np.ndarray  # (height, width, 3), float32, RGB 0..255
     x: np.ndarray  # (1, width)
     y: np.ndarray  # (height, 1)
     wobble: np.ndarray  # (height, width), smooth noise of about 0.12 that makes shapes irregular
 
     def blob(
-        self,
-        centre: Place,
-        radii: Place,
-        *,
-        angle: float = 0.0,
-        softness: float = 0.6,
+        self, centre: Place, radii: Place, *, angle: float = 0.0, softness: float = 0.6
     ) -> np.ndarray:
         """Opacity (height, width), 0..1, of an ellipse whose edge is `softness` radii wide."""
         x, y = self.x - centre[0], self.y - centre[1]
@@ -57,8 +53,13 @@ class Canvas(NamedTuple):
         distance = np.sqrt(along**2 + across**2) + self.wobble
         return ((1 - distance) / softness + 0.5).clip(0, 1)
 
+    def dot(self, centre: Place, smallest: float, largest: float) -> np.ndarray:
+        """Opacity of a dot of chromatin, whose radius is random between these two."""
+        radii = self.rng.uniform(smallest, largest) * np.array([1, self.rng.uniform(0.5, 1)])
+        return self.blob(centre, radii, angle=self.rng.uniform(0, np.pi), softness=0.9)
+
     def paint(self, opacity: np.ndarray, colour: np.ndarray | Sequence[float]) -> None:
-        """Mix `colour` (RGB) into the picture as `opacity` (height, width) says."""
+        """Mix `colour` (RGB) into the image as `opacity` (height, width) says."""
         self.image[:] += opacity[..., None] * (np.asarray(colour, np.float32) - self.image)
 
 
@@ -74,18 +75,18 @@ def draw_stain(rng: np.random.Generator) -> Stain:
 def draw_cell(
     rng: np.random.Generator, *, parasitized: bool, stain: Stain
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (height, width, 3), uint8, RGB, and its mask (height, width), bool.
+    """An image (height, width, 3), uint8, RGB, and its mask (height, width), bool.
 
     Sides are 60..200 pixels. The mask is True where a parasite was drawn: nowhere in an
     uninfected cell.
     """
     canvas = _start_canvas(rng, stain)
-    depth = _outline_depth(rng, canvas)
+    depth = _outline_depth(canvas)
     inside = (_stairs(depth) > 0) & (canvas.x**2 + canvas.y**2 < 1.75)  # keeps the corners black
-    _draw_body(rng, canvas, depth, stain)
+    _draw_body(canvas, depth)
     mask = np.zeros(inside.shape, bool)
     if parasitized:
-        mask = inside & _draw_parasites(rng, canvas, inside & (depth > 0.12), stain)
+        mask = inside & _draw_parasites(canvas, inside & (depth > 0.12))
     canvas.image[:] += rng.uniform(1, 2.2) * _smooth_noise(rng, inside.shape, 3)[..., None]
     return (canvas.image.clip(0, 255) * inside[..., None]).astype(np.uint8), mask
 
@@ -97,6 +98,8 @@ def _start_canvas(rng: np.random.Generator, stain: Stain) -> Canvas:
     height, width = sides.clip(SMALLEST_SIDE, LARGEST_SIDE).round().astype(int)
     colour = stain.cell + rng.normal(0, 4) + rng.normal(0, 3, 3)
     return Canvas(
+        rng,
+        stain,
         image=np.full((height, width, 3), colour, np.float32),
         x=np.linspace(-1, 1, width, dtype=np.float32)[None],
         y=np.linspace(-1, 1, height, dtype=np.float32)[:, None],
@@ -112,19 +115,19 @@ def _smooth_noise(rng: np.random.Generator, shape: Sequence[int], scale: int) ->
     )
 
 
-def _outline_depth(rng: np.random.Generator, canvas: Canvas) -> np.ndarray:
-    """How deep in the cell a pixel lies (height, width): 1 in its middle, below 0 outside.
+def _outline_depth(canvas: Canvas) -> np.ndarray:
+    """The depth in the cell of each pixel (height, width): 1 in its middle, below 0 outside.
 
     The outline is a wavy circle, at times with a bite or a spur where cells overlapped.
     """
+    rng = canvas.rng
     angles = np.linspace(-np.pi, np.pi, 361)
     waves = np.arange(2, 16)[:, None]
     sizes = 0.22 * waves**-1.7 * rng.lognormal(0, 0.4) * rng.standard_normal(waves.shape)
     radius = 1 + (sizes * np.cos(waves * angles + rng.uniform(0, 6.3, waves.shape))).sum(0)
-    for shallow, deep in ((-0.2, -0.5), (0.1, 0.3)):
+    for low, high in ((-0.5, -0.2), (0.1, 0.3)):
         if rng.random() < 0.15:
             turn = np.angle(np.exp(1j * (angles - rng.uniform(-np.pi, np.pi))))
-            low, high = sorted((shallow, deep))
             radius += rng.uniform(low, high) * np.exp(-((turn / 0.3) ** 2))
     radius = radius.clip(0.4)
     x = _stretch(canvas.x, radius * np.cos(angles))
@@ -133,7 +136,7 @@ def _outline_depth(rng: np.random.Generator, canvas: Canvas) -> np.ndarray:
 
 
 def _stretch(axis: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Map `axis`, -1..1, to the extent of `outline`: the cell touches the picture's edges."""
+    """Map `axis`, -1..1, to the extent of `outline`: the cell touches the image's edges."""
     return ((axis + 1) * np.ptp(outline) / 2 + outline.min()).astype(np.float32)
 
 
@@ -143,8 +146,9 @@ def _stairs(field: np.ndarray) -> np.ndarray:
     return field[np.ix_(*(np.minimum(step, step.size - 1) for step in steps))]
 
 
-def _draw_body(rng: np.random.Generator, canvas: Canvas, depth: np.ndarray, stain: Stain) -> None:
+def _draw_body(canvas: Canvas, depth: np.ndarray) -> None:
     """Uneven light, a pale rim, in half of the cells a pale middle, in some harmless specks."""
+    rng, stain = canvas.rng, canvas.stain
     slope = rng.normal(0, 3.5, 2)
     light = slope[0] * canvas.x + slope[1] * canvas.y + rng.uniform(5, 18) * canvas.wobble
     canvas.image[:] += light[..., None]
@@ -161,65 +165,52 @@ def _draw_body(rng: np.random.Generator, canvas: Canvas, depth: np.ndarray, stai
         canvas.paint(smudge * rng.uniform(0.05, 0.14), stain.parasite)
 
 
-def _draw_parasites(
-    rng: np.random.Generator, canvas: Canvas, room: np.ndarray, stain: Stain
-) -> np.ndarray:
+def _draw_parasites(canvas: Canvas, room: np.ndarray) -> np.ndarray:
     """Draw one to three parasites; returns where (height, width), bool.
 
     Each begins at a pixel of `room` (height, width), bool, otherwise it could be cut away.
     """
+    rng = canvas.rng
     rows, columns = np.nonzero(room)
     mask = np.zeros(room.shape, bool)
     for place in rng.choice(len(rows), rng.choice((1, 2, 3), p=(0.68, 0.24, 0.08))):
         anchor = np.array([canvas.x[0, columns[place]], canvas.y[rows[place], 0]])
         draw = (_draw_ring, _draw_trophozoite, _draw_schizont)[rng.choice(3, p=(0.69, 0.27, 0.04))]
-        opacity = draw(rng, canvas, anchor, stain) * rng.uniform(0.75, 1)
-        canvas.paint(opacity, stain.parasite)
+        opacity = draw(canvas, anchor) * rng.uniform(0.75, 1)
+        canvas.paint(opacity, canvas.stain.parasite)
         mask |= opacity > VISIBLE
     return mask
 
 
-def _draw_dot(
-    rng: np.random.Generator, canvas: Canvas, centre: np.ndarray, radius: tuple[float, float]
-) -> np.ndarray:
-    """Opacity of a dot of chromatin; `radius` is its smallest and its largest."""
-    radii = rng.uniform(*radius) * np.array([1, rng.uniform(0.5, 1)])
-    return canvas.blob(centre, radii, angle=rng.uniform(0, np.pi), softness=0.9)
-
-
-def _draw_ring(
-    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
-) -> np.ndarray:
+def _draw_ring(canvas: Canvas, anchor: np.ndarray) -> np.ndarray:
     """Opacity of a young parasite: a faint ring about a pale vacuole, with a dot or two."""
+    rng = canvas.rng
     radii = rng.uniform(0.14, 0.32) * rng.uniform(0.75, 1, 2)
     inward = np.arctan2(-anchor[1], -anchor[0]) + rng.normal(0, 0.8)
     centre = anchor + radii * (np.cos(inward), np.sin(inward))
     vacuole = canvas.blob(centre, 0.85 * radii, softness=0.4)
-    canvas.paint(vacuole * rng.uniform(0, 0.25), stain.clear)
+    canvas.paint(vacuole * rng.uniform(0, 0.25), canvas.stain.clear)
     ring = canvas.blob(centre, 1.15 * radii, softness=0.3) * (1 - vacuole)
-    opacity = np.maximum(ring * rng.uniform(0.1, 0.4), _draw_dot(rng, canvas, anchor, (0.07, 0.12)))
+    opacity = np.maximum(ring * rng.uniform(0.1, 0.4), canvas.dot(anchor, 0.07, 0.12))
     if rng.random() < 0.2:
-        second = anchor + rng.normal(0, 0.17, 2)
-        opacity = np.maximum(opacity, _draw_dot(rng, canvas, second, (0.06, 0.1)))
+        opacity = np.maximum(opacity, canvas.dot(anchor + rng.normal(0, 0.17, 2), 0.06, 0.1))
     return opacity
 
 
-def _draw_trophozoite(
-    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
-) -> np.ndarray:
+def _draw_trophozoite(canvas: Canvas, anchor: np.ndarray) -> np.ndarray:
     """Opacity of a grown parasite: a compact uneven body with a darker nucleus."""
+    rng = canvas.rng
     radii = rng.uniform(0.12, 0.24) * np.array([1, rng.uniform(0.35, 0.9)])
     body = canvas.blob(anchor, radii, angle=rng.uniform(0, np.pi), softness=0.8)
     body *= (rng.uniform(0.45, 0.75) + 1.2 * canvas.wobble).clip(0, 1)
-    return np.maximum(body, _draw_dot(rng, canvas, anchor, (0.07, 0.12)))
+    return np.maximum(body, canvas.dot(anchor, 0.07, 0.12))
 
 
-def _draw_schizont(
-    rng: np.random.Generator, canvas: Canvas, anchor: np.ndarray, stain: Stain
-) -> np.ndarray:
+def _draw_schizont(canvas: Canvas, anchor: np.ndarray) -> np.ndarray:
     """Opacity of a dividing parasite: a cluster of dots about brownish pigment."""
+    rng = canvas.rng
     opacity = canvas.blob(anchor, (0.26, 0.24), softness=1) * 0.3
     for centre in anchor + rng.normal(0, 0.12, (rng.integers(6, 13), 2)):
-        opacity = np.maximum(opacity, _draw_dot(rng, canvas, centre, (0.05, 0.08)))
+        opacity = np.maximum(opacity, canvas.dot(centre, 0.05, 0.08))
     canvas.paint(canvas.blob(anchor, (0.09, 0.07)) * 0.7, (96, 52, 48))
     return opacity

@@ -1,9 +1,9 @@
-"""drawn_cells: draw stained cells, with and without parasites, into a labelled folder.
+"""drawn_cells: draw stained cells into a labelled folder, or whole fields of them.
 
 They show that the program runs; what a network learns from them says nothing about patients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,11 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.data.dataset import LABELS
 from malaria.data.drawing import Stain, draw_cell, draw_stain
+from malaria.pictures.box import Box
+
+# A field has a cell in each of ROWS x COLUMNS squares: the side of a square, pixels, the side of a
+# cell as a share of it, and the share of cells that are parasitized.
+ROWS, COLUMNS, SQUARE, SIZE, PARASITIZED = 7, 9, 110, 0.7, 0.1
 
 
 def write_cells(
@@ -31,46 +36,83 @@ def write_cells(
     Raises UsageError for a count or a number of patients below 1, UserError if a folder of a label
     has files already.
     """
-    check_numbers(count, patients, seed)
-    folders = [Path(folder) / label for label in labels]
-    for label_folder in folders:
-        check_empty(label_folder)
-    stains = draw_stains(patients, seed)
-    return [
-        _write_cell(label_folder, n, np.random.default_rng([seed, index, n]), stains, index == 0)
-        for index, label_folder in enumerate(folders)
-        for n in range(count)
-    ]
+    _check(count, patients, seed, [Path(folder) / label for label in labels])
+    stains, paths = _draw_stains(patients, seed), []
+    for index, label in enumerate(labels):
+        for number in range(count):
+            rng, patient = np.random.default_rng([seed, index, number]), number % patients
+            pixels, _ = draw_cell(rng, parasitized=index == 0, stain=stains[patient])
+            name = _name(patient, "cell", number)
+            paths.append(_save(Image.fromarray(pixels), Path(folder) / label / name))
+    return paths
 
 
-def check_numbers(count: int, patients: int, seed: int) -> None:
-    """Raise UsageError for a count or a number of patients below 1, or a seed below 0."""
+def write_fields(
+    folder: Path | str, count: int, *, seed: int = 0, patients: int = 4, square: int = SQUARE
+) -> list[Path]:
+    """Write `count` fields as `folder/C<patient>P...png`; returns their paths.
+
+    The same arguments give the same bytes. Raises what write_cells raises.
+    """
+    _check(count, patients, seed, [Path(folder)])
+    stains, paths = _draw_stains(patients, seed), []
+    for number in range(count):
+        rng, patient = np.random.default_rng([seed, 3, number]), number % patients
+        sick = np.flatnonzero(rng.random(ROWS * COLUMNS) < PARASITIZED).tolist()
+        field, _ = draw_field(rng, stains[patient], parasitized=sick, square=square)
+        paths.append(_save(field, Path(folder) / _name(patient, "field", number)))
+    return paths
+
+
+def draw_field(
+    rng: np.random.Generator,
+    stain: Stain,
+    *,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    square: int = SQUARE,
+    parasitized: Collection[int] = (),
+    background: tuple[int, int, int] = (225, 232, 226),
+) -> tuple[Image.Image, list[Box]]:
+    """A field with a cell in each of rows x columns squares, and where the cells lie.
+
+    parasitized: the indices of those that are, counted along the rows.
+    """
+    size = int(square * SIZE)
+    field = Image.new("RGB", (square * columns, square * rows), background)
+    boxes = []
+    for number in range(rows * columns):
+        pixels, _ = draw_cell(rng, parasitized=number in parasitized, stain=stain)
+        shape = Image.fromarray((pixels.max(axis=2) > 0).astype(np.uint8) * 255)
+        row, column = divmod(number, columns)
+        box = Box(square * column + square // 8, square * row + square // 8, size, size)
+        cell = Image.fromarray(pixels).resize((size, size))
+        field.paste(cell, (box.left, box.top), shape.resize((size, size)))
+        boxes.append(box)
+    return field, boxes
+
+
+def _check(count: int, patients: int, seed: int, folders: Sequence[Path]) -> None:
     if count < 1 or patients < 1 or seed < 0:
         raise UsageError(
             "expected count and patients of at least 1, seed of at least 0. "
             f"Received: count {count}, patients {patients}, seed {seed}"
         )
+    for folder in folders:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{printable(folder)} is not empty; name another folder")
 
 
-def check_empty(folder: Path) -> None:
-    """Raise UserError if the folder has files already."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{printable(folder)} is not empty; name another folder")
-
-
-def draw_stains(patients: int, seed: int) -> list[Stain]:
-    """The stain of each patient."""
+def _draw_stains(patients: int, seed: int) -> list[Stain]:
     # Stream 2 of the seed: cells have 0 and 1, and would otherwise repeat their patient's numbers.
     return [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
 
 
-def _write_cell(
-    folder: Path, number: int, rng: np.random.Generator, stains: list[Stain], parasitized: bool
-) -> Path:
-    """Draw and save a label's cell `number`; returns its path."""
-    patient = number % len(stains)
-    image, _ = draw_cell(rng, parasitized=parasitized, stain=stains[patient])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"C{patient + 1}P{patient + 1}thinF_synthetic_cell_{number + 1}.png"
-    Image.fromarray(image).save(path)
+def _name(patient: int, kind: str, number: int) -> str:
+    return f"C{patient + 1}P{patient + 1}thinF_synthetic_{kind}_{number + 1}.png"
+
+
+def _save(image: Image.Image, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
     return path

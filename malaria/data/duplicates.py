@@ -1,12 +1,11 @@
-"""duplicates: the same picture twice, told by the content of the file."""
+"""duplicates: the same image twice, found by the content of the file."""
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
@@ -15,62 +14,29 @@ from malaria.base.text import printable
 from malaria.data.dataset import Sample
 from malaria.pictures.images import is_readable
 
-# So many contradictions are named; the rest are counted.
+# This many contradictions are named; the rest are counted.
 NAMED = 10
 
 
 class ContradictionError(UserError):
-    """The same picture lies under two labels."""
+    """The same image lies under two labels."""
 
 
-def number_contents(paths: Sequence[Path]) -> np.ndarray:
-    """A number for the content of each file, (n,), integers: equal where the bytes are.
+def with_contents(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with their content, a SHA-256, if another file has the same size."""
+    sizes = [_size(sample.path) for sample in samples]
+    counts = Counter(sizes)
 
-    Only files of one size are read. A file that cannot be read is like no other.
-    """
-    sizes = [_size(path) for path in paths]
-    shared = {size for size, count in Counter(sizes).items() if count > 1 and size is not None}
-    files = enumerate(zip(paths, sizes, strict=True))
+    def with_content(sample: Sample, size: int | None) -> Sample:
+        if size is None or counts[size] == 1:
+            return sample
+        try:
+            return replace(sample, content=sha256_of(sample.path))
+        except UserError:
+            return sample  # it is among the unreadable ones later
+
     with ThreadPoolExecutor(usable_cores()) as threads:
-        keys = list(threads.map(lambda file: _key(file[0], file[1], shared), files))
-    numbers: dict[object, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
-
-
-def find_contradictions(samples: Sequence[Sample], contents: np.ndarray) -> np.ndarray:
-    """The indices of samples whose content is there under another label too, rising.
-
-    Files that are no pictures do not count: empty ones, of a copy that broke off, are all alike.
-    """
-    labels: dict[int, set[int]] = defaultdict(set)
-    for sample, content in zip(samples, contents.tolist(), strict=True):
-        labels[content].add(sample.label)
-    found = [n for n, content in enumerate(contents.tolist()) if len(labels[content]) > 1]
-    return np.array([n for n in found if is_readable(samples[n].path)], np.int64)
-
-
-def check_contradictions(
-    samples: Sequence[Sample], contents: np.ndarray, label_names: Sequence[str]
-) -> None:
-    """Raise ContradictionError, which names some, if pictures lie under two labels."""
-    found = find_contradictions(samples, contents).tolist()
-    if not found:
-        return
-    # Copies stand side by side, in the order of the first of each.
-    found.sort(key=lambda index: contents[index])
-    lines = [
-        f"  {printable(label_names[samples[index].label])}: {printable(samples[index].path)}"
-        for index in found[:NAMED]
-    ]
-    raise ContradictionError(
-        f"{len(found)} files hold pictures that lie under two labels: remove the wrong ones, or "
-        "set contradictions: exclude\n" + "\n".join(lines + ["  ..."] * (len(found) > NAMED))
-    )
-
-
-def count_copies(contents: np.ndarray) -> int:
-    """How many files are copies of an earlier one."""
-    return len(contents) - len(np.unique(contents))
+        return list(threads.map(with_content, samples, sizes))
 
 
 def _size(path: Path) -> int | None:
@@ -80,11 +46,40 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _key(place: int, file: tuple[Path, int | None], shared: set[int]) -> object:
-    path, size = file
-    if size not in shared:
-        return place
-    try:
-        return sha256_of(path)
-    except UserError:
-        return place
+def find_contradictions(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples whose content is there under another label too, copies side by side.
+
+    Files that are no images do not count: empty ones, of a copy that broke off, are all alike.
+    """
+    copies: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.content is not None:
+            copies.setdefault(sample.content, []).append(sample)
+    return [
+        sample
+        for some in copies.values()
+        if len({sample.label for sample in some}) > 1
+        for sample in some
+        if is_readable(sample.path)
+    ]
+
+
+def check_contradictions(samples: Sequence[Sample], label_names: Sequence[str]) -> None:
+    """Raise ContradictionError, which names some, if images lie under two labels."""
+    found = find_contradictions(samples)
+    if not found:
+        return
+    lines = [
+        f"  {printable(label_names[sample.label])}: {printable(sample.path)}"
+        for sample in found[:NAMED]
+    ]
+    raise ContradictionError(
+        f"{len(found)} files hold images that lie under two labels: remove the wrong ones, or "
+        "set contradictions: exclude\n" + "\n".join(lines + ["  ..."] * (len(found) > NAMED))
+    )
+
+
+def count_copies(samples: Sequence[Sample]) -> int:
+    """The number of files that are copies of an earlier one."""
+    contents = [sample.content for sample in samples if sample.content is not None]
+    return len(contents) - len(set(contents))

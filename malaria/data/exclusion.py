@@ -1,4 +1,4 @@
-"""exclusion: which images a list of files leaves out of training."""
+"""exclusion: images that a list of files leaves out of training."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ class Exclusion:
 def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path | str) -> Exclusion:
     """The samples that a .csv with a column `path` names; None names none.
 
-    Paths are relative to `folder`, the one of the labels' folders, or to where we are. Raises
+    Paths are relative to `folder`, in which the labels' folders are, or to where we are. Raises
     UserError if the listing cannot be read, or names none of the samples.
     """
     if listing is None:

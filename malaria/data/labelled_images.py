@@ -1,4 +1,4 @@
-"""labelled_images: what a run learns from and is judged by: pictures, labels and two sides."""
+"""labelled_images: what a run trains and validates on: images, labels and the two sides."""
 
 import hashlib
 from collections import Counter
@@ -11,16 +11,15 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.data.dataset import Sample, count_samples
+from malaria.data.dataset import Sample, count_by_source, count_samples
 from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
 from malaria.data.pixel_store import Pixels
-from malaria.data.training_folders import describe_sources
 from malaria.pictures.folders import describe_skipped
 
-# From so many times as many images of one label as of another on it is said.
+# With this many times as many images of one label as of another, a line says so.
 IMBALANCE = 4
-# So many unreadable files are named; the rest are counted.
+# This many unreadable files are named; the rest are counted.
 NAMED = 10
 
 
@@ -30,18 +29,17 @@ def _no_indices() -> np.ndarray:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Pictures with labels, and which of them are on the training and on the validation side.
+    """Images with labels, and which of them are on the training and on the validation side.
 
-    pixels: of all readable pictures. unreadable: {path: reason} of the others. exclusion: what is
-    left out of training. contents: a number for each picture, equal for copies. skipped: what was
-    passed over in the folders, by ending. training, validation: indices into pixels.samples; none
-    before `sides`. copies_left_out: how many were, of pictures on the validation side.
+    pixels: of all readable images. unreadable: {path: reason} of the others. exclusion: what is
+    left out of training. skipped: what was passed over in the folders, by ending. training,
+    validation: indices into pixels.samples; none before `sides`. copies_left_out: of images on the
+    validation side.
     """
 
     pixels: Pixels
     unreadable: dict[Path, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
-    contents: np.ndarray = field(default_factory=_no_indices)
     skipped: Counter[str] = field(default_factory=Counter)
     training: np.ndarray = field(default_factory=_no_indices)
     validation: np.ndarray = field(default_factory=_no_indices)
@@ -49,17 +47,17 @@ class LabelledImages:
 
     @property
     def samples(self) -> list[Sample]:
-        """The sample of each picture, in the order of the indices."""
+        """The sample of each image, in the order of the indices."""
         return self.pixels.samples
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """The label of each picture, (n,), integers."""
+        """The label of each image, (n,), integers."""
         return np.array([sample.label for sample in self.samples])
 
     @cached_property
     def excluded(self) -> frozenset[int]:
-        """The indices of the pictures that are never trained on."""
+        """The indices of the images that are never trained on."""
         places = enumerate(self.samples)
         return frozenset(index for index, one in places if one.path in self.exclusion.paths)
 
@@ -73,24 +71,20 @@ class LabelledImages:
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
     def sides(self, training: np.ndarray, validation: np.ndarray) -> "LabelledImages":
-        """The same images split so; what is excluded is left out of the training side.
+        """The same images on these two sides; what is excluded is left out of training.
 
-        So are copies of what is on the validation side: nothing is judged that was learnt. Raises
-        UserError if the training side then lacks a label.
+        So are copies of validation images. Raises UserError if training then lacks a label.
         """
-        kept = np.array([index for index in training if index not in self.excluded], np.int64)
-        count = len(kept)
-        if len(self.contents):
-            judged = set(self.contents[validation].tolist())
-            kept = np.array([i for i in kept if self.contents[i] not in judged], np.int64)
+        allowed = [index for index in training if index not in self.excluded]
+        validated = {sample.content for sample in self.chosen(validation)} - {None}
+        kept = np.array([i for i in allowed if self.samples[i].content not in validated], np.int64)
         if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
             raise UserError(
                 "no training images of a label are left after those that exclude names and copies "
                 "of validation images: expected fewer of these"
             )
-        return replace(
-            self, training=kept, validation=validation, copies_left_out=count - len(kept)
-        )
+        left_out = len(allowed) - len(kept)
+        return replace(self, training=kept, validation=validation, copies_left_out=left_out)
 
     def chosen(self, indices: np.ndarray) -> list[Sample]:
         """The samples of these indices."""
@@ -98,18 +92,18 @@ class LabelledImages:
 
 
 def check_labels(samples: Sequence[Sample], labels: Sequence[str]) -> None:
-    """Raise UserError if a label has no picture."""
+    """Raise UserError if a label has no image."""
     for label, count in count_samples(samples, labels).items():
         if count == 0:
             raise UserError(f"none of the images of {label} is readable")
 
 
 def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
-    """Lines that say what lies on each side of the split, and what could not be read."""
+    """Lines for people: what lies on each side of the split, and what could not be read."""
     yield from describe_sides(images, labels)
     if images.skipped:
         yield describe_skipped(images.skipped)
-    if copies := count_copies(images.contents):
+    if copies := count_copies(images.samples):
         yield f"duplicates: {copies} images are copies of others, by their content"
     if images.unreadable:
         yield f"left out: {len(images.unreadable)} unreadable images"
@@ -118,28 +112,33 @@ def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[s
 
 
 def describe_sides(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
-    """Lines that say what lies on each side of the split."""
+    """Lines for people: what lies on each side of the split."""
     for name, indices in (("training", images.training), ("validation", images.validation)):
         samples = images.chosen(indices)
         patients = len({sample.patient for sample in samples} - {None})
-        counts = count_samples(samples, labels).items()
-        parts = ", ".join(f"{printable(label)} {count}" for label, count in counts)
-        yield f"{name}: {len(indices)} images ({parts}) of {patients} patients"
-        yield from describe_sources(samples, labels)
+        counts = _describe_counts(count_samples(samples, labels))
+        yield f"{name}: {len(indices)} images ({counts}) of {patients} patients"
+        by_source = count_by_source(samples, labels)
+        for source, known in by_source.items() if len(by_source) > 1 else ():
+            there = {label: count for label, count in known.items() if count}
+            yield f"  {printable(source)}: {_describe_counts(there)}"
     if images.copies_left_out:
         yield f"left out of training: {images.copies_left_out} copies of validation images"
-    yield from _describe_imbalance(images, labels)
+    yield from _describe_imbalance(count_samples(images.chosen(images.training), labels))
     if images.excluded:
         listed = f"{images.exclusion.listed} files named in {printable(images.exclusion.listing)}"
         yield f"excluded: {len(images.excluded)} of {listed}"
 
 
-def _describe_imbalance(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
-    counts = count_samples(images.chosen(images.training), labels)
+def _describe_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{printable(label)} {count}" for label, count in counts.items())
+
+
+def _describe_imbalance(counts: dict[str, int]) -> Iterator[str]:
     few, many = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if counts[many] >= IMBALANCE * max(1, counts[few]):
+    ratio = counts[many] / max(1, counts[few])
+    if ratio >= IMBALANCE:
         yield (
-            f"imbalance: {counts[many] / max(1, counts[few]):.0f} times as many images of "
-            f"{printable(many)} as of {printable(few)}; the network may never answer "
-            f"{printable(few)}: set balance: label"
+            f"imbalance: {ratio:.0f} times as many images of {printable(many)} as of "
+            f"{printable(few)}; the network may never answer {printable(few)}: set balance: label"
         )

@@ -22,17 +22,17 @@ from malaria.data.dataset import Sample
 from malaria.pictures.images import PixelFormat, UnreadableImageError, check_image, read_image
 
 Cache = Literal["memory", "disk", "none"]
-# As many pictures wait between reader and writer, so that a large folder does not pile up.
+# This many images are given to the threads at a time: Ctrl-C waits for no more than these.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pictures of `samples`, which were all readable.
+    """The images of `samples`, which were all readable.
 
-    stored: (rows, height, width, 3), uint8, or None where each picture is read anew.
-    rows: for each sample its row in `stored`. failures: what `read` has raised, for those to whom
-    TensorFlow tells only that something failed.
+    stored: (rows, height, width, 3), uint8, or None where each image is read anew. rows: of each
+    sample in `stored`. failures: what `read` has raised, of which TensorFlow keeps only that
+    something failed.
     """
 
     samples: list[Sample]
@@ -42,7 +42,7 @@ class Pixels:
     failures: list[UserError] = field(default_factory=list)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures of these samples, (len(indices), height, width, 3), uint8.
+        """The images of these samples, (len(indices), height, width, 3), uint8.
 
         Raises UserError for one that can no longer be read.
         """
@@ -75,7 +75,6 @@ def load_pixels(
     *,
     cache: Cache,
     folder: Path | str,
-    progress: bool = True,
 ) -> tuple[Pixels, dict[Path, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
@@ -84,23 +83,20 @@ def load_pixels(
     """
     stored: np.ndarray | None
     if cache == "disk":
-        stored, faults = _disk_array(samples, pixel_format, Path(folder), progress)
+        stored, faults = _disk_array(samples, pixel_format, Path(folder))
     else:
         stored = _empty_array(len(samples), pixel_format) if cache == "memory" else None
-        faults = _fill(stored, samples, pixel_format, progress)
+        faults = _fill(stored, samples, pixel_format)
     rows = np.array([row for row in range(len(samples)) if row not in faults], dtype=np.int64)
     if not len(rows):
-        raise UserError(f"none of {len(samples)} images is readable, e.g. {_example(samples)}")
+        example = printable(samples[0].path)
+        raise UserError(f"none of {len(samples)} images is readable, e.g. {example}")
     unreadable = {samples[row].path: reason for row, reason in faults.items()}
     return Pixels([samples[row] for row in rows], pixel_format, stored, rows), unreadable
 
 
-def _example(samples: Sequence[Sample]) -> str:
-    return printable(samples[0].path)
-
-
 def stored_bytes(count: int, pixel_format: PixelFormat) -> int:
-    """How many bytes `count` pictures take in memory or on disk."""
+    """The bytes that `count` images take in memory or on disk."""
     height, width = pixel_format.size
     return count * height * width * 3
 
@@ -121,10 +117,7 @@ def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
 
 
 def _fill(
-    stored: np.ndarray | None,
-    samples: Sequence[Sample],
-    pixel_format: PixelFormat,
-    progress: bool,
+    stored: np.ndarray | None, samples: Sequence[Sample], pixel_format: PixelFormat
 ) -> dict[int, str]:
     """Read every sample into its row; return {row: reason} of the unreadable ones."""
 
@@ -141,7 +134,8 @@ def _fill(
     faults: dict[int, str] = {}
     with (
         ThreadPoolExecutor(usable_cores()) as threads,
-        tqdm(total=len(samples), desc="reading images", unit="", disable=_quiet(progress)) as bar,
+        # None: a bar on a terminal only.
+        tqdm(total=len(samples), desc="reading images", unit="", disable=None) as bar,
     ):
         for start in range(0, len(samples), CHUNK):
             rows = range(start, min(start + CHUNK, len(samples)))
@@ -150,18 +144,13 @@ def _fill(
     return faults
 
 
-def _quiet(progress: bool) -> bool | None:
-    """What tqdm's `disable` wants: None shows a bar on a terminal only."""
-    return None if progress else True
-
-
 def _disk_array(
-    samples: Sequence[Sample], pixel_format: PixelFormat, folder: Path, progress: bool
+    samples: Sequence[Sample], pixel_format: PixelFormat, folder: Path
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The cached array of exactly these files in this format, made if there is none."""
+    """The cached array of exactly these files in this format, made if there is none, read-only."""
     target = folder / _digest(samples, pixel_format)
     if not target.is_dir():
-        _make_disk_array(target, samples, pixel_format, progress)
+        _make_disk_array(target, samples, pixel_format)
     try:
         faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
         stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
@@ -176,23 +165,17 @@ def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
     """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
     digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
-        entry = (os.path.realpath(sample.path), *_state(sample.path))
+        entry: tuple[object, ...] = (os.path.realpath(sample.path),)
+        try:
+            status = os.stat(sample.path)
+            entry += (status.st_size, status.st_mtime_ns)
+        except OSError as error:  # it will be among the unreadable ones
+            entry += (error.strerror,)
         digest.update(repr(entry).encode())
     return digest.hexdigest()[:16]
 
 
-def _state(path: Path) -> tuple[object, ...]:
-    """What changes when the file does; a file that cannot be asked is told as unreadable later."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        return (error.strerror,)
-    return status.st_size, status.st_mtime_ns
-
-
-def _make_disk_array(
-    target: Path, samples: Sequence[Sample], pixel_format: PixelFormat, progress: bool
-) -> None:
+def _make_disk_array(target: Path, samples: Sequence[Sample], pixel_format: PixelFormat) -> None:
     """Fill a folder beside `target` and rename it, so that a half-made one is never used."""
     partial_folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -200,7 +183,7 @@ def _make_disk_array(
         shutil.rmtree(partial_folder, ignore_errors=True)
         partial_folder.mkdir(parents=True)
         stored = _reserve(partial_folder / "pixels.npy", len(samples), pixel_format)
-        faults = _fill(stored, samples, pixel_format, progress)
+        faults = _fill(stored, samples, pixel_format)
         stored.flush()
         write_text(partial_folder / "unreadable.json", json.dumps(faults))
         # Another run of the same images may have made it meanwhile; the two are alike.

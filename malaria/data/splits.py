@@ -15,7 +15,7 @@ Folds = int | Literal["source"]
 # (training, validation): two index arrays.
 Sides = tuple[np.ndarray, np.ndarray]
 
-# So many ways to draw the validation patients are compared for the balance of their labels.
+# The number of random draws of validation patients, of which the best balanced is taken.
 DRAWS = 100
 
 
@@ -41,8 +41,16 @@ def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, s
     would lack a label.
     """
     labels = np.array([sample.label for sample in samples])
-    split = _split_by_patient if by == "patient" else _split_by_image
-    training, validation = split(samples, labels, test_size, seed)
+    patients = known_patients(samples) if by == "patient" else None
+    try:
+        training, validation = _split(samples, labels, patients, test_size=test_size, seed=seed)
+    except ValueError:
+        count = len(samples) if patients is None else len(set(patients))
+        remedy = "another test_size" + (", or split_by: image" if patients else "")
+        raise UserError(
+            f"cannot split {count} {by}s with test_size {test_size}: expected more {by}s, or "
+            f"{remedy}"
+        ) from None
     for side, indices in (("training", training), ("validation", validation)):
         if len(np.unique(labels[indices])) < len(np.unique(labels)):
             raise UserError(
@@ -52,39 +60,25 @@ def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, s
     return np.sort(training), np.sort(validation)
 
 
-def _split_by_image(
-    samples: Sequence[Sample], labels: np.ndarray, test_size: float, seed: int
+def _split(
+    samples: Sequence[Sample],
+    labels: np.ndarray,
+    patients: Sequence[str] | None,
+    *,
+    test_size: float,
+    seed: int,
 ) -> Sides:
-    from sklearn.model_selection import train_test_split  # costs a second that --help need not pay
+    """By image, or of DRAWS random draws of patients the one with the best balance.
 
-    every = np.arange(len(samples))
-    try:
-        return train_test_split(every, test_size=test_size, random_state=seed, stratify=labels)
-    except ValueError:
-        raise UserError(
-            f"cannot split {len(samples)} images with test_size {test_size}: "
-            "expected more images, or another test_size"
-        ) from None
-
-
-def _split_by_patient(
-    samples: Sequence[Sample], labels: np.ndarray, test_size: float, seed: int
-) -> Sides:
-    """Of DRAWS random draws the one in which each label's share of cells is nearest test_size.
-
-    Of several sources each label of each source counts so.
+    That is where the share of each label of each source is nearest to test_size. Raises ValueError.
     """
-    from sklearn.model_selection import GroupShuffleSplit
+    # It takes a second to import, which --help need not wait for.
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-    patients = known_patients(samples)
-    splitter = GroupShuffleSplit(DRAWS, test_size=test_size, random_state=seed)
-    try:
-        draws = list(splitter.split(labels, groups=patients))
-    except ValueError:
-        raise UserError(
-            f"cannot split {len(set(patients))} patients with test_size {test_size}: "
-            "expected more patients, another test_size, or split_by: image"
-        ) from None
+    known = {"test_size": test_size, "random_state": seed}
+    if patients is None:
+        return train_test_split(np.arange(len(samples)), stratify=labels, **known)
+    draws = GroupShuffleSplit(DRAWS, **known).split(labels, groups=patients)
     strata = number_strata(samples)
     return min(draws, key=lambda draw: _imbalance(strata, draw[1], test_size))
 
@@ -126,7 +120,7 @@ def number_strata(samples: Sequence[Sample]) -> np.ndarray:
 
 
 def _imbalance(strata: np.ndarray, validation: np.ndarray, test_size: float) -> float:
-    """How far the validation share of the worst stratum is from test_size."""
+    """The distance of the worst stratum's validation share from test_size."""
     shares = np.bincount(strata[validation], minlength=strata.max() + 1) / np.bincount(strata)
     return float(np.abs(shares - test_size).max())
 

@@ -1,20 +1,20 @@
-"""training_folders: the folders of labelled pictures to learn from, each of one laboratory."""
+"""training_folders: the folders of labelled images to train on, each of one laboratory."""
 
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
-from malaria.base.text import printable
-from malaria.data.dataset import Sample, count_samples, scan_folder
+from malaria.data.dataset import Sample, scan_folder
 from malaria.pictures.folders import KINDS, find_images, sub_folders
 
 
 @dataclass(frozen=True)
 class TrainingFolder:
-    """A folder with a sub-folder for each label that it has pictures of.
+    """A folder with a sub-folder for each label that it has images of.
 
     name: of the laboratory or data set, its source. patient_pattern: a regular expression; its
     first group in a file's name is the patient or the field. is_one_of_several: then a sample's
@@ -49,21 +49,15 @@ def find_problems(
     """{setting: problem} of folders that cannot be trained on; {} if they can.
 
     One folder must have every label; of several each must have one, and each label be in one.
+    Quick: of each label it looks for a first image, or for `train_size` of them, and no further.
     """
     counts: Counter[str] = Counter()
     for one in folders:
-        problems = _problems_of_folder(one, labels)
-        if problems:
-            return problems
-        found = _count(one, labels)
-        if one.is_one_of_several and not found:
-            names = ", ".join(labels)
-            return {"train_images": f"no images of {names} in {Path(one.folder)}: expected {KINDS}"}
+        found = _count(Path(one.folder), labels, most=train_size or 1)
+        if problem := _problem_of_folder(one, labels, found):
+            return problem
         counts += found
     missing = [label for label in labels if counts[label] == 0]
-    if missing and len(folders) == 1:
-        where = Path(folders[0].folder) / missing[0]
-        return {"train_images": f"no images in {where}: expected {KINDS}"}
     if missing:
         return {"labels": f"no images of {', '.join(missing)} in any of the train_images"}
     few = {label: counts[label] for label in labels if counts[label] < (train_size or 0)}
@@ -72,25 +66,33 @@ def find_problems(
     return {}
 
 
-def _problems_of_folder(one: TrainingFolder, labels: Sequence[str]) -> dict[str, str]:
-    folder = Path(one.folder)
+def _count(folder: Path, labels: Sequence[str], most: int) -> Counter[str]:
+    """The number of images of each label, counted up to `most`."""
+    return Counter(
+        {
+            label: sum(1 for _ in islice(find_images(folder / label), most))
+            for label in labels
+            if (folder / label).is_dir()
+        }
+    )
+
+
+def _problem_of_folder(
+    one: TrainingFolder, labels: Sequence[str], found: Counter[str]
+) -> dict[str, str]:
+    folder, is_alone = Path(one.folder), not one.is_one_of_several
     if not folder.is_dir():
         return {"train_images": f"no folder {folder}; run download.sh, or name another folder"}
-    missing = [label for label in labels if not (folder / label).is_dir()]
-    if missing and (not one.is_one_of_several or len(missing) == len(labels)):
+    missing = [label for label in labels if label not in found]
+    if missing and (is_alone or not found):
         return {"labels": _describe_missing(folder, missing)}
+    empty = [label for label in labels if found[label] == 0]
+    if empty and is_alone:
+        return {"train_images": f"no images in {folder / empty[0]}: expected {KINDS}"}
+    if len(empty) == len(labels):
+        names = ", ".join(labels)
+        return {"train_images": f"no images of {names} in {folder}: expected {KINDS}"}
     return {}
-
-
-def _count(one: TrainingFolder, labels: Sequence[str]) -> Counter[str]:
-    """How many images of each label there are; labels without one are left out."""
-    folders = {label: Path(one.folder) / label for label in labels}
-    counts = {
-        label: sum(1 for _ in find_images(folder))
-        for label, folder in folders.items()
-        if folder.is_dir()
-    }
-    return Counter({label: count for label, count in counts.items() if count})
 
 
 def _describe_missing(folder: Path, missing: list[str]) -> str:
@@ -98,23 +100,3 @@ def _describe_missing(folder: Path, missing: list[str]) -> str:
     near = get_close_matches(missing[0], found, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"no folder for {', '.join(missing)} in {folder}; the folders there: {found[:20]}{hint}"
-
-
-def count_by_source(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, dict[str, int]]:
-    """{source: {label: number of images}}, in the order in which the sources come."""
-    sources: dict[str, list[Sample]] = {}
-    for sample in samples:
-        sources.setdefault(sample.source, []).append(sample)
-    return {source: count_samples(some, labels) for source, some in sources.items()}
-
-
-def describe_sources(samples: Sequence[Sample], labels: Sequence[str]) -> list[str]:
-    """A line for each source with its counts; none where there is one source only."""
-    counts = count_by_source(samples, labels)
-    if len(counts) < 2:
-        return []
-    shown = {
-        source: ", ".join(f"{printable(label)} {count}" for label, count in known.items() if count)
-        for source, known in counts.items()
-    }
-    return [f"  {printable(source)}: {text}" for source, text in shown.items()]

@@ -17,7 +17,7 @@ from malaria.evaluation.metrics import METRICS, Scored, compute_metrics
 
 LEVEL = 0.95
 RESAMPLES = 1000
-# So many weights are held at a time: 4 MB, which stays in a processor's cache.
+# This many weights are held at a time: 4 MB, which stays in a processor's cache.
 WEIGHTS_AT_ONCE = 500_000
 # The patient of each image; None where it is not known.
 Groups = Sequence[str | None] | None
@@ -34,8 +34,8 @@ class Estimate(NamedTuple):
 class Comparison(NamedTuple):
     """One model against another on the same images.
 
-    differences: {metric: Estimate}, one minus other. only_one, only_other: how many images only
-    that model has right. p_value: McNemar's, which takes images as independent of each other.
+    differences: {metric: Estimate}, one minus other. only_one, only_other: the number of images
+    that only this model classifies correctly. p_value: McNemar's, as if images were independent.
     """
 
     differences: dict[str, Estimate]
@@ -57,7 +57,6 @@ def estimate(
 
 
 def compare(
-    labels: np.ndarray,
     one: Scored,
     other: Scored,
     *,
@@ -65,30 +64,27 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """The Comparison of the answers of two models on the same images.
+    """The Comparison of two models on the same images, and on the same resamples of these.
 
-    Both are measured on the same resamples: what makes a patient hard for both cancels out.
+    So what makes a patient hard for both cancels out.
     """
     differences = _estimate(
         lambda weights: compute_metrics(one, weights) - compute_metrics(other, weights),
-        *(group_members(groups, len(labels)), resamples, seed),
+        *(group_members(groups, len(one.predicted)), resamples, seed),
     )
-    only_one = int(np.sum((one.predicted == labels) & (other.predicted != labels)))
-    only_other = int(np.sum((one.predicted != labels) & (other.predicted == labels)))
+    only_one = int(np.sum(one.is_correct > other.is_correct))
+    only_other = int(np.sum(one.is_correct < other.is_correct))
     return Comparison(differences, only_one, only_other, mcnemar(only_one, only_other))
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
-    """The exact p-value of McNemar's test (1947): are both models right equally often?
-
-    The arguments count the images that only one of them has right.
-    """
+    """The exact p-value of McNemar's test (1947) of equal accuracy; arguments as in Comparison."""
     count = only_one + only_other
     return float(binomtest(only_one, count).pvalue) if count else 1.0
 
 
 def are_known(groups: Groups) -> bool:
-    """Whether whole groups can be drawn: the patient of every image is known, and there are two."""
+    """True if groups can be resampled: that of every image is known, and there are two."""
     return groups is not None and None not in groups and len(set(groups)) >= 2
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from malaria.base.errors import UserError
-from malaria.base.tables import align
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.data.splits import Sides, divide_alike
 from malaria.evaluation.bootstrap import Estimate, are_known, estimate
+from malaria.evaluation.decisions import apply_temperature, fit_temperature
 from malaria.evaluation.format import texts_of, title_of
 from malaria.evaluation.metrics import score
 from malaria.evaluation.result import Result
-from malaria.evaluation.temperature import apply_temperature, fit_temperature
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.saved.metadata import Metadata
 
@@ -23,10 +22,11 @@ PARTS, SEED = 5, 0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted to n labelled cells, and what it is worth.
+    """What was fitted to labelled cells, and the metrics before and after.
 
-    before, after: {name of a metric: Estimate}; the latter of each cell at a threshold and a
-    temperature that were fitted without it, nor any cell of its patient where `by` is "patients".
+    before, after: {name of a metric: Estimate}; the latter cross-fitted: of each cell at a
+    threshold and a temperature that were fitted without it, and without any cell of its patient
+    where `by` is "patients".
     """
 
     threshold: float
@@ -61,24 +61,13 @@ def calibrate(result: Result, rule: float | str) -> Calibration:
     labels, probabilities = result.labels, result.probabilities
     _check_counts(result)
     parts, by = _divide(result)
-    thresholds = np.empty(len(labels))
-    scaled = np.empty_like(probabilities)
+    thresholds, scaled = np.empty(len(labels)), np.empty_like(probabilities)
     for fitted, judged in parts:
-        threshold, temperature = _fit(
-            labels[fitted], probabilities[fitted], positive=result.positive, rule=rule
-        )
-        thresholds[judged] = threshold
+        thresholds[judged], temperature = _fit(result.of(fitted), rule)
         scaled[judged] = apply_temperature(probabilities[judged], temperature)
-    after = score(labels, scaled, positive=result.positive, threshold=thresholds)
-    threshold, temperature = _fit(labels, probabilities, positive=result.positive, rule=rule)
-    return Calibration(
-        threshold,
-        temperature,
-        len(labels),
-        by,
-        before=result.metrics,
-        after=estimate(after, groups=result.groups),
-    )
+    scored = score(labels, scaled, positive=result.positive, threshold=thresholds)
+    after = estimate(scored, groups=result.groups)
+    return Calibration(*_fit(result, rule), len(labels), by, before=result.metrics, after=after)
 
 
 def _check_counts(result: Result) -> None:
@@ -94,15 +83,14 @@ def _check_counts(result: Result) -> None:
             )
 
 
-def _fit(
-    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, rule: float | str
-) -> tuple[float, float]:
+def _fit(result: Result, rule: float | str) -> tuple[float, float]:
     """(threshold, temperature); the threshold is of the probabilities at that temperature."""
+    labels, probabilities = result.labels, result.probabilities
     temperature = fit_temperature(labels, probabilities)
     scaled = apply_temperature(probabilities, temperature)
     if probabilities.shape[1] > 2:
         return 0.5, temperature
-    return choose_threshold(labels, scaled, positive=positive, rule=rule), temperature
+    return choose_threshold(labels, scaled, positive=result.positive, rule=rule), temperature
 
 
 def _divide(result: Result) -> tuple[list[Sides], str]:
@@ -114,7 +102,7 @@ def _divide(result: Result) -> tuple[list[Sides], str]:
 
 
 def describe_calibration(fitted: Calibration) -> str:
-    """What a Calibration gave, before and after, as text for people."""
+    """A Calibration as text for people."""
     rows = [["metric", "before", "", f"after, by {fitted.by}", ""]]
     for name, one in fitted.before.items():
         rows.append([title_of(name), *texts_of(one), *texts_of(fitted.after[name])])

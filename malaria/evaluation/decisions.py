@@ -1,6 +1,11 @@
-"""decisions: from what a network puts out to probabilities and labels (no TensorFlow)."""
+"""decisions: a network's outputs -> calibrated probabilities -> labels (no TensorFlow)."""
 
 import numpy as np
+
+# A probability is held between this and 1, as Keras clips it, before its logarithm is taken.
+CLIP = 1e-7
+# The temperatures that are searched; no network that is worth calibrating needs another.
+LOWEST, HIGHEST = 0.05, 20.0
 
 
 def label_probabilities(outputs: np.ndarray) -> np.ndarray:
@@ -13,13 +18,13 @@ def label_probabilities(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def from_logits(outputs: np.ndarray) -> np.ndarray:
-    """The sums of a last layer without activation as a sigmoid (n, 1) or a softmax (n, k)."""
-    if outputs.shape[1] == 1:
+def from_logits(logits: np.ndarray) -> np.ndarray:
+    """The sigmoid of (n, 1) or the softmax of (n, k)."""
+    if logits.shape[1] == 1:
         # Of the exponential that cannot overflow.
-        small = np.exp(-np.abs(outputs))
-        return np.where(outputs >= 0, 1 / (1 + small), small / (1 + small))
-    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        small = np.exp(-np.abs(logits))
+        return np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
@@ -28,9 +33,34 @@ def decide(
 ) -> np.ndarray:
     """The label of each row of (n, number of labels), as (n,) integers.
 
-    Of two labels the positive one, if its probability is at least `threshold`, else the other;
-    of more the likeliest. positive: its place among the labels. threshold: one, or (n,).
+    Of two labels the positive one, if its probability is at least `threshold`, else the other; of
+    more the likeliest. positive: its index among the labels. threshold: one, or (n,).
     """
     if probabilities.shape[1] > 2:
         return probabilities.argmax(axis=1)
     return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)
+
+
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (n, number of labels) of the logits divided by `temperature`, float32.
+
+    Guo et al. 2017, "On calibration of modern neural networks". Above 1 the answers become less
+    confident; their order stays.
+    """
+    if temperature == 1:
+        return probabilities
+    logits = np.log(probabilities.astype(np.float64).clip(CLIP))
+    return from_logits(logits / temperature).astype(np.float32)
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature with the lowest cross-entropy of the true labels, (n,), integers."""
+    from scipy.optimize import minimize_scalar
+
+    def cross_entropy(logarithm: float) -> float:
+        scaled = apply_temperature(probabilities, float(np.exp(logarithm)))
+        true = scaled[np.arange(len(labels)), labels].astype(np.float64)
+        return float(-np.log(true.clip(CLIP)).mean())
+
+    bounds = np.log(LOWEST), np.log(HIGHEST)
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from malaria.base.tables import align
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.evaluation.bootstrap import Comparison, Estimate
-from malaria.evaluation.curves import reliability, roc_points
+from malaria.evaluation.metrics import reliability, roc_points
 from malaria.evaluation.result import Result
 
-# What people call the metrics.
+# The names of metrics for people, where these differ from the keys.
 TITLES = {
     "f1": "F1",
     "auc": "AUC",
@@ -44,20 +43,21 @@ def to_json(result: Result, **more: Any) -> dict[str, Any]:
 
 
 def to_report(result: Result) -> dict[str, Any]:
-    """What html_report.Page.write takes as its evaluation."""
+    """The evaluation that html_report.Page.write takes."""
+    answers = result.labels, result.probabilities, result.positive
     return {
         "metrics": [
             {"name": title_of(name), **one._asdict()} for name, one in result.metrics.items()
         ],
         "confusion": result.confusion,
-        "roc": roc_points(result),
-        "reliability": reliability(result),
+        "roc": roc_points(*answers),
+        "reliability": reliability(*answers),
         "report": result.classification_report,
     }
 
 
 def title_of(metric: str) -> str:
-    """What people call this metric."""
+    """The name of this metric for people."""
     return TITLES.get(metric, metric)
 
 
@@ -81,8 +81,7 @@ def describe_sources(result: Result) -> str:
     names = ("accuracy", "sensitivity", "specificity", "auc")
     rows = [["source", *result.label_names, *map(title_of, names)]]
     for source, one in result.by_source.items():
-        values = (one.values[name] for name in names)
-        shown = ["-" if value is None else f"{value:.4f}" for value in values]
+        shown = [_number(one.values[name]) for name in names]
         rows.append([source, *map(str, one.counts.values()), *shown])
     return align(rows)
 
@@ -102,10 +101,7 @@ def describe_comparison(
         estimates = [result.metrics[name] for result in results.values()]
         rows.append([title_of(name), *(" ".join(texts_of(one)) for one in estimates)])
     rows.append(["images per second", *(f"{images_per_second[name]:.1f}" for name in results)])
-    differences = [
-        _describe_difference(name, first_name, comparison)
-        for name, comparison in comparisons.items()
-    ]
+    differences = [_describe_difference(name, first_name, one) for name, one in comparisons.items()]
     return "\n\n".join([align(rows), _describe_intervals(first.intervals), *differences])
 
 
@@ -123,32 +119,25 @@ def _describe_difference(name: str, first_name: str, comparison: Comparison) -> 
 
 def _describe_images(result: Result) -> str:
     counts = ", ".join(f"{count:,} {name}" for name, count in result.counts.items())
-    rule = (
-        f"the positive label is {result.positive_label}, predicted from a probability of "
-        f"{result.threshold:.4g} on"
-    )
-    if len(result.label_names) > 2:
-        rule = "the predicted label is the likeliest"
+    rule = "the predicted label is the likeliest"
+    if len(result.label_names) == 2:
+        rule = (
+            f"the positive label is {result.positive_label}, predicted from a probability of "
+            f"{result.threshold:.4g} on"
+        )
     return printable(f"{len(result.labels):,} images: {counts}; {rule}")
 
 
 def _describe_intervals(intervals: Mapping[str, Any]) -> str:
-    drawn = f"{intervals['count']:,} {intervals['resampled']}"
-    text = (
-        f"intervals: {intervals['method']}, {intervals['resamples']:,} resamples of {drawn}, "
-        f"seed {intervals['seed']}"
-    )
+    text = "intervals: {method}, {resamples:,} resamples of {count:,} {resampled}, seed {seed}"
     if intervals["resampled"] == "images":
         text += "; too narrow if one patient has several of them"
-    return text
+    return text.format_map(intervals)
 
 
 def _describe_labels(result: Result) -> str:
     """Each label against the rest, where no one label is the positive one."""
-    rows = [
-        [name, *("-" if number is None else f"{number:.4f}" for number in values.values())]
-        for name, values in result.by_label.items()
-    ]
+    rows = [[name, *map(_number, values.values())] for name, values in result.by_label.items()]
     return align([["each label against the rest", "sensitivity", "specificity", "AUC"], *rows])
 
 
@@ -161,12 +150,11 @@ def _describe_matrix(result: Result) -> str:
 
 def _describe_mistakes(mistakes: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        f"{mistake['probability']:.4f} {mistake['predicted']}, truly {mistake['true']}: "
-        f"{mistake['path']}"
+        printable("{probability:.4f} {predicted}, truly {true}: {path}".format_map(mistake))
         for mistake in mistakes
     ]
     head = "the surest mistakes, with the probability of the predicted label"
-    return "\n".join([head, *map(printable, lines)]) if lines else "no mistakes"
+    return "\n".join([head, *lines]) if lines else "no mistakes"
 
 
 def _metric_rows(estimates: Mapping[str, Estimate], sign: str = "") -> list[list[str]]:
@@ -175,5 +163,9 @@ def _metric_rows(estimates: Mapping[str, Estimate], sign: str = "") -> list[list
 
 def texts_of(one: Estimate, sign: str = "") -> tuple[str, str]:
     """The value and the interval of an Estimate as texts; - for what is undefined."""
-    value, low, high = ("-" if number is None else f"{number:{sign}.4f}" for number in one)
+    value, low, high = (_number(number, sign) for number in one)
     return value, "-" if one.low is None else f"[{low}, {high}]"
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.4f}"

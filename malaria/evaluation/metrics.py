@@ -1,44 +1,44 @@
-"""metrics: the one place where numbers are computed from labels and probabilities.
+"""metrics: the one place where numbers and curves are computed from labels and probabilities.
 
 Everywhere: labels (n,), integers; probabilities (n, number of labels), each row adding up to 1, in
-the order of the labels; positive: the place of the positive label; of a matrix, rows are true
-labels and columns are predicted labels.
+the order of the labels; positive: the index of the positive label.
 
 Every metric is a function of weights, (rows, n): how often each image counts. So the metric itself
 (all weights are 1) and its bootstrap resamples come from the same lines.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from malaria.base.errors import UserError
-from malaria.base.text import printable
-from malaria.evaluation.decisions import decide
-from malaria.evaluation.temperature import CLIP
+from malaria.evaluation.decisions import CLIP, decide
 
 METRICS = (
     *("accuracy", "sensitivity", "specificity", "precision", "f1"),
     *("auc", "brier", "calibration_error", "cross_entropy"),
 )
 BINS = 15
-# What a label is ranked by for its AUC: (order of the images by its probability, where new values
-# start, whether it is the true label).
+# For the AUC of a label: (order of the images by its probability, where new values start, whether
+# it is the true label).
 Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Scored(NamedTuple):
-    """What the metrics of a model are sums of, for n images.
+    """Terms for each of n images, of which the metrics of a model are weighted sums.
 
-    predicted: (n,), integers. columns: (n, 3 + BINS), and 4 more for two labels: whether the image
-    is right, its squared error, its cross-entropy, predicted minus observed in the column of its
-    bin; found, missed, false alarm, cleared. rankings: for the AUC.
+    predicted: (n,), integers. is_correct, squared_errors, cross_entropies: (n,). gaps: (n, BINS),
+    predicted minus observed in the column of its calibration bin. outcomes: (n, 4), true positive,
+    false negative, false positive, true negative; beyond two labels (n, 0).
     """
 
     predicted: np.ndarray
-    columns: np.ndarray
+    is_correct: np.ndarray
+    squared_errors: np.ndarray
+    cross_entropies: np.ndarray
+    gaps: np.ndarray
+    outcomes: np.ndarray
     rankings: list[Ranking]
 
 
@@ -57,15 +57,23 @@ def score(
         raise UserError("nothing to evaluate: no image could be read and has a known label")
     predicted = decide(probabilities, positive=positive, threshold=threshold)
     probabilities = probabilities.astype(np.float64)
-    columns = [
-        (predicted == labels)[:, None],
-        _squared_errors(labels, probabilities)[:, None],
-        _cross_entropies(labels, probabilities)[:, None],
-        _gaps(labels, probabilities, predicted, positive),
-    ]
-    if probabilities.shape[1] == 2:
-        columns.append(_outcomes(labels == positive, predicted == positive))
-    return Scored(predicted, np.concatenate(columns, axis=1), _rank(labels, probabilities))
+    count = probabilities.shape[1]
+    claimed, outcomes = predicted, np.empty((len(labels), 0))
+    squares = np.square(probabilities - np.eye(count)[labels]).sum(axis=1)
+    if count == 2:
+        claimed = np.full_like(labels, positive)
+        outcomes = _outcomes(labels == positive, predicted == positive)
+        # Both labels have the same square; their sum holds it twice.
+        squares /= 2
+    return Scored(
+        predicted=predicted,
+        is_correct=(predicted == labels).astype(np.float64),
+        squared_errors=squares,
+        cross_entropies=-np.log(_of_label(probabilities, labels).clip(CLIP, 1 - CLIP)),
+        gaps=_gaps(labels, probabilities, claimed),
+        outcomes=outcomes,
+        rankings=_rank(labels, probabilities),
+    )
 
 
 def compute_metrics(scored: Scored, weights: np.ndarray | None = None) -> np.ndarray:
@@ -82,41 +90,16 @@ def compute_metrics(scored: Scored, weights: np.ndarray | None = None) -> np.nda
     """
     if weights is None:
         weights = np.ones((1, len(scored.predicted)))
-    sums = weights @ scored.columns
-    # What is detected stays in counts, whose shares are exact.
-    means, outcomes = np.split(sums, [3 + BINS], axis=1)
-    means = means / weights.sum(axis=1, keepdims=True)
-    right, squares, entropies, gaps = np.split(means, [1, 2, 3], axis=1)
+    total = weights.sum(axis=1)
     values = [
-        right[:, 0],
-        *_detection(outcomes),
+        weights @ scored.is_correct / total,
+        *_detection(weights @ scored.outcomes),
         _mean_auc(weights, scored.rankings),
-        squares[:, 0],
-        np.abs(gaps).sum(axis=1),
-        entropies[:, 0],
+        weights @ scored.squared_errors / total,
+        np.abs(weights @ scored.gaps).sum(axis=1) / total,
+        weights @ scored.cross_entropies / total,
     ]
     return np.stack(values, axis=1)
-
-
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, *, label_count: int) -> np.ndarray:
-    """Counts, (label_count, label_count): row = true label, column = predicted label."""
-    cells = np.bincount(labels * label_count + predicted, minlength=label_count**2)
-    return cells.reshape(label_count, label_count)
-
-
-def classification_report(
-    labels: np.ndarray, predicted: np.ndarray, label_names: Sequence[str]
-) -> str:
-    """scikit-learn's table of precision, recall and F1 by label, as text that can be printed."""
-    report: str = sklearn_metrics.classification_report(
-        labels,
-        predicted,
-        labels=range(len(label_names)),
-        target_names=[printable(name) for name in label_names],
-        digits=3,
-        zero_division=0.0,
-    )
-    return report
 
 
 def roc_curve(
@@ -127,6 +110,42 @@ def roc_curve(
     return false, true
 
 
+def roc_points(
+    labels: np.ndarray, probabilities: np.ndarray, label: int, most: int = 200
+) -> dict[str, list[float]]:
+    """{"false": [...], "true": [...]}: the rates of roc_curve; both are empty if it is undefined.
+
+    Of more than `most` points those are left out that are within 2 / (most - 1) of one that stays.
+    """
+    if len(np.unique(labels == label)) < 2:
+        return {"false": [], "true": []}
+    false, true = roc_curve(labels, probabilities, label)
+    if len(false) > most:
+        # Both rates only rise, so their sum is a distance along the curve.
+        kept = np.unique(np.searchsorted(false + true, np.linspace(0, 2, most)))
+        false, true = false[kept], true[kept]
+    return {"false": false.tolist(), "true": true.tolist()}
+
+
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, label: int, bins: int = BINS
+) -> list[dict[str, float]]:
+    """[{"predicted", "observed", "count"}] of each bin of P(label) with images, rising.
+
+    predicted: the mean probability; observed: the share of images of that label.
+    """
+    predicted, observed = probabilities[:, label].astype(np.float64), labels == label
+    places = bin_of(predicted, bins)
+    return [
+        {
+            "predicted": float(predicted[places == place].mean()),
+            "observed": float(observed[places == place].mean()),
+            "count": int(np.sum(places == place)),
+        }
+        for place in np.unique(places)
+    ]
+
+
 def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
     """The bin, 0..bins-1, of each probability: [0, 1/bins], (1/bins, 2/bins], ...
 
@@ -135,54 +154,29 @@ def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted, side="left")
 
 
-def _squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    count = probabilities.shape[1]
-    errors: np.ndarray = np.square(probabilities - np.eye(count)[labels]).sum(axis=1)
-    # Both of two labels have the same square; their sum holds it twice.
-    return errors / 2 if count == 2 else errors
+def _of_label(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The probability of one label of each image, (n,)."""
+    return probabilities[np.arange(len(labels)), labels]
 
 
-def _cross_entropies(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    true = probabilities[np.arange(len(labels)), labels]
-    return -np.log(true.clip(CLIP, 1 - CLIP))
-
-
-def _gaps(
-    labels: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, positive: int
-) -> np.ndarray:
-    """(n, BINS): predicted minus observed in the column of the bin."""
-    is_binary = probabilities.shape[1] == 2
-    claimed = np.full(len(labels), positive) if is_binary else predicted
-    expected = probabilities[np.arange(len(labels)), claimed]
+def _gaps(labels: np.ndarray, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+    """Of the label that is claimed of each image, (n,), its probability minus whether it is so."""
+    expected = _of_label(probabilities, claimed)
     return np.eye(BINS)[bin_of(expected)] * (expected - (labels == claimed))[:, None]
 
 
 def _outcomes(is_positive: np.ndarray, is_called: np.ndarray) -> np.ndarray:
-    """(n, 4): found, missed, false alarm, cleared."""
-    return np.stack(
-        [
-            is_positive & is_called,
-            is_positive & ~is_called,
-            ~is_positive & is_called,
-            ~is_positive & ~is_called,
-        ],
-        axis=1,
-    )
+    pairs = [(a, b) for a in (is_positive, ~is_positive) for b in (is_called, ~is_called)]
+    return np.stack([a & b for a, b in pairs], axis=1).astype(np.float64)
 
 
 def _detection(outcomes: np.ndarray) -> list[np.ndarray]:
     """sensitivity, specificity, precision, f1, each (rows,); NaN beyond two labels."""
     if outcomes.shape[1] == 0:
         return [np.full(len(outcomes), np.nan)] * 4
-    found, missed, alarms, cleared = outcomes.T
-    shares = [
-        (found, found + missed),
-        (cleared, cleared + alarms),
-        (found, found + alarms),
-        (2 * found, 2 * found + missed + alarms),
-    ]
+    tp, fn, fp, tn = outcomes.T
     with np.errstate(invalid="ignore"):
-        return [part / whole for part, whole in shares]
+        return [tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), 2 * tp / (2 * tp + fn + fp)]
 
 
 def _rank(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranking]:

@@ -1,7 +1,8 @@
-"""plots: metrics as pictures; every one goes to a file, none opens a window."""
+"""plots: metrics as figures; every one goes to a file, none opens a window."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from malaria.base.files import whole_file
 from malaria.base.text import printable, shorten
-from malaria.evaluation.curves import reliability
-from malaria.evaluation.metrics import roc_curve
+from malaria.evaluation.metrics import reliability, roc_curve
 from malaria.evaluation.result import Result
 
 # Names come from strangers: a $ in one is no formula. Fixed ids make the same SVG every time.
@@ -27,37 +27,40 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "grid.alpha": 0.3,
 }
+WITHOUT_GRID = STYLE | {"axes.grid": False}
 # Longer names of labels are cut short.
 NAME_LENGTH = 24
 TRAINING, VALIDATION = "#4269d0", "#ff725c"
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as its ending says, .svg or .png, whole or not at all."""
+@contextmanager
+def _figure(
+    path: Path, width: float, height: float, style: dict[Any, Any] = STYLE, **known: Any
+) -> Iterator[Figure]:
+    """Give a figure of this size, inches, to draw on; then write it whole, as .svg or .png."""
     kind = path.suffix[1:]
     metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
-    with whole_file(path) as temporary, warnings.catch_warnings():
+    with rc_context(style), warnings.catch_warnings():
         # A letter that the font lacks: an .svg is shown in its reader's, a .png has a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight", dpi=110)
+        figure = Figure(figsize=(width, height), **known)
+        yield figure
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight", dpi=110)
 
 
 def plot_history(path: Path, history: Sequence[Mapping[str, float]], key: str, title: str) -> None:
     """A curve over epochs of history[i][key] (training) and history[i]["val_" + key]."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4))
+    epochs = [row["epoch"] for row in history]
+    curves = ("training (augmented)", key, TRAINING), ("validation", f"val_{key}", VALIDATION)
+    with _figure(path, 6.4, 4) as figure:
         axes = figure.add_subplot()
-        epochs = [row["epoch"] for row in history]
-        for name, prefix, colour in (
-            ("training (augmented)", "", TRAINING),
-            ("validation", "val_", VALIDATION),
-        ):
-            values = [row[prefix + key] for row in history]
+        for name, column, colour in curves:
+            values = [row[column] for row in history]
             axes.plot(epochs, values, marker="o", markersize=4, color=colour, label=name)
         axes.set(xlabel="epoch", ylabel=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
-        save_figure(figure, path)
 
 
 def plot_confusion(path: Path, result: Result) -> None:
@@ -66,8 +69,7 @@ def plot_confusion(path: Path, result: Result) -> None:
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     names = [shorten(name, NAME_LENGTH) for name in result.label_names]
     side = 2.6 + 0.9 * len(names)
-    with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(side, side))
+    with _figure(path, side, side, WITHOUT_GRID) as figure:
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set(xlabel="predicted", ylabel="true")
@@ -77,15 +79,12 @@ def plot_confusion(path: Path, result: Result) -> None:
             text = f"{count}\n{shares[row, column]:.1%}"
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour)
-        save_figure(figure, path)
 
 
 def plot_roc(path: Path, result: Result) -> None:
     """ROC curves: of the positive label for two labels, of each label against the rest for more."""
-    names = result.label_names
-    auc = result.values["auc"]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 4.8))
+    names, auc = result.label_names, result.values["auc"]
+    with _figure(path, 4.8, 4.8) as figure:
         axes = figure.add_subplot()
         for label in [result.positive] if len(names) == 2 else range(len(names)):
             if len(np.unique(result.labels == label)) < 2:
@@ -98,21 +97,19 @@ def plot_roc(path: Path, result: Result) -> None:
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=title)
         axes.set_aspect("equal")
         axes.legend(frameon=False, loc="lower right")
-        save_figure(figure, path)
 
 
 def plot_reliability(path: Path, result: Result) -> None:
-    """Observed share of the positive label against its mean predicted probability, by bins.
+    """Reliability diagram of the positive label: observed share against predicted probability.
 
-    The area of a point is as the number of its images.
+    The area of a point is as the number of images in its bin.
     """
-    bins = reliability(result)
+    bins = reliability(result.labels, result.probabilities, result.positive)
     predicted, observed, counts = (
         np.array([row[name] for row in bins]) for name in ("predicted", "observed", "count")
     )
     positive = shorten(result.positive_label, NAME_LENGTH)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 4.8))
+    with _figure(path, 4.8, 4.8) as figure:
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
         axes.plot(predicted, observed, color=TRAINING, linewidth=1)
@@ -121,7 +118,6 @@ def plot_reliability(path: Path, result: Result) -> None:
         axes.set(xlabel=f"predicted probability of {positive}", ylabel="observed share")
         axes.set_aspect("equal")
         axes.legend(frameon=False, loc="upper left")
-        save_figure(figure, path)
 
 
 def plot_grid(
@@ -132,10 +128,10 @@ def plot_grid(
     columns: int = 8,
     colours: Sequence[str] | None = None,
 ) -> None:
-    """Pictures (n, height, width, 3), uint8 or 0..1, in rows of `columns`, each with its title."""
+    """Images (n, height, width, 3), uint8 or 0..1, in rows of `columns`, each with its title."""
     rows = -(-len(images) // columns)
-    with rc_context(STYLE | {"axes.grid": False, "font.size": 8}):
-        figure = Figure(figsize=(1.6 * columns, 1.85 * rows), layout="constrained")
+    size, style = (1.6 * columns, 1.85 * rows), WITHOUT_GRID | {"font.size": 8}
+    with _figure(path, *size, style, layout="constrained") as figure:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis in axes:
             axis.set_axis_off()
@@ -143,4 +139,3 @@ def plot_grid(
         for axis, image, title, colour in zip(axes, images, titles, colours, strict=False):
             axis.imshow(image)
             axis.set_title(printable(title), color=colour)
-        save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""result: the one record of a model's answers on labelled images, and what they are worth."""
+"""result: the one record of a model's answers on labelled images, and of their metrics."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import classification_report, confusion_matrix, roc_auc_score
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
@@ -22,19 +23,18 @@ from malaria.evaluation.bootstrap import (
     estimate,
 )
 
-# So many of the surest mistakes are named.
+# This many of the mistakes with the highest probability are named.
 MISTAKES = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A model's answers on n labelled images, and what they are worth.
+    """A model's answers on n labelled images, and their metrics.
 
     paths, labels (n,) integers, probabilities (n, number of labels), groups (patients, or None):
-    of each image, in one order; sources: the laboratory or data set of each, where several are
-    judged together. label_names: label 0 first. positive_label: the one that
-    sensitivity is of. model: the saved .h5 that was judged, where there is one. resamples, seed:
-    for the intervals.
+    of each image, in one order; sources: the laboratory or data set of each, where there are
+    several. label_names: label 0 first. positive_label: the one that sensitivity is of. model: the
+    saved .h5 that was evaluated, where there is one. resamples, seed: for the intervals.
     """
 
     paths: list[str]
@@ -51,7 +51,7 @@ class Result:
 
     @property
     def positive(self) -> int:
-        """The place of the positive label among the labels."""
+        """The index of the positive label."""
         return self.label_names.index(self.positive_label)
 
     def of(self, images: np.ndarray) -> "Result":
@@ -67,7 +67,7 @@ class Result:
 
     @cached_property
     def scored(self) -> metrics.Scored:
-        """What the metrics are sums of. Raises UserError if there are no images."""
+        """As metrics.score. Raises UserError if there are no images."""
         return metrics.score(
             self.labels, self.probabilities, positive=self.positive, threshold=self.threshold
         )
@@ -91,11 +91,9 @@ class Result:
     @property
     def confusion(self) -> list[list[int]]:
         """Counts: row = true label, column = predicted label."""
-        count = len(self.label_names)
-        matrix: list[list[int]] = metrics.confusion_matrix(
-            self.labels, self.predicted, label_count=count
-        ).tolist()
-        return matrix
+        places = range(len(self.label_names))
+        counts = confusion_matrix(self.labels, self.predicted, labels=places)
+        return [[int(count) for count in row] for row in counts]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -104,7 +102,7 @@ class Result:
 
     @property
     def intervals(self) -> dict[str, Any]:
-        """How the intervals of the metrics are made, as plain values."""
+        """The method of the intervals, as plain values."""
         by_patient = self.groups is not None and are_known(self.groups)
         return {
             "method": "percentile bootstrap",
@@ -130,44 +128,48 @@ class Result:
 
         None where a label is not there.
         """
-        return {name: self._against_rest(place) for place, name in enumerate(self.label_names)}
+        return {name: self._against_rest(index) for index, name in enumerate(self.label_names)}
 
     def _against_rest(self, label: int) -> dict[str, float | None]:
-        one = self.probabilities[:, label]
-        is_true = (self.labels == label).astype(int)
-        scored = metrics.score(
-            is_true, np.stack([1 - one, one], axis=1), positive=1, threshold=self.threshold
-        )
-        auc = metrics.compute_metrics(scored)[0][metrics.METRICS.index("auc")]
-        called = self.predicted == label
-        shares = (called[is_true == 1], ~called[is_true == 0])
-        sensitivity, specificity = (float(x.mean()) if len(x) else None for x in shares)
-        return {"sensitivity": sensitivity, "specificity": specificity, "auc": defined(auc)}
+        is_true, is_called = self.labels == label, self.predicted == label
+        found, spared = is_called[is_true], ~is_called[~is_true]
+        auc = None
+        if len(found) and len(spared):
+            auc = float(roc_auc_score(is_true, self.probabilities[:, label]))
+        sensitivity, specificity = (float(x.mean()) if len(x) else None for x in (found, spared))
+        return {"sensitivity": sensitivity, "specificity": specificity, "auc": auc}
 
     @property
     def classification_report(self) -> str:
-        """scikit-learn's table by label."""
-        return metrics.classification_report(self.labels, self.predicted, self.label_names)
+        """scikit-learn's table of precision, recall and F1 by label, printable."""
+        report: str = classification_report(
+            *(self.labels, self.predicted),
+            labels=range(len(self.label_names)),
+            target_names=[printable(name) for name in self.label_names],
+            digits=3,
+            zero_division=0.0,
+        )
+        return report
 
     @property
     def mistakes(self) -> list[dict[str, Any]]:
-        """[{"path", "true", "predicted", "probability"}] of wrongly labelled images, surest first.
+        """[{"path", "true", "predicted", "probability"}] of misclassified images.
 
-        probability: of the predicted label. Images whose folder is wrong turn up here too.
+        probability: of the predicted label; the highest come first. Images that lie in the wrong
+        folder are found here too.
         """
         wrong = np.flatnonzero(self.predicted != self.labels)
-        sureness = self.probabilities[wrong, self.predicted[wrong]]
-        surest = wrong[np.argsort(-sureness, kind="stable")][:MISTAKES]
-        return [self._describe_mistake(image) for image in surest]
-
-    def _describe_mistake(self, image: int) -> dict[str, Any]:
-        predicted = self.predicted[image]
-        return {
-            "path": str(self.paths[image]),
-            "true": self.label_names[self.labels[image]],
-            "predicted": self.label_names[predicted],
-            "probability": float(self.probabilities[image, predicted]),
-        }
+        confidence = self.probabilities[wrong, self.predicted[wrong]]
+        worst = np.argsort(-confidence, kind="stable")[:MISTAKES]
+        return [
+            {
+                "path": str(self.paths[image]),
+                "true": self.label_names[self.labels[image]],
+                "predicted": self.label_names[self.predicted[image]],
+                "probability": float(probability),
+            }
+            for image, probability in zip(wrong[worst], confidence[worst], strict=True)
+        ]
 
 
 def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
@@ -185,7 +187,7 @@ def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
                 f"received {list(other.label_names)}"
             )
         comparisons[name] = compare(
-            *(first.labels, other.scored, first.scored),
+            *(other.scored, first.scored),
             groups=first.groups,
             resamples=first.resamples,
             seed=first.seed,

@@ -1,8 +1,7 @@
-"""thresholds: from which probability on an image is called positive.
+"""thresholds: the probability from which on an image is called positive.
 
 Everywhere: labels (n,), integers; probabilities (n, 2), in the order of the labels; positive: the
-place of the positive label. An image is called positive if its probability of that label is at
-least the threshold, as in decisions.
+index of the positive label. An image is called positive as decisions.decide says.
 """
 
 import math
@@ -26,8 +25,10 @@ def parse_rule(value: object) -> float | str:
     text = "".join(str(value).lower().split())
     if text == YOUDEN or 0 < _target(text) <= 1:
         return text
-    # A bool is a number to Python; a config's "threshold: yes" means something else.
-    number = math.nan if isinstance(value, bool) else _number(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0 <= number <= 1:
         raise ValueError(f"expected {ALLOWED}")
     return number
@@ -39,10 +40,9 @@ def choose_threshold(
     """The threshold that `rule` picks on these images, 0..1.
 
     A number is that threshold. "youden" maximises sensitivity + specificity - 1 (Youden 1950), and
-    of equal ones finds more positives. "sensitivity>=S" is the highest with that sensitivity.
-
-    Between two neighbouring probabilities every threshold decides these images alike. The middle
-    is taken: at the edge, an image like one of these could fall on the other side.
+    of equal ones finds more positives. "sensitivity>=S" is the highest with that sensitivity. Both
+    lie in the middle between two probabilities: at the edge, an image like one of these could fall
+    on the other side.
 
     Raises ValueError for another rule, and UserError where a label is absent or there are three.
     """
@@ -66,13 +66,6 @@ def _target(text: str) -> float:
     """The S of "sensitivity>=S"; of another text NaN."""
     match = SENSITIVITY.fullmatch(text)
     return float(match[1]) if match else math.nan
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _cuts(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
-"""tta: test-time augmentation, the mean of a network's answers to eight views of a picture.
+"""tta: test-time augmentation, the mean of a network's answers to eight views of an image.
 
-The views are the quarter turns of a square picture and their mirror images. A cell may lie on the
+The views are the quarter turns of a square image and their mirror images. A cell may lie on the
 slide in any direction, so all eight ask the same question. Krizhevsky et al. 2012 averaged so over
 other views.
 """
@@ -13,9 +13,9 @@ VIEWS = range(8)
 
 
 def turn(images: np.ndarray, view: int) -> np.ndarray:
-    """One view of square pictures (n, side, side, channels): same shape, same type, contiguous.
+    """One view of square images (n, side, side, channels): same shape, same type, contiguous.
 
-    view: 0..3 for so many quarter turns, of which 0 changes nothing; 4..7 for the same, mirrored.
+    view: 0..3 for that number of quarter turns; 4..7 for the same, mirrored.
     """
     turned = np.rot90(images, view % 4, axes=(1, 2))
     return np.ascontiguousarray(turned[:, :, ::-1] if view >= 4 else turned)

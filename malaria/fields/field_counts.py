@@ -12,7 +12,7 @@ from malaria.inference.prediction import UNLIKE, Prediction
 
 @dataclass
 class FieldCounts:
-    """What was found in one field, or in several.
+    """The cells found in one field, or in several.
 
     labels: how many cells have each label, of the model or not. error: why there are none.
     """
@@ -31,7 +31,7 @@ class FieldCounts:
 
 
 def tally(counts: FieldCounts, labels: Sequence[str], positive: str) -> dict[str, Any]:
-    """What the table of fields says of one row; labels: of the model.
+    """One row of the table of fields; labels: of the model.
 
     parasitaemia: the share of red cells; low, high: its 95 % interval (Wilson). not decided: left
     for a person. unlike: what was cut out and is no red cell; neither counts as one.

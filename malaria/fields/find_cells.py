@@ -1,8 +1,8 @@
-"""find_cells: find the red cells in a picture of a whole smear, and cut them out.
+"""find_cells: find the red cells in a field, a photograph of a smear, and cut them out.
 
-Threshold of the optical density, then a watershed of the distance to the background, which parts
-cells that touch (Vincent and Soille 1991; scikit-image). Lengths are pixels, of the picture that is
-worked on, unless a name says field.
+Threshold of the optical density, then a watershed of the distance to the background, which
+separates cells that touch (Vincent and Soille 1991; scikit-image). Lengths are pixels of the
+resized field, unless a name says field.
 """
 
 from typing import Any
@@ -18,15 +18,15 @@ from malaria.pictures.box import Box
 SIDE, LEAST_RADIUS, LARGEST_SIDE = 1000, 9, 2400
 # The radius of a cell, in shorter sides of the field, is no less than this.
 LEAST_SHARE = 0.02
-# What is found counts as a cell from so many typical areas, and up to so many.
+# The area of a cell, in typical areas: from and up to.
 SMALLEST, LARGEST = 0.35, 2.2
-# A cell that the border cuts counts from so much of a typical area.
+# The least of a cell that the border cuts.
 WHOLE = 0.75
-# A gap within cells of less than so many typical areas is the pale middle of one.
+# A gap within cells of less than this, in typical areas, is the central pallor of one.
 PALLOR = 0.5
-# So much lighter, as a share of the background, is a line between two cells that touch.
+# A line between two cells that touch is lighter by this share of the background,
 LINE = 0.07
-# And by so much of the way from a cell's middle light to the background's at least.
+# and by this share of the way from a cell's median light to the background's.
 LIGHTER = 0.2
 # Where between the background's density and Otsu's threshold a cell begins: its pale rim belongs
 # to it.
@@ -46,7 +46,7 @@ def find_cells(field: Image.Image) -> list[Box]:
 
 
 def cut(field: Image.Image, box: Box) -> Image.Image:
-    """The picture of one cell."""
+    """The image of one cell."""
     return field.crop((box.left, box.top, box.left + box.width, box.top + box.height))
 
 
@@ -83,7 +83,7 @@ def _background(green: np.ndarray) -> np.ndarray:
 
 
 def _is_dense(green: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Which pixels are denser than the slide, (height, width), bool."""
+    """True at pixels that are denser than the slide, (height, width), bool."""
     density = np.clip(np.log(light / np.maximum(green, 1)), -0.2, 1.5)
     some = density.ravel()[::4]
     if np.ptp(some) < 1e-3:
@@ -130,7 +130,7 @@ def _typical_radius(cells: np.ndarray) -> float:
 
 
 def _is_round(region: Any, shape: tuple[int, ...]) -> bool:
-    """Whether a region is one whole cell by its shape."""
+    """True for a region that is one whole cell by its shape."""
     top, left, bottom, right = region.bbox
     height, width = bottom - top, right - left
     is_inside = top > 0 and left > 0 and bottom < shape[0] and right < shape[1]
@@ -193,13 +193,13 @@ def _choose(regions: np.ndarray, radius: float) -> list[tuple[slice, slice]]:
 
 
 def _is_cut(place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
-    """Whether the border of the field may cut it."""
+    """True if the border of the field may cut it."""
     ends = zip(place, shape, strict=True)
     return any(part.start == 0 or part.stop == length for part, length in ends)
 
 
 def _scale(place: tuple[slice, slice], scale: float, size: tuple[int, int]) -> Box:
-    """The box in the field, (width, height) `size`, of rows and columns of the smaller picture."""
+    """The box in the field, (width, height) `size`, of rows and columns of the resized one."""
     rows, columns = place
     left, top = int(columns.start * scale), int(rows.start * scale)
     right = min(size[0], round(columns.stop * scale))

@@ -11,8 +11,7 @@ import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.evaluation.decisions import decide, from_logits, label_probabilities
-from malaria.evaluation.temperature import apply_temperature
+from malaria.evaluation.decisions import apply_temperature, decide, from_logits, label_probabilities
 from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.guard import Guard
 from malaria.inference.predict import predict

@@ -7,8 +7,7 @@ from typing import Any
 from malaria.base.files import write_csv, write_json
 from malaria.base.proportions import describe_share
 from malaria.base.streams import log
-from malaria.base.tables import align
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.fields.field_counts import FieldCounts, add_up, by_group, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction

@@ -6,8 +6,7 @@ from typing import Any
 
 from malaria.base.proportions import describe_share
 from malaria.base.streams import log
-from malaria.base.tables import align
-from malaria.base.text import natural_key, printable
+from malaria.base.text import align, natural_key, printable
 from malaria.inference.classifier import Classifier
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import UNLIKE, Prediction

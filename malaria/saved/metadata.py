@@ -26,7 +26,7 @@ class Metadata:
     pixels: how pictures are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
     quarter turns and flips. temperature: what the logarithms of the probabilities are divided by,
-    see evaluation/temperature.py. logits: whether the network leaves the last sigmoid or softmax to
+    see evaluation/decisions.py. logits: whether the network leaves the last sigmoid or softmax to
     its user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
     where a model has none. details: the whole record, {} where a model has none; then is_assumed:
     the file says nothing of labels and pixels, and what is here is likely.

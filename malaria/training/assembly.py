@@ -16,7 +16,7 @@ from malaria.data.dataset import Sample
 from malaria.data.duplicates import (
     check_contradictions,
     find_contradictions,
-    number_contents,
+    with_contents,
 )
 from malaria.data.exclusion import read_exclusion
 from malaria.data.labelled_images import LabelledImages, check_labels
@@ -47,9 +47,7 @@ def load_images(config: Config) -> LabelledImages:
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
-    contents = number_contents([sample.path for sample in samples])
-    number_of = dict(zip([sample.path for sample in samples], contents.tolist(), strict=True))
-    samples = _without_contradictions(config, samples, contents)
+    samples = _without_contradictions(config, with_contents(samples))
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size, fit=config.resize),
@@ -57,25 +55,23 @@ def load_images(config: Config) -> LabelledImages:
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    contents = np.array([number_of[sample.path] for sample in pixels.samples], np.int64)
-    return LabelledImages(pixels, unreadable, exclusion, contents, skipped)
+    return LabelledImages(pixels, unreadable, exclusion, skipped)
 
 
 def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[str]) -> list[Sample]:
     return [sample for one in folders for sample in one.scan(config.labels, skipped)]
 
 
-def _without_contradictions(
-    config: Config, samples: list[Sample], contents: np.ndarray
-) -> list[Sample]:
+def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
     """The samples but for those under two labels; refuses these if `config` says so."""
     if config.contradictions == "refuse":
-        check_contradictions(samples, contents, config.labels)
+        check_contradictions(samples, config.labels)
         return samples
-    left_out = set(find_contradictions(samples, contents).tolist())
+    left_out = find_contradictions(samples)
     if left_out:
         log(f"left out: {len(left_out)} images with the same content under two labels")
-    return [sample for index, sample in enumerate(samples) if index not in left_out]
+    refused = set(left_out)
+    return [sample for sample in samples if sample not in refused]
 
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:

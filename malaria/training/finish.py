@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from malaria.data.dataset import count_by_source
 from malaria.data.labelled_images import LabelledImages
-from malaria.data.training_folders import count_by_source
 from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold

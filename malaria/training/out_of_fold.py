@@ -9,7 +9,7 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.files import write_csv, write_json, write_text
-from malaria.base.tables import align
+from malaria.base.text import align
 from malaria.data.dataset import Sample
 from malaria.evaluation import plots
 from malaria.evaluation.format import describe, to_json

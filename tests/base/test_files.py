@@ -69,23 +69,17 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_file_in_place_of_the_folder_is_told(tmp_path):
-    (tmp_path / "models").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*models/a\.txt: "):
-        write_text(tmp_path / "models" / "a.txt", "x")
-
-
-def test_a_folder_in_place_of_the_file_is_told_and_kept(tmp_path):
-    (tmp_path / "a.txt" / "inside").mkdir(parents=True)
-    with pytest.raises(UserError, match="Is a directory"):
-        write_text(tmp_path / "a.txt", "x")
-    assert names(tmp_path) == ["a.txt"]
-    assert names(tmp_path / "a.txt") == ["inside"]
-
-
-def test_a_name_that_is_too_long_is_told(tmp_path):
-    with pytest.raises(UserError, match="name too long"):
-        write_text(tmp_path / ("n" * 250), "x")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("file/a.txt", "exists|directory"), ("folder", "Is a directory"), ("n" * 250, "too long")],
+)
+def test_a_path_that_cannot_be_written_is_told_and_all_is_kept(tmp_path, name, reason):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"cannot write .*{name}: .*({reason})"):
+        write_text(tmp_path / name, "x")
+    assert names(tmp_path) == ["file", "folder"]
+    assert names(tmp_path / "folder") == ["inside"]
 
 
 def test_a_block_that_writes_nothing_leaves_the_old_file(tmp_path):
@@ -146,13 +140,13 @@ def test_json_is_written_whole_and_values_that_it_cannot_hold_leave_the_old_file
     assert names(tmp_path) == ["a.json"]
 
 
-def test_the_checksum_is_the_sha_256_of_the_bytes(tmp_path):
+def test_the_checksum_is_the_sha_256_of_the_bytes_and_a_missing_file_has_none(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
     assert sha256_of(path) == SHA256_OF_ABC
-
-
-def test_a_missing_file_has_no_checksum(tmp_path):
+    content = bytes(range(256)) * 10_000  # more than one block
+    path.write_bytes(content)
+    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
     with pytest.raises(UserError, match=r"cannot read .*nothing: No such file"):
         sha256_of(tmp_path / "nothing")
 
@@ -162,12 +156,6 @@ def test_a_part_of_a_file_has_a_checksum_and_what_follows_is_left_to_read():
     assert hash_file(file, 3).hex() == SHA256_OF_ABC
     assert file.read() == b"def"
     assert hash_file(BytesIO(b"abc"), -5) == hash_file(BytesIO(b""))
-
-
-def test_a_checksum_is_of_more_than_one_block(tmp_path):
-    content = bytes(range(256)) * 10_000
-    (tmp_path / "large").write_bytes(content)
-    assert sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["x;=1+1;.png", "\uff1d1+1.png", "a\tb.png", 'c,"d.png', "e.png"])

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
+from malaria.cli.command import run_script
 from malaria.cli.draw import main
 from malaria.data.drawing import draw_cell, draw_stain
-from malaria.data.drawn_cells import LABELS, write_cells
-from malaria.data.drawn_fields import write_fields
+from malaria.data.drawn_cells import LABELS, write_cells, write_fields
 from malaria.fields.find_cells import find_cells
 from malaria.pictures.images import open_image
 
@@ -28,9 +28,15 @@ def draw(number, *, parasitized=True):
     return draw_cell(rng, parasitized=parasitized, stain=draw_stain(rng))
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "malaria.synthetic", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+@pytest.fixture
+def run(capfd):
+    """A function that runs the command: (exit status, stdout, stderr)."""
+
+    def call(*arguments):
+        status = run_script(main, [*map(str, arguments)])
+        return status, *capfd.readouterr()
+
+    return call
 
 
 def contents(folder):
@@ -57,15 +63,12 @@ def test_a_larger_count_extends_a_smaller_one(tmp_path, patients):
     assert small.items() <= large.items()
 
 
-def test_no_two_cells_are_alike(tmp_path):
-    write_cells(tmp_path, 10, patients=3)
-    assert len(set(contents(tmp_path).values())) == 20
-
-
-def test_the_paths_returned_are_the_files_written(tmp_path):
-    paths = write_cells(tmp_path, 4)
-    assert len(paths) == 8
+def test_the_paths_returned_are_the_files_written_no_two_of_which_are_alike(tmp_path):
+    (tmp_path / LABELS[0]).mkdir()
+    paths = write_cells(tmp_path, 10, patients=3)
+    assert len(paths) == 20
     assert set(paths) == {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(set(contents(tmp_path).values())) == 20
 
 
 def test_names_give_the_patient_and_every_patient_has_cells_of_both_labels(tmp_path):
@@ -99,36 +102,36 @@ def test_files_are_rgb_of_60_to_200_pixels_with_black_corners_and_a_cell_that_fi
 
 def test_the_mask_is_empty_for_an_uninfected_cell_only():
     for number in range(100):
-        for parasitized in (True, False):
-            image, mask = draw(number, parasitized=parasitized)
-            assert image.dtype == np.uint8
-            assert mask.dtype == bool
-            assert image.shape == (*mask.shape, 3)
-            assert mask.any() == parasitized
+        image, mask = draw(number, parasitized=False)
+        assert (image.dtype, mask.dtype) == (np.uint8, bool)
+        assert image.shape == (*mask.shape, 3)
+        assert not mask.any()
 
 
-def test_the_mask_lies_inside_the_cell_and_covers_a_small_part_of_it():
-    for number in range(100):
-        image, mask = draw(number)
-        cell = image.any(axis=2)
-        assert cell[mask].all()
-        assert 0.002 < mask.sum() / cell.sum() < 0.4
+@pytest.fixture(scope="module")
+def hundred():
+    """A hundred parasitized cells: [(image, mask, where the cell is but for the mask)]."""
+    drawn = [draw(number) for number in range(100)]
+    return [(image, mask, image.any(axis=2) & ~mask) for image, mask in drawn]
 
 
-def test_a_parasite_is_darker_and_more_purple_than_the_rest_of_its_cell():
-    for number in range(100):
-        image, mask = draw(number)
-        rest = image.any(axis=2) & ~mask
+def test_the_mask_lies_inside_the_cell_and_covers_a_small_part_of_it(hundred):
+    for image, mask, rest in hundred:
+        assert image.any(axis=2)[mask].all()
+        assert 0.002 < mask.sum() / (mask.sum() + rest.sum()) < 0.4
+
+
+def test_a_parasite_is_darker_and_more_purple_than_the_rest_of_its_cell(hundred):
+    for image, mask, rest in hundred:
         red, green, blue = image[mask].mean(axis=0) - image[rest].mean(axis=0)
         assert green < -10
         assert green < min(red, blue)  # purple is what lacks green
 
 
-def test_what_is_not_under_the_mask_looks_like_an_uninfected_cell():
+def test_what_is_not_under_the_mask_looks_like_an_uninfected_cell(hundred):
     """Specks are fainter than parasites, so that the mask holds all that is strongly stained."""
-    for number in range(100):
-        image, mask = draw(number)
-        green = image[..., 1].astype(int)[image.any(axis=2) & ~mask]
+    for image, _, rest in hundred:
+        green = image[rest][:, 1].astype(int)
         assert np.median(green) - green.min() < 55
 
 
@@ -154,11 +157,6 @@ def test_a_folder_with_files_is_refused_before_anything_is_written(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
 
 
-def test_empty_folders_are_filled(tmp_path):
-    (tmp_path / LABELS[0]).mkdir()
-    assert len(write_cells(tmp_path, 1)) == 2
-
-
 @pytest.mark.parametrize(
     "wrong", [{"count": 0}, {"count": 1, "patients": 0}, {"count": 1, "seed": -1}]
 )
@@ -168,49 +166,45 @@ def test_impossible_numbers_are_refused(tmp_path, wrong):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_writes_what_the_function_writes_and_says_so_in_one_line(tmp_path):
-    result = run("--out", tmp_path / "command", "--count", 3, "--seed", 2, "--patients", 2)
-    assert result.returncode == 0
-    assert result.stderr == ""
-    assert result.stdout == f"wrote 6 cells (patients: 2) into {tmp_path / 'command'}\n"
+def test_the_command_writes_what_the_function_writes_and_says_so_in_one_line(tmp_path, run):
+    told = run("--out", tmp_path / "command", "--count", 3, "--seed", 2, "--patients", 2)
+    assert told == (0, f"wrote 6 cells (patients: 2) into {tmp_path / 'command'}\n", "")
     write_cells(tmp_path / "function", 3, seed=2, patients=2)
     assert contents(tmp_path / "command") == contents(tmp_path / "function")
 
 
-def test_the_command_counts_only_patients_who_have_cells(tmp_path):
-    assert "2 cells (patients: 1)" in run("--out", tmp_path, "--count", 1).stdout
+def test_the_earlier_command_counts_only_patients_who_have_cells_and_loads_no_tensorflow(tmp_path):
+    code = (
+        "import runpy, sys; runpy.run_module('malaria.synthetic', run_name='__main__', "
+        "alter_sys=True)"
+    )
+    loaded = "import atexit, sys; atexit.register(lambda: print('tensorflow' in sys.modules)); "
+    command = [sys.executable, "-c", loaded + code, "--out", tmp_path, "--count", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == f"wrote 2 cells (patients: 1) into {tmp_path}\nFalse\n"
 
 
 @pytest.mark.parametrize("wrong", [("--count", 0), ("--count", "many"), ("--count", 1, "--sed", 1)])
-def test_wrong_use_exits_with_2_and_no_traceback(tmp_path, wrong):
-    result = run("--out", tmp_path, *wrong)
-    assert result.returncode == 2
-    assert "error: " in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+def test_wrong_use_exits_with_2_and_no_traceback(tmp_path, run, wrong):
+    status, out, err = run("--out", tmp_path, *wrong)
+    assert (status, out) == (2, "")
+    assert "error: " in err
+    assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_in_use_and_a_file_in_the_way_exit_with_1_and_one_line(tmp_path):
+def test_a_folder_in_use_and_a_file_in_the_way_exit_with_1_and_one_line(tmp_path, run):
     write_cells(tmp_path / "used", 1)
     (tmp_path / "file").touch()
     for name in ("used", "file"):
-        result = run("--out", tmp_path / name, "--count", 1)
-        assert result.returncode == 1
-        assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
-        assert result.stdout == ""
-
-
-def test_importing_it_loads_no_tensorflow():
-    code = (
-        "import sys, malaria.synthetic; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+        status, out, err = run("--out", tmp_path / name, "--count", 1)
+        assert (status, out) == (1, "")
+        assert re.fullmatch(r"error: [^\n]+\n", err)
 
 
 def test_fields_are_drawn_alike_for_the_same_seed_and_their_cells_are_found(tmp_path):
-    one = write_fields(tmp_path / "a", 3, seed=5, patients=2)
-    other = write_fields(tmp_path / "b", 3, seed=5, patients=2)
+    known = {"seed": 5, "patients": 2, "square": 60}
+    one, other = (write_fields(tmp_path / name, 3, **known) for name in "ab")
     assert [path.name for path in one] == [
         f"C{patient}P{patient}thinF_synthetic_field_{n}.png"
         for n, patient in ((1, 1), (2, 2), (3, 1))

@@ -5,16 +5,16 @@ import shutil
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import LABELS, scan_folder
+from malaria.data.dataset import LABELS, Sample, scan_folder
 from malaria.data.duplicates import (
     check_contradictions,
     count_copies,
     find_contradictions,
-    number_contents,
+    with_contents,
 )
+from malaria.data.labelled_images import describe_images
 from malaria.settings.config import Config
 from malaria.training.assembly import load_images, split
-from malaria.training.dry_run import dry_run
 
 
 @pytest.fixture
@@ -41,23 +41,22 @@ FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
 
 def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
     copy(cells, FIRST, "Parasitized/C4_copy.png")
-    paths = [sample.path for sample in samples_of(cells)] + [tmp_path / "gone.png"] * 2
-    contents = number_contents(paths)
-    assert count_copies(contents) == 1
-    places = [n for n, path in enumerate(paths) if contents[n] == contents[0]]
-    assert [paths[n].name for n in places] == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
+    gone = Sample(tmp_path / "gone.png", 0, None)
+    samples = with_contents([*samples_of(cells), gone, gone])
+    assert count_copies(samples) == 1
+    alike = [sample.path.name for sample in samples if sample.content == samples[0].content]
+    assert alike == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
 
 
 def test_a_picture_under_two_labels_is_found_and_refused(cells):
     copy(cells, FIRST, "Uninfected/C9_copy.png")
-    samples = samples_of(cells)
-    contents = number_contents([sample.path for sample in samples])
-    found = find_contradictions(samples, contents)
-    assert [samples[n].path.name for n in found] == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
+    samples = with_contents(samples_of(cells))
+    found = [sample.path.name for sample in find_contradictions(samples)]
+    assert found == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
     with pytest.raises(UserError) as caught:
-        check_contradictions(samples, contents, LABELS)
+        check_contradictions(samples, LABELS)
     first, *lines = str(caught.value).splitlines()
-    assert first.startswith("2 files hold pictures that lie under two labels: remove the wrong")
+    assert first.startswith("2 files hold images that lie under two labels: remove the wrong")
     assert lines == [
         f"  Parasitized: {cells / FIRST}",
         f"  Uninfected: {cells}/Uninfected/C9_copy.png",
@@ -78,33 +77,20 @@ def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
     for number in range(2, 5):
         copy(cells, FIRST, f"Parasitized/C{number}P1thinF_copy.png")
     for seed in range(6):
-        images = load_images(settings(cells, split_by=split_by, random_state=seed))
-        images = split(settings(cells, split_by=split_by, random_state=seed), images)
-        sides = [set(images.contents[side]) for side in (images.training, images.validation)]
-        assert not sides[0] & sides[1]
+        known = settings(cells, split_by=split_by, random_state=seed)
+        images = split(known, load_images(known))
+        sides = [images.chosen(side) for side in (images.training, images.validation)]
+        training, validation = ({sample.path.read_bytes() for sample in side} for side in sides)
+        assert not training & validation
         assert len(images.training) + len(images.validation) + images.copies_left_out == 19
 
 
-def test_check_tells_of_copies_and_of_what_was_passed_over(cells):
+def test_copies_and_what_was_passed_over_are_told(cells):
     copy(cells, FIRST, "Parasitized/C1_copy.png")
     (cells / "Parasitized" / "._C1_cell_1.png").write_bytes(b"of macOS")
     (cells / "Uninfected" / ".ipynb_checkpoints").mkdir()
     (cells / "Uninfected" / "notes.txt").write_text("no picture")
-    lines = list(dry_run(settings(cells)))
+    images = split(settings(cells), load_images(settings(cells)))
+    lines = list(describe_images(images, LABELS))
     assert "duplicates: 1 images are copies of others, by their content" in lines
     assert "passed over, not pictures: 2 hidden, 1 .txt" in lines
-
-
-def test_an_imbalance_is_told_with_its_remedy(write_cells):
-    cells = write_cells(patients=range(1, 13), count=2)
-    for path in sorted((cells / "Parasitized").iterdir()):
-        if not path.name.endswith("_0.png"):
-            path.unlink()
-    lines = list(dry_run(settings(cells)))
-    assert not any(line.startswith("imbalance") for line in lines)
-    for path in sorted((cells / "Parasitized").iterdir())[4:]:
-        path.unlink()
-    lines = list(dry_run(settings(cells, split_by="image")))
-    assert any(
-        line.startswith("imbalance: ") and line.endswith("set balance: label") for line in lines
-    )

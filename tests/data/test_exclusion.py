@@ -22,17 +22,20 @@ def listing(tmp_path):
     return tmp_path / "mine.csv"
 
 
-def test_paths_may_be_relative_to_the_folder_of_the_images(folder, samples, listing):
-    listing.write_text(f"path\nParasitized/{samples[2].path.name}\n")
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ("path\nParasitized/{name}\n", 1),
+        ("path,why\n{folder}/Parasitized/{name},blurred\n{folder}/gone.png,\n", 2),
+        ("\ufeffpath\r\n{folder}/Parasitized/{name}\r\n", 1),
+    ],
+    ids=["relative to the folder of the images", "as other tables write them", "a spreadsheet's"],
+)
+def test_listed_paths_are_found(folder, samples, listing, text, listed):
+    text = text.format(name=samples[2].path.name, folder=folder)
+    listing.write_bytes(text.encode("utf-8"))
     assert read_exclusion(str(listing), samples, folder) == Exclusion(
-        frozenset({samples[2].path}), str(listing), 1
-    )
-
-
-def test_paths_as_other_tables_write_them_are_taken_too(folder, samples, listing):
-    listing.write_text(f"path,why\n{samples[1].path},blurred\n{folder / 'gone.png'},\n")
-    assert read_exclusion(str(listing), samples, folder) == Exclusion(
-        frozenset({samples[1].path}), str(listing), 2
+        frozenset({samples[2].path}), str(listing), listed
     )
 
 
@@ -76,17 +79,8 @@ def test_a_missing_list_is_refused(folder, samples, tmp_path):
         read_exclusion(str(tmp_path / "gone.csv"), samples, folder)
 
 
-def test_a_list_of_nothing_excludes_nothing(folder, samples, listing):
+def test_a_list_of_nothing_and_no_list_exclude_nothing(folder, samples, listing):
     listing.write_text("path\n")
-    found = read_exclusion(str(listing), samples, folder)
-    assert (found.paths, found.listed) == (set(), 0)
-
-
-def test_without_a_list_nothing_is_excluded(folder, samples):
+    nothing = Exclusion(frozenset(), str(listing), 0)
+    assert read_exclusion(str(listing), samples, folder) == nothing
     assert read_exclusion(None, samples, folder) == Exclusion(frozenset(), None, 0)
-
-
-def test_a_list_that_a_spreadsheet_saved_is_taken(folder, samples, listing):
-    listing.write_bytes(f"path\r\n{samples[1].path}\r\n".encode("utf-8-sig"))
-    found = read_exclusion(str(listing), samples, folder)
-    assert (found.paths, found.listed) == ({samples[1].path}, 1)

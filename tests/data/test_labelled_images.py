@@ -95,12 +95,38 @@ def test_both_sides_are_described_with_what_was_left_out():
     assert list(describe_sides(split, LABELS)) == list(describe_images(split, LABELS))[:3]
 
 
+def test_each_of_several_sources_is_described_by_its_counts():
+    sources = [replace(sample, source="xy"[sample.label]) for sample in SAMPLES]
+    split = images_of(sources).sides(np.arange(16), np.array([0, 8, 9]))
+    assert list(describe_sides(split, LABELS)) == [
+        "training: 16 images (Parasitized 8, Uninfected 8) of 4 patients",
+        "  x: Parasitized 8",
+        "  y: Uninfected 8",
+        "validation: 3 images (Parasitized 1, Uninfected 2) of 1 patients",
+        "  x: Parasitized 1",
+        "  y: Uninfected 2",
+    ]
+
+
 def test_where_nothing_was_left_out_only_the_sides_are_described():
     split = images_of().sides(np.arange(16), np.array([], int))
     assert list(describe_images(split, ("a\r", "b"))) == [
         r"training: 16 images (a\r 8, b 8) of 4 patients",
         r"validation: 0 images (a\r 0, b 0) of 0 patients",
     ]
+
+
+@pytest.mark.parametrize(
+    ("parasitized", "uninfected", "times"), [(3, 8, None), (2, 8, "4"), (8, 1, "8")]
+)
+def test_an_imbalance_is_told_with_its_remedy(parasitized, uninfected, times):
+    indices = np.array([*range(parasitized), *range(8, 8 + uninfected)])
+    lines = list(describe_sides(images_of().sides(indices, np.array([0])), LABELS))
+    told = [line for line in lines if line.startswith("imbalance")]
+    assert len(told) == (times is not None)
+    for line in told:
+        assert line.startswith(f"imbalance: {times} times as many images of ")
+        assert line.endswith("set balance: label")
 
 
 def test_of_many_unreadable_pictures_ten_are_named():

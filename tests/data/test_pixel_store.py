@@ -28,7 +28,7 @@ def samples(write_cells):
 
 
 def load(samples, cache, folder="unused", pixel_format=FORMAT):
-    return pixels.load_pixels(samples, pixel_format, cache=cache, folder=folder, progress=False)
+    return pixels.load_pixels(samples, pixel_format, cache=cache, folder=folder)
 
 
 def entries(folder):

@@ -1,14 +1,12 @@
 """Folders to learn from: what is wrong with them, and whose pictures they hold."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from malaria.data.dataset import LABELS, PATIENT_PATTERN, Sample
+from malaria.data.dataset import LABELS, PATIENT_PATTERN
 from malaria.data.training_folders import (
     TrainingFolder,
-    describe_sources,
     find_problems,
     name_of,
 )
@@ -71,10 +69,7 @@ def test_exactly_enough_images_are_enough(write_cells):
     ],
 )
 def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem):
-    folder = tmp_path / "cells"
-    for name in make:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+    folder = touch(tmp_path / "cells", *make)
     assert find_problems([one(folder)], LABELS, None) == {key: problem.format(folder=folder)}
 
 
@@ -119,15 +114,10 @@ def test_images_of_several_folders_are_counted_together(tmp_path):
 
 def test_a_patient_of_one_laboratory_is_not_the_one_of_that_number_in_another(write_cells):
     folder = write_cells(patients=(1,), count=1)
-    samples = [
-        sample
-        for source in several(x=folder, y=folder)
-        for sample in source.scan(LABELS, Counter())
-    ]
-    assert [(sample.patient, sample.source) for sample in samples] == [
-        *([("x:1", "x")] * 2),
-        *([("y:1", "y")] * 2),
-    ]
+    for source in several(x=folder, y=folder):
+        samples = source.scan(LABELS, Counter())
+        expected = (f"{source.name}:1", source.name)
+        assert [(sample.patient, sample.source) for sample in samples] == [expected] * 2
 
 
 def test_the_patients_of_a_single_folder_keep_their_names(write_cells):
@@ -138,14 +128,3 @@ def test_the_patients_of_a_single_folder_keep_their_names(write_cells):
 @pytest.mark.parametrize("folder", ["data/txl", "data/txl/", "./data/../data/txl"])
 def test_a_source_without_a_name_is_called_as_its_folder(folder):
     assert name_of(folder) == "txl"
-
-
-def test_several_sources_are_described_by_their_counts_and_a_single_one_is_not():
-    samples = [
-        Sample(Path("a"), label, None, name) for label, name in [(0, "x"), (1, "x"), (1, "y")]
-    ]
-    assert describe_sources(samples, LABELS) == [
-        "  x: Parasitized 1, Uninfected 1",
-        "  y: Uninfected 1",
-    ]
-    assert describe_sources(samples[:2], LABELS) == []

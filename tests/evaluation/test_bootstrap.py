@@ -34,7 +34,7 @@ def compare_at(labels, one, other, thresholds, **resampling):
         score(labels, probabilities, positive=0, threshold=threshold)
         for probabilities, threshold in zip((one, other), thresholds, strict=True)
     )
-    return compare(labels, first, second, **resampling)
+    return compare(first, second, **resampling)
 
 
 def values(estimates):
@@ -185,7 +185,7 @@ def test_with_one_label_only_the_metrics_of_the_other_are_none():
     estimates = measure(LABELS[:4], PROBABILITIES[:4])
     undefined = {name for name, one in estimates.items() if one == UNDEFINED}
     assert undefined == {"specificity", "auc"}
-    assert estimates["sensitivity"].value == 3 / 4
+    assert estimates["sensitivity"].value == estimates["accuracy"].value == 3 / 4
     assert estimates["precision"] == Estimate(1, 1, 1)
 
 

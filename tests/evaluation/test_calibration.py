@@ -5,8 +5,8 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.evaluation.calibration import LEAST, calibrate, describe_calibration
+from malaria.evaluation.decisions import apply_temperature, fit_temperature
 from malaria.evaluation.result import Result
-from malaria.evaluation.temperature import apply_temperature, fit_temperature
 from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata

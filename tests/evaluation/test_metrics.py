@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from malaria.base.errors import UserError
 from malaria.evaluation import metrics
 from malaria.evaluation.metrics import METRICS, bin_of, compute_metrics, score
+from malaria.evaluation.result import Result
 
 # Of four cells of label 0 three are found, of two of label 1 one.
 LABELS = np.array([0, 0, 0, 0, 1, 1])
@@ -27,30 +27,23 @@ def measure(labels, probabilities, positive=0, threshold=0.5):
 
 
 def confusion(labels, probabilities, positive=0, threshold=0.5):
-    labels = np.asarray(labels)
-    scored = score(labels, probabilities, positive=positive, threshold=threshold)
-    count = probabilities.shape[1]
-    return metrics.confusion_matrix(labels, scored.predicted, label_count=count).tolist()
+    names = ("a", "b", "c")[: probabilities.shape[1]]
+    paths = [f"{number}.png" for number in range(len(labels))]
+    known = paths, np.asarray(labels), probabilities, names, names[positive], threshold
+    return Result(*known).confusion
 
 
-def count_pairs(labels, scores):
-    """AUC as the share of pairs that are in the right order; a tie is half a pair."""
-    pairs = [(a, b) for a in scores[labels] for b in scores[~labels]]
-    return sum(1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs) / len(pairs)
+def roc_points(result, **known):
+    return metrics.roc_points(result.labels, result.probabilities, result.positive, **known)
+
+
+def reliability(result, **known):
+    return metrics.reliability(result.labels, result.probabilities, result.positive, **known)
 
 
 def test_rows_of_the_matrix_are_true_labels_and_columns_predicted_ones():
     assert confusion(LABELS, PROBABILITIES) == [[3, 1], [1, 1]]
-    matrix = metrics.confusion_matrix(np.array([0, 0, 2]), np.array([1, 1, 0]), label_count=3)
-    assert matrix.tolist() == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_matrix_is_that_of_scikit_learn(seed):
-    labels, predicted = np.random.default_rng(seed).integers(4, size=(2, 50))
-    expected = sklearn_metrics.confusion_matrix(labels, predicted, labels=range(5))
-    found = metrics.confusion_matrix(labels, predicted, label_count=5)
-    np.testing.assert_array_equal(found, expected)
+    assert confusion([0, 0, 2], np.eye(3)[[1, 1, 0]]) == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +89,8 @@ def test_the_metrics_of_six_cells_counted_by_hand():
     assert found["f1"] == 3 / 4
     assert found["auc"] == (2 + 2 + 1 + 0) / 8
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.25 + 0.81 + 0.16 + 0.49) / 6)
+    logarithms = map(math.log, [0.9, 0.8, 0.5, 0.1, 0.6, 0.3])
+    assert found["cross_entropy"] == pytest.approx(-sum(logarithms) / 6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -110,32 +105,11 @@ def test_weights_count_an_image_as_often_as_they_say(draw, seed):
         assert row.tolist() == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(seed):
-    random = np.random.default_rng(seed)
-    labels = np.array([0, 1, *random.integers(2, size=40)])
-    second = random.integers(10, size=42) / 10
-    probabilities = np.stack([1 - second, second], axis=1)
-    expected = count_pairs(labels == 1, second)
-    assert measure(labels, probabilities)["auc"] == pytest.approx(expected)
-
-
-def test_the_area_for_three_labels_is_the_mean_over_each_against_the_rest():
-    labels = np.array([0, 1, 1, 2])
-    expected = np.mean([count_pairs(labels == label, THREE[:, label]) for label in range(3)])
-    assert measure(labels, THREE)["auc"] == pytest.approx(expected)
-
-
 def test_the_roc_curve_of_a_label_rises_with_the_probability_of_that_label():
     false, true = metrics.roc_curve(np.array([0, 0, 1, 1]), THREE[:, [0, 1]], 0)
     # In falling order of the first probability: right, wrong, right, wrong.
     points = set(zip(false.tolist(), true.tolist(), strict=True))
     assert {(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)} == points
-
-
-def test_cross_entropy_is_minus_the_mean_log_of_the_true_labels_probability():
-    expected = -sum(map(math.log, [0.9, 0.8, 0.5, 0.1, 0.6, 0.3])) / 6
-    assert measure(LABELS, PROBABILITIES)["cross_entropy"] == pytest.approx(expected)
 
 
 def test_a_sure_mistake_costs_as_much_as_in_keras_and_no_more():
@@ -179,13 +153,6 @@ def test_three_labels_have_the_metrics_that_have_a_meaning(draw, naive_error, se
     assert defined == pytest.approx(expected)
 
 
-def test_an_absent_label_leaves_its_metrics_undefined_and_the_others_as_they_are():
-    assert confusion(LABELS[:4], PROBABILITIES[:4]) == [[3, 1], [0, 0]]
-    found = measure(LABELS[:4], PROBABILITIES[:4])
-    assert (found["sensitivity"], found["accuracy"], found["precision"]) == (3 / 4, 3 / 4, 1)
-    assert {name for name in METRICS if math.isnan(found[name])} == {"specificity", "auc"}
-
-
 def test_of_the_two_rates_that_of_an_absent_label_is_undefined():
     probabilities = np.array([[0.75, 0.25], [0.25, 0.75]])
     positives, negatives = measure([1, 1], probabilities, 1), measure([0, 0], probabilities, 1)
@@ -194,42 +161,83 @@ def test_of_the_two_rates_that_of_an_absent_label_is_undefined():
     assert math.isnan(negatives["sensitivity"])
 
 
-def test_where_nothing_is_called_positive_the_precision_is_undefined():
-    found = measure(LABELS, PROBABILITIES, threshold=0.95)
-    assert math.isnan(found["precision"])
-    assert found["f1"] == 0
-
-
 def test_of_three_labels_an_absent_one_has_no_part_in_the_area():
     labels = np.array([0, 1, 1, 1])
-    expected = np.mean([count_pairs(labels == label, THREE[:, label]) for label in range(2)])
-    assert measure(labels, THREE)["auc"] == pytest.approx(expected)
+    areas = [sklearn_metrics.roc_auc_score(labels == n, THREE[:, n]) for n in range(2)]
+    assert measure(labels, THREE)["auc"] == pytest.approx(np.mean(areas))
     assert confusion(labels, THREE)[2] == [0, 0, 0]
-
-
-def test_the_report_names_every_label_in_order():
-    predicted = score(LABELS, PROBABILITIES, positive=0, threshold=0.5).predicted
-    report = metrics.classification_report(LABELS, predicted, ("Parasitized", "Uninfected"))
-    rows = [line.split() for line in report.splitlines()]
-    expected = [
-        ["Parasitized", "0.750", "0.750", "0.750", "4"],
-        ["Uninfected", "0.500", "0.500", "0.500", "2"],
-    ]
-    assert [row for row in rows if row and row[0] in ("Parasitized", "Uninfected")] == expected
-
-
-def test_the_report_is_printable_and_names_an_absent_label_too():
-    zeros = np.zeros(3, int)
-    report = metrics.classification_report(zeros, zeros, ("a\x1b[2J", "b\r"))
-    assert r"a\x1b[2J" in report
-    assert [r"b\r", "0.000", "0.000", "0.000", "0"] in [line.split() for line in report.split("\n")]
-    assert report.replace("\n", "").isprintable()
 
 
 def test_a_bin_holds_its_upper_end_and_the_first_holds_both():
     assert bin_of(np.array([0, 0.2, 0.21, 0.4, 0.8, 0.81, 1]), 5).tolist() == [0, 0, 1, 1, 3, 4, 4]
 
 
-def test_an_evaluation_needs_an_image():
-    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-        score(np.array([], int), np.ones((0, 2)), positive=0, threshold=0.5)
+def test_reliability_has_the_means_of_each_bin_with_images(six_cells):
+    assert reliability(six_cells(), bins=2) == [
+        {"predicted": pytest.approx((0.5 + 0.1 + 0.4) / 3), "observed": 2 / 3, "count": 3},
+        {"predicted": pytest.approx((0.9 + 0.8 + 0.7) / 3), "observed": 2 / 3, "count": 3},
+    ]
+
+
+def test_probabilities_of_exactly_0_and_1_are_in_the_outer_bins(six_cells):
+    certain = six_cells(
+        paths=["a", "b"],
+        labels=np.array([1, 1]),
+        probabilities=np.array([[0.0, 1.0], [1.0, 0.0]]),
+        positive_label="Uninfected",
+    )
+    assert reliability(certain) == [
+        {"predicted": 0, "observed": 1, "count": 1},
+        {"predicted": 1, "observed": 1, "count": 1},
+    ]
+
+
+@pytest.mark.parametrize("positive", ["Parasitized", "Uninfected"])
+def test_the_calibration_error_is_the_mean_gap_of_the_reliability_curve(draw, six_cells, positive):
+    labels, probabilities, _ = draw(0, count=300)
+    result = six_cells(
+        labels=labels, probabilities=probabilities.astype(np.float32), positive_label=positive
+    )
+    bins = reliability(result)
+    gaps = [point["count"] * abs(point["predicted"] - point["observed"]) for point in bins]
+    expected = sum(gaps) / len(labels)
+    assert result.values["calibration_error"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("most", [2, 20, 200])
+def test_near_every_point_that_a_thinned_roc_curve_lacks_there_is_one_that_it_has(
+    draw, six_cells, most
+):
+    labels, probabilities, _ = draw(0, count=3000, decimals=6)
+    result = six_cells(labels=labels, probabilities=probabilities)
+    whole = roc_points(result, most=10_000)
+    thin = roc_points(result, most=most)
+    assert len(thin["false"]) <= most < len(whole["false"])
+    for rates in thin.values():
+        assert (rates[0], rates[-1]) == (0, 1)
+        assert rates == sorted(rates)
+    for false, true in zip(whole["false"], whole["true"], strict=True):
+        along, up = np.subtract(false, thin["false"]), np.subtract(true, thin["true"])
+        assert np.min(np.abs(along) + np.abs(up)) <= 2 / (most - 1) + 1e-12
+
+
+def test_a_short_roc_curve_stays_as_it_is(six_cells):
+    result = six_cells(
+        labels=np.array([0, 0, 1, 1]), probabilities=np.array([[0.9, 0.1], [0.4, 0.6]] * 2)
+    )
+    assert roc_points(result) == {"false": [0, 0.5, 1], "true": [0, 0.5, 1]}
+
+
+def test_without_both_labels_there_is_no_roc_curve(six_cells):
+    assert roc_points(six_cells().of(np.arange(4))) == {"false": [], "true": []}
+
+
+def test_of_three_labels_the_curve_is_of_the_positive_one_against_the_rest(six_cells):
+    result = six_cells(
+        labels=np.array([0, 1, 2]),
+        probabilities=np.eye(3),
+        label_names=("a", "b", "c"),
+        positive_label="b",
+    )
+    assert roc_points(result) == {"false": [0, 0, 1], "true": [0, 1, 1]}
+    assert [point["count"] for point in reliability(result)] == [2, 1]

@@ -23,7 +23,6 @@ REPOSITORY = Path(__file__).parents[2]
 SVG = "http://www.w3.org/2000/svg"
 HISTORY = [{"epoch": epoch, "accuracy": 0.5, "val_accuracy": 0.25 * epoch} for epoch in range(1, 4)]
 PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.uint8)
-ODD_NAMES = ["$x^$", r"\frac{$", "<script>alert(1)</script>", "x" * 200, "寄生", "a\x07\nb", "_b"]
 
 
 def make_result(labels, probabilities, names, positive):
@@ -56,13 +55,6 @@ def texts(path):
     return ["".join(element.itertext()).strip() for element in elements(path, "text")]
 
 
-@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-def test_a_name_of_any_sort_is_drawn_as_text_and_never_interpreted(tmp_path, name):
-    for path in draw_all(tmp_path, name=name):
-        assert len(elements(path, "svg")) == 1
-        assert not elements(path, "script")
-
-
 def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
     for path in draw_all(tmp_path, "png", "x" * 200):
         with Image.open(path) as image:
@@ -75,14 +67,21 @@ def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
     ("name", "shown"),
     [
         ("$x^$", "$x^$"),
+        (r"\frac{$", r"\frac{$"),
         ("_b", "_b"),
-        ("<b>&amp;", "<b>&amp;"),
-        ("a\x1bb", "a\\x1bb"),
+        ("寄生", "寄生"),
+        ("<script>a&amp;</script>", "<script>a&amp;</script>"),
+        ("a\x1b\nb", r"a\x1b\nb"),
         ("x" * 200, "x" * 21 + "..."),
     ],
+    ids=ascii,
 )
-def test_a_name_is_shown_as_it_is_but_printable_and_cut(tmp_path, name, shown):
-    _, confusion, roc, _, reliability = draw_all(tmp_path, name=name)
+def test_a_name_is_text_printable_cut_and_never_interpreted(tmp_path, name, shown):
+    paths = draw_all(tmp_path, name=name)
+    for path in paths:
+        assert len(elements(path, "svg")) == 1
+        assert not elements(path, "script")
+    _, confusion, roc, _, reliability = paths
     assert texts(confusion).count(shown) == 2
     assert texts(roc).count(shown) == 1
     assert texts(reliability).count(f"predicted probability of {shown}") == 1
@@ -101,9 +100,7 @@ def test_the_matrix_shows_counts_and_shares_of_each_row(tmp_path):
 
 
 def test_a_matrix_without_cells_of_a_label_is_drawn(tmp_path):
-    predicted = [0, 1, 1, 2, 2, 2]
-    result = make_result([1, 1, 1, 2, 2, 2], np.eye(3)[predicted], "abc", "a")
-    assert result.confusion == [[0, 0, 0], [1, 2, 0], [0, 0, 3]]
+    result = make_result([1, 1, 1, 2, 2, 2], np.eye(3)[[0, 1, 1, 2, 2, 2]], "abc", "a")
     plot_confusion(tmp_path / "a.svg", result)
     assert "33.3%" in " ".join(texts(tmp_path / "a.svg"))
 

@@ -98,29 +98,26 @@ def test_the_report_names_every_label_in_order(six_cells):
     assert ["Uninfected", "0.500", "0.500", "0.500", "2"] in rows
 
 
+def test_the_report_is_printable_and_names_an_absent_label_too(six_cells):
+    known = {"label_names": ("a\x1b[2J", "b\r"), "positive_label": "b\r", "threshold": 1.0}
+    report = six_cells(labels=np.zeros(6, int), **known).classification_report
+    assert r"a\x1b[2J" in report
+    assert [r"b\r", "0.000", "0.000", "0.000", "0"] in [line.split() for line in report.split("\n")]
+    assert report.replace("\n", "").isprintable()
+
+
 def test_a_result_of_no_images_has_no_metrics(six_cells):
     nothing = six_cells().of(np.array([], int))
-    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-        _ = nothing.metrics
-    with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-        _ = nothing.values
+    for name in ("metrics", "values"):
+        with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
+            getattr(nothing, name)
 
 
 def test_the_worst_mistakes_come_surest_first(six_cells):
-    mistakes = six_cells().mistakes
-    assert mistakes == [
-        {
-            "path": "cells/3.png",
-            "true": "Parasitized",
-            "predicted": "Uninfected",
-            "probability": 0.9,
-        },
-        {
-            "path": "cells/5.png",
-            "true": "Uninfected",
-            "predicted": "Parasitized",
-            "probability": 0.7,
-        },
+    keys = ("path", "true", "predicted", "probability")
+    assert six_cells().mistakes == [
+        dict(zip(keys, ("cells/3.png", "Parasitized", "Uninfected", 0.9), strict=True)),
+        dict(zip(keys, ("cells/5.png", "Uninfected", "Parasitized", 0.7), strict=True)),
     ]
     assert six_cells(labels=np.array([0, 0, 0, 1, 1, 0])).mistakes == []
 
@@ -143,7 +140,7 @@ def test_each_model_is_compared_with_the_first_on_the_same_resamples(six_cells):
     assert list(comparisons) == ["second", "third"]
     for name, other in (("second", second), ("third", third)):
         expected = compare(
-            *(first.labels, other.scored, first.scored),
+            *(other.scored, first.scored),
             groups=list("aabbcc"),
             resamples=50,
             seed=1,

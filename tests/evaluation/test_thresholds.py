@@ -5,7 +5,6 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.evaluation.decisions import decide
-from malaria.evaluation.metrics import METRICS, compute_metrics, score
 from malaria.evaluation.thresholds import choose_threshold, parse_rule
 
 RULES = ["youden", "sensitivity>=0.98", "sensitivity>=0.6", "sensitivity>=1"]
@@ -71,9 +70,7 @@ def test_of_separable_labels_the_threshold_is_in_the_middle_of_the_gap(rule):
     assert choose_threshold(labels, probabilities, positive=1, rule=rule) == 0.5
     labels, probabilities = [0, 0, 1, 1], two_columns([0.875, 0.75, 0.5, 0.25], positive=0)
     assert choose_threshold(labels, probabilities, positive=0, rule=rule) == 0.625
-
-
-def test_below_the_lowest_probability_the_neighbour_is_0():
+    # Below the lowest probability the neighbour is 0.
     labels, probabilities = [1, 0], two_columns([0.25, 0.5])
     assert choose_threshold(labels, probabilities, positive=1, rule="sensitivity>=1") == 0.125
 
@@ -156,13 +153,3 @@ def test_anything_else_is_refused_with_what_is_allowed(value):
         parse_rule(value)
     with pytest.raises(ValueError, match="expected a number from 0 to 1"):
         choose_threshold([0, 1], two_columns([0.2, 0.8]), positive=1, rule=value)
-
-
-@pytest.mark.parametrize("positive", [0, 1])
-@pytest.mark.parametrize("seed", range(5))
-def test_the_metrics_at_a_threshold_are_the_rates_that_it_was_chosen_for(seed, positive):
-    labels, probabilities = draw(seed, positive, 1)
-    scored = score(labels, probabilities, positive=positive, threshold=0.5)
-    found = dict(zip(METRICS, compute_metrics(scored)[0], strict=True))
-    expected = rates(labels, probabilities, positive, 0.5)
-    assert (found["sensitivity"], found["specificity"]) == pytest.approx(expected)

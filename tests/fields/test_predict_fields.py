@@ -74,7 +74,7 @@ def test_a_picture_of_a_single_cell_says_so(classifier, save):
     [prediction] = predict_fields([path], classifier)
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the picture does not matter.
-    large = save(cell.resize((900, 900)), "large.png")
+    large = save(cell.resize((300, 300)), "large.png")
     known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
     [prediction] = predict_fields([large], known)
     assert prediction.error == SINGLE
@@ -93,11 +93,11 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     path, asked = save(draw_field()[0]), []
 
     def paths():
-        for number in range(20):
+        for number in range(8):
             asked.append(number)
             yield path
 
     predictions = predict_fields(paths(), classifier)
     next(predictions)
     assert len(asked) <= 3
-    assert len(list(predictions)) == 20 * 12 - 1
+    assert len(list(predictions)) == 8 * 12 - 1

@@ -476,9 +476,9 @@ def test_a_check_tells_everything_before_it_refuses_pictures_under_two_labels(ce
     shutil.copy(picture, folder / "Parasitized")
     config = settings(folder, tmp_path)
     lines = []
-    with pytest.raises(UserError, match="2 files hold pictures that lie under two labels") as e:
+    with pytest.raises(UserError, match="2 files hold images that lie under two labels") as e:
         lines.extend(dry_run(config))  # keeps what came before the refusal
     assert str(picture) in str(e.value)
     assert lines[-1].startswith("estimated time: ")
-    with pytest.raises(UserError, match="2 files hold pictures that lie under two labels"):
+    with pytest.raises(UserError, match="2 files hold images that lie under two labels"):
         train(config)
