@@ -58,8 +58,12 @@ def index_batches(
         seeds = tf.stack([seed, tf.cast(batch * shards.total + shard, tf.int32)])
         return Batch(indices, tf.gather(encoded, indices), tf.cast(size, tf.int32), seeds)
 
+    options = tf.data.Options()
+    # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
+    # for ever longer, half a minute at last.
+    options.autotune.enabled = False
     count = count_batches(len(order), batch_size) * shards.count
-    return tf.data.Dataset.range(count).map(make).with_options(_options())
+    return tf.data.Dataset.range(count).map(make).with_options(options)
 
 
 def read_pixels(batches: tf.data.Dataset, pixels: Pixels, *, view: int = 0) -> tf.data.Dataset:
@@ -77,7 +81,7 @@ def read_pixels(batches: tf.data.Dataset, pixels: Pixels, *, view: int = 0) -> t
 
 
 def validation_batches(
-    pixels: Pixels, indices: np.ndarray, *, batch_size: int, view: int = 0
+    pixels: Pixels, indices: np.ndarray, batch_size: int, *, view: int = 0
 ) -> tf.data.Dataset:
     """Batches of these samples in this order, without random changes. view: as read_pixels."""
     made = index_batches(pixels, indices, batch_size=batch_size)
@@ -98,11 +102,3 @@ def encode_labels(labels: Sequence[int] | np.ndarray, *, label_count: int) -> np
     """Labels 0, 1, ... as the loss wants them: two -> (n, 1) float32 for the sigmoid, else (n,)."""
     labels = np.asarray(labels)
     return labels.astype(np.float32)[:, None] if label_count == 2 else labels.astype(np.int32)
-
-
-def _options() -> tf.data.Options:
-    chosen = tf.data.Options()
-    # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps
-    # for ever longer, half a minute at last.
-    chosen.autotune.enabled = False
-    return chosen

@@ -13,7 +13,6 @@ from malaria.base.streams import log
 from malaria.data.dataset import Sample
 from malaria.data.labelled_images import LabelledImages, describe_sides
 from malaria.data.splits import Folds, Sides, fold_samples, split_by_source
-from malaria.evaluation.result import Result
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
 from malaria.settings.config import Config
@@ -168,14 +167,9 @@ def _run_fold(
         model = finish.as_saved(config, model)
         result = finish.evaluate(config, images, model)
     log(f"{name}: {describe_fold(result)}")
-    _write_answers(folder / f"{name}.npy", result)
+    with whole_file(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, result.probabilities)
     entries = finish.metadata_entries(config, images, progress, result)
     entries["split"] |= {"test_size": None, "fold": number, "folds": folds}
     save_pair(model, folder, name, entries)
     point.remove()
-
-
-def _write_answers(path: Path, result: Result) -> None:
-    """Keep the probabilities of one part for the summary of all."""
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, result.probabilities)

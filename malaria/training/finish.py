@@ -53,16 +53,12 @@ def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Resu
 
 def _predict_validation(config: Config, images: LabelledImages, model: keras.Model) -> np.ndarray:
     """Probabilities (n, number of labels) of the validation images, with tta over all views."""
-    known = images.pixels, images.validation
+    known = images.pixels, images.validation, config.batch_size
     outputs = [
-        _predict(model, validation_batches(*known, batch_size=config.batch_size, view=view))
+        [ask(model, batch.images) for batch in validation_batches(*known, view=view)]
         for view in (VIEWS if config.tta else VIEWS[:1])
     ]
-    return label_probabilities(average(outputs))
-
-
-def _predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
-    return np.concatenate([ask(model, batch.images) for batch in batches])
+    return label_probabilities(average(np.concatenate(parts) for parts in outputs))
 
 
 def save(
@@ -97,13 +93,16 @@ def metadata_entries(
     config: Config, images: LabelledImages, progress: Progress, result: Result
 ) -> dict[str, Any]:
     """What the saved pair says of itself under the key `malaria`."""
+    guard = None
+    if config.guard:
+        guard = fit_guard_of(images, config.not_cells or (), seed=config.random_state).to_entries()
     metadata = Metadata(
         labels=config.labels,
         positive_label=config.positive,
         pixels=images.pixels.pixel_format,
         threshold=result.threshold,
         tta=config.tta,
-        guard=_fit_guard(config, images),
+        guard=guard,
     )
     patients = {sample.patient for sample in images.chosen(images.validation)}
     return metadata.to_entries() | {
@@ -127,12 +126,6 @@ def metadata_entries(
             "numpy": np.__version__,
         },
     }
-
-
-def _fit_guard(config: Config, images: LabelledImages) -> dict[str, Any] | None:
-    if not config.guard:
-        return None
-    return fit_guard_of(images, config.not_cells or (), seed=config.random_state).to_entries()
 
 
 def _count_sources(config: Config, images: LabelledImages) -> dict[str, Any]:

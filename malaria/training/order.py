@@ -55,17 +55,15 @@ def epoch_order(
     size = count if steps is None else steps * batch_size
     positions = np.arange(epoch * size, (epoch + 1) * size)
     passes = range(positions[0] // count, positions[-1] // count + 1)
-    shuffled = {number: _shuffle(indices, seed, number) for number in passes}
+    shuffled = {
+        number: np.random.RandomState([seed, number]).permutation(indices) for number in passes
+    }
     return np.concatenate(
         [
             order[positions[positions // count == number] % count]
             for number, order in shuffled.items()
         ]
     )
-
-
-def _shuffle(indices: np.ndarray, seed: int, number: int) -> np.ndarray:
-    return np.random.RandomState([seed, number]).permutation(indices)
 
 
 def seed_of(seed: int, epoch: int) -> int:

@@ -65,7 +65,12 @@ def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split
     )
     write_csv(folder / "folds.csv", ["fold", *METRICS], table)
     write_answers(folder / "out_of_fold.csv", result)
-    more = {"folds": len(answers.parts), "split_by": split_by, "by_fold": dict(_by_metric(table))}
+    mean_and_deviation = zip(table[-2][1:], table[-1][1:], strict=True)
+    by_fold = {
+        name: {"mean": _number(mean), "deviation": _number(deviation)}
+        for name, (mean, deviation) in zip(METRICS, mean_and_deviation, strict=True)
+    }
+    more = {"folds": len(answers.parts), "split_by": split_by, "by_fold": by_fold}
     write_json(folder / "metrics.json", to_json(result, **more))
     plots.plot_roc(folder / "roc.svg", result)
     plots.plot_confusion(folder / "confusion_matrix.svg", result)
@@ -111,13 +116,6 @@ def _with_mean(rows: Mapping[str, list[float | None]]) -> list[TableRow]:
     mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
     named: list[TableRow] = [[name, *row] for name, row in rows.items()]
     return [*named, ["mean", *mean.tolist()], ["deviation", *deviation.tolist()]]
-
-
-def _by_metric(table: list[TableRow]) -> Iterator[tuple[str, dict[str, float | None]]]:
-    """Pairs (metric, {"mean", "deviation"}); None for what is not defined."""
-    for place, name in enumerate(METRICS, start=1):
-        mean, deviation = table[-2][place], table[-1][place]
-        yield name, {"mean": _number(mean), "deviation": _number(deviation)}
 
 
 def _number(value: float | None) -> float | None:

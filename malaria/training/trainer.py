@@ -14,7 +14,7 @@ from malaria.settings.config import Config
 from malaria.settings.config_check import make_config
 from malaria.training import assembly, finish
 from malaria.training.beginning import continue_from, find_shorter_run
-from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint
+from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint, Row
 from malaria.training.devices import Device, choose_compiler, choose_device, set_determinism
 from malaria.training.loop import defer_interrupts, open_board, run_epochs
 from malaria.training.workers import Workers, raise_on_lost_worker
@@ -45,7 +45,8 @@ def train(
         shorter = _find_shorter_run(config, point, resume=resume)
         if shorter is None:
             point.check(resume=resume)
-        show = _open_board(config)
+        board = Path(config.output_models) / "tensorboard" / config.identity
+        show = open_board(board) if config.tensorboard else None
         images, model, progress = _train(
             config, point, workers, resume=resume, shorter=shorter, show=show
         )
@@ -113,7 +114,7 @@ def build_and_fit(
     *,
     resume: bool,
     shorter: Pair | None = None,
-    show: Callable[[dict[str, float]], None] = lambda row: None,
+    show: Callable[[Row], None] | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train a network on one side of the images; return it with how the training went.
 
@@ -128,7 +129,8 @@ def build_and_fit(
 
     def after_epoch(progress: Progress) -> None:
         point.save(progress, model, images.digest)
-        show(progress.history[-1])
+        if show is not None:
+            show(progress.history[-1])
 
     with report_interrupt(config, progress, images), defer_interrupts() as check_interrupt:
         run_epochs(
@@ -178,9 +180,3 @@ def _begin(
     progress.arithmetic = device.arithmetic
     point.save(progress, model, images.digest)
     return progress
-
-
-def _open_board(config: Config) -> Callable[[dict[str, float]], None]:
-    if not config.tensorboard:
-        return lambda row: None
-    return open_board(Path(config.output_models) / "tensorboard" / config.identity)

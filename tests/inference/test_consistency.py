@@ -49,7 +49,7 @@ def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
     samples = [Sample(path, number % 2, None) for number, path in enumerate(paths)]
     pixels, unreadable = load_pixels(samples, pixel_format, cache=cache, folder=tmp_path / "cache")
     assert unreadable == {}
-    [batch] = validation_batches(pixels, np.arange(len(paths)), batch_size=99)
+    [batch] = validation_batches(pixels, np.arange(len(paths)), 99)
     for path, fed in zip(paths, batch.images.numpy(), strict=True):
         read = read_image(path, pixel_format).astype(np.float32) * np.float32(pixel_format.scale)
         assert np.abs(fed - read).max() < 1e-6, path

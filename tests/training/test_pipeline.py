@@ -65,7 +65,7 @@ def test_images_are_float32_from_0_to_1_also_when_changed(pixels):
 
 
 def test_training_batches_without_augmentation_are_what_classifying_reads(pixels):
-    [batch] = validation_batches(pixels, np.arange(20), batch_size=20)
+    [batch] = validation_batches(pixels, np.arange(20), 20)
     read = np.stack([read_image(sample.path, pixels.pixel_format) for sample in pixels.samples])
     assert (batch.images.numpy() == np.float32(read) / np.float32(255)).all()
 
@@ -94,7 +94,7 @@ def test_more_steps_than_one_pass_go_on_through_the_samples():
 
 def test_validation_batches_are_never_changed_and_always_in_the_same_order(pixels):
     once, twice = (
-        [one.images.numpy() for one in validation_batches(pixels, np.arange(20), batch_size=8)]
+        [one.images.numpy() for one in validation_batches(pixels, np.arange(20), 8)]
         for _ in range(2)
     )
     assert all((a == b).all() for a, b in zip(once, twice, strict=True))
@@ -118,7 +118,7 @@ def test_labels_are_as_the_loss_wants_them(label_count, expected):
 
 def test_the_set_keeps_its_number_of_labels_when_a_side_lacks_one(pixels):
     only_second = np.flatnonzero([sample.label == 1 for sample in pixels.samples])
-    [batch] = validation_batches(pixels, only_second, batch_size=20)
+    [batch] = validation_batches(pixels, only_second, 20)
     assert batch.labels.numpy().tolist() == [[1.0]] * 10
 
 
@@ -141,10 +141,7 @@ def test_small_images_are_whole_ones_made_smaller(pixels):
 def test_validation_batches_can_be_seen_from_all_sides(pixels):
     def images_of(view):
         return np.concatenate(
-            [
-                batch.images
-                for batch in validation_batches(pixels, np.arange(20), batch_size=8, view=view)
-            ]
+            [batch.images for batch in validation_batches(pixels, np.arange(20), 8, view=view)]
         )
 
     np.testing.assert_allclose(images_of(1), turn(images_of(0), 1))
@@ -154,7 +151,7 @@ def test_validation_batches_can_be_seen_from_all_sides(pixels):
 def test_nothing_waits_at_the_end_of_an_epoch_for_a_tuner_that_sleeps(pixels):
     for batches in (
         dataset_of(pixels),
-        validation_batches(pixels, np.arange(20), batch_size=8),
+        validation_batches(pixels, np.arange(20), 8),
     ):
         assert batches.options().autotune.enabled is False
 
