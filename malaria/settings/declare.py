@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -146,6 +147,16 @@ class FolderEntry(Settings):
     name: Label | None = None
     patient_pattern: Pattern | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | FolderEntry) else {"folder": value}
+
+
+_ENTRIES: TypeAdapter[tuple[FolderEntry, ...]] = TypeAdapter(
+    Annotated[tuple[FolderEntry, ...], Field(min_length=1, max_length=MAX_FOLDERS)]
+)
+
 
 def _folders(value: Any) -> Any:
     """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
@@ -153,9 +164,10 @@ def _folders(value: Any) -> Any:
         if not 0 < len(value) <= MAX_TEXT:
             raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
         return value
-    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_FOLDERS:
-        raise ValueError(f"expected {FOLDERS}")
-    entries = tuple(_entry(one) for one in value)
+    try:
+        entries = _ENTRIES.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
     if len({os.path.abspath(one.folder) for one in entries}) < len(entries):
         raise ValueError("expected folders that differ")
     if len({one.name or name_of(one.folder) for one in entries}) < len(entries):
@@ -163,22 +175,12 @@ def _folders(value: Any) -> Any:
     return entries
 
 
-def _entry(value: Any) -> FolderEntry:
-    if isinstance(value, FolderEntry):
-        return value
-    try:
-        return FolderEntry(**(value if isinstance(value, dict) else {"folder": value}))
-    except (ValidationError, TypeError) as error:
-        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
-
-
-def _reason(error: ValidationError | TypeError) -> str:
-    """What is wrong with the first key of a FolderEntry; nothing of keys that are no names."""
-    if isinstance(error, TypeError):
-        return ""
+def _reason(error: ValidationError) -> str:
+    """What is wrong with a key of a FolderEntry, if one is."""
     fault = error.errors(include_url=False)[0]
     reason = fault["msg"].removeprefix("Value error, ")
-    return f"; {'.'.join(map(str, fault['loc']))}: {reason[0].lower()}{reason[1:]}"
+    key = fault["loc"][-1] if fault["loc"] else 0
+    return f"; {key}: {reason[0].lower()}{reason[1:]}" if isinstance(key, str) else ""
 
 
 # Not a tuple of its own validators, whose messages would name each way that did not fit.
