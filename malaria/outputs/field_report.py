@@ -14,8 +14,7 @@ from malaria.fields.find_cells import cut
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
-from malaria.outputs.html_parts import data_uri, loaded_versions, thumbnail
-from malaria.outputs.html_template import make_template
+from malaria.outputs.html_parts import data_uri, loaded_versions, make_template, thumbnail
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath

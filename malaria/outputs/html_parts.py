@@ -1,4 +1,4 @@
-"""html_parts: the small pieces that an HTML report is put together from."""
+"""html_parts: the template of an HTML report and the small pieces that are put into it."""
 
 import base64
 import hashlib
@@ -12,9 +12,13 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from malaria.base.text import printable
 from malaria.pictures.images import Source, open_image
 from malaria.pictures.remote_path import AnyPath, RemotePath
 
+FOLDER = Path(__file__).parent
 # At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
 THUMBNAIL_SIDE = 64
 JPEG_QUALITY = 75
@@ -51,9 +55,8 @@ def as_jpeg(source: Source) -> bytes:
 
 
 def data_uri(content: bytes) -> str:
-    """A PNG's or JPEG's bytes as an address that holds them itself."""
-    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    """A JPEG's bytes as an address that holds them itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def link_to(path: AnyPath, folder: Path) -> str | None:
@@ -101,3 +104,21 @@ def loaded_versions() -> dict[str, str]:
         for module, name in LIBRARIES.items()
         if module in sys.modules
     }
+
+
+def make_template(name: str = "html_report.html") -> Template:
+    """A page, which escapes whatever is put into it, with its style and its script inside."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"csp_hash": csp_hash, "printable": printable}
+    environment.globals |= {"polyline": polyline, "zip": zip}
+    parts = {"style": "html_report.css", "script": "html_report.js"}
+    environment.globals |= {
+        part: (FOLDER / file).read_text(encoding="utf-8") for part, file in parts.items()
+    }
+    return environment.get_template(name)

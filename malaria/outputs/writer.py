@@ -17,7 +17,7 @@ from malaria.base.lock import release_lock, take_lock
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
-from malaria.outputs.formats import format_of
+from malaria.outputs.formats import FORMATS
 from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
@@ -46,7 +46,7 @@ class Writer(Output):
         resume: bool,
         fields: bool = False,
     ) -> None:
-        self.path, self.labels, self.format = path, labels, format_of(path)
+        self.path, self.labels, self.write = path, labels, FORMATS[path.suffix.lower()]
         self.fields = fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
@@ -159,7 +159,7 @@ class Writer(Output):
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            self.format.write(map(json.loads, lines), file, self.labels)
+            self.write(map(json.loads, lines), file, self.labels)
         self.partial.unlink()
         self._unlock()
         log(f"saved {printable(self.path)}")

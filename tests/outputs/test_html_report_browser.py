@@ -3,7 +3,6 @@
 They are skipped where there is no selenium, Chromium or chromedriver.
 """
 
-import io
 import json
 import os
 import shutil
@@ -78,27 +77,23 @@ def report(tmp_path_factory):
         threshold=0.5,
         model_name='model "><b>' + "x" * 150,
     )
+    Image.new("RGB", (80, 80), "orange").save(folder / "overlay.png")
     for name, positive, group, truth in CELLS:
-        page.add(predict(folder / name, positive), group=group, truth=truth, overlay=overlay(name))
+        overlay = folder / "overlay.png" if name == "a.png" else None
+        known = {"group": group, "true_label": truth, "overlay": overlay}
+        page.add(predict(folder / name, positive, **known))
     page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
-    page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file"), group="C3")
+    page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file", group="C3"))
     page.write(evaluation=EVALUATION)
     return page.path
 
 
-def predict(path, positive):
+def predict(path, positive, **known):
     path.parent.mkdir(exist_ok=True)
     Image.new("RGB", (40, 30), (200, 30, 40)).save(path)
     label = LABELS[0] if positive >= 0.5 else LABELS[1]
-    return Prediction(path, label, max(positive, 1 - positive), (positive, 1 - positive))
-
-
-def overlay(name):
-    if name != "a.png":
-        return None
-    content = io.BytesIO()
-    Image.new("RGB", (80, 80), "orange").save(content, "PNG")
-    return content.getvalue()
+    both = (positive, 1 - positive)
+    return Prediction(path, label, max(both), both, **known)
 
 
 @pytest.fixture(scope="module")
