@@ -53,7 +53,7 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
 
 @contextmanager
 def open_predictor(options: Options) -> Iterator[Predictor]:
-    """What answers pictures, or fields: here, or on a cluster, joined while the block runs."""
+    """What answers images, or fields: here, or on a cluster, joined while the block runs."""
     if options.cluster is not None:
         from malaria.cluster.connect import connected
         from malaria.cluster.predict_on_cluster import predict_on_cluster
@@ -121,7 +121,7 @@ def _choose_for_fields(
 def find_group(
     options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
 ) -> Callable[[AnyPath], str | None]:
-    """A function from a picture to its group: as a list says, as --group_by, as the model knows."""
+    """A function from an image to its group: as a list says, as --group_by, as the model knows."""
     group_by = options.group_by if by_folder or options.group_by != FOLDER else None
     if group_by in (None, PATIENT):
         grouper = make_patient_finder(classifier.metadata.patient_pattern)

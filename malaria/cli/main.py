@@ -11,8 +11,8 @@ from malaria.base.text import quote
 from malaria.cli.command import run_script
 
 COMMANDS = {
-    "train": "train a network on a folder of labelled pictures",
-    "classify": "classify one picture or a folder with a trained model",
+    "train": "train a network on a folder of labelled images",
+    "classify": "classify one image or a folder with a trained model",
     "draw": "draw blood cells for a first try",
     "doctor": "tell what this machine has, and why a GPU is not used",
 }

@@ -1,4 +1,4 @@
-"""run: classify one picture, or all pictures of a folder, with a trained model."""
+"""run: classify one image, or all images of a folder, with a trained model."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ from malaria.outputs.writer import Writer
 from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
 
-# From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
+# From so many images on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
 
 

@@ -19,7 +19,7 @@ from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
 
-# So many fields are shown as pictures, of about 150 KB each; the others have a row in the table.
+# So many fields are shown as images, of about 150 KB each; the others have a row in the table.
 SHOWN = 100
 # And of each so many cells with the positive label, the surest first.
 CELLS = 24
@@ -63,7 +63,7 @@ class FieldReport(Output):
             self.pictures.append(known | {"image": None, "cells": [], "error": printable(error)})
 
     def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-        """The cells with the positive label, as pictures."""
+        """The cells with the positive label, as images."""
         found = [
             (cell.probability, cell.box)
             for cell in cells

@@ -36,7 +36,7 @@ LIBRARIES = {
 
 
 def thumbnail(source: Source) -> str:
-    """The picture as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
+    """The image as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
 
     Raises UnreadableImageError with the reason.
     """
@@ -48,7 +48,7 @@ def thumbnail(source: Source) -> str:
 
 
 def as_jpeg(source: Source) -> bytes:
-    """The picture as the bytes of a JPEG. Raises UnreadableImageError."""
+    """The image as the bytes of a JPEG. Raises UnreadableImageError."""
     content = io.BytesIO()
     open_image(source).save(content, "JPEG", quality=OVERLAY_QUALITY)
     return content.getvalue()
@@ -60,7 +60,7 @@ def data_uri(content: bytes) -> str:
 
 
 def link_to(path: AnyPath, folder: Path) -> str | None:
-    """The address of a picture in a page that lies in `folder`; None where a browser has none."""
+    """The address of an image in a page that lies in `folder`; None where a browser has none."""
     if isinstance(path, RemotePath):
         return path.url if path.is_web else None
     return relative_link(path, folder)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
 
 UNKNOWN_GROUP = "not known"
-# What the page knows of one picture, by name; plain values.
+# What the page knows of one image, by name; plain values.
 Row = dict[str, Any]
 
 
@@ -95,14 +95,14 @@ class Page:
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
-        title: in place of "Report on n pictures". note: a paragraph in place of all summaries,
-        where the pictures are a choice and shares of them would mislead.
+        title: in place of "Report on n images". note: a paragraph in place of all summaries,
+        where the images are a choice and shares of them would mislead.
         evaluation: None, or {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of
         true labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.
         """
         count = len(self.rows)
-        title = title or f"Report on {count:,} picture{'' if count == 1 else 's'}"
+        title = title or f"Report on {count:,} image{'' if count == 1 else 's'}"
         known = {"evaluation": evaluation, "title": printable(title), "note": note}
         write_text(self.path, make_template().render(self._content(), **known))
 
@@ -128,7 +128,7 @@ class Page:
     def _tally(self, rows: Sequence[Row]) -> dict[str, Any]:
         """The counts of some rows.
 
-        share: of the positive label, among pictures with a label; (low, high) its 95 % interval.
+        share: of the positive label, among images with a label; (low, high) its 95 % interval.
         """
         counts: Counter[str | None] = Counter(row["label"] for row in rows)
         decided = sum(counts[label] for label in self.labels)

@@ -1,4 +1,4 @@
-"""summary: how many pictures have each label, in all and by group."""
+"""summary: how many images have each label, in all and by group."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Summary(Output):
 
     @property
     def total(self) -> int:
-        """How many pictures there were, readable or not."""
+        """How many images there were, readable or not."""
         return self.counts.total() + self.unreadable
 
     def format_counts(self) -> str:
@@ -88,7 +88,7 @@ class Summary(Output):
         )
 
     def _unlike_lines(self) -> list[str]:
-        """How many pictures are no single cells and why, if any are."""
+        """How many images are no single cells and why, if any are."""
         if not self.unlike:
             return []
         reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())

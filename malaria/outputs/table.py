@@ -1,4 +1,4 @@
-"""table: one line a picture on stdout, for people or for programs."""
+"""table: one line an image on stdout, for people or for programs."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ class Rows(Output):
 def format_prediction(prediction: Prediction) -> str:
     """One line, tab-separated: path, label, probability of that label; or the path and a reason.
 
-    Of a picture that is no single cell the reason follows; of a cell in a field its box, left, top,
+    Of an image that is no single cell the reason follows; of a cell in a field its box, left, top,
     width and height in pixels, stands after the path.
     """
     path = printable(prediction.path)

@@ -30,9 +30,9 @@ class Writer(Output):
     """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
     labels: of the model. model: digits that tell this model, its threshold and its labels from
-    others; source: what is classified, the same text for the same pictures. No file mixes two of
-    them. fields: whether a picture has a row for each of its cells; then an interrupted run goes on
-    with the last picture that has one. The ending of `path` says which of formats.FORMATS it is
+    others; source: what is classified, the same text for the same images. No file mixes two of
+    them. fields: whether an image has a row for each of its cells; then an interrupted run goes on
+    with the last image that has one. The ending of `path` says which of formats.FORMATS it is
     written in. Raises UserError, UsageError.
     """
 
@@ -111,7 +111,7 @@ class Writer(Output):
         """The paths without those that the interrupted run has rows of, however they are spelled.
 
         Rows come in the order of the paths, so both are gone through side by side. Only where they
-        part, since pictures came or went meanwhile, the other rows' paths are held in memory.
+        part, since images came or went meanwhile, the other rows' paths are held in memory.
         """
         paths, written = iter(paths), self._written()
         for path in paths:

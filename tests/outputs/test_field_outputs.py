@@ -171,7 +171,7 @@ def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
     CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
     CellFiles(tmp_path / "cells", [], LABELS, resume=True)
-    with pytest.raises(UserError, match="holds pictures: name another folder"):
+    with pytest.raises(UserError, match="holds images: name another folder"):
         CellFiles(tmp_path / "cells", [], LABELS)
 
 

@@ -122,7 +122,7 @@ def page(tmp_path):
 
 def test_the_head_names_the_model_the_time_in_utc_the_count_and_the_threshold(page):
     text = read(page).text
-    assert "Report on 10 pictures" in text
+    assert "Report on 10 images" in text
     assert "model_1" in text
     assert "Parasitized from a probability of 0.5 on" in text
     [written] = [line for line in text if line.endswith(" UTC")]
@@ -134,7 +134,7 @@ def test_the_share_leaves_out_doubtful_and_unreadable_pictures(page):
     text = read(page).text
     assert "37.5%" in text
     # Wilson's interval of 3 of 8.
-    assert any("13.7-69.4% (Wilson): 3 of 8 pictures" in line for line in text)
+    assert any("13.7-69.4% (Wilson): 3 of 8 images" in line for line in text)
 
 
 def test_every_label_and_the_unreadable_ones_are_counted(page):
@@ -150,13 +150,13 @@ def test_every_label_and_the_unreadable_ones_are_counted(page):
 
 def test_a_doubtful_picture_is_no_mistake(page):
     read_page = read(page)
-    assert any(line.startswith("5 mistakes among 8 pictures") for line in read_page.text)
+    assert any(line.startswith("5 mistakes among 8 images") for line in read_page.text)
     assert [row["wrong"] for row in read_page.cells] == [False] * 3 + [True] * 5 + [False] * 2
 
 
 def test_groups_are_sorted_as_people_count_and_no_group_is_named(page):
     text = " ".join(read(page).text)
-    table = text[text.index("By patient or folder") : text.index("Pictures The thumbnails")]
+    table = text[text.index("By patient or folder") : text.index("Images The thumbnails")]
     for row in ("C2 5 0 4 1 0 4 0.0% 0.0-49.0%", "C10 4 3 1 0 0 1 75.0% 30.1-95.4%"):
         assert row in table
     assert "not known 1 0 0 0 1 0 - 0.0-100.0%" in table
@@ -172,7 +172,7 @@ def test_without_groups_truth_or_evaluation_their_parts_are_left_out(tmp_path):
 
 
 def test_a_page_without_pictures_is_written(tmp_path):
-    assert "Report on 0 pictures" in read(make_page(tmp_path), evaluation=None).text
+    assert "Report on 0 images" in read(make_page(tmp_path), evaluation=None).text
 
 
 def test_writing_again_gives_the_same_rows(page):
@@ -197,7 +197,7 @@ def test_the_curves_of_an_evaluation_are_drawn(page):
     read_page = read(page, evaluation=EVALUATION)
     lines = [line["points"] for line in read_page.attributes_of("polyline")]
     assert lines == ["0.0,240.0 0.0,24.0 240.0,0.0", "24.0,192.0"]
-    assert "predicted 0.100, observed 0.200, pictures: 7" in read_page.text
+    assert "predicted 0.100, observed 0.200, images: 7" in read_page.text
 
 
 def test_a_matrix_of_another_size_than_the_labels_is_refused(page):

@@ -200,7 +200,7 @@ def test_the_pictures_are_filtered_as_chosen_and_counted(browser, values, names)
     choose(browser, order="path", **values)
     assert shown(browser) == names
     said = run(browser, "document.getElementById('status').textContent")
-    assert said == (f"{len(names)} of 8 pictures" if names else "No picture fits this choice.")
+    assert said == (f"{len(names)} of 8 images" if names else "No image fits this choice.")
 
 
 def test_typing_filters_and_reset_brings_all_back(browser):
@@ -314,7 +314,7 @@ def many(browser, tmp_path):
 
 def test_all_of_many_pictures_come_into_the_grid(browser, many):
     assert (
-        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 pictures"
+        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
     )
     browser.set_script_timeout(10)
     browser.execute_async_script(
@@ -472,7 +472,7 @@ def test_without_javascript_the_summary_and_the_tables_are_there(browser):
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     texts = {node.get("name", {}).get("value") for node in nodes if not node["ignored"]}
-    assert {"Summary", "66.7%", "Pictures by label", "By patient or folder", "C10"} <= texts
+    assert {"Summary", "66.7%", "Images by label", "By patient or folder", "C10"} <= texts
     assert "The thumbnails need JavaScript. Everything above works without it." in texts
     assert "Reset" not in texts
 
