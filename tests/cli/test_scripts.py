@@ -1,6 +1,11 @@
-"""The scripts, started as a user starts them, on a model really trained on drawn cells."""
+"""The commands, on a model really trained on drawn cells.
+
+They run within this process, but for what only a process of its own shows: signals, a terminal, a
+pipe whose reader leaves.
+"""
 
 import csv
+import io
 import json
 import os
 import pty
@@ -11,22 +16,41 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.cli import run as classify
+from malaria.cli import train
+from malaria.cli.command import run_script
 from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parents[1] / "networks" / "keras2"
 
 
-def run(script, *arguments, folder=TOP, **settings):
+MAIN = {"train.py": train.main, "run.py": classify.main}
+
+
+def run(script, *arguments, folder=TOP):
+    """What a script says and returns, started in `folder`."""
+    said = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, stream in said.items():
+            patch.setattr(sys, name, stream)
+        status = run_script(MAIN[script], [*map(str, arguments)])
+    for stream in said.values():
+        stream.seek(0)
+    return SimpleNamespace(returncode=status, **{name: said[name].read() for name in said})
+
+
+def start(script, *arguments, folder=TOP):
+    """The same in a process of its own."""
     command = [sys.executable, TOP / script, *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, **settings
-    )
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +258,8 @@ def test_wrong_use_of_train_is_one_line(place, arguments, status, line):
 
 
 def test_debug_shows_the_traceback(place):
-    result = run("run.py", "--model=none", "--image=cells", "--debug", folder=place)
+    result = start("run.py", "--model=none", "--image=cells", "--debug", folder=place)
+    assert result.returncode == 1
     assert "Traceback" in result.stderr
 
 
@@ -273,7 +298,7 @@ def test_names_that_are_no_utf8_are_printed_escaped(place, tmp_path):
 
 @pytest.mark.parametrize("script", ["train.py", "run.py"])
 def test_help_shows_examples(script):
-    result = run(script, "--help")
+    result = start(script, "--help")
     assert result.returncode == 0
     assert f"python {script}" in result.stdout
 

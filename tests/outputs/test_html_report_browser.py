@@ -313,9 +313,7 @@ def many(browser, tmp_path):
 
 
 def test_all_of_many_pictures_come_into_the_grid(browser, many):
-    assert (
-        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
-    )
+    assert run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
     browser.set_script_timeout(10)
     browser.execute_async_script(
         """
