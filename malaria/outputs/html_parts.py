@@ -60,16 +60,14 @@ def data_uri(content: bytes) -> str:
 
 
 def link_to(path: AnyPath, folder: Path) -> str | None:
-    """The address of an image in a page that lies in `folder`; None where a browser has none."""
+    """The address of an image in a page that lies in `folder`; None where a browser has none.
+
+    A name may hold bytes of any sort.
+    """
     if isinstance(path, RemotePath):
         return path.url if path.is_web else None
-    return relative_link(path, folder)
-
-
-def relative_link(path: Path | str, folder: Path | str) -> str:
-    """The address of the file `path` in a page that lies in `folder`; bytes of any sort allowed."""
-    relative = os.path.relpath(path, folder)
-    return "./" + quote(os.fsencode(Path(relative).as_posix()))
+    relative = Path(os.path.relpath(path, folder))
+    return "./" + quote(os.fsencode(relative.as_posix()))
 
 
 def histogram(probabilities: Iterable[float | None]) -> list[int]:

@@ -5,7 +5,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
 from itertools import chain, groupby
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
-from malaria.base.lock import release_lock, take_lock
+from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
@@ -33,7 +33,7 @@ class Writer(Output):
     others; source: what is classified, the same text for the same images. No file mixes two of
     them. fields: whether an image has a row for each of its cells; then an interrupted run goes on
     with the last image that has one. The ending of `path` says which of formats.FORMATS it is
-    written in. Raises UserError, UsageError.
+    written in. Raises UserError.
     """
 
     def __init__(
@@ -53,12 +53,11 @@ class Writer(Output):
         self.count = 0
         # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
         self._repeated: deque[AnyPath | None] = deque()
-        self._lock: int | None = take_lock(self._lock_path, f"{path} is being written")
-        try:
+        lock = path.with_name(f".{path.name}.lock")
+        with ExitStack() as begun:
+            begun.enter_context(locked(lock, f"{path} is being written"))
             self._begin(resume=resume)
-        except UserError:
-            self._unlock()
-            raise
+            self._lock = begun.pop_all()
 
     def _begin(self, *, resume: bool) -> None:
         path = self.path
@@ -70,15 +69,6 @@ class Writer(Output):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.lock")
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            release_lock(self._lock_path, self._lock)
-            self._lock = None
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row, and of the last field."""
@@ -141,14 +131,12 @@ class Writer(Output):
 
     def close(self) -> None:
         """Leave the rows, if there are any, for a later --resume."""
-        try:
+        with self._lock:
             with _writing(self.partial):
                 self.file.close()
             with suppress(OSError):  # it has become the file that was asked for
                 if self.partial.stat().st_size == 0:
                     self.partial.unlink()
-        finally:
-            self._unlock()
 
     def finish(self) -> None:
         """Turn the rows into the file that was asked for, whole or not at all."""
@@ -161,7 +149,7 @@ class Writer(Output):
         ):
             self.write(map(json.loads, lines), file, self.labels)
         self.partial.unlink()
-        self._unlock()
+        self._lock.close()
         log(f"saved {printable(self.path)}")
 
 

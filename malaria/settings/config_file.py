@@ -7,7 +7,6 @@ from typing import Any
 import yaml
 
 from malaria.base.errors import UsageError
-from malaria.base.streams import log
 from malaria.base.text import printable, shorten
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
@@ -98,15 +97,16 @@ def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
 
 def _rename(values: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
     """The same with present names in place of former ones, which are told."""
-    values = rename(Config, values, log)
+    values = rename(Config, values)
     group = values.get("augmentation")
     if isinstance(group, dict):
-        values["augmentation"] = rename(Augmentation, group, log)
-    inner = {f"augmentation.{was}": name for was, name in former_names(Augmentation).items()}
-    names = former_names(Config) | {was: f"augmentation.{name}" for was, name in inner.items()}
+        values["augmentation"] = rename(Augmentation, group)
+    names = former_names(Config)
+    for was, name in former_names(Augmentation).items():
+        names[f"augmentation.{was}"] = f"augmentation.{name}"
+    both = [was for was, name in names.items() if name in origins]
     return values, {
-        names.get(key, key) if names.get(key) not in origins else key: where
-        for key, where in origins.items()
+        key if key in both else names.get(key, key): where for key, where in origins.items()
     }
 
 
@@ -120,7 +120,7 @@ def _override(values: dict[str, Any], origins: Origins, override: str) -> None:
         raise UsageError(f"--set {printable(override)}: the value is not YAML") from None
     group, dot, name = key.partition(".")
     settings = Augmentation if dot else Config
-    [(name, value)] = rename(settings, {name if dot else group: value}, log).items()
+    [(name, value)] = rename(settings, {name if dot else group: value}).items()
     key = f"{group}.{name}" if dot else name
     group = group if dot else name
     if dot:

@@ -1,7 +1,6 @@
 """declare: how a setting is declared, the types that settings have, and their former names."""
 
 import os
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import (
@@ -97,9 +96,7 @@ def former_names(settings: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def rename(
-    settings: type[BaseModel], values: dict[str, Any], tell: Callable[[str], None]
-) -> dict[str, Any]:
+def rename(settings: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """`values` with the present names in place of former ones, which are told, each in one line.
 
     Where both are given the former one stays, and is refused as unknown.
@@ -108,10 +105,10 @@ def rename(
     renamed = {}
     for key, value in values.items():
         name = names.get(key, key)
-        if name != key and name in values:
+        if name in values:
             name = key
         if name != key:
-            tell(f"the setting {key} is now called {name}; the former name still works")
+            log(f"the setting {key} is now called {name}; the former name still works")
         renamed[name] = value
     return renamed
 
@@ -124,7 +121,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _rename(cls, values: Any) -> Any:
-        return rename(cls, values, log) if isinstance(values, dict) else values
+        return rename(cls, values) if isinstance(values, dict) else values
 
 
 def _paths(value: Any) -> Any:

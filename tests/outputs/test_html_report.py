@@ -20,7 +20,7 @@ from PIL import Image
 from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
 from malaria.outputs import html_parts
-from malaria.outputs.html_parts import FOLDER, histogram, polyline, relative_link, thumbnail
+from malaria.outputs.html_parts import FOLDER, histogram, link_to, polyline, thumbnail
 from malaria.outputs.html_report import HtmlReport, Page
 
 LABELS = ("Parasitized", "Uninfected")
@@ -320,7 +320,7 @@ def test_undecodable_bytes_of_a_name_are_shown_escaped_and_its_link_leads_to_the
 
 
 def test_a_link_goes_up_from_the_folder_of_the_report():
-    assert relative_link("cells/a.png", "out/today") == "./../../cells/a.png"
+    assert link_to(Path("cells/a.png"), Path("out/today")) == "./../../cells/a.png"
 
 
 @pytest.mark.parametrize(
