@@ -1,4 +1,4 @@
-"""doctor: what this machine has for training and classifying, and what each missing part costs."""
+"""doctor: hardware and packages for training and classifying, and the cost of missing ones."""
 
 import importlib.metadata
 import os
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print what was found; 1 if training is not possible, or a GPU that is there is not used."""
     parser = Parser(
         prog="python -m malaria doctor",
-        description="Tell what this machine has for training and classifying.",
+        description="Report what this machine has for training and classifying.",
         epilog="example: python -m malaria doctor",
     )
     add_common(parser)

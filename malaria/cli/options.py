@@ -27,7 +27,7 @@ Exit status: 0 done, 1 something could not be done, 2 wrong use, 130 interrupted
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of run.py asks for."""
+    """The command line of run.py, parsed."""
 
     model: list[Path] = option(
         "a .h5 with its .json, a folder: its newest pair, or what another program saved (see "

@@ -32,7 +32,7 @@ from malaria.outputs.writer import Writer
 from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
 
-# From so many images on a GPU repays the seconds that TensorFlow takes to start.
+# From this many images on, a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
 
 

@@ -35,7 +35,7 @@ WORKERS_VARIABLES = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of train.py asks for."""
+    """The command line of train.py, parsed."""
 
     config: str = option("settings, YAML (default: %(default)s)", default="config.yaml")
     set: list[str] = option(
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
             "--cluster: trains the parts of --folds side by side; expected --folds=K, no --check; "
             "to train one network on several machines there is --workers"
         )
-    # TensorFlow takes seconds to import; a mistake in the settings is told without it.
+    # TensorFlow takes seconds to import; mistakes in the settings are reported without it.
     if options.check:
         _check(config, options.folds)
     elif options.folds != 1:

@@ -19,9 +19,9 @@ from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
 
-# So many fields are shown as images, of about 150 KB each; the others have a row in the table.
+# At most this many fields are shown, about 150 KB each; the others have a row in the table.
 SHOWN = 100
-# And of each so many cells with the positive label, the surest first.
+# Cells with the positive label that are shown of each field, the most probable first.
 CELLS = 24
 
 
@@ -103,7 +103,7 @@ class FieldReport(Output):
 
     @property
     def _shared(self) -> int:
-        """How many characters of the fields' paths are the folder that they all lie in."""
+        """The length of the folder that all paths of fields begin with."""
         try:
             shared = os.path.commonpath([os.path.dirname(name) for name in self.fields])
         except ValueError:  # some are absolute, and others are not

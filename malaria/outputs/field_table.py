@@ -14,12 +14,12 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 
-# So many fields are told on stderr; the file has all.
+# At most this many fields are listed on stderr; the file has all.
 LISTED = 30
 
 
 class FieldTable(Output):
-    """Counts the cells of each field; tells the parasitaemia by field, by patient and in all."""
+    """Parasitaemia by field, by patient and in all."""
 
     def __init__(self, classifier: Classifier, output: Path | None) -> None:
         """output: the file of --output, beside which the table is written; None: it is not."""
@@ -33,7 +33,7 @@ class FieldTable(Output):
         self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
 
     def finish(self) -> None:
-        """Tell the table and write it. Raises UserError if it cannot be written."""
+        """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
         log(self._describe(rows))
         if self.path is None:

@@ -12,7 +12,7 @@ from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError, open_image
 
-# As many images fit a grid that a person can still look at.
+# At most this many images are plotted.
 PLOTTED = 64
 SIDE = 128
 # Of a label in a title.

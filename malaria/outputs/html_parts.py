@@ -25,7 +25,7 @@ JPEG_QUALITY = 75
 # Of an overlay: a fifth of the size of its PNG.
 OVERLAY_QUALITY = 80
 BINS = 20
-# Named with their versions where they were loaded: so the file tells which engine answered.
+# Listed with their versions if they were loaded: so the page says which engine was used.
 LIBRARIES = {
     "ai_edge_litert": "LiteRT",
     "tensorflow": "TensorFlow",
@@ -71,7 +71,7 @@ def link_to(path: AnyPath, folder: Path) -> str | None:
 
 
 def histogram(probabilities: Iterable[float | None]) -> list[int]:
-    """How many lie in each of BINS equal parts of 0..1, lower end included; None is left out."""
+    """Counts in BINS equal bins of 0..1, lower edge included; None is left out."""
     counts = Counter(min(int(p * BINS), BINS - 1) for p in probabilities if p is not None)
     return [counts[place] for place in range(BINS)]
 

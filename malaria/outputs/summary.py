@@ -1,4 +1,4 @@
-"""summary: how many images have each label, in all and by group."""
+"""summary: counts of images by label, in all and by group."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.table import UNREADABLE
 
-# So many groups are listed; a report or an output file has the others.
+# At most this many groups are listed; a report or an output file has the others.
 LISTED_GROUPS = 60
 
 
 class Summary(Output):
-    """Counts the predictions and says on stderr what came of them.
+    """Counts of predictions, printed on stderr.
 
     counts_only: the counts are the result, on stdout. thing: what is counted.
     """
@@ -35,7 +35,7 @@ class Summary(Output):
         self.positive = classifier.metadata.positive_label
         self.labels = classifier.metadata.labels
         self.rate, self.counts_only, self.thing = rate, counts_only, thing
-        # Every label, so that one that does not come is told with 0.
+        # Every label, so that one without images is listed with 0.
         self.counts = Counter(dict.fromkeys(classifier.answers, 0))
         self.unlike: Counter[str] = Counter()
         self.groups: dict[str, Counter[str]] = defaultdict(Counter)
@@ -53,14 +53,14 @@ class Summary(Output):
             self.groups[prediction.group][prediction.label] += 1
 
     def finish(self) -> None:
-        """Tell the counts."""
+        """Print the counts."""
         if self.counts_only:
             print(self.format_counts(), flush=True)
         log(self.describe())
 
     @property
     def total(self) -> int:
-        """How many images there were, readable or not."""
+        """The number of images, readable or not."""
         return self.counts.total() + self.unreadable
 
     def format_counts(self) -> str:
@@ -88,7 +88,7 @@ class Summary(Output):
         )
 
     def _unlike_lines(self) -> list[str]:
-        """How many images are no single cells and why, if any are."""
+        """The number of images that are no single cells, by reason, if there are any."""
         if not self.unlike:
             return []
         reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())

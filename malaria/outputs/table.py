@@ -78,5 +78,5 @@ class Table:
 
 
 def wants_colour() -> bool:
-    """Whether the user wants colours, as https://no-color.org asks."""
+    """True unless the user wants no colours, as https://no-color.org asks."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

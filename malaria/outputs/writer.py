@@ -22,18 +22,17 @@ from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
 
-# So many rows are lost at most when the power goes, and then computed again.
+# At most this many rows are lost when the power goes, and then computed again.
 FLUSH_EVERY = 32
 
 
 class Writer(Output):
     """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
-    labels: of the model. model: digits that tell this model, its threshold and its labels from
-    others; source: what is classified, the same text for the same images. No file mixes two of
-    them. fields: whether an image has a row for each of its cells; then an interrupted run goes on
-    with the last image that has one. The ending of `path` says which of formats.FORMATS it is
-    written in. Raises UserError.
+    path: its ending says which of formats.FORMATS it is written in. source: what is classified,
+    the same text for the same images. model: a digest of the model, its threshold and its labels.
+    No file mixes two sources or models. fields: whether an image has a row for each of its cells;
+    then an interrupted run goes on with the last image that has one. Raises UserError.
     """
 
     def __init__(

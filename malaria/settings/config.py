@@ -40,7 +40,7 @@ from malaria.settings.declare import (
 
 # A number, or a rule that picks one on the validation images.
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
-# What may differ between a run and its resumption without changing the weights.
+# Settings that may change between a run and its resumption: they change no weight.
 NOT_IN_IDENTITY = {
     *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
     "tensorboard",
@@ -244,17 +244,17 @@ class Config(Settings):
 
     @property
     def folders(self) -> list[TrainingFolder]:
-        """What train_images names."""
+        """The folders that train_images names."""
         return self._named(self.train_images)
 
     @property
     def validation_folders(self) -> list[TrainingFolder]:
-        """What validation_images names; [] if nothing."""
+        """The folders that validation_images names; [] if none."""
         return [] if self.validation_images is None else self._named(self.validation_images)
 
     @property
     def base_folder(self) -> str:
-        """What paths in a list for `exclude` are relative to: the one folder, or where we are."""
+        """The base of relative paths in the list of `exclude`: the one folder, or where we are."""
         return self.train_images if isinstance(self.train_images, str) else "."
 
     def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
@@ -277,7 +277,7 @@ class Config(Settings):
 
     @property
     def kept(self) -> str:
-        """Whose weights are saved: "best" or "last"."""
+        """The epoch whose weights are saved: "best" or "last"."""
         return self.keep or ("best" if self.early_stopping else "last")
 
     @property

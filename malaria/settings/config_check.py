@@ -1,4 +1,4 @@
-"""config_check: a Config from plain values, or all that is wrong with them."""
+"""config_check: a Config from plain values, or every problem with them."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,15 @@ from malaria.pictures.folders import KINDS, find_images
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
 
-# So many problems are listed; the rest are counted.
+# At most this many problems are listed; the rest are counted.
 LISTED = 30
-# {dotted name of a setting: what is wrong with it}.
+# {type of pydantic's error: our words for it, where its own say little}.
+EXPECTED = {
+    "too_short": "expected at least {min_length} items",
+    "too_long": "expected at most {max_length} items",
+    "model_type": "expected lines of 'key: value'",
+}
+# {dotted name of a setting: problem}.
 Problems = dict[str, str]
 
 
@@ -51,7 +57,7 @@ def check(
 
 
 def data_problems(config: Config) -> Problems:
-    """What is wrong with the folders of images that a Config names."""
+    """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(folder), None) is None:
@@ -102,12 +108,8 @@ def _explain(key: str, fault: Mapping[str, Any], values: dict[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         return _unknown(key)
     allowed = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    if fault["type"] == "too_short":
-        allowed = f"expected at least {fault['ctx']['min_length']} items"
-    elif fault["type"] == "too_long":
-        allowed = f"expected at most {fault['ctx']['max_length']} items"
-    elif fault["type"] == "model_type":
-        allowed = "expected lines of 'key: value'"
+    if fault["type"] in EXPECTED:
+        allowed = EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
     received = values.get(key, fault["input"])
     hint = ", put it in quotes" if isinstance(fault["input"], bool) and key == "labels" else ""
     return f"{allowed[0].lower()}{allowed[1:]}{hint}; received {show(received)}"
@@ -130,7 +132,7 @@ def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]
             yield keys.split()[0], problem
 
 
-# The settings that a rule compares, the one that is told first; whether they clash; the problem.
+# (the settings that are compared, first the one that is reported; whether they clash; the problem)
 Rules = Iterator[tuple[str, bool, str]]
 
 

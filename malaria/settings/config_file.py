@@ -14,7 +14,7 @@ from malaria.settings.config_check import Problems, check, list_problems, show
 from malaria.settings.declare import former_names, rename
 
 MAX_CONFIG_BYTES = 1_000_000
-# {dotted name of a setting: where it stands, for people}.
+# {dotted name of a setting: its place in the file or on the command line}.
 Origins = dict[str, str]
 
 
@@ -75,13 +75,13 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
 
 
 def _reason(error: Exception) -> str:
-    """What PyYAML says, in one line and without its name for a text."""
+    """PyYAML's message in one line, without its name for a text."""
     text = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
     return shorten(text, 300)
 
 
 def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
-    """Where each setting stands: "file, line n". Raises UsageError for a key that stands twice."""
+    """{setting: "file, line n"}. Raises UsageError for a key that stands twice."""
     origins: Origins = {}
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         name = f"{prefix}{key.value}"
@@ -96,7 +96,7 @@ def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
 
 
 def _rename(values: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
-    """The same with present names in place of former ones, which are told."""
+    """The same with present names in place of former ones, of which each is logged."""
     values = rename(Config, values)
     group = values.get("augmentation")
     if isinstance(group, dict):

@@ -97,7 +97,7 @@ def former_names(settings: type[BaseModel]) -> dict[str, str]:
 
 
 def rename(settings: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with the present names in place of former ones, which are told, each in one line.
+    """`values` with the present names in place of former ones, of which each is logged.
 
     Where both are given the former one stays, and is refused as unknown.
     """
@@ -173,7 +173,7 @@ def _folders(value: Any) -> Any:
 
 
 def _reason(error: ValidationError) -> str:
-    """What is wrong with a key of a FolderEntry, if one is."""
+    """The problem of a key of a FolderEntry, if it is one."""
     fault = error.errors(include_url=False)[0]
     reason = fault["msg"].removeprefix("Value error, ")
     key = fault["loc"][-1] if fault["loc"] else 0
