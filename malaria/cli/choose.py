@@ -107,8 +107,7 @@ def _choose_for_fields(
 ) -> Iterator[Output]:
     """The outputs that only whole fields have."""
     from malaria.outputs.field_pictures import CellFiles
-    from malaria.outputs.field_report import FieldReport
-    from malaria.outputs.field_table import FieldTable
+    from malaria.outputs.field_report import FieldReport, FieldTable
 
     yield FieldTable(classifier, options.output)
     if options.cells:

@@ -11,7 +11,6 @@ from malaria.cli import values
 from malaria.cli.command import Parser, add_options, name_program, option
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
-from malaria.settings.config_check import data_problems
 from malaria.settings.config_file import read_config
 from malaria.settings.config_reference import config_yaml, setting_names
 
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.print_config:
         print(config_yaml(), end="")
         return
-    config = read_config(options.config, options.set, find_problems=data_problems)
+    config = read_config(options.config, options.set, with_data=True)
     if options.workers is not None and (options.check or options.folds != 1):
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
     if options.cluster is not None and (options.check or options.folds == 1):

@@ -1,7 +1,7 @@
 """config_check: a Config from plain values, or every problem with them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -34,29 +34,27 @@ def make_config(settings: Config | Mapping[str, Any]) -> Config:
     UsageError with every problem at once.
     """
     values = settings.model_dump() if isinstance(settings, Config) else dict(settings)
-    config, problems = check(values, data_problems)
+    config, problems = check(values, with_data=True)
     if problems:
         raise UsageError(list_problems(problems))
     return config
 
 
-def check(
-    values: dict[str, Any], find_more: Callable[[Config], Problems] | None = None
-) -> tuple[Config, Problems]:
-    """A Config of the valid values, defaults for the others, and what is wrong with these.
+def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]:
+    """A Config of the valid values, defaults for the others, and the problems of these.
 
-    find_more: looks at the data; it is asked only if the folder and the labels are valid.
+    with_data: look at the images, too, if their folder and the labels are valid.
     """
     config, problems = _validate(values)
     wrong = {key.partition(".")[0] for key in problems}
     for key, problem in _contradictions(config, wrong):
         problems.setdefault(key, problem)
-    if find_more is not None and not wrong & {"train_images", "labels"}:
-        problems = find_more(config) | problems
+    if with_data and not wrong & {"train_images", "labels"}:
+        problems = _data_problems(config) | problems
     return config, problems
 
 
-def data_problems(config: Config) -> Problems:
+def _data_problems(config: Config) -> Problems:
     """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():

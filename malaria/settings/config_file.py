@@ -1,6 +1,6 @@
 """config_file: a Config from a YAML file and --set overrides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from malaria.base.errors import UsageError
 from malaria.base.text import printable, shorten
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
-from malaria.settings.config_check import Problems, check, list_problems, show
+from malaria.settings.config_check import check, list_problems, show
 from malaria.settings.declare import former_names, rename
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -30,20 +30,17 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_config(
-    path: Path | str,
-    overrides: Sequence[str] = (),
-    find_problems: Callable[[Config], Problems] | None = None,
+    path: Path | str, overrides: Sequence[str] = (), *, with_data: bool = False
 ) -> Config:
     """The Config in the YAML file `path`, changed by `overrides`, each "key=value".
 
-    `find_problems(config)` looks at the data and returns {key: problem}; it is asked only if the
-    folder and the labels are valid. Raises UsageError with every problem at once.
+    with_data: check the images that it names, too. Raises UsageError with every problem at once.
     """
     values, origins = _read_yaml(Path(path))
     values, origins = _rename(values, origins)
     for override in overrides:
         _override(values, origins, override)
-    config, problems = check(values, find_problems)
+    config, problems = check(values, with_data=with_data)
     if problems:
         known = dict.fromkeys(problems, str(path))
         raise UsageError(list_problems(problems, {**origins, **(known | origins)}))

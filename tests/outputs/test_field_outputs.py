@@ -14,8 +14,7 @@ from malaria.fields.field_counts import FieldCounts, add_up, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
-from malaria.outputs.field_report import CELLS, FieldReport
-from malaria.outputs.field_table import LISTED, FieldTable
+from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat

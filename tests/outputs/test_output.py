@@ -9,8 +9,7 @@ import malaria.outputs
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import CellFiles
-from malaria.outputs.field_report import FieldReport
-from malaria.outputs.field_table import FieldTable
+from malaria.outputs.field_report import FieldReport, FieldTable
 from malaria.outputs.grid import Grid
 from malaria.outputs.html_report import HtmlReport
 from malaria.outputs.metrics_file import MetricsFile

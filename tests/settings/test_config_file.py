@@ -11,7 +11,7 @@ from malaria.base.errors import UsageError
 from malaria.data.dataset import PATIENT_PATTERN
 from malaria.data.training_folders import TrainingFolder
 from malaria.settings.config import NOT_IN_IDENTITY, Augmentation, Config
-from malaria.settings.config_check import data_problems, make_config
+from malaria.settings.config_check import make_config
 from malaria.settings.config_file import MAX_CONFIG_BYTES, read_config
 from malaria.settings.config_reference import config_yaml, settings_table
 
@@ -311,7 +311,7 @@ def test_a_wrong_override_is_told(problems, override, message):
 
 def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_cells):
     folder = write_cells(labels=("Parasitized", "Uninfectd"))
-    assert problems(f"epochs: 3\ntrain_images: {folder}", find_problems=data_problems) == [
+    assert problems(f"epochs: 3\ntrain_images: {folder}", with_data=True) == [
         "config.yaml: labels: no folder for Uninfected in cells; the folders there: "
         "['Parasitized', 'Uninfectd']; did you mean Uninfectd?"
     ]
@@ -319,7 +319,7 @@ def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_
 
 def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_cells):
     text = f"train_images: {write_cells()}\ntrain_size: 5\nepochs: 0\n"
-    assert problems(text, find_problems=data_problems) == [
+    assert problems(text, with_data=True) == [
         "2 problems in the settings",
         "  config.yaml, line 2: train_size: received 5 images per label, but there are only "
         "{'Parasitized': 4, 'Uninfected': 4}",
@@ -360,7 +360,7 @@ def test_the_last_weights_are_kept_unless_the_best_are_wanted(read, text, kept):
 
 
 def test_a_wrong_label_list_is_not_searched_for(problems):
-    [line] = problems("labels: [a]\n", find_problems=data_problems)
+    [line] = problems("labels: [a]\n", with_data=True)
     assert "expected at least 2 items" in line
 
 
