@@ -274,15 +274,6 @@ def test_a_reader_that_leaves_early_is_no_error(place):
     assert "Error" not in result.stderr
 
 
-def test_names_that_are_no_utf8_are_printed_escaped(place, tmp_path):
-    image = next((place / "cells" / "Uninfected").iterdir())
-    shutil.copy(image, os.fsencode(tmp_path) + b"/a\xff\x1b[31m.png")
-    model = place / "made" / "for it"
-    result = run("run.py", "--model", model, "--image", tmp_path, folder=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert r"a\udcff\x1b[31m.png" in result.stdout
-
-
 @pytest.mark.parametrize("script", ["train.py", "run.py"])
 def test_help_shows_examples(script):
     result = start(script, "--help")
@@ -355,7 +346,8 @@ def hostile(place, tmp_path):
     folder = tmp_path / "hostile"
     folder.mkdir()
     cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()
-    names = [b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png', b"\xff.png"]
+    names = [b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png']
+    names.append(b"\xff\x1b[31m.png")
     for name in names:
         Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(cell)
     (folder / "@broken.png").write_bytes(b"nothing")
@@ -363,30 +355,24 @@ def hostile(place, tmp_path):
 
 
 def read_output(path):
-    """The rows of an --output as dictionaries."""
-    if path.suffix == ".csv":
-        with open(path, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text) if path.suffix == ".json" else [*map(json.loads, text.splitlines())]
+    """The rows of a .csv as dictionaries."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
-def test_an_output_holds_every_picture_whatever_its_name(place, hostile, tmp_path, suffix):
-    output = tmp_path / f"rows{suffix}"
+def test_an_output_holds_every_image_whatever_its_name(place, hostile, tmp_path):
+    output = tmp_path / "rows.csv"
     model = place / "made" / "for it"
     result = run("run.py", "--model", model, "--image=.", "--output", output, folder=hostile)
     assert result.returncode == 1
     assert len(result.stdout.splitlines()) == 8
     assert f"saved {output}" in result.stderr
     rows = read_output(output)
-    found = {row["path"] for row in rows}
     expected = {str(path.relative_to(hostile)) for path in hostile.iterdir()}
-    if suffix == ".csv":
-        expected = {f"'{name}" if name[0] in "=+-@" else name for name in expected}
-        expected = {name.replace("\udcff", "\\udcff") for name in expected}
-        assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "-", "@")]
-    assert found == expected
+    expected = {f"'{name}" if name[0] in "=+-@" else name for name in expected}
+    assert {row["path"] for row in rows} == {name.replace("\udcff", "\\udcff") for name in expected}
+    assert r"\udcff\x1b[31m.png" in result.stdout
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "-", "@")]
     assert len(rows) == 8
     assert sum(bool(row["error"]) for row in rows) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile", output.name]
