@@ -163,9 +163,10 @@ def _rules_of_progressive(config: Config) -> Rules:
     if not config.progressive_epochs or size is None:
         return
     network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
-    able = " or ".join(name for name, one in NETWORKS.items() if one.any_size)
-    problem = f"expected model {able}, which take any size; received {config.model}"
-    yield keys, not network.any_size, problem
+    if not network.any_size:
+        able = " or ".join(name for name, one in NETWORKS.items() if one.any_size)
+        yield keys, True, f"expected model {able}, which take any size; received {config.model}"
+        return
     problem = f"quarter_turns need a square; received {list(size)}"
     yield "progressive_size augmentation model", turns and size[0] != size[1], problem
     problem = f"expected at least {network.smallest_side}; received {list(size)}"
