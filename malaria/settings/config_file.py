@@ -115,13 +115,12 @@ def _override(values: dict[str, Any], origins: Origins, override: str) -> None:
         value = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError):
         raise UsageError(f"--set {printable(override)}: the value is not YAML") from None
-    group, dot, name = key.partition(".")
-    settings = Augmentation if dot else Config
-    [(name, value)] = rename(settings, {name if dot else group: value}).items()
-    key = f"{group}.{name}" if dot else name
-    group = group if dot else name
+    name, dot, inner = key.partition(".")
     if dot:
-        known = values.get(group)
-        value = (known if isinstance(known, dict) else {}) | {name: value}
-    values[group] = value
-    origins[key] = origins[group] = "--set"
+        [(inner, value)] = rename(Augmentation, {inner: value}).items()
+        known = values.get(name)
+        value = (known if isinstance(known, dict) else {}) | {inner: value}
+    else:
+        [(name, value)] = rename(Config, {name: value}).items()
+    values[name] = value
+    origins[f"{name}{dot}{inner}"] = origins[name] = "--set"

@@ -1,6 +1,7 @@
 """declare: how a setting is declared, the types that settings have, and their former names."""
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import (
@@ -40,27 +41,17 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-def _folder_name(label: str) -> str:
-    """A label is a folder below train_images, never a way out of it."""
-    if not is_plain_name(label):
-        raise ValueError("expected the name of a folder in train_images")
-    return label
-
-
-def _unlike(labels: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(labels)) < len(labels):
-        raise ValueError("expected labels that differ")
-    return labels
-
-
 def _pattern(text: str) -> str:
     return base_patterns.Pattern(text).text
 
 
-def _network(name: str) -> str:
-    if name not in NETWORKS:
-        raise ValueError(f"expected {' or '.join(NETWORKS)}")
-    return name
+def _must(is_right: Callable[[Any], bool], expected: str) -> AfterValidator:
+    def validate(value: Any) -> Any:
+        if not is_right(value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(validate)
 
 
 Flag = Annotated[bool, Field(strict=True)]
@@ -74,16 +65,20 @@ NoFlag = BeforeValidator(_no_flag)
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
 Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
-Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
+# A label is a folder below train_images, never a way out of it.
+_is_folder = _must(is_plain_name, "the name of a folder in train_images")
+Label = Annotated[str, Field(max_length=200), _is_folder]
 MAX_TEXT = 4096
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
+_differ = _must(lambda labels: len(set(labels)) == len(labels), "labels that differ")
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), _differ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100
 PATHS = "a folder, or a list of folders"
 FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
-NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
+_is_known = _must(lambda name: name in NETWORKS, " or ".join(NETWORKS))
+NetworkName = Annotated[str, _is_known, WithJsonSchema({"enum": list(NETWORKS)})]
 
 
 def former_names(settings: type[BaseModel]) -> dict[str, str]:
