@@ -158,28 +158,34 @@ class Options:
     debug: bool = False
 
 
+# Not an option, but several values of --model.
+MODELS = "several models"
 # {option: (the one that it needs, the message without that)}.
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
+    MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }
 # {option: (those that do not go with it, the message about one of them)}.
 EXCLUDES = {
     "calibrate": (
         ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review", "cluster"),
-        "--{} does not go with --calibrate; leave it out",
+        "--{name} does not go with --calibrate; leave it out",
     ),
     "fields": (
         ("evaluate", "explain", "plot"),
-        "--{} is for images of single cells; leave out --fields",
+        "--{name} is for images of single cells; leave out --fields",
     ),
-    "cluster": (("explain",), "--{} does not go with --cluster; leave one of them out"),
+    "cluster": (("explain",), "--{name} does not go with --cluster; leave one of them out"),
+    MODELS: (
+        (
+            *("calibrate", "cluster", "output", "report", "explain", "plot", "count_only"),
+            *("review", "save"),
+        ),
+        "--{name} goes with one --model; received {models}",
+    ),
 }
-ONE_MODEL = (
-    *("calibrate", "cluster", "output", "report", "explain", "plot", "count_only", "review"),
-    "save",
-)
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -201,13 +207,15 @@ def _check_together(options: Options) -> None:
     given = [name for name, value in vars(options).items() if value not in (None, False, [])]
     if "image" not in given and "calibrate" not in given:
         raise UsageError("the following arguments are required: --image; see run.py --help")
+    if len(options.model) > 1:
+        given.append(MODELS)
+    for name, (others, message) in EXCLUDES.items():
+        for other in others:
+            if name in given and other in given:
+                raise UsageError(message.format(name=other, models=len(options.model)))
     for name, (needed, message) in NEEDS.items():
         if name in given and needed not in given:
             raise UsageError(message)
-    for name, (others, message) in EXCLUDES.items():
-        both = [other for other in others if name in given and other in given]
-        if both:
-            raise UsageError(message.format(both[0]))
     if isinstance(options.threshold, str) and options.calibrate is None:
         raise UsageError(
             f"--threshold: expected a number from 0 to 1; received {options.threshold}, which "
@@ -215,13 +223,3 @@ def _check_together(options: Options) -> None:
         )
     if options.cluster and options.engine == "keras":
         raise UsageError("--cluster: its workers answer with LiteRT; leave out --engine=keras")
-    if len(options.model) > 1:
-        _check_several_models(options, given)
-
-
-def _check_several_models(options: Options, given: Sequence[str]) -> None:
-    for name in ONE_MODEL:
-        if name in given:
-            raise UsageError(f"--{name} goes with one --model; received {len(options.model)}")
-    if not options.evaluate:
-        raise UsageError("--model: several models are compared with --evaluate; add it")
