@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Classify one picture, or all pictures of a folder, with a trained model: see --help."""
+"""Classify one image, or all images of a folder, with a trained model: see --help."""
 
 import sys
 

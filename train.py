@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train a network on a folder of labelled pictures, as config.yaml says: see --help."""
+"""Train a network on a folder of labelled images, as config.yaml says: see --help."""
 
 import sys
 

@@ -75,8 +75,9 @@ def write_report(path, images):
     for number, image in enumerate(images):
         positive = float(random.beta(0.3, 0.3))
         label = LABELS[0] if positive >= 0.5 else LABELS[1]
-        prediction = Prediction(image, label, max(positive, 1 - positive), (positive, 1 - positive))
-        page.add(prediction, group=f"C{number % 30}", truth=LABELS[number % 2])
+        known = {"group": f"C{number % 30}", "true_label": LABELS[number % 2]}
+        both = (positive, 1 - positive)
+        page.add(Prediction(image, label, max(both), both, **known))
     page.write()
     seconds = time.perf_counter() - started
     print(

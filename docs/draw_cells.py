@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw docs/cells.svg, the picture in the README: cells that malaria/drawing.py invents.
+"""Draw docs/cells.svg, the image in the README: cells that malaria/drawing.py invents.
 
 python docs/draw_cells.py
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw docs/report.png, the picture in README.md: an HTML report on drawn cells, in Chromium.
+"""Draw docs/report.png, the image in README.md: an HTML report on drawn cells, in Chromium.
 
 python docs/draw_report.py
 """

@@ -13,23 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from malaria.evaluation.result import Result
-    from malaria.inference.classifier import Classifier
-    from malaria.inference.load_classifier import load_classifier
-    from malaria.inference.prediction import Prediction
-    from malaria.settings.config import Config
-    from malaria.training.trainer import train
+    from malaria.evaluation.result import Result as Result
+    from malaria.inference.classifier import Classifier as Classifier
+    from malaria.inference.load_classifier import load_classifier as load_classifier
+    from malaria.inference.prediction import Prediction as Prediction
+    from malaria.settings.config import Config as Config
+    from malaria.training.trainer import train as train
 
 __version__ = "2.1.0"
-__all__ = [
-    "Classifier",
-    "Config",
-    "Prediction",
-    "Result",
-    "__version__",
-    "load_classifier",
-    "train",
-]
 _PLACES = {
     "Classifier": "malaria.inference.classifier",
     "Config": "malaria.settings.config",
@@ -38,6 +29,7 @@ _PLACES = {
     "load_classifier": "malaria.inference.load_classifier",
     "train": "malaria.training.trainer",
 }
+__all__ = ["__version__", *_PLACES]
 
 
 def __getattr__(name: str) -> Any:

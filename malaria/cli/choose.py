@@ -1,4 +1,4 @@
-"""choose: what the options of run.py ask to be made of the predictions.
+"""choose: the model, the predictor and the outputs that the options of run.py ask for.
 
 The libraries behind the rarer outputs take a second or more to import, so each is imported only
 where it is asked for.
@@ -53,7 +53,7 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
 
 @contextmanager
 def open_predictor(options: Options) -> Iterator[Predictor]:
-    """What answers pictures, or fields: here, or on a cluster, joined while the block runs."""
+    """The predict function for images or fields: local, or on a cluster joined for the block."""
     if options.cluster is not None:
         from malaria.cluster.connect import connected
         from malaria.cluster.predict_on_cluster import predict_on_cluster
@@ -105,10 +105,9 @@ def choose_outputs(
 def _choose_for_fields(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> Iterator[Output]:
-    """What is made of the cells of whole fields only."""
+    """The outputs that only whole fields have."""
     from malaria.outputs.field_pictures import CellFiles
-    from malaria.outputs.field_report import FieldReport
-    from malaria.outputs.field_table import FieldTable
+    from malaria.outputs.field_report import FieldReport, FieldTable
 
     yield FieldTable(classifier, options.output)
     if options.cells:
@@ -121,7 +120,7 @@ def _choose_for_fields(
 def find_group(
     options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
 ) -> Callable[[AnyPath], str | None]:
-    """A function from a picture to its group: as a list says, as --group_by, as the model knows."""
+    """A function from an image to its group: as a list says, as --group_by, as the model knows."""
     group_by = options.group_by if by_folder or options.group_by != FOLDER else None
     if group_by in (None, PATIENT):
         grouper = make_patient_finder(classifier.metadata.patient_pattern)
@@ -133,7 +132,7 @@ def find_group(
 def open_labelled(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> "LabelledPredictions":
-    """What --evaluate collects. Raises UserError if nothing tells the true labels."""
+    """The collector of --evaluate. Raises UserError if there are no true labels."""
     from malaria.inference.evaluate import LabelledPredictions
 
     # In a folder of labels the sub-folders are no groups.
@@ -151,7 +150,7 @@ def open_labelled(
 
 
 def open_overlays(options: Options, classifier: Classifier, inputs: Inputs) -> "Overlays | None":
-    """What --explain writes. Raises UsageError, UserError."""
+    """The Grad-CAM overlays of --explain, if asked for. Raises UsageError, UserError."""
     if options.explain is None:
         return None
     from malaria.inference.explain import Overlays

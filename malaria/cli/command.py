@@ -1,10 +1,11 @@
-"""command: how every script reads its command line and ends."""
+"""command: options declared as fields of a dataclass, their parser, and how a script ends."""
 
 import argparse
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,31 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and leaving."""
         raise UsageError(f"{printable(message)}; see {self.prog} --help")
+
+
+def option(meaning: str, *, group: str = "", **settings: Any) -> Any:
+    """The declaration of one option: a field of a dataclass, `--NAME` by the field's name.
+
+    A field of type bool is a flag, one of bool | None has --NAME and --no-NAME.
+    group: a heading of --help that begins with this option. settings: as add_argument takes them.
+    """
+    return field(metadata={"help": meaning, "group": group, **settings})
+
+
+def add_options(parser: argparse.ArgumentParser, options: type) -> None:
+    """Add every option that the dataclass `options` declares, then --version and --debug."""
+    actions: dict[Any, Any] = {bool: "store_true", bool | None: argparse.BooleanOptionalAction}
+    add = parser.add_argument
+    for one in fields(options):
+        settings = dict(one.metadata)
+        if not settings:
+            continue
+        if title := settings.pop("group"):
+            add = parser.add_argument_group(title).add_argument
+        if one.type in actions:
+            settings["action"] = actions[one.type]
+        add(f"--{one.name}", **settings)
+    add_common(parser)
 
 
 def name_program(script: str, examples: str) -> dict[str, str]:

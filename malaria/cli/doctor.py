@@ -1,4 +1,4 @@
-"""doctor: what this machine has for training and classifying, and what each missing part costs."""
+"""doctor: hardware and packages for training and classifying, and the cost of missing ones."""
 
 import importlib.metadata
 import os
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from malaria import __version__
-from malaria.base.gpu import Card, explain, list_cards
+from malaria.base.gpu import explain, list_cards
 from malaria.base.machine import has_bfloat16, usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print what was found; 1 if training is not possible, or a GPU that is there is not used."""
     parser = Parser(
         prog="python -m malaria doctor",
-        description="Tell what this machine has for training and classifying.",
+        description="Report what this machine has for training and classifying.",
         epilog="example: python -m malaria doctor",
     )
     add_common(parser)
@@ -55,17 +55,13 @@ def examine() -> Iterator[Line]:
         if version is not None:
             yield name, version, ""
     yield _litert()
-    yield from _machine()
-    yield from _tensorflow()
-    yield _browser()
-
-
-def _machine() -> Iterator[Line]:
     yield "cores", str(usable_cores()), ""
     yield "memory", f"{usable_memory() / 2**30:.1f} GiB", ""
     units = has_bfloat16()
     cost = "" if units else "training computes in float32: vgg takes about 2.5 times as long"
     yield "bfloat16 units (AMX)", "yes" if units else "no", cost
+    yield from _tensorflow()
+    yield _browser()
 
 
 def _litert() -> Line:
@@ -87,7 +83,8 @@ def _tensorflow() -> Iterator[Line]:
     yield "TensorFlow is for", f"CUDA {cuda}, cuDNN {cudnn}" if is_cuda else "processors", ""
     cards = list_cards()
     for card in cards:
-        yield "GPU", _describe(card), ""
+        memory = f"{card.free_memory:,} of {card.memory:,} MiB free"
+        yield "GPU", f"{card.name}, driver {card.driver}, {memory}", ""
     if not cards:
         yield "GPU", "none", "config.yaml takes 25 minutes on two cores with AMX, 65 without"
     elif seen:
@@ -95,10 +92,6 @@ def _tensorflow() -> Iterator[Line]:
     else:
         reason = explain(is_built_for_cuda=is_cuda)
         yield "GPUs that TensorFlow sees", "none", f"error: {reason}"
-
-
-def _describe(card: Card) -> str:
-    return f"{card.name}, driver {card.driver}, {card.free_memory:,} of {card.memory:,} MiB free"
 
 
 def _browser() -> Line:

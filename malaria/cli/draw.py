@@ -8,7 +8,7 @@ from malaria.data.drawn_cells import write_cells, write_fields
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Draw cells as the command line says, and tell how many."""
+    """Draw cells as the command line says, and print how many."""
     parser = Parser(
         prog="python -m malaria draw",
         description="Draw blood cells into DIR/Parasitized and DIR/Uninfected, or whole fields.",

@@ -11,10 +11,10 @@ from malaria.base.text import quote
 from malaria.cli.command import run_script
 
 COMMANDS = {
-    "train": "train a network on a folder of labelled pictures",
-    "classify": "classify one picture or a folder with a trained model",
+    "train": "train a network on a folder of labelled images",
+    "classify": "classify one image or a folder with a trained model",
     "draw": "draw blood cells for a first try",
-    "doctor": "tell what this machine has, and why a GPU is not used",
+    "doctor": "report what this machine has, and why a GPU is not used",
 }
 # Where the command's function `main` is, if not in the module of the same name.
 MODULES = {"classify": "run"}
@@ -60,6 +60,6 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "python -m malaria COMMAND --help explains a command; --version tells the version.",
+            "python -m malaria COMMAND --help explains a command; --version prints the version.",
         ]
     )

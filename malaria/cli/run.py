@@ -1,4 +1,4 @@
-"""run: classify one picture, or all pictures of a folder, with a trained model."""
+"""run: classify one image, or all images of a folder, with a trained model."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,13 +27,12 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import prepare_next_start
 from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
-from malaria.outputs.output import Output
 from malaria.outputs.summary import Summary
 from malaria.outputs.writer import Writer
 from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
 
-# From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
+# From this many images on, a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
 
 
@@ -54,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.save:
         save_as_pair(classifier, options.save)
     failures = classify(options, classifier, inputs, chain(first, paths))
-    tell_skipped(inputs)
+    if inputs.skipped:
+        log(describe_skipped(inputs.skipped))
     prepare_next_start(classifier)
     return 1 if failures else 0
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 def classify(
     options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[AnyPath]
 ) -> int:
-    """Give each prediction to all that was asked for; return how many pictures failed somewhere."""
+    """Give each prediction to all that was asked for; return how many images failed somewhere."""
     labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
     overlays = open_overlays(options, classifier, inputs)
     writer = open_writer(options, classifier, inputs)
@@ -79,7 +79,11 @@ def classify(
                 group_of=find_group(options, classifier, inputs),
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
-            give(overlays.explain(predictions) if overlays else predictions, outputs)
+            for prediction in overlays.explain(predictions) if overlays else predictions:
+                for output in outputs:
+                    output.add(prediction)
+            for output in outputs:
+                output.finish()
     finally:
         for output in outputs:
             output.close()
@@ -87,12 +91,6 @@ def classify(
         return summary.unreadable
     overlays.tell_missing()
     return summary.unreadable + overlays.missing
-
-
-def tell_skipped(inputs: Inputs) -> None:
-    """Say what was passed over in the folders, if anything was."""
-    if inputs.skipped:
-        log(describe_skipped(inputs.skipped))
 
 
 def predict_all(
@@ -107,19 +105,7 @@ def predict_all(
     if writer:
         paths = writer.without_written(paths)
         yield from writer.earlier()
-    paths = tqdm(paths, unit=" fields" if options.fields else " images", disable=no_bar())
-    yield from rate.measure(ask(paths, classifier))
-
-
-def no_bar() -> bool | None:
-    """What tqdm's `disable` wants: rows on the same terminal would break the bar."""
-    return True if sys.stdout.isatty() else None
-
-
-def give(predictions: Iterable[Prediction], outputs: Sequence[Output]) -> None:
-    """Add every prediction to every output, then finish them all."""
-    for prediction in predictions:
-        for output in outputs:
-            output.add(prediction)
-    for output in outputs:
-        output.finish()
+    # Rows on the same terminal would break the bar.
+    hidden = True if sys.stdout.isatty() else None
+    bar = tqdm(paths, unit=" fields" if options.fields else " images", disable=hidden)
+    yield from rate.measure(ask(bar, classifier))

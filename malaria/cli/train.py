@@ -1,4 +1,5 @@
-"""train: train a network on a folder of labelled pictures, as config.yaml says, and save it."""
+"""train: train a network on a folder of labelled images, as config.yaml says, and save it."""
+# ruff: noqa: RUF009  option() declares a field, as dataclasses.field() does
 
 import os
 from collections.abc import Sequence
@@ -7,14 +8,13 @@ from dataclasses import dataclass
 from malaria.base.errors import UsageError
 from malaria.base.text import printable
 from malaria.cli import values
-from malaria.cli.command import Parser, add_common, name_program
+from malaria.cli.command import Parser, add_options, name_program, option
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
-from malaria.settings.config_check import data_problems
 from malaria.settings.config_file import read_config
 from malaria.settings.config_reference import config_yaml, setting_names
 
-DESCRIPTION = "Train a network on a folder of labelled pictures, as config.yaml says, and save it."
+DESCRIPTION = "Train a network on a folder of labelled images, as config.yaml says, and save it."
 EXAMPLES = f"""examples:
   python train.py --config=config.yaml
   python train.py --config=config.yaml --check
@@ -34,18 +34,37 @@ WORKERS_VARIABLES = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of train.py asks for; each field is the option of that name."""
+    """The command line of train.py, parsed."""
 
-    config: str
-    set: list[str]
-    check: bool
-    resume: bool
-    folds: Folds
-    workers: str | None
-    worker: int | None
-    cluster: str | None
-    print_config: bool
-    debug: bool
+    config: str = option("settings, YAML (default: %(default)s)", default="config.yaml")
+    set: list[str] = option(
+        "override one setting", action="append", default=[], metavar="KEY=VALUE"
+    )
+    check: bool = option("say what would be trained; train nothing")
+    resume: bool = option("go on with an interrupted run of these settings")
+    folds: Folds = option(
+        "cross-validate: K networks, each judged on patients (or images) it never saw; source: "
+        "one for each folder of train_images, judged on that folder",
+        type=values.folds,
+        default=1,
+        metavar="K",
+    )
+    workers: str | None = option(
+        "train on several machines: the addresses of all, the same on each; the first one writes. "
+        "TF_CONFIG and a step of Slurm say it too",
+        metavar="HOST:PORT,...",
+    )
+    worker: int | None = option("which of them this is, from 0", type=int, metavar="N")
+    cluster: str | None = option(
+        "with --folds: train the parts side by side on a Ray cluster: auto (the one that runs here "
+        "or that RAY_ADDRESS names, else one started here), local (started here) or its HOST:PORT",
+        type=values.cluster,
+        metavar="ADDRESS",
+    )
+    print_config: bool = option(
+        "print every setting with its default and its meaning, and do nothing else"
+    )
+    debug: bool = False
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.print_config:
         print(config_yaml(), end="")
         return
-    config = read_config(options.config, options.set, find_problems=data_problems)
+    config = read_config(options.config, options.set, with_data=True)
     if options.workers is not None and (options.check or options.folds != 1):
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
     if options.cluster is not None and (options.check or options.folds == 1):
@@ -62,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
             "--cluster: trains the parts of --folds side by side; expected --folds=K, no --check; "
             "to train one network on several machines there is --workers"
         )
-    # TensorFlow takes seconds to import; a mistake in the settings is told without it.
+    # TensorFlow takes seconds to import; mistakes in the settings are reported without it.
     if options.check:
         _check(config, options.folds)
     elif options.folds != 1:
@@ -79,31 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
 def make_parser() -> Parser:
     """The parser of train.py."""
     parser = Parser(description=DESCRIPTION, **name_program("train.py", EXAMPLES))
-    add = parser.add_argument
-    add("--config", default="config.yaml", help="settings, YAML (default: %(default)s)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting")
-    add("--check", action="store_true", help="say what would be trained; train nothing")
-    add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    folds_help = (
-        "cross-validate: K networks, each judged on patients (or images) it never saw; source: "
-        "one for each folder of train_images, judged on that folder"
-    )
-    add("--folds", type=values.folds, default=1, metavar="K", help=folds_help)
-    workers_help = (
-        "train on several machines: the addresses of all, the same on each; the first one writes. "
-        "TF_CONFIG and a step of Slurm say it too"
-    )
-    add("--workers", metavar="HOST:PORT,...", help=workers_help)
-    worker_help = "which of them this is, from 0"
-    add("--worker", type=int, metavar="N", help=worker_help)
-    cluster_help = (
-        "with --folds: train the parts side by side on a Ray cluster: auto (the one that runs here "
-        "or that RAY_ADDRESS names, else one started here), local (started here) or its HOST:PORT"
-    )
-    add("--cluster", type=values.cluster, metavar="ADDRESS", help=cluster_help)
-    print_help = "print every setting with its default and its meaning, and do nothing else"
-    add("--print_config", action="store_true", help=print_help)
-    add_common(parser)
+    add_options(parser, Options)
     return parser
 
 

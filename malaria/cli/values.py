@@ -6,6 +6,7 @@ They raise ArgumentTypeError, which says what was expected and what was received
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,18 +23,14 @@ DEFAULT_PLOT = "predictions.png"
 
 def interval(text: str) -> tuple[int, int]:
     """A,B -> (A, B), with 0 <= A < B."""
-    first, last = _two(text, "two numbers A,B", int)
-    if not 0 <= first < last <= sys.maxsize:
-        raise ArgumentTypeError(f"expected A,B with 0 <= A < B; received {text}")
-    return first, last
+    expected = "two numbers A,B with 0 <= A < B"
+    return _two(text, int, expected, lambda first, last: 0 <= first < last <= sys.maxsize)
 
 
 def size(text: str) -> tuple[int, int]:
     """H,W -> (height, width), pixels."""
-    height, width = _two(text, "height,width in pixels", int)
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
-        raise ArgumentTypeError(f"expected height,width from 1 to {MAX_SIDE}; received {text}")
-    return height, width
+    expected = f"height,width in pixels, from 1 to {MAX_SIDE}"
+    return _two(text, int, expected, lambda *sides: min(sides) > 0 and max(sides) <= MAX_SIDE)
 
 
 def threshold(text: str) -> float | str:
@@ -46,10 +43,8 @@ def threshold(text: str) -> float | str:
 
 def two_probabilities(text: str) -> tuple[float, float]:
     """LOW,HIGH -> (LOW, HIGH), with 0 <= LOW < HIGH <= 1."""
-    low, high = _two(text, "two numbers LOW,HIGH", float)
-    if not 0 <= low < high <= 1:
-        raise ArgumentTypeError(f"expected 0 <= LOW < HIGH <= 1; received {text}")
-    return low, high
+    expected = "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1"
+    return _two(text, float, expected, lambda low, high: 0 <= low < high <= 1)
 
 
 def cluster(text: str) -> str:
@@ -106,9 +101,14 @@ def grouping(text: str) -> str | Pattern:
         raise ArgumentTypeError(f"{error}; received {text}") from None
 
 
-def _two(text: str, expected: str, kind: Callable[[str], Number]) -> tuple[Number, Number]:
-    try:
-        first, last = (kind(part) for part in text.split(","))
-    except ValueError:
-        raise ArgumentTypeError(f"expected {expected}; received {text}") from None
-    return first, last
+def _two(
+    text: str,
+    kind: Callable[[str], Number],
+    expected: str,
+    is_right: Callable[[Number, Number], bool],
+) -> tuple[Number, Number]:
+    with suppress(ValueError):
+        first, second = map(kind, text.split(","))
+        if is_right(first, second):
+            return first, second
+    raise ArgumentTypeError(f"expected {expected}; received {text}")

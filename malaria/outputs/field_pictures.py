@@ -29,7 +29,7 @@ POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
 # Two: the page draws a field when the first cell of the next one has been cut out.
 @lru_cache(maxsize=2)
 def open_field(path: AnyPath) -> Image.Image:
-    """The picture of a field, kept for a while. Raises UnreadableImageError."""
+    """The image of a field, kept for a while. Raises UnreadableImageError."""
     return open_image(path)
 
 
@@ -78,7 +78,7 @@ class CellFiles(Output):
         check_outside(folder, sources, "--cells")
         if not resume and folder.exists() and next(find_images(folder), None) is not None:
             # A cell that somebody has put under another label would come under both.
-            raise UserError(f"--cells: {printable(folder)} holds pictures: name another folder")
+            raise UserError(f"--cells: {printable(folder)} holds images: name another folder")
         self.folder, self.sources, self.count = folder, tuple(sources), 0
 
     def add(self, prediction: Prediction) -> None:

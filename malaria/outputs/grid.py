@@ -1,4 +1,4 @@
-"""grid: the first pictures with their labels, as one PNG."""
+"""grid: the first images with their labels, as one PNG."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +12,7 @@ from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError, open_image
 
-# As many pictures fit a grid that a person can still look at.
+# At most this many images are plotted.
 PLOTTED = 64
 SIDE = 128
 # Of a label in a title.
@@ -20,7 +20,7 @@ LENGTH = 24
 
 
 class Grid(Output):
-    """Keeps the first readable predictions and plots their pictures."""
+    """Keeps the first readable predictions and plots their images."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Grid(Output):
             self.shown.append(prediction)
 
     def finish(self) -> None:
-        """Write the PNG; of no pictures there is none."""
+        """Write the PNG; of no images there is none."""
         images, titles = [], []
         for one in self.shown:
             # It may be gone by now.

@@ -1,4 +1,4 @@
-"""html_parts: the small pieces that an HTML report is put together from."""
+"""html_parts: the template of an HTML report and the small pieces that are put into it."""
 
 import base64
 import hashlib
@@ -12,16 +12,20 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from malaria.base.text import printable
 from malaria.pictures.images import Source, open_image
 from malaria.pictures.remote_path import AnyPath, RemotePath
 
+FOLDER = Path(__file__).parent
 # At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
 THUMBNAIL_SIDE = 64
 JPEG_QUALITY = 75
 # Of an overlay: a fifth of the size of its PNG.
 OVERLAY_QUALITY = 80
 BINS = 20
-# Named with their versions where they were loaded: so the file tells which engine answered.
+# Listed with their versions if they were loaded: so the page says which engine was used.
 LIBRARIES = {
     "ai_edge_litert": "LiteRT",
     "tensorflow": "TensorFlow",
@@ -32,7 +36,7 @@ LIBRARIES = {
 
 
 def thumbnail(source: Source) -> str:
-    """The picture as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
+    """The image as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
 
     Raises UnreadableImageError with the reason.
     """
@@ -44,33 +48,30 @@ def thumbnail(source: Source) -> str:
 
 
 def as_jpeg(source: Source) -> bytes:
-    """The picture as the bytes of a JPEG. Raises UnreadableImageError."""
+    """The image as the bytes of a JPEG. Raises UnreadableImageError."""
     content = io.BytesIO()
     open_image(source).save(content, "JPEG", quality=OVERLAY_QUALITY)
     return content.getvalue()
 
 
 def data_uri(content: bytes) -> str:
-    """A PNG's or JPEG's bytes as an address that holds them itself."""
-    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    """A JPEG's bytes as an address that holds them itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def link_to(path: AnyPath, folder: Path) -> str | None:
-    """The address of a picture in a page that lies in `folder`; None where a browser has none."""
+    """The address of an image in a page that lies in `folder`; None where a browser has none.
+
+    A name may hold bytes of any sort.
+    """
     if isinstance(path, RemotePath):
         return path.url if path.is_web else None
-    return relative_link(path, folder)
-
-
-def relative_link(path: Path | str, folder: Path | str) -> str:
-    """The address of the file `path` in a page that lies in `folder`; bytes of any sort allowed."""
-    relative = os.path.relpath(path, folder)
-    return "./" + quote(os.fsencode(Path(relative).as_posix()))
+    relative = Path(os.path.relpath(path, folder))
+    return "./" + quote(os.fsencode(relative.as_posix()))
 
 
 def histogram(probabilities: Iterable[float | None]) -> list[int]:
-    """How many lie in each of BINS equal parts of 0..1, lower end included; None is left out."""
+    """Counts in BINS equal bins of 0..1, lower edge included; None is left out."""
     counts = Counter(min(int(p * BINS), BINS - 1) for p in probabilities if p is not None)
     return [counts[place] for place in range(BINS)]
 
@@ -101,3 +102,21 @@ def loaded_versions() -> dict[str, str]:
         for module, name in LIBRARIES.items()
         if module in sys.modules
     }
+
+
+def make_template(name: str = "html_report.html") -> Template:
+    """A page, which escapes whatever is put into it, with its style and its script inside."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"csp_hash": csp_hash, "printable": printable}
+    environment.globals |= {"polyline": polyline, "zip": zip}
+    parts = {"style": "html_report.css", "script": "html_report.js"}
+    environment.globals |= {
+        part: (FOLDER / file).read_text(encoding="utf-8") for part, file in parts.items()
+    }
+    return environment.get_template(name)

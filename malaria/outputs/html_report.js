@@ -27,17 +27,17 @@ function makeTile(cell, place) {
   button.title = cell.unlike === null ? cell.name : `${cell.name}: ${cell.unlike}`;
   button.dataset.place = place;
   const reason = () => make("span", "reason", cell.error);
-  button.append(cell.image ? makePicture(cell.image, baseName(cell)) : reason(), ...captions(cell));
+  button.append(cell.image ? makeImage(cell.image, baseName(cell)) : reason(), ...captions(cell));
   item.append(button);
   return item;
 }
 
-function makePicture(address, description) {
-  const picture = make("img");
-  picture.alt = description;
-  picture.decoding = "async";
-  picture.src = address;
-  return picture;
+function makeImage(address, description) {
+  const image = make("img");
+  image.alt = description;
+  image.decoding = "async";
+  image.src = address;
+  return image;
 }
 
 function baseName(cell) { return cell.name.split("/").pop(); }
@@ -95,7 +95,7 @@ function choose() {
   fill();
   const count = (number) => number.toLocaleString("en");
   find("status").textContent = shown.length
-    ? `${count(shown.length)} of ${count(cells.length)} pictures` : "No picture fits this choice.";
+    ? `${count(shown.length)} of ${count(cells.length)} images` : "No image fits this choice.";
   stand(0);
 }
 
@@ -134,13 +134,13 @@ function moveInGrid(event) {
   stand(next)?.focus();
 }
 
-// ---- one picture, large
+// ---- one image, large
 
 function openCell(place) {
   stand(place);
   const cell = cells[shown[current]];
   find("cell-name").textContent = baseName(cell);
-  find("cell-pictures").replaceChildren(...largePictures(cell));
+  find("cell-pictures").replaceChildren(...largeImages(cell));
   find("cell-details").replaceChildren(...details(cell).flatMap(([term, text, kind]) =>
     [make("dt", "", term), make("dd", kind, text)]));
   find("cell-link").hidden = !cell.link;
@@ -152,19 +152,19 @@ function openCell(place) {
   if (!dialog.open) dialog.showModal();
 }
 
-function largePictures(cell) {
+function largeImages(cell) {
   const thumbnail = [cell.image, "Thumbnail, enlarged"];
   const overlay = [cell.overlay, "Grad-CAM: where the network looked"];
   return [thumbnail, overlay].filter(([address]) => address).map(([address, text]) => {
     const figure = make("figure");
-    figure.append(makePicture(address, text), make("figcaption", "", text));
+    figure.append(makeImage(address, text), make("figcaption", "", text));
     return figure;
   });
 }
 
 function details(cell) {
   const lines = [["Path", cell.name]];
-  const failure = cell.label === null ? "Unreadable" : "No picture";
+  const failure = cell.label === null ? "Unreadable" : "No image";
   if (cell.error !== null) lines.push([failure, cell.error]);
   if (cell.label !== null) lines.push(["Label", cell.label, colourOf(cell)]);
   if (cell.unlike !== null) lines.push(["Unlike a cell", cell.unlike]);

@@ -20,9 +20,9 @@ from malaria.outputs.html_parts import (
     histogram,
     link_to,
     loaded_versions,
+    make_template,
     thumbnail,
 )
-from malaria.outputs.html_template import make_template
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
@@ -31,44 +31,8 @@ if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
 
 UNKNOWN_GROUP = "not known"
-# What the page knows of one picture, by name; plain values.
+# What the page knows of one image, by name; plain values.
 Row = dict[str, Any]
-
-
-class HtmlReport(Output):
-    """The page of --report: every picture with its prediction."""
-
-    def __init__(
-        self, path: Path, classifier: Classifier, labelled: "LabelledPredictions | None" = None
-    ) -> None:
-        """labelled: collects what the answers are worth, if that is to be on the page too."""
-        self.labelled = labelled
-        self.page = Page(
-            path,
-            labels=classifier.metadata.labels,
-            positive_label=classifier.metadata.positive_label,
-            threshold=classifier.metadata.threshold,
-            model_name=classifier.name,
-        )
-
-    def add(self, prediction: Prediction) -> None:
-        """Keep the prediction with a thumbnail of its picture."""
-        self.page.add(
-            prediction,
-            group=prediction.group,
-            truth=prediction.true_label,
-            overlay=as_jpeg(prediction.overlay) if prediction.overlay else None,
-        )
-
-    def finish(self) -> None:
-        """Write the page. Raises UserError if it cannot be written."""
-        evaluation = None
-        if self.labelled:
-            from malaria.evaluation.format import to_report
-
-            evaluation = to_report(self.labelled.result)
-        self.page.write(evaluation=evaluation)
-        log(f"saved {printable(self.page.path)}")
 
 
 class Page:
@@ -91,38 +55,30 @@ class Page:
         self.model_name = printable(model_name)
         self.rows: list[Row] = []
 
-    def add(
-        self,
-        prediction: Prediction,
-        *,
-        group: str | None = None,
-        truth: str | None = None,
-        overlay: bytes | None = None,
-    ) -> None:
-        """Keep one prediction. group: the patient or folder. truth: the true label's name.
+    def add(self, prediction: Prediction) -> None:
+        """Keep one prediction with a thumbnail of its image, and of its overlay the whole.
 
-        overlay: the bytes of a PNG or JPEG of where the network looked. A label that is none of
-        the model's means that the picture is left to a person.
+        A label that is none of the model's means that the image is left to a person.
         """
         row: Row = {
             "name": printable(prediction.path),
             "link": None,
             "label": _text(prediction.label),
             "probabilities": [_finite(value) for value in prediction.probabilities or ()],
-            "group": _text(group),
-            "truth": _text(truth),
+            "group": _text(prediction.group),
+            "truth": _text(prediction.true_label),
             "unlike": _text(prediction.unlike),
             "error": _text(prediction.error),
             "image": None,
-            "overlay": data_uri(overlay) if overlay else None,
+            "overlay": data_uri(as_jpeg(prediction.overlay)) if prediction.overlay else None,
         }
         row["positive"] = row["probabilities"][self.positive] if row["probabilities"] else None
         row["wrong"] = row["truth"] not in (None, row["label"]) and row["label"] in self.labels
         if prediction.error is None and prediction.path is not None:
-            row |= self._picture(prediction.path)
+            row |= self._open(prediction.path)
         self.rows.append(row)
 
-    def _picture(self, path: AnyPath) -> Row:
+    def _open(self, path: AnyPath) -> Row:
         """The thumbnail and a link to the file, or why there is none: it may be gone by now."""
         try:
             image = thumbnail(path)
@@ -139,14 +95,14 @@ class Page:
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
-        title: in place of "Report on n pictures". note: a paragraph in place of all summaries,
-        where the pictures are a choice and shares of them would mislead.
+        title: in place of "Report on n images". note: a paragraph in place of all summaries,
+        where the images are a choice and shares of them would mislead.
         evaluation: None, or {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of
         true labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.
         """
         count = len(self.rows)
-        title = title or f"Report on {count:,} picture{'' if count == 1 else 's'}"
+        title = title or f"Report on {count:,} image{'' if count == 1 else 's'}"
         known = {"evaluation": evaluation, "title": printable(title), "note": note}
         write_text(self.path, make_template().render(self._content(), **known))
 
@@ -172,7 +128,7 @@ class Page:
     def _tally(self, rows: Sequence[Row]) -> dict[str, Any]:
         """The counts of some rows.
 
-        share: of the positive label, among pictures with a label; (low, high) its 95 % interval.
+        share: of the positive label, among images with a label; (low, high) its 95 % interval.
         """
         counts: Counter[str | None] = Counter(row["label"] for row in rows)
         decided = sum(counts[label] for label in self.labels)
@@ -190,6 +146,34 @@ class Page:
             "low": low,
             "high": high,
         }
+
+
+class HtmlReport(Page, Output):
+    """The page of --report: every image with its prediction."""
+
+    def __init__(
+        self, path: Path, classifier: Classifier, labelled: "LabelledPredictions | None" = None
+    ) -> None:
+        """labelled: collects the predictions to evaluate, if that is to be on the page too."""
+        self.labelled = labelled
+        metadata = classifier.metadata
+        super().__init__(
+            path,
+            labels=metadata.labels,
+            positive_label=metadata.positive_label,
+            threshold=metadata.threshold,
+            model_name=classifier.name,
+        )
+
+    def finish(self) -> None:
+        """Write the page. Raises UserError if it cannot be written."""
+        evaluation = None
+        if self.labelled:
+            from malaria.evaluation.format import to_report
+
+            evaluation = to_report(self.labelled.result)
+        self.write(evaluation=evaluation)
+        log(f"saved {printable(self.path)}")
 
 
 def group_rows(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:

@@ -53,8 +53,8 @@ def write_label_errors(
         names = label_names[sample.label], label_names[other]
         numbers = round(row[sample.label], 6), round(row[other], 6)
         rows.append((path, sample.patient or "", *names, *numbers))
-        prediction = Prediction(sample.path, names[1], row[other], tuple(row))
-        page.add(prediction, group=sample.patient, truth=names[0])
+        known = {"group": sample.patient, "true_label": names[0]}
+        page.add(Prediction(sample.path, names[1], row[other], tuple(row), **known))
     write_csv(folder / CSV, HEADER, rows)
     page.write(title=f"{TITLE}: {len(rows):,}", note=NOTE)
     return len(rows)

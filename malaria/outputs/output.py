@@ -1,4 +1,4 @@
-"""output: the protocol of all that becomes of predictions."""
+"""output: the protocol of everything that is made of predictions."""
 
 from malaria.inference.prediction import Prediction
 

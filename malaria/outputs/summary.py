@@ -1,8 +1,7 @@
-"""summary: how many pictures have each label, in all and by group."""
+"""summary: counts of images by label, in all and by group."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from malaria.base.proportions import describe_share
 from malaria.base.streams import log
@@ -13,12 +12,12 @@ from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.output import Output
 from malaria.outputs.table import UNREADABLE
 
-# So many groups are listed; a report or an output file has the others.
+# At most this many groups are listed; a report or an output file has the others.
 LISTED_GROUPS = 60
 
 
 class Summary(Output):
-    """Counts the predictions and says on stderr what came of them.
+    """Counts of predictions, printed on stderr.
 
     counts_only: the counts are the result, on stdout. thing: what is counted.
     """
@@ -34,7 +33,7 @@ class Summary(Output):
         self.positive = classifier.metadata.positive_label
         self.labels = classifier.metadata.labels
         self.rate, self.counts_only, self.thing = rate, counts_only, thing
-        # Every label, so that one that does not come is told with 0.
+        # Every label, so that one without images is listed with 0.
         self.counts = Counter(dict.fromkeys(classifier.answers, 0))
         self.unlike: Counter[str] = Counter()
         self.groups: dict[str, Counter[str]] = defaultdict(Counter)
@@ -52,14 +51,14 @@ class Summary(Output):
             self.groups[prediction.group][prediction.label] += 1
 
     def finish(self) -> None:
-        """Tell the counts."""
+        """Print the counts."""
         if self.counts_only:
             print(self.format_counts(), flush=True)
         log(self.describe())
 
     @property
     def total(self) -> int:
-        """How many pictures there were, readable or not."""
+        """The number of images, readable or not."""
         return self.counts.total() + self.unreadable
 
     def format_counts(self) -> str:
@@ -69,46 +68,34 @@ class Summary(Output):
 
     def describe(self) -> str:
         """Counts, speed, the positive share with its interval, and the groups, for people."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
         counts = ", ".join(f"{printable(name)} {count}" for name, count in self.counts.items())
         things = self.thing if self.total == 1 else f"{self.thing}s"
-        first = (
-            f"{self.total} {things}: {counts}; {self.unreadable} unreadable; "
-            f"{self.rate.per_second:.1f} {self.thing}s/s"
-        )
-        share = f"share of {printable(self.positive)} [95 % interval]: "
-        share += self._describe_share(self.counts)
-        return "\n".join(
-            [
-                first,
-                *([share] if self.counts.total() else []),
-                *self._unlike_lines(),
-                *self._group_lines(),
-            ]
-        )
+        speed = f"{self.rate.per_second:.1f} {self.thing}s/s"
+        yield f"{self.total} {things}: {counts}; {self.unreadable} unreadable; {speed}"
+        if self.counts.total():
+            share = self._describe_share(self.counts)
+            yield f"share of {printable(self.positive)} [95 % interval]: {share}"
+        if self.unlike:
+            reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
+            hint = "; --fields finds the single cells in whole fields" * (self.thing == "image")
+            yield f"{UNLIKE} a single cell, and left out of the share: {reasons}{hint}"
+        if len(self.groups) > 1:
+            yield from self._group_lines()
 
-    def _unlike_lines(self) -> list[str]:
-        """How many pictures are no single cells and why, if any are."""
-        if not self.unlike:
-            return []
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
-        line = f"{UNLIKE} a single cell, and left out of the share: {reasons}"
-        if self.thing == "image":
-            line += "; --fields finds the single cells in whole fields"
-        return [line]
-
-    def _group_lines(self) -> list[str]:
-        """A table of the groups, if there are at least two."""
-        if len(self.groups) < 2:
-            return []
+    def _group_lines(self) -> Iterator[str]:
+        """A table of the groups."""
         shown = sorted(self.groups, key=natural_key)[:LISTED_GROUPS]
-        rows = [self._group_row(group, self.groups[group]) for group in shown]
-        head = ["group", *self.counts, f"share of {self.positive} [95 % interval]"]
-        more = len(self.groups) - len(shown)
-        return [align([head, *rows]), *([f"and {more} more groups"] if more else [])]
-
-    def _group_row(self, group: str, counts: Mapping[str, int]) -> list[Any]:
-        share = self._describe_share(counts)
-        return [group, *(counts[name] for name in self.counts), share]
+        rows = [["group", *self.counts, f"share of {self.positive} [95 % interval]"]]
+        for group in shown:
+            counts = self.groups[group]
+            rows.append([group, *(f"{counts[name]:,}" for name in self.counts)])
+            rows[-1].append(self._describe_share(counts))
+        yield align(rows)
+        if more := len(self.groups) - len(shown):
+            yield f"and {more} more groups"
 
     def _describe_share(self, counts: Mapping[str, int]) -> str:
         """Among the cells that were decided on; what has no label of the model is no evidence."""

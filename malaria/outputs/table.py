@@ -1,4 +1,4 @@
-"""table: one line a picture on stdout, for people or for programs."""
+"""table: one line an image on stdout, for people or for programs."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ class Rows(Output):
 def format_prediction(prediction: Prediction) -> str:
     """One line, tab-separated: path, label, probability of that label; or the path and a reason.
 
-    Of a picture that is no single cell the reason follows; of a cell in a field its box, left, top,
+    Of an image that is no single cell the reason follows; of a cell in a field its box, left, top,
     width and height in pixels, stands after the path.
     """
     path = printable(prediction.path)
@@ -78,5 +78,5 @@ class Table:
 
 
 def wants_colour() -> bool:
-    """Whether the user wants colours, as https://no-color.org asks."""
+    """True unless the user wants no colours, as https://no-color.org asks."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -5,7 +5,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
 from itertools import chain, groupby
 from pathlib import Path
@@ -13,27 +13,26 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
-from malaria.base.lock import release_lock, take_lock
+from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
-from malaria.outputs.formats import format_of
+from malaria.outputs.formats import FORMATS
 from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
 
-# So many rows are lost at most when the power goes, and then computed again.
+# At most this many rows are lost when the power goes, and then computed again.
 FLUSH_EVERY = 32
 
 
 class Writer(Output):
     """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
-    labels: of the model. model: digits that tell this model, its threshold and its labels from
-    others; source: what is classified, the same text for the same pictures. No file mixes two of
-    them. fields: whether a picture has a row for each of its cells; then an interrupted run goes on
-    with the last picture that has one. The ending of `path` says which of formats.FORMATS it is
-    written in. Raises UserError, UsageError.
+    path: its ending says which of formats.FORMATS it is written in. source: what is classified,
+    the same text for the same images. model: a digest of the model, its threshold and its labels.
+    No file mixes two sources or models. fields: whether an image has a row for each of its cells;
+    then an interrupted run goes on with the last image that has one. Raises UserError.
     """
 
     def __init__(
@@ -46,19 +45,18 @@ class Writer(Output):
         resume: bool,
         fields: bool = False,
     ) -> None:
-        self.path, self.labels, self.format = path, labels, format_of(path)
+        self.path, self.labels, self.write = path, labels, FORMATS[path.suffix.lower()]
         self.fields = fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
         # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
         self._repeated: deque[AnyPath | None] = deque()
-        self._lock: int | None = take_lock(self._lock_path, f"{path} is being written")
-        try:
+        lock = path.with_name(f".{path.name}.lock")
+        with ExitStack() as begun:
+            begun.enter_context(locked(lock, f"{path} is being written"))
             self._begin(resume=resume)
-        except UserError:
-            self._unlock()
-            raise
+            self._lock = begun.pop_all()
 
     def _begin(self, *, resume: bool) -> None:
         path = self.path
@@ -70,15 +68,6 @@ class Writer(Output):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._cut_torn_row()
             self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.lock")
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            release_lock(self._lock_path, self._lock)
-            self._lock = None
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row, and of the last field."""
@@ -111,7 +100,7 @@ class Writer(Output):
         """The paths without those that the interrupted run has rows of, however they are spelled.
 
         Rows come in the order of the paths, so both are gone through side by side. Only where they
-        part, since pictures came or went meanwhile, the other rows' paths are held in memory.
+        part, since images came or went meanwhile, the other rows' paths are held in memory.
         """
         paths, written = iter(paths), self._written()
         for path in paths:
@@ -141,14 +130,12 @@ class Writer(Output):
 
     def close(self) -> None:
         """Leave the rows, if there are any, for a later --resume."""
-        try:
+        with self._lock:
             with _writing(self.partial):
                 self.file.close()
             with suppress(OSError):  # it has become the file that was asked for
                 if self.partial.stat().st_size == 0:
                     self.partial.unlink()
-        finally:
-            self._unlock()
 
     def finish(self) -> None:
         """Turn the rows into the file that was asked for, whole or not at all."""
@@ -159,9 +146,9 @@ class Writer(Output):
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            self.format.write(map(json.loads, lines), file, self.labels)
+            self.write(map(json.loads, lines), file, self.labels)
         self.partial.unlink()
-        self._unlock()
+        self._lock.close()
         log(f"saved {printable(self.path)}")
 
 

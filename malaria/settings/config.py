@@ -40,7 +40,7 @@ from malaria.settings.declare import (
 
 # A number, or a rule that picks one on the validation images.
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
-# What may differ between a run and its resumption without changing the weights.
+# Settings that may change between a run and its resumption: they change no weight.
 NOT_IN_IDENTITY = {
     *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
     "tensorboard",
@@ -61,8 +61,8 @@ class Config(Settings):
     )
     labels: Labels = setting(
         LABELS,
-        "the sub-folders; label 0 first. Two end in a sigmoid, the probability of the second; "
-        "three or more (and always with xresnet34) in a softmax",
+        "the classes, a sub-folder each; label 0 first. Of two, the network ends in a sigmoid, the "
+        "probability of the second; of three or more (and always with xresnet34) in a softmax",
     )
     positive_label: Label | None = setting(
         None,
@@ -76,7 +76,7 @@ class Config(Settings):
     )
     resize: Fit = setting(
         "stretch",
-        "how an image of another shape becomes one: stretch; pad with black; crop the middle",
+        "how images of another aspect ratio are fitted: stretch; pad with black; crop the centre",
     )
     contradictions: Literal["refuse", "exclude"] = setting(
         "refuse",
@@ -99,10 +99,10 @@ class Config(Settings):
         "patients are not known",
     )
     test_size: Annotated[Finite, Field(gt=0, lt=1), NoFlag] = setting(
-        0.3, "share of patients (or of images) kept for validation"
+        0.3, "validation share of the patients (or of the images)"
     )
     random_state: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = setting(
-        42, "seed of choice, split, weights, order and augmentation"
+        42, "random seed of sampling, split, initial weights, shuffling and augmentation"
     )
     validation_images: Folders | None = setting(
         None,
@@ -123,87 +123,92 @@ class Config(Settings):
 
     init_weights: Text | None = setting(
         None,
-        "a saved model whose weights to begin with, a path or pretrained; layers of another shape "
-        "begin anew; see schedule; null: none",
+        "weights to start from: the path of a saved model, or pretrained; layers of another shape "
+        "are initialized at random; see schedule; null: none",
     )
 
-    epochs: Steps = setting(16, "at most", section="Training")
-    batch_size: BatchSize = setting(16, "images a step; memory grows by about 20 MB for each")
-    steps_per_epoch: Steps | None = setting(None, "null: one whole pass over the training images")
+    epochs: Steps = setting(16, "maximum number of epochs", section="Training")
+    batch_size: BatchSize = setting(16, "images per step; memory grows by about 20 MB for each")
+    steps_per_epoch: Steps | None = setting(
+        None, "batches per epoch; null: one pass over the training images"
+    )
     validation_steps: Steps | None = setting(
-        None, "batches looked at after an epoch; null: all images"
+        None, "batches evaluated after each epoch; null: all images"
     )
     learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(
-        7e-4, "of Adam; with cosine the highest"
+        7e-4, "of Adam; with a cosine schedule the peak"
     )
     schedule: Literal["constant", "cosine", "fine_tune"] | None = setting(
         None,
-        "cosine: rises, then falls to zero; constant; fine_tune: one epoch of the head alone, then "
-        "all, the layers before it at a twentieth to a two-hundredth of the rate (fastai's); null: "
-        "fine_tune with init_weights, else cosine",
+        "learning-rate schedule. cosine: warmup, then decay to zero; constant; fine_tune: the head "
+        "alone for one epoch, then all layers at discriminative rates, those before the head at a "
+        "twentieth to a two-hundredth (fastai's); null: fine_tune with init_weights, else cosine",
     )
-    warmup: Share = setting(0.3, "share of all steps in which a cosine schedule rises")
-    weight_decay: Share = setting(0.5, "share of a weight that a step at a rate of 1 takes away")
+    warmup: Share = setting(0.3, "share of all steps that are the warmup of a cosine schedule")
+    weight_decay: Share = setting(
+        0.5, "decoupled weight decay (AdamW): each step scales a weight by 1 - rate * weight_decay"
+    )
     label_smoothing: Annotated[Finite, Field(ge=0, lt=0.5), NoFlag] = setting(
-        0.05, "share of a label's certainty spread over all labels"
+        0.05, "share of the target that is spread evenly over all labels"
     )
     teachers: Paths | None = setting(
         None,
-        "a saved model of two labels, or a list, whose mean answer to each image is learnt beside "
-        "its label (distillation); null: none",
+        "knowledge distillation: a saved model of two labels, or a list, whose mean probability is "
+        "the soft target of each image, beside its label; null: none",
     )
     teacher_share: Whole = setting(
-        0.7, "share of that answer in what is learnt; the rest is the label's"
+        0.7, "weight of the soft target in the training target; the rest is the label's"
     )
     balance: Literal["none", "label", "source", "label_in_source"] = setting(
         "none",
-        "label: images of a rarer label are shown again until each label has as many; source: and "
-        "within a label each folder of train_images; label_in_source: first the labels within each "
-        "folder that has several, then the labels",
+        "oversampling. label: images of rarer labels are repeated until each label has as many; "
+        "source: and within a label each folder of train_images; label_in_source: first the labels "
+        "within each folder that has several, then the labels",
     )
     ema_decay: Share = setting(
         0.0,
-        "share that an exponential moving average of the weights keeps at a step, such as 0.99; "
-        "0: none. The average is what is saved",
+        "decay per step of an exponential moving average (EMA) of the weights, such as 0.99; "
+        "0: none. The averaged weights are saved",
         was="weight_average",
     )
     progressive_epochs: Annotated[int, Field(strict=True, ge=0)] = setting(
         0,
-        "so many first epochs with smaller images (progressive resizing), for networks that take "
-        f"any size: {ANY_SIZE}",
+        "progressive resizing: the number of first epochs with smaller images, for networks that "
+        f"take any size: {ANY_SIZE}",
         was="small_epochs",
     )
     progressive_size: tuple[Side, Side] | None = setting(
-        None, "height and width of these, pixels", was="small_size"
+        None, "height and width of these smaller images, pixels", was="small_size"
     )
     early_stopping: Count | None = setting(
-        None, "stop after so many epochs without a lower validation loss; null: never"
+        None, "patience: stop after this many epochs without a lower validation loss; null: never"
     )
     keep: Literal["best", "last"] | None = setting(
         None,
-        "whose weights: best, of the lowest validation loss, or last; null: best with "
+        "which weights are saved: best, of the lowest validation loss, or last; null: best with "
         "early_stopping, else last",
     )
 
     threshold: Rule = setting(
         0.5,
-        "from this probability of the positive label on a cell is called positive; or youden (most "
-        "sensitivity + specificity), or sensitivity>=0.98",
+        "from this probability of the positive label on a cell is called positive; or a rule: "
+        "youden (maximum of sensitivity + specificity), or sensitivity>=0.98",
         section="Decision, chosen on the validation images and kept with the model",
     )
     tta: Flag = setting(
         False,
-        "average the answers over the eight quarter turns and flips of an image: eight times the "
-        "work",
+        "test-time augmentation: average the probabilities over the eight quarter turns and flips "
+        "of an image, eight times the work",
     )
 
     guard: Flag = setting(
         True,
-        "also learn to tell pictures that are no single cells, which run.py then marks",
-        section="What tells pictures that are no single cells, such as whole fields",
+        "also learn to detect images that are no single cells, which run.py then marks",
+        section="Out-of-distribution detection: images of no single cell, such as whole fields",
     )
     not_cells: Paths | None = setting(
-        None, "a folder, or a list, of pictures of white cells, platelets and the like; null: none"
+        None,
+        "a folder, or a list, of images of white blood cells, platelets and the like; null: none",
     )
 
     augmentation: Augmentation = setting(
@@ -211,7 +216,7 @@ class Config(Settings):
             flips=True, quarter_turns=True, rotation=45, zoom=0.1, brightness=0.1, color_jitter=0.1
         ),
         "in a config that has this key, what it does not name is off",
-        section="Random changes to training images, never to validation images",
+        section="Augmentation: random changes to training images, never to validation images",
     )
 
     devices: Literal["auto", "cpu", "all"] = setting(
@@ -219,17 +224,18 @@ class Config(Settings):
     )
     mixed_precision: Literal["auto", True, False] = setting(
         "auto",
-        "auto: bfloat16 on processors with units for it (Intel AMX); on GPUs, for trainings of "
-        "20,000 steps and more, bfloat16 or float16 where a short timing says that it is quicker; "
-        "true: also without the timing; false: float32",
+        "auto: bfloat16 on processors with units for it (Intel AMX), float32 elsewhere; true: half "
+        "precision on GPUs too (bfloat16 from Ampere on, else float16); false: float32",
     )
-    deterministic: Flag = setting(False, "the same bits on every run, a little slower")
+    deterministic: Flag = setting(False, "reproducible bit for bit, a little slower")
 
-    output_models: Text = setting("models/", "made if missing", section="Results")
-    plot_training_data: Flag = setting(
-        True, "curves, matrix, augmentation and predictions as pictures"
+    output_models: Text = setting(
+        "models/", "folder of the saved models, made if missing", section="Results"
     )
-    tensorboard: Flag = setting(False, "also write output_models/tensorboard/")
+    plot_training_data: Flag = setting(
+        True, "plots of curves, confusion matrix, augmentation and predictions"
+    )
+    tensorboard: Flag = setting(False, "also write TensorBoard logs to output_models/tensorboard/")
 
     @property
     def positive(self) -> str:
@@ -238,17 +244,17 @@ class Config(Settings):
 
     @property
     def folders(self) -> list[TrainingFolder]:
-        """What train_images names."""
+        """The folders that train_images names."""
         return self._named(self.train_images)
 
     @property
     def validation_folders(self) -> list[TrainingFolder]:
-        """What validation_images names; [] if nothing."""
+        """The folders that validation_images names; [] if none."""
         return [] if self.validation_images is None else self._named(self.validation_images)
 
     @property
     def base_folder(self) -> str:
-        """What paths in a list for `exclude` are relative to: the one folder, or where we are."""
+        """The base of relative paths in the list of `exclude`: the one folder, or where we are."""
         return self.train_images if isinstance(self.train_images, str) else "."
 
     def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
@@ -271,7 +277,7 @@ class Config(Settings):
 
     @property
     def kept(self) -> str:
-        """Whose weights are saved: "best" or "last"."""
+        """The epoch whose weights are saved: "best" or "last"."""
         return self.keep or ("best" if self.early_stopping else "last")
 
     @property

@@ -1,7 +1,7 @@
-"""config_check: a Config from plain values, or all that is wrong with them."""
+"""config_check: a Config from plain values, or every problem with them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,9 +15,15 @@ from malaria.pictures.folders import KINDS, find_images
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
 
-# So many problems are listed; the rest are counted.
+# At most this many problems are listed; the rest are counted.
 LISTED = 30
-# {dotted name of a setting: what is wrong with it}.
+# {type of pydantic's error: our words for it, where its own say little}.
+EXPECTED = {
+    "too_short": "expected at least {min_length} items",
+    "too_long": "expected at most {max_length} items",
+    "model_type": "expected lines of 'key: value'",
+}
+# {dotted name of a setting: problem}.
 Problems = dict[str, str]
 
 
@@ -28,30 +34,28 @@ def make_config(settings: Config | Mapping[str, Any]) -> Config:
     UsageError with every problem at once.
     """
     values = settings.model_dump() if isinstance(settings, Config) else dict(settings)
-    config, problems = check(values, data_problems)
+    config, problems = check(values, with_data=True)
     if problems:
         raise UsageError(list_problems(problems))
     return config
 
 
-def check(
-    values: dict[str, Any], find_more: Callable[[Config], Problems] | None = None
-) -> tuple[Config, Problems]:
-    """A Config of the valid values, defaults for the others, and what is wrong with these.
+def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]:
+    """A Config of the valid values, defaults for the others, and the problems of these.
 
-    find_more: looks at the data; it is asked only if the folder and the labels are valid.
+    with_data: look at the images, too, if their folder and the labels are valid.
     """
     config, problems = _validate(values)
     wrong = {key.partition(".")[0] for key in problems}
     for key, problem in _contradictions(config, wrong):
         problems.setdefault(key, problem)
-    if find_more is not None and not wrong & {"train_images", "labels"}:
-        problems = find_more(config) | problems
+    if with_data and not wrong & {"train_images", "labels"}:
+        problems = _data_problems(config) | problems
     return config, problems
 
 
-def data_problems(config: Config) -> Problems:
-    """What is wrong with the folders of images that a Config names."""
+def _data_problems(config: Config) -> Problems:
+    """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(folder), None) is None:
@@ -102,12 +106,8 @@ def _explain(key: str, fault: Mapping[str, Any], values: dict[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         return _unknown(key)
     allowed = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    if fault["type"] == "too_short":
-        allowed = f"expected at least {fault['ctx']['min_length']} items"
-    elif fault["type"] == "too_long":
-        allowed = f"expected at most {fault['ctx']['max_length']} items"
-    elif fault["type"] == "model_type":
-        allowed = "expected lines of 'key: value'"
+    if fault["type"] in EXPECTED:
+        allowed = EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
     received = values.get(key, fault["input"])
     hint = ", put it in quotes" if isinstance(fault["input"], bool) and key == "labels" else ""
     return f"{allowed[0].lower()}{allowed[1:]}{hint}; received {show(received)}"
@@ -125,64 +125,49 @@ def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]
 
     In place of the `wrong` keys `config` holds defaults, of which nothing is said.
     """
-    height, width = config.image_size
-    turns = config.augmentation.quarter_turns and "augmentation" not in wrong
-    if turns and height != width:
-        yield "image_size", f"quarter_turns need a square; received [{height}, {width}]"
-    if config.positive_label is not None and config.positive_label not in config.labels:
-        yield (
-            "positive_label",
-            f"expected one of {list(config.labels)}; received " + show(config.positive_label),
-        )
-    if config.tta and height != width:
-        yield "tta", f"quarter turns need a square image_size; received [{height}, {width}]"
-    if "model" not in wrong:
-        yield from _contradictions_of_network(config, turns, wrong)
-    if config.teachers and len(config.labels) > 2 and not wrong & {"labels", "teachers"}:
-        yield "teachers", f"are for two labels; received {len(config.labels)}"
-    if config.early_stopping and config.keep == "last":
-        yield "keep", "early_stopping goes with keep: best; received last"
-    if config.threshold != 0.5 and len(config.labels) > 2 and not wrong & {"labels", "threshold"}:
-        yield (
-            "threshold",
-            f"is for two labels, of more the likeliest is taken; received {show(config.threshold)}",
-        )
+    for keys, is_wrong, problem in (*_rules(config), *_rules_of_progressive(config)):
+        if is_wrong and not wrong.intersection(keys.split()):
+            yield keys.split()[0], problem
 
 
-def _contradictions_of_network(
-    config: Config, turns: bool, wrong: set[str]
-) -> Iterator[tuple[str, str]]:
-    """Pairs (key, problem) of settings that the network does not allow."""
-    network = NETWORKS[config.model]
-    if min(config.image_size) < network.smallest_side:
-        yield (
-            "image_size",
-            f"{config.model} needs sides of at least {network.smallest_side} pixels; "
-            f"received {list(config.image_size)}",
-        )
-    if not wrong & {"progressive_epochs", "progressive_size"}:
-        yield from _contradictions_of_progressive(config, turns)
+# (the settings that are compared, first the one that is reported; whether they clash; the problem)
+Rules = Iterator[tuple[str, bool, str]]
 
 
-def _contradictions_of_progressive(config: Config, turns: bool) -> Iterator[tuple[str, str]]:
-    """Pairs (key, problem) of the settings of epochs with smaller images."""
-    network, size = NETWORKS[config.model], config.progressive_size
-    if bool(config.progressive_epochs) != (size is not None):
-        yield (
-            "progressive_epochs",
-            "expected progressive_epochs and progressive_size together, or neither",
-        )
-    elif size is not None and not network.any_size:
+def _rules(config: Config) -> Rules:
+    labels, size = list(config.labels), list(config.image_size)
+    turns, is_square = config.augmentation.quarter_turns, size[0] == size[1]
+    smallest = NETWORKS[config.model].smallest_side
+    problem = f"quarter_turns need a square; received {size}"
+    yield "image_size augmentation", turns and not is_square, problem
+    problem = f"{config.model} needs sides of at least {smallest} pixels; received {size}"
+    yield "image_size model", min(size) < smallest, problem
+    problem = f"expected one of {labels}; received {show(config.positive_label)}"
+    yield "positive_label labels", config.positive_label not in (None, *labels), problem
+    problem = f"quarter turns need a square image_size; received {size}"
+    yield "tta image_size", config.tta and not is_square, problem
+    problem = f"are for two labels; received {len(labels)}"
+    yield "teachers labels", bool(config.teachers) and len(labels) > 2, problem
+    problem = "early_stopping goes with keep: best; received last"
+    yield "keep early_stopping", bool(config.early_stopping) and config.keep == "last", problem
+    rule = config.threshold
+    problem = f"is for two labels, of more the likeliest is taken; received {show(rule)}"
+    yield "threshold labels", rule != 0.5 and len(labels) > 2, problem
+
+
+def _rules_of_progressive(config: Config) -> Rules:
+    """Rules of the settings of epochs with smaller images."""
+    keys, size = "progressive_epochs progressive_size model", config.progressive_size
+    problem = "expected progressive_epochs and progressive_size together, or neither"
+    yield keys, bool(config.progressive_epochs) != (size is not None), problem
+    if not config.progressive_epochs or size is None:
+        return
+    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
+    if not network.any_size:
         able = " or ".join(name for name, one in NETWORKS.items() if one.any_size)
-        yield (
-            "progressive_epochs",
-            f"expected model {able}, which take any size; received {config.model}",
-        )
-    elif size is not None:
-        if turns and size[0] != size[1]:
-            yield "progressive_size", f"quarter_turns need a square; received {list(size)}"
-        if min(size) < network.smallest_side:
-            yield (
-                "progressive_size",
-                f"expected at least {network.smallest_side}; received {list(size)}",
-            )
+        yield keys, True, f"expected model {able}, which take any size; received {config.model}"
+        return
+    problem = f"quarter_turns need a square; received {list(size)}"
+    yield "progressive_size augmentation model", turns and size[0] != size[1], problem
+    problem = f"expected at least {network.smallest_side}; received {list(size)}"
+    yield "progressive_size model", min(size) < network.smallest_side, problem

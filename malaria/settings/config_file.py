@@ -1,21 +1,20 @@
 """config_file: a Config from a YAML file and --set overrides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from malaria.base.errors import UsageError
-from malaria.base.streams import log
 from malaria.base.text import printable, shorten
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
-from malaria.settings.config_check import Problems, check, list_problems, show
+from malaria.settings.config_check import check, list_problems, show
 from malaria.settings.declare import former_names, rename
 
 MAX_CONFIG_BYTES = 1_000_000
-# {dotted name of a setting: where it stands, for people}.
+# {dotted name of a setting: its place in the file or on the command line}.
 Origins = dict[str, str]
 
 
@@ -31,20 +30,17 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_config(
-    path: Path | str,
-    overrides: Sequence[str] = (),
-    find_problems: Callable[[Config], Problems] | None = None,
+    path: Path | str, overrides: Sequence[str] = (), *, with_data: bool = False
 ) -> Config:
     """The Config in the YAML file `path`, changed by `overrides`, each "key=value".
 
-    `find_problems(config)` looks at the data and returns {key: problem}; it is asked only if the
-    folder and the labels are valid. Raises UsageError with every problem at once.
+    with_data: check the images that it names, too. Raises UsageError with every problem at once.
     """
     values, origins = _read_yaml(Path(path))
     values, origins = _rename(values, origins)
     for override in overrides:
         _override(values, origins, override)
-    config, problems = check(values, find_problems)
+    config, problems = check(values, with_data=with_data)
     if problems:
         known = dict.fromkeys(problems, str(path))
         raise UsageError(list_problems(problems, {**origins, **(known | origins)}))
@@ -76,13 +72,13 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
 
 
 def _reason(error: Exception) -> str:
-    """What PyYAML says, in one line and without its name for a text."""
+    """PyYAML's message in one line, without its name for a text."""
     text = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
     return shorten(text, 300)
 
 
 def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
-    """Where each setting stands: "file, line n". Raises UsageError for a key that stands twice."""
+    """{setting: "file, line n"}. Raises UsageError for a key that stands twice."""
     origins: Origins = {}
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         name = f"{prefix}{key.value}"
@@ -97,16 +93,17 @@ def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
 
 
 def _rename(values: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
-    """The same with present names in place of former ones, which are told."""
-    values = rename(Config, values, log)
+    """The same with present names in place of former ones, of which each is logged."""
+    values = rename(Config, values)
     group = values.get("augmentation")
     if isinstance(group, dict):
-        values["augmentation"] = rename(Augmentation, group, log)
-    inner = {f"augmentation.{was}": name for was, name in former_names(Augmentation).items()}
-    names = former_names(Config) | {was: f"augmentation.{name}" for was, name in inner.items()}
+        values["augmentation"] = rename(Augmentation, group)
+    names = former_names(Config)
+    for was, name in former_names(Augmentation).items():
+        names[f"augmentation.{was}"] = f"augmentation.{name}"
+    both = [was for was, name in names.items() if name in origins]
     return values, {
-        names.get(key, key) if names.get(key) not in origins else key: where
-        for key, where in origins.items()
+        key if key in both else names.get(key, key): where for key, where in origins.items()
     }
 
 
@@ -118,13 +115,12 @@ def _override(values: dict[str, Any], origins: Origins, override: str) -> None:
         value = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError):
         raise UsageError(f"--set {printable(override)}: the value is not YAML") from None
-    group, dot, name = key.partition(".")
-    settings = Augmentation if dot else Config
-    [(name, value)] = rename(settings, {name if dot else group: value}, log).items()
-    key = f"{group}.{name}" if dot else name
-    group = group if dot else name
+    name, dot, inner = key.partition(".")
     if dot:
-        known = values.get(group)
-        value = (known if isinstance(known, dict) else {}) | {name: value}
-    values[group] = value
-    origins[key] = origins[group] = "--set"
+        [(inner, value)] = rename(Augmentation, {inner: value}).items()
+        known = values.get(name)
+        value = (known if isinstance(known, dict) else {}) | {inner: value}
+    else:
+        [(name, value)] = rename(Config, {name: value}).items()
+    values[name] = value
+    origins[f"{name}{dot}{inner}"] = origins[name] = "--set"

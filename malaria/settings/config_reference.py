@@ -84,7 +84,7 @@ def _rows(settings: type[BaseModel], values: BaseModel, prefix: str) -> Iterator
 
 
 def allowed(schema: dict[str, Any]) -> str:
-    """What a setting may be, in words, from its JSON schema."""
+    """The values that a setting may have, in words, from its JSON schema."""
     if "allowed" in schema:
         return str(schema["allowed"])
     if "anyOf" in schema:

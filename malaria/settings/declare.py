@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -40,27 +41,17 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-def _folder_name(label: str) -> str:
-    """A label is a folder below train_images, never a way out of it."""
-    if not is_plain_name(label):
-        raise ValueError("expected the name of a folder in train_images")
-    return label
-
-
-def _unlike(labels: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(labels)) < len(labels):
-        raise ValueError("expected labels that differ")
-    return labels
-
-
 def _pattern(text: str) -> str:
     return base_patterns.Pattern(text).text
 
 
-def _network(name: str) -> str:
-    if name not in NETWORKS:
-        raise ValueError(f"expected {' or '.join(NETWORKS)}")
-    return name
+def _must(is_right: Callable[[Any], bool], expected: str) -> AfterValidator:
+    def validate(value: Any) -> Any:
+        if not is_right(value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(validate)
 
 
 Flag = Annotated[bool, Field(strict=True)]
@@ -74,16 +65,20 @@ NoFlag = BeforeValidator(_no_flag)
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
 Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
-Label = Annotated[str, Field(max_length=200), AfterValidator(_folder_name)]
+# A label is a folder below train_images, never a way out of it.
+_is_folder = _must(is_plain_name, "the name of a folder in train_images")
+Label = Annotated[str, Field(max_length=200), _is_folder]
 MAX_TEXT = 4096
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_unlike)]
+_differ = _must(lambda labels: len(set(labels)) == len(labels), "labels that differ")
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), _differ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100
 PATHS = "a folder, or a list of folders"
 FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
-NetworkName = Annotated[str, AfterValidator(_network), WithJsonSchema({"enum": list(NETWORKS)})]
+_is_known = _must(lambda name: name in NETWORKS, " or ".join(NETWORKS))
+NetworkName = Annotated[str, _is_known, WithJsonSchema({"enum": list(NETWORKS)})]
 
 
 def former_names(settings: type[BaseModel]) -> dict[str, str]:
@@ -96,10 +91,8 @@ def former_names(settings: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def rename(
-    settings: type[BaseModel], values: dict[str, Any], tell: Callable[[str], None]
-) -> dict[str, Any]:
-    """`values` with the present names in place of former ones, which are told, each in one line.
+def rename(settings: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """`values` with the present names in place of former ones, of which each is logged.
 
     Where both are given the former one stays, and is refused as unknown.
     """
@@ -107,10 +100,10 @@ def rename(
     renamed = {}
     for key, value in values.items():
         name = names.get(key, key)
-        if name != key and name in values:
+        if name in values:
             name = key
         if name != key:
-            tell(f"the setting {key} is now called {name}; the former name still works")
+            log(f"the setting {key} is now called {name}; the former name still works")
         renamed[name] = value
     return renamed
 
@@ -123,7 +116,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _rename(cls, values: Any) -> Any:
-        return rename(cls, values, log) if isinstance(values, dict) else values
+        return rename(cls, values) if isinstance(values, dict) else values
 
 
 def _paths(value: Any) -> Any:
@@ -146,6 +139,16 @@ class FolderEntry(Settings):
     name: Label | None = None
     patient_pattern: Pattern | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | FolderEntry) else {"folder": value}
+
+
+_ENTRIES: TypeAdapter[tuple[FolderEntry, ...]] = TypeAdapter(
+    Annotated[tuple[FolderEntry, ...], Field(min_length=1, max_length=MAX_FOLDERS)]
+)
+
 
 def _folders(value: Any) -> Any:
     """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
@@ -153,9 +156,10 @@ def _folders(value: Any) -> Any:
         if not 0 < len(value) <= MAX_TEXT:
             raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
         return value
-    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_FOLDERS:
-        raise ValueError(f"expected {FOLDERS}")
-    entries = tuple(_entry(one) for one in value)
+    try:
+        entries = _ENTRIES.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
     if len({os.path.abspath(one.folder) for one in entries}) < len(entries):
         raise ValueError("expected folders that differ")
     if len({one.name or name_of(one.folder) for one in entries}) < len(entries):
@@ -163,22 +167,12 @@ def _folders(value: Any) -> Any:
     return entries
 
 
-def _entry(value: Any) -> FolderEntry:
-    if isinstance(value, FolderEntry):
-        return value
-    try:
-        return FolderEntry(**(value if isinstance(value, dict) else {"folder": value}))
-    except (ValidationError, TypeError) as error:
-        raise ValueError(f"expected {FOLDERS}{_reason(error)}") from None
-
-
-def _reason(error: ValidationError | TypeError) -> str:
-    """What is wrong with the first key of a FolderEntry; nothing of keys that are no names."""
-    if isinstance(error, TypeError):
-        return ""
+def _reason(error: ValidationError) -> str:
+    """The problem of a key of a FolderEntry, if it is one."""
     fault = error.errors(include_url=False)[0]
     reason = fault["msg"].removeprefix("Value error, ")
-    return f"; {'.'.join(map(str, fault['loc']))}: {reason[0].lower()}{reason[1:]}"
+    key = fault["loc"][-1] if fault["loc"] else 0
+    return f"; {key}: {reason[0].lower()}{reason[1:]}" if isinstance(key, str) else ""
 
 
 # Not a tuple of its own validators, whose messages would name each way that did not fit.

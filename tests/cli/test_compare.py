@@ -5,9 +5,7 @@ import json
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.cli.compare import compare_models
-from malaria.cli.inputs import Inputs
-from malaria.cli.options import parse
+from malaria.cli.run import main
 from malaria.networks.backend import keras
 from malaria.networks.save import save_pair
 
@@ -35,11 +33,8 @@ def models(tmp_path_factory):
 
 
 def compare(models, folder, tmp_path, *more):
-    options = parse(
-        ["--model", *models, f"--image={folder}", "--evaluate",
-         f"--metrics={tmp_path}/metrics.json", *more]
-    )  # fmt: skip
-    return compare_models(options, Inputs(options.image))
+    metrics = f"--metrics={tmp_path}/metrics.json"
+    return main(["--model", *models, f"--image={folder}", "--evaluate", metrics, *more])
 
 
 def test_models_stand_side_by_side_with_their_differences(models, write_cells, tmp_path, capsys):

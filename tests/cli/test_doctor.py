@@ -24,6 +24,7 @@ def test_the_machine_and_the_packages_are_told(without_gpu, capsys):
 
 def test_a_card_that_tensorflow_does_not_see_is_an_error_with_its_cause(monkeypatch, nvidia_smi):
     nvidia_smi("echo Some Card, 550.54.15, 80000, 81559")
+    monkeypatch.setattr(doctor, "ASK", "print('False - -'); print(0)")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     lines = found(doctor._tensorflow())
     assert lines["GPU"][0] == "Some Card, driver 550.54.15, 80,000 of 81,559 MiB free"

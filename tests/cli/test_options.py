@@ -60,15 +60,10 @@ def test_an_option_becomes_its_value(argument, name, value):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--slice=3", "argument --slice: expected two numbers A,B; received 3"),
-        ("--slice=1,2,3", "argument --slice: expected two numbers A,B; received 1,2,3"),
-        ("--slice=a,b", "argument --slice: expected two numbers A,B; received a,b"),
-        ("--slice=5,2", "argument --slice: expected A,B with 0 <= A < B; received 5,2"),
-        ("--slice=-1,2", "argument --slice: expected A,B with 0 <= A < B; received -1,2"),
-        ("--resize=99", "argument --resize: expected height,width in pixels; received 99"),
-        ("--resize=0,9", "argument --resize: expected height,width from 1 to 4096; received 0,9"),
-        ("--resize=9,4097", "argument --resize: expected height,width from 1 to 4096; "
-         "received 9,4097"),
+        *((f"--slice={text}", "argument --slice: expected two numbers A,B with 0 <= A < B; "
+           f"received {text}") for text in ("3", "1,2,3", "a,b", "5,2", "-1,2")),
+        *((f"--resize={text}", "argument --resize: expected height,width in pixels, from 1 to "
+           f"4096; received {text}") for text in ("99", "0,9", "9,4097")),
         ("--labels=a", "argument --labels: expected two or more unlike names, A,B; received a"),
         ("--labels=a,a", "argument --labels: expected two or more unlike names, A,B; "
          "received a,a"),
@@ -76,10 +71,9 @@ def test_an_option_becomes_its_value(argument, name, value):
         ("--threshold=50%", f"argument --threshold: {THRESHOLD}; received 50%"),
         ("--threshold=1.1", f"argument --threshold: {THRESHOLD}; received 1.1"),
         ("--threshold=nan", f"argument --threshold: {THRESHOLD}; received nan"),
-        ("--review=0.5", "argument --review: expected two numbers LOW,HIGH; received 0.5"),
-        ("--review=0.7,0.3", "argument --review: expected 0 <= LOW < HIGH <= 1; received 0.7,0.3"),
-        ("--review=0.5,0.5", "argument --review: expected 0 <= LOW < HIGH <= 1; received 0.5,0.5"),
-        ("--review=0,nan", "argument --review: expected 0 <= LOW < HIGH <= 1; received 0,nan"),
+        *((f"--review={text}", "argument --review: expected two numbers LOW,HIGH with "
+           f"0 <= LOW < HIGH <= 1; received {text}")
+          for text in ("0.5", "0.7,0.3", "0.5,0.5", "0,nan")),
         ("--output=a.txt", "argument --output: expected a name ending in .csv or .json or .jsonl; "
          "received a.txt"),
         ("--report=a.pdf", "argument --report: expected a name ending in .html; received a.pdf"),

@@ -62,9 +62,9 @@ def test_resumed_rows_are_those_of_one_run(slides, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--cells=x"], "--cells keeps the cells of --fields; add --fields"),
-        (["--fields", "--evaluate"], "--evaluate is for pictures of single cells"),
-        (["--fields", "--explain=x"], "--explain is for pictures of single cells"),
-        (["--fields", "--plot"], "--plot is for pictures of single cells"),
+        (["--fields", "--evaluate"], "--evaluate is for images of single cells"),
+        (["--fields", "--explain=x"], "--explain is for images of single cells"),
+        (["--fields", "--plot"], "--plot is for images of single cells"),
     ],
 )
 def test_what_does_not_go_with_fields_is_refused(arguments, message):

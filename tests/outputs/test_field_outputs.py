@@ -14,8 +14,7 @@ from malaria.fields.field_counts import FieldCounts, add_up, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
-from malaria.outputs.field_report import CELLS, FieldReport
-from malaria.outputs.field_table import LISTED, FieldTable
+from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
@@ -171,7 +170,7 @@ def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
     CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
     CellFiles(tmp_path / "cells", [], LABELS, resume=True)
-    with pytest.raises(UserError, match="holds pictures: name another folder"):
+    with pytest.raises(UserError, match="holds images: name another folder"):
         CellFiles(tmp_path / "cells", [], LABELS)
 
 

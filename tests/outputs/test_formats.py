@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import pytest
 
-from malaria.base.errors import UsageError
-from malaria.outputs.formats import FORMATS, format_of
+from malaria.outputs.formats import FORMATS
 
 LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
@@ -38,7 +36,7 @@ ROWS = [
 def text_of(suffix, rows):
     """What is written of rows that come one by one."""
     file = io.StringIO(newline="")
-    FORMATS[suffix].write(iter(rows), file, LABELS)
+    FORMATS[suffix](iter(rows), file, LABELS)
     return file.getvalue()
 
 
@@ -76,17 +74,3 @@ def test_in_csv_no_name_label_or_reason_becomes_a_formula():
 )
 def test_of_no_rows_the_file_is_valid_too(suffix, content):
     assert text_of(suffix, []) == content
-
-
-def test_the_ending_in_any_case_tells_the_format():
-    assert [format_of(Path(f"a{name}")) for name in FORMATS] == list(FORMATS.values())
-    assert [format_of(Path(f"a{name.upper()}")) for name in FORMATS] == list(FORMATS.values())
-
-
-@pytest.mark.parametrize("name", ["a.txt", "a", ".csv", "a.csv.gz"])
-def test_an_unknown_ending_is_told_the_known_ones(name):
-    with pytest.raises(UsageError) as caught:
-        format_of(Path(name))
-    assert str(caught.value) == (
-        f"expected a name ending in .csv or .json or .jsonl; received '{name}'"
-    )

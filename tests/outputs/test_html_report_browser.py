@@ -3,7 +3,6 @@
 They are skipped where there is no selenium, Chromium or chromedriver.
 """
 
-import io
 import json
 import os
 import shutil
@@ -78,27 +77,23 @@ def report(tmp_path_factory):
         threshold=0.5,
         model_name='model "><b>' + "x" * 150,
     )
+    Image.new("RGB", (80, 80), "orange").save(folder / "overlay.png")
     for name, positive, group, truth in CELLS:
-        page.add(predict(folder / name, positive), group=group, truth=truth, overlay=overlay(name))
+        overlay = folder / "overlay.png" if name == "a.png" else None
+        known = {"group": group, "true_label": truth, "overlay": overlay}
+        page.add(predict(folder / name, positive, **known))
     page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
-    page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file"), group="C3")
+    page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file", group="C3"))
     page.write(evaluation=EVALUATION)
     return page.path
 
 
-def predict(path, positive):
+def predict(path, positive, **known):
     path.parent.mkdir(exist_ok=True)
     Image.new("RGB", (40, 30), (200, 30, 40)).save(path)
     label = LABELS[0] if positive >= 0.5 else LABELS[1]
-    return Prediction(path, label, max(positive, 1 - positive), (positive, 1 - positive))
-
-
-def overlay(name):
-    if name != "a.png":
-        return None
-    content = io.BytesIO()
-    Image.new("RGB", (80, 80), "orange").save(content, "PNG")
-    return content.getvalue()
+    both = (positive, 1 - positive)
+    return Prediction(path, label, max(both), both, **known)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +200,7 @@ def test_the_pictures_are_filtered_as_chosen_and_counted(browser, values, names)
     choose(browser, order="path", **values)
     assert shown(browser) == names
     said = run(browser, "document.getElementById('status').textContent")
-    assert said == (f"{len(names)} of 8 pictures" if names else "No picture fits this choice.")
+    assert said == (f"{len(names)} of 8 images" if names else "No image fits this choice.")
 
 
 def test_typing_filters_and_reset_brings_all_back(browser):
@@ -318,9 +313,7 @@ def many(browser, tmp_path):
 
 
 def test_all_of_many_pictures_come_into_the_grid(browser, many):
-    assert (
-        run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 pictures"
-    )
+    assert run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
     browser.set_script_timeout(10)
     browser.execute_async_script(
         """
@@ -477,7 +470,7 @@ def test_without_javascript_the_summary_and_the_tables_are_there(browser):
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     texts = {node.get("name", {}).get("value") for node in nodes if not node["ignored"]}
-    assert {"Summary", "66.7%", "Pictures by label", "By patient or folder", "C10"} <= texts
+    assert {"Summary", "66.7%", "Images by label", "By patient or folder", "C10"} <= texts
     assert "The thumbnails need JavaScript. Everything above works without it." in texts
     assert "Reset" not in texts
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
 from malaria.outputs.writer import FLUSH_EVERY, Writer
 
@@ -225,12 +225,6 @@ def test_what_has_no_row_yet_is_found_though_pictures_came_meanwhile(tmp_path, p
     second = open_writer(tmp_path / "a.csv", resume=True)
     assert [str(path) for path in second.without_written(map(Path, paths))] == list(missing)
     second.close()
-
-
-def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(UsageError, match=r"in \.csv or \.json or \.jsonl; received "):
-        open_writer(tmp_path / "new folder" / "a.txt")
-    assert names(tmp_path) == []
 
 
 def test_what_was_saved_is_told(tmp_path, capsys):
