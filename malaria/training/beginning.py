@@ -86,10 +86,7 @@ def _epochs_of(path: Path, config: Config) -> int | None:
             return None
         entries = json.loads(path.read_text(encoding="utf-8"))[KEY]
         before = Config(**entries["config"]).model_dump(mode="json", exclude=MAY_DIFFER)
-        return int(entries["epochs"]["run"]) if before == _settings(config) else None
+        is_same = before == config.model_dump(mode="json", exclude=MAY_DIFFER)
+        return int(entries["epochs"]["run"]) if is_same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _settings(config: Config) -> dict[str, object]:
-    return config.model_dump(mode="json", exclude=MAY_DIFFER)

@@ -67,12 +67,14 @@ class ResumePoint:
         self.path = Path(folder) / "resume" / identity / "state.npz"
 
     def check(self, *, resume: bool) -> None:
-        """Raise UserError if there is nothing to resume, or a state that a new run would replace.
-
-        resume: whether the run is to be resumed.
-        """
+        """Raise UserError for nothing to resume, or a state that a new run would replace."""
         if resume and not self.path.exists():
-            raise UserError(self._describe_absence())
+            states = sorted(self.path.parent.parent.glob("*/state.npz"))
+            others = ", ".join(path.parent.name for path in states)
+            found = f"others, of other settings: {others}" if others else "none"
+            raise UserError(
+                f"nothing to resume: expected {self.path}; found {found}; start without --resume"
+            )
         if self.path.exists() and not resume:
             raise UserError(
                 "a training with these settings was interrupted: go on with --resume, or delete "
@@ -98,8 +100,9 @@ class ResumePoint:
         digest: of the images, as LabelledImages.digest. Raises UserError if it cannot be written.
         """
         entries = asdict(replace(progress, best_weights=None))
-        arrays = _number("state", [_to_numpy(variable) for variable in _state(model)])
-        arrays |= _number("best", progress.best_weights or [])
+        # Through a tensor: the way in which Keras converts a variable makes numpy 2 warn.
+        state = [keras.ops.convert_to_tensor(one).numpy() for one in _state(model)]
+        arrays = _number("state", state) | _number("best", progress.best_weights or [])
         text = json.dumps({"progress": entries, "samples": digest})
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
@@ -130,11 +133,6 @@ class ResumePoint:
             best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
         return Progress(**description["progress"] | {"best_weights": best or None})
 
-    def _describe_absence(self) -> str:
-        others = sorted(path.parent.name for path in self.path.parent.parent.glob("*/state.npz"))
-        found = f"found others, of other settings: {', '.join(others)}" if others else "found none"
-        return f"nothing to resume: expected {self.path}; {found}; start without --resume"
-
     def remove(self) -> None:
         """Delete the state; also the folder around it, if no other run is kept there."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
@@ -146,12 +144,6 @@ class ResumePoint:
 def _state(model: keras.Model) -> list[Any]:
     """Weights, the seeds of the dropout layers, and the optimizer's variables, in a fixed order."""
     return [*model.variables, *model.optimizer.variables]
-
-
-def _to_numpy(variable: Any) -> np.ndarray:
-    # Through a tensor: the way in which Keras converts a variable makes numpy 2 warn.
-    array: np.ndarray = keras.ops.convert_to_tensor(variable).numpy()
-    return array
 
 
 def _number(prefix: str, arrays: Iterable[np.ndarray]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """cross_validation: each image is judged by a network that never saw its patient."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,8 @@ from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
 from malaria.training.trainer import build_and_fit, report_interrupt, set_up
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """What came of it: the folder with everything, and a text for people."""
+class CrossValidation(NamedTuple):
+    """The folder with everything, and a text for people."""
 
     folder: Path
     text: str
@@ -73,7 +72,6 @@ def run_part(config: Config, folds: Folds, folder: Path, number: int) -> None:
 def _run_all(
     config: Config, folds: Folds, folder: Path, elsewhere: RunParts | None
 ) -> CrossValidation:
-    """Run the parts that are not finished, then put all together."""
     images = assembly.load_images(config)
     parts = divide(config, images.samples, folds)
     _check_images(folder, images.digest)
@@ -97,7 +95,6 @@ def _run_all(
 def _run_here(
     config: Config, folds: Folds, folder: Path, images: LabelledImages, parts: Mapping[str, Sides]
 ) -> None:
-    """Run the parts one after the other."""
     device = set_up(config)
     for number, (name, sides) in enumerate(parts.items(), start=1):
         log(f"fold {number} of {len(parts)}" + (f": without {name}" if folds == "source" else ""))
@@ -106,20 +103,20 @@ def _run_here(
 
 def _check_honesty(config: Config) -> None:
     """Raise UsageError for settings that would choose on the very images that are reported."""
+    chosen = "which would be chosen on the images that are reported"
     if isinstance(config.threshold, str):
         raise UsageError(
-            f"--folds: expected threshold: a number; received {config.threshold}, which would be "
-            "chosen on the images that are reported"
+            f"--folds: expected threshold: a number; received {config.threshold}, {chosen}"
+        )
+    if config.kept == "best":
+        raise UsageError(
+            "--folds: expected keep: last and early_stopping: null; received others: an epoch, "
+            f"{chosen}"
         )
     if config.validation_images is not None:
         raise UsageError(
             "--folds: every image is judged once; expected validation_images: null; received "
             f"{config.validation_images}"
-        )
-    if config.kept == "best":
-        raise UsageError(
-            "--folds: expected keep: last and early_stopping: null; received others, with which "
-            "the epoch would be chosen on the images that are reported"
         )
 
 

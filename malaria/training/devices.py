@@ -66,7 +66,6 @@ def choose_device(
 def _place(
     devices: str, gpus: Sequence[tf.config.LogicalDevice]
 ) -> tuple[tf.distribute.Strategy, str]:
-    """(strategy, its name)."""
     if devices == "all" and len(gpus) > 1:
         return mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
     if gpus:
@@ -137,7 +136,6 @@ def _gpu_name() -> str:
 
 
 def _gpu_details() -> dict[str, Any]:
-    """What TensorFlow knows of the first GPU; nothing without one."""
     gpus = tf.config.list_physical_devices("GPU")
     return tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
 

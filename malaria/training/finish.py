@@ -25,6 +25,9 @@ from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress
 from malaria.training.fit_guard import fit_guard_of
 
+# The metrics of the validation that are kept with the model.
+METRICS = ("accuracy", "auc", "sensitivity", "specificity")
+
 
 def as_saved(config: Config, model: keras.Model) -> keras.Model:
     """The same network as it is to be saved: of Keras's own layers, in float32, on one device."""
@@ -104,9 +107,16 @@ def metadata_entries(
         tta=config.tta,
         guard=guard,
     )
+    sides = {"training": images.training, "validation": images.validation}
     patients = {sample.patient for sample in images.chosen(images.validation)}
     return metadata.to_entries() | {
-        "validation": _describe_validation(result),
+        "validation": {
+            "count": len(result.labels),
+            "loss": result.values["cross_entropy"],
+            **{name: result.values[name] for name in METRICS},
+            "confusion": result.confusion,
+            "report": result.classification_report,
+        },
         "split": {
             "by": config.split_by,
             "test_size": config.test_size,
@@ -114,7 +124,10 @@ def metadata_entries(
             "training_images": len(images.training),
             "validation_images": len(images.validation),
             "validation_patients": sorted(name for name in patients if name is not None),
-            "sources": _count_sources(config, images),
+            "sources": {
+                side: count_by_source(images.chosen(indices), config.labels)
+                for side, indices in sides.items()
+            },
         },
         "epochs": {"run": progress.epoch, "best": progress.best_epoch},
         "arithmetic": progress.arithmetic,
@@ -125,25 +138,4 @@ def metadata_entries(
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
-    }
-
-
-def _count_sources(config: Config, images: LabelledImages) -> dict[str, Any]:
-    """{side: {source: {label: number of images}}}."""
-    sides = {"training": images.training, "validation": images.validation}
-    return {
-        side: count_by_source(images.chosen(indices), config.labels)
-        for side, indices in sides.items()
-    }
-
-
-def _describe_validation(result: Result) -> dict[str, Any]:
-    values = result.values
-    names = ("accuracy", "auc", "sensitivity", "specificity")
-    return {
-        "count": len(result.labels),
-        "loss": values["cross_entropy"],
-        **{name: values[name] for name in names},
-        "confusion": result.confusion,
-        "report": result.classification_report,
     }

@@ -19,8 +19,6 @@ from malaria.networks.backend import keras, tf
 from malaria.training.checkpoint import Progress, Row
 from malaria.training.step import Learner
 
-METRICS = ("loss", "accuracy")
-
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     """Give the model its optimizer, with its variables; of float16 it also scales the loss."""
@@ -80,39 +78,26 @@ def _run_epoch(
     seconds = time.perf_counter() - started
     unaveraged = average_weights(learner.model)
     checked = learner.validate(learner.pipeline.validate(), lambda steps: check_interrupt())
-    row = _make_row(epoch + 1, trained, checked, learning_rate=rate, seconds=seconds)
-    log(_describe_row(row, epochs))
+    row: Row = {"epoch": epoch + 1, "loss": trained[0], "accuracy": trained[1]}
+    row |= {"val_loss": checked[0], "val_accuracy": checked[1]}
+    row |= {"learning_rate": rate, "seconds": round(seconds, 1)}
+    log(
+        f"{title}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; validation loss "
+        f"{row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}; {seconds:.0f} s"
+    )
     if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
         raise UserError("the loss is no longer a number: set a lower learning_rate")
     return row, unaveraged
 
 
 def average_weights(model: keras.Model) -> list[np.ndarray] | None:
-    """Put the moving average of the weights into the model; return those it had, or None.
-
-    None: no average is kept.
-    """
+    """Put the moving average, if one is kept, into the model; return the weights it had."""
     optimizer = _optimizer_of(model)
     if not optimizer.use_ema:
         return None
     before: list[np.ndarray] = model.get_weights()
     optimizer.finalize_variable_values(model.trainable_variables)
     return before
-
-
-def _make_row(
-    epoch: int,
-    trained: tuple[float, float],
-    checked: tuple[float, float],
-    *,
-    learning_rate: float,
-    seconds: float,
-) -> Row:
-    """A row of the history. trained, checked: mean loss and accuracy of each side."""
-    row: Row = {"epoch": epoch}
-    row |= dict(zip(METRICS, trained, strict=True))
-    row |= {f"val_{name}": value for name, value in zip(METRICS, checked, strict=True)}
-    return row | {"learning_rate": learning_rate, "seconds": round(seconds, 1)}
 
 
 def current_learning_rate(model: keras.Model) -> float:
@@ -124,15 +109,6 @@ def current_learning_rate(model: keras.Model) -> float:
 def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
     """The optimizer itself: in float16 Keras wraps it into one that scales the loss."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
-
-
-def _describe_row(row: Row, epochs: int) -> str:
-    """One line for one epoch."""
-    return (
-        f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
-        f"validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}; "
-        f"{row['seconds']:.0f} s"
-    )
 
 
 def open_board(folder: Path | str) -> Callable[[Row], None]:

@@ -1,6 +1,6 @@
 """out_of_fold: the answers of all parts of a cross-validation, put together and written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,8 @@ def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split
     source: the folder the images are in.
     """
     result = answers.result
-    table = _with_mean(
-        {name: list(_metrics(result.of(part))) for name, part in answers.parts.items()}
-    )
+    values = {name: result.of(part).values for name, part in answers.parts.items()}
+    table = _with_mean({name: [one[key] for key in METRICS] for name, one in values.items()})
     write_csv(folder / "folds.csv", ["fold", *METRICS], table)
     write_answers(folder / "out_of_fold.csv", result)
     mean_and_deviation = zip(table[-2][1:], table[-1][1:], strict=True)
@@ -90,12 +89,8 @@ def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split
 
 def describe_fold(result: Result) -> str:
     """The METRICS of one part on one line."""
-    known = zip(METRICS, _metrics(result), strict=True)
-    return ", ".join(f"{name} {value:.4f}" for name, value in known if value is not None)
-
-
-def _metrics(result: Result) -> Iterator[float | None]:
-    return (result.values[name] for name in METRICS)
+    known = {name: result.values[name] for name in METRICS}
+    return ", ".join(f"{name} {value:.4f}" for name, value in known.items() if value is not None)
 
 
 def _read_answers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
