@@ -31,7 +31,7 @@ NEEDED = [
     "malaria/__init__.py",
     *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("malaria/base/*.py")),
     *(f"malaria/cli/{name}.py" for name in ("__init__", "command", "archive")),
-    *(f"malaria/data/{name}.py" for name in ("__init__", "archive")),
+    *(f"malaria/data/{name}.py" for name in ("__init__", "unpack")),
 ]
 NEITHER = "true"  # a program that fetches nothing
 LIMIT = resource.RLIMIT_FSIZE
