@@ -10,7 +10,8 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
-from malaria.pictures.folders import KINDS, find_anywhere, is_folder
+from malaria.pictures.folders import find_anywhere, is_folder
+from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
 
 

@@ -16,6 +16,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
 from malaria.pictures.limits import UnreadableImageError
+from malaria.pictures.remote_files import read_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 # What is read whole: a list of exclusions, or one on another machine.
@@ -130,8 +131,6 @@ def _read_bytes(path: AnyPath, limit: int) -> bytes:
 
 
 def _fetch(path: RemotePath, limit: int) -> bytes:
-    from malaria.pictures.remote import read_remote
-
     try:
         return read_remote(path, limit).read()
     except UnreadableImageError as error:

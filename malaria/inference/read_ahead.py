@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread, current_thread
 
+from malaria.pictures.remote import hang_up
+
 # So many pictures are waited for at once: each takes 20 to 100 ms, and no work here.
 REMOTE_READERS = 32
 
@@ -26,8 +28,6 @@ def remote_readers() -> Iterator[ThreadPoolExecutor]:
 
 
 def _hang_up(threads: list[Thread]) -> None:
-    from malaria.pictures.remote import hang_up
-
     # Again and again, for one may have been about to ask.
     while any(thread.is_alive() for thread in threads):
         hang_up()

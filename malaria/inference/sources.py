@@ -9,8 +9,9 @@ from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.pictures.folders import KINDS, find_anywhere, is_folder
+from malaria.pictures.folders import find_anywhere, is_folder
 from malaria.pictures.images import Source, check_array
+from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"

@@ -1,8 +1,13 @@
-"""limits: how large a picture may be, asked before it is decoded: a small file can fill memory."""
+"""limits: what an image file may be, asked before it is decoded: a small one can fill memory."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
 
 from malaria.base.errors import UserError
 
-# A picture of one cell has under a megapixel, a field under 30.
+# An image of one cell has under a megapixel, a field under 30.
 MAX_PIXELS = 64_000_000
 # Decoders take memory by the row too.
 MAX_PICTURE_SIDE = 32_768
@@ -10,11 +15,23 @@ MAX_FILE_BYTES = 512_000_000
 
 
 class UnreadableImageError(UserError):
-    """A file that is no picture, is damaged, or holds pixels of no agreed range."""
+    """A file that is no image, is damaged, or holds pixels of no agreed range."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file of this machine for reading, if it is one. Raises OSError, UnreadableImageError.
+
+    A pipe or a device with the name of an image would be waited on for ever.
+    """
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UnreadableImageError("not a regular file")
+    return file
 
 
 def check_sides(width: int, height: int) -> None:
-    """Raise UnreadableImageError if a picture, or one tile of it, is larger than allowed."""
+    """Raise UnreadableImageError if an image, or one tile of it, is larger than allowed."""
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
             f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed"

@@ -64,15 +64,15 @@ def test_pictures_that_use_all_bits_are_not_talked_about(tmp_path, capsys):
 def test_a_picture_brighter_than_those_looked_at_counts_for_itself(tmp_path):
     path = tmp_path / "a.tif"
     path.touch()
-    assert bits_in_folder(path, 900, lambda other: 800) == 10
-    assert bits_in_folder(path, 60000, lambda other: 800) == 16
+    assert bits_in_folder(path, 900, lambda other, file: 800) == 10
+    assert bits_in_folder(path, 60000, lambda other, file: 800) == 16
 
 
 def test_of_a_large_folder_a_few_are_looked_at(tmp_path):
     for number in range(1000):
         (tmp_path / f"{number:04}.tif").touch()
     looked_at = []
-    bits_in_folder(tmp_path / "0001.tif", 300, lambda path: looked_at.append(path))
+    bits_in_folder(tmp_path / "0001.tif", 300, lambda path, file: looked_at.append(path) or 0)
     assert len(looked_at) == LOOKED_AT
     assert looked_at[-1].name > "0900"
 

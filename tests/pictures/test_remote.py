@@ -26,11 +26,10 @@ from malaria.data.drawn_cells import write_cells
 from malaria.data.listing import Listing
 from malaria.inference.predict import predict
 from malaria.outputs.html_parts import link_to
-from malaria.pictures import remote, remote_errors, remote_path
+from malaria.pictures import remote, remote_files, remote_folders, remote_path
 from malaria.pictures.folders import find_anywhere, is_folder, place_below
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 from malaria.pictures.limits import MAX_FILE_BYTES
-from malaria.pictures.recent import Recent
 from malaria.pictures.remote_path import RemotePath, is_remote, parts_below, real_name, to_path
 
 TOP = Path(__file__).parents[2]
@@ -69,11 +68,14 @@ def site(cells):
 def memory(monkeypatch):
     """fsspec's files in memory, as memory://."""
     fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
     monkeypatch.setitem(remote_path.SCHEMES, "memory", "nothing")
     files = fsspec.filesystem("memory")
     files.store.clear()
     files.pseudo_dirs[:] = [""]
-    monkeypatch.setattr(remote, "_recent", Recent())
+    monkeypatch.setattr(remote, "_connect", lambda scheme: AsyncFileSystemWrapper(files))
+    monkeypatch.setattr(remote_files, "_kept", {})
     return files
 
 
@@ -211,15 +213,13 @@ def test_a_store_is_listed_as_a_folder_here(memory):
 
 
 def test_a_page_is_searched_for_what_lies_directly_in_it(monkeypatch):
-    from malaria.pictures import remote_folders
-
     page = b"""<A class=x HREF='b.png'>, <a href="/f/a%20a.png">, <a href=c.png?C=N>,
     <a href="../d.png"> <a href="https://other/f/e.png">, <a href="g/">, <a href="g/h.png">,
     <a href="file:///f/i.png">, <a href="javascript:j.png">, <a href="b.png#k">,
     <a href="l&amp;m.png"> <p href="n.png">"""
     monkeypatch.setattr(remote_folders, "read_remote", lambda *known: BytesIO(page))
     folder = RemotePath("https://host/f/")
-    files, folders = remote_folders._sort_out(folder, Counter())
+    files, folders = remote_folders.list_remote(folder, Counter())
     assert [path.url for path in files] == [
         f"https://host/f/{name}" for name in ("a%20a.png", "b.png", "l&m.png")
     ]
@@ -285,14 +285,14 @@ def test_a_12_bit_tiff_is_scaled_by_what_lies_beside_it(memory, tmp_path, capsys
 
 @pytest.mark.parametrize("more", [0, 1, 5000])
 def test_a_large_file_is_read_in_parts(memory, monkeypatch, more):
-    monkeypatch.setattr(remote, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(remote_files, "PART_BYTES", 1000)
     memory.pipe("/b/a.png", RED.ljust(2000 + more, b"\0"))
     assert read_image("memory://b/a.png", SIZE)[0, 0].tolist() == [200, 10, 20]
 
 
 def test_a_file_too_large_is_refused(memory, monkeypatch):
-    monkeypatch.setattr(remote, "MAX_FILE_BYTES", 5000)
-    monkeypatch.setattr(remote, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(remote_files, "MAX_FILE_BYTES", 5000)
+    monkeypatch.setattr(remote_files, "PART_BYTES", 1000)
     memory.pipe("/b/a.png", RED.ljust(5001, b"\0"))
     with pytest.raises(UnreadableImageError, match="more than the 5,000 bytes allowed"):
         read_image("memory://b/a.png", SIZE)
@@ -306,13 +306,17 @@ def test_a_picture_is_fetched_once_for_all_that_show_it(memory):
     np.testing.assert_array_equal(read_image("memory://b/a.png", SIZE), first)
 
 
-def test_what_was_fetched_first_makes_room_for_the_last():
-    recent = Recent(room=10)
+def test_what_was_fetched_first_makes_room_for_the_last(memory, monkeypatch):
+    monkeypatch.setattr(remote_files, "KEPT_BYTES", 10)
     for name in "abc":
-        recent.keep(RemotePath(f"s3://{name}"), b"1234")
-    assert [recent.get(RemotePath(f"s3://{name}")) for name in "abc"] == [None, b"1234", b"1234"]
-    recent.keep(RemotePath("s3://d"), bytes(11))
-    assert (recent.room, recent.get(RemotePath("s3://d"))) == (10, None)
+        memory.pipe(f"/b/{name}", b"1234")
+        with remote_files.open_remote(RemotePath(f"memory://b/{name}")):
+            pass
+    assert [path.name for path in remote_files._kept] == ["b", "c"]
+    memory.pipe("/b/d", bytes(11))
+    with remote_files.open_remote(RemotePath("memory://b/d")) as file:
+        assert file.read() == bytes(11)
+    assert remote_files._kept == {}
 
 
 class NoCredentialsError(Exception):
@@ -342,7 +346,7 @@ class AnswerError(Exception):
     ],
 )
 def test_an_error_is_told_in_a_few_words(error, reason):
-    assert remote_errors.describe(error) == reason
+    assert remote.describe(error) == reason
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "aiohttp"])
