@@ -7,6 +7,7 @@ is almost black, and a network then answers with confidence and wrongly.
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import BinaryIO
 
 import numpy as np
@@ -26,8 +27,6 @@ LOOKED_AT = 64
 # Finds the largest grey level in an opened file; 0 if it has 8 bits.
 FindPeak = Callable[[AnyPath, BinaryIO], int]
 
-# By folder, its time of change and the ending.
-_known: dict[tuple[AnyPath, int, str], int] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -47,17 +46,34 @@ def bits_in_folder(path: AnyPath, own: int, find_peak: FindPeak) -> int:
     own: the largest grey level of this one. find_peak: finds that of the others. All images of a
     folder are scaled alike, so that a dark one stays dark.
     """
-    key = *_folder_of(path), path.suffix.lower()
+    folder = path.parent if isinstance(path, RemotePath) else path.resolve().parent
+    # Of a folder that has changed another answer may be right; of other machines it is not known.
+    changed = 0 if isinstance(folder, RemotePath) else folder.stat().st_mtime_ns
     with _one_at_a_time:
-        if key not in _known:
-            peaks = (_peak_of(other, find_peak) for other in _others(path))
-            _known[key] = bits_for(max([own, *peaks]))
-            if _known[key] < 16:
-                log(
-                    f"{printable(path.parent)}: its 16-bit {path.suffix} pictures use "
-                    f"{_known[key]} bits, and are read as such"
-                )
-        return max(_known[key], bits_for(own))
+        return max(bits_for(own), _find_bits(folder, path.suffix.lower(), find_peak, changed))
+
+
+@cache
+def _find_bits(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int) -> int:
+    images = [path for path in _list(folder) if path.suffix.lower() == suffix]
+    some = images[:: max(1, len(images) // LOOKED_AT)][:LOOKED_AT]
+    bits = bits_for(max((_peak_of(path, find_peak) for path in some), default=0))
+    if bits < 16:
+        log(
+            f"{printable(folder)}: its 16-bit {suffix} pictures use {bits} bits, "
+            "and are read as such"
+        )
+    return bits
+
+
+def _list(folder: AnyPath) -> Sequence[AnyPath]:
+    """The files in a folder, sorted; none where another machine does not list them."""
+    if not isinstance(folder, RemotePath):
+        return sorted(folder.iterdir())
+    try:
+        return list_remote(folder, Counter())[0]
+    except UserError:
+        return []
 
 
 def _peak_of(path: AnyPath, find_peak: FindPeak) -> int:
@@ -67,28 +83,3 @@ def _peak_of(path: AnyPath, find_peak: FindPeak) -> int:
             return find_peak(path, file)
     except Exception:
         return 0
-
-
-def _folder_of(path: AnyPath) -> tuple[AnyPath, int]:
-    """The folder and its time of change, which is not known of another machine."""
-    if isinstance(path, RemotePath):
-        return path.parent, 0
-    folder = path.resolve().parent
-    return folder, folder.stat().st_mtime_ns
-
-
-def _others(path: AnyPath) -> list[AnyPath]:
-    """Up to LOOKED_AT files of the same folder and ending, evenly from all of them."""
-    suffix = path.suffix.lower()
-    others = [other for other in _beside(path) if other.suffix.lower() == suffix]
-    return others[:: max(1, len(others) // LOOKED_AT)][:LOOKED_AT]
-
-
-def _beside(path: AnyPath) -> Sequence[AnyPath]:
-    """What lies in the same folder, sorted; of another machine itself where nothing is listed."""
-    if not isinstance(path, RemotePath):
-        return sorted(path.parent.iterdir())
-    try:
-        return list_remote(path.parent, Counter())[0]
-    except UserError:
-        return [path]

@@ -1,6 +1,5 @@
 """images: read one image, from a file or from memory, into the array a model understands."""
 
-import os
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,12 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
 from malaria.pictures.depth import bits_for, to_8_bits
-from malaria.pictures.limits import (
-    UnreadableImageError,
-    check_file_size,
-    check_sides,
-    open_regular,
-)
+from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
 from malaria.pictures.png import ORIENTATION, open_deep_png
 from malaria.pictures.remote_files import open_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
@@ -113,15 +107,10 @@ def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat
     return image.resize(size, resampling)
 
 
-def check_image(path: Path) -> None:
-    """Decode an image and forget it. Raises UnreadableImageError with the reason."""
-    open_image(path)
-
-
 def is_readable(path: Path) -> bool:
     """Whether the file is an image that can be decoded."""
     try:
-        check_image(path)
+        open_image(path)
     except UnreadableImageError:
         return False
     return True
@@ -163,8 +152,6 @@ def check_array(array: np.ndarray) -> None:
 
 def _open_file(path: AnyPath) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
-        check_file_size(file.seek(0, os.SEEK_END))
-        file.seek(0)
         is_tiff = file.read(4) in TIFF_MAGIC
         if is_tiff and (tiff := open_tiff(path, file)) is not None:
             return _to_rgb(_turn(tiff, file))

@@ -19,15 +19,19 @@ class UnreadableImageError(UserError):
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file of this machine for reading, if it is one. Raises OSError, UnreadableImageError.
+    """Open a file of this machine for reading. Raises OSError, UnreadableImageError.
 
     A pipe or a device with the name of an image would be waited on for ever.
     """
     file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise UnreadableImageError("not a regular file")
-    return file
+    known = os.fstat(file.fileno())
+    reason = None if stat.S_ISREG(known.st_mode) else "not a regular file"
+    if reason is None and known.st_size > MAX_FILE_BYTES:
+        reason = f"{known.st_size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed"
+    if reason is None:
+        return file
+    file.close()
+    raise UnreadableImageError(reason)
 
 
 def check_sides(width: int, height: int) -> None:
@@ -40,9 +44,3 @@ def check_sides(width: int, height: int) -> None:
         raise UnreadableImageError(
             f"{width} x {height} pixels, a side above the {MAX_PICTURE_SIDE:,} allowed"
         )
-
-
-def check_file_size(size: int) -> None:
-    """Raise UnreadableImageError if a file has more bytes than allowed."""
-    if size > MAX_FILE_BYTES:
-        raise UnreadableImageError(f"{size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed")

@@ -12,9 +12,11 @@ from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.remote_path import AnyPath
 
 ORIENTATION = 0x0112
-# Where the header of a PNG says the bits a channel, the colour type, and how it is interlaced.
-HEADER_END, SIGNATURE_SIZE = 24, 8
-COLOUR_TYPES = {2: "RGB", 6: "RGBA"}
+# Where the first chunk begins, and where it says the bits a channel and, last, if it is interlaced.
+FIRST_CHUNK, BITS = 8, 24
+# Pillow's decoder of pixels, and of its kinds of samples the ending of that with the lower bits. It
+# documents neither: tried with Pillow 11.3 and 13.0. Where one is unknown the image is refused.
+DECODER, LOWER_BITS = "zip", ";16L"
 
 
 def open_deep_png(image: Image.Image, file: BinaryIO, path: AnyPath) -> Image.Image | None:
@@ -35,29 +37,23 @@ def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
     """(height, width) or (height, width, 3 or 4), uint16; None for an image of 8 bits or fewer."""
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
-    if image.format != "PNG":
+    if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
         return None
-    place = file.tell()
-    file.seek(HEADER_END)
-    bits, colour_type, _, _, interlaced = file.read(5)
-    file.seek(place)
-    if bits != 16 or image.mode != COLOUR_TYPES.get(colour_type):
+    file.seek(BITS)
+    bits, *_, interlaced = file.read(5)
+    if bits != 16:
         return None
-    levels = np.asarray(image).astype(np.uint16)
-    levels <<= 8
+    levels = np.asarray(image).astype(np.uint16) << 8
     levels |= _lower_bits(image, file, interlaced)
     return levels
 
 
 def _lower_bits(image: Image.Image, file: BinaryIO, interlaced: int) -> np.ndarray:
     """The lower 8 bits of each sample of an image of which Pillow has read the upper 8."""
-    kind, lower = image.mode, f"{image.mode};16L"
+    samples = image.mode + LOWER_BITS, interlaced
     try:
-        # A public function, but the names of Pillow's decoder and samples are in no documentation:
-        # tried with Pillow 11.3 and 13.0. Where one is unknown the image is refused.
-        return np.asarray(
-            Image.frombytes(kind, image.size, _compressed(file), "zip", lower, interlaced)
-        )
+        lower = Image.frombytes(image.mode, image.size, _compressed(file), DECODER, *samples)
+        return np.asarray(lower)
     except Exception as error:
         raise UnreadableImageError(
             f"16 bits in colour, which Pillow cannot decode here ({error}): save it with 8 bits"
@@ -66,7 +62,7 @@ def _lower_bits(image: Image.Image, file: BinaryIO, interlaced: int) -> np.ndarr
 
 def _compressed(file: BinaryIO) -> bytes:
     """The compressed pixels, which lie in one or more chunks."""
-    file.seek(SIGNATURE_SIZE)
+    file.seek(FIRST_CHUNK)
     parts = []
     while len(start := file.read(8)) == 8:
         size, name = struct.unpack(">I4s", start)

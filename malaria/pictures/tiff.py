@@ -60,14 +60,10 @@ def _open(path: AnyPath, file: BinaryIO) -> Any:
 
 
 def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
-    """(axes, shape) without what has length 1."""
-    kept = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if size > 1]
-    named = dict(kept)
-    # An image one pixel high or wide keeps its rows and columns.
-    for axis in "YX":
-        named.setdefault(axis, 1)
-    order = [axis for axis in series.axes if axis in named]
-    axes, shape = "".join(order), tuple(named[axis] for axis in order)
+    """(axes, shape) without what has length 1, but for rows and columns."""
+    every = zip(series.axes, series.shape, strict=True)
+    kept = [(axis, size) for axis, size in every if size > 1 or axis in "YX"]
+    axes, shape = "".join(axis for axis, _ in kept), tuple(size for _, size in kept)
     return ("CYX" if axes == UNNAMED and shape[0] == 3 else axes), shape
 
 
