@@ -97,7 +97,7 @@ def test_a_picture_of_a_list_that_is_not_there_is_a_row_with_the_reason(place):
         (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
         (["@empty.txt"], "no pictures are named in empty.txt: expected a path a line"),
         (["no_path.csv"], "no_path.csv: expected a column 'path' in its first line"),
-        (["@pipe"], "pipe is not a regular file: expected a list of pictures"),
+        (["@pipe"], "cannot read pipe: not a regular file"),
     ],
 )
 def test_what_names_nothing_is_refused(tmp_path, monkeypatch, names, message):
