@@ -42,19 +42,20 @@ _opening = Lock()
 _waiting: set[Future[Any]] = set()
 
 
-def ask(path: RemotePath, method: str, seconds: float = FILE_SECONDS, **arguments: Any) -> Any:
-    """What a coroutine of the file system returns for `path`.
+def request(path: RemotePath, method: str, **arguments: Any) -> Coroutine[Any, Any, Any]:
+    """What to `wait` for, or `begin`. Raises UserError where a package is missing.
 
     method: such as _cat_file; the underscore is how fsspec calls its public methods where they are
-    awaited. Raises what it raises, TimeoutError, and UserError where a package is missing.
+    awaited.
     """
     with _opening:
         files = _connect(path.scheme)
-    return wait(getattr(files, method)(path.url, **arguments), seconds)
+    work: Coroutine[Any, Any, Any] = getattr(files, method)(path.url, **arguments)
+    return work
 
 
 def wait(work: Coroutine[Any, Any, Any], seconds: float = FILE_SECONDS) -> Any:
-    """What a coroutine of fsspec returns. Raises TimeoutError.
+    """What the work gives, unless `hang_up` ends it. Raises what it raises, and TimeoutError.
 
     Not `fsspec.asyn.sync`, whose waiting nobody could end.
     """
@@ -68,7 +69,7 @@ def wait(work: Coroutine[Any, Any, Any], seconds: float = FILE_SECONDS) -> Any:
 
 
 def begin(work: Coroutine[Any, Any, Any]) -> Future[Any]:
-    """Let the thread of fsspec do what a coroutine of it says."""
+    """Let the thread of fsspec do something, which nothing ends."""
     from asyncio import run_coroutine_threadsafe
 
     from fsspec.asyn import get_loop

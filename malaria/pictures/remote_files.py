@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from malaria.base.machine import worker_count
 from malaria.pictures.limits import MAX_FILE_BYTES, UnreadableImageError
-from malaria.pictures.remote import ask, begin, translate_errors, wait
+from malaria.pictures.remote import CONNECT_SECONDS, begin, request, translate_errors, wait
 from malaria.pictures.remote_path import RemotePath
 
 # What is asked for at once. Files as large as this are held in memory one at a time.
@@ -79,14 +79,15 @@ def _parts(path: RemotePath) -> Parts:
 
 def _stream(path: RemotePath) -> Parts:
     # Not in ranges: a server that knows none would send all of a file, however large, at once.
-    # A size that is said need not be asked for.
-    file = ask(path, "open_async", size=1)
+    # A size that is said need not be asked for. Nothing is: where this did not end, nor the closing
+    # below, a file would be left open.
+    file = begin(request(path, "open_async", size=1)).result(CONNECT_SECONDS)
     try:
         while len(part := wait(_read(file))) == PART_BYTES:
             yield part
         yield part
     finally:
-        begin(file.close())
+        begin(file.close()).result(CONNECT_SECONDS)
 
 
 async def _read(file: Any) -> bytes:
@@ -99,7 +100,7 @@ async def _read(file: Any) -> bytes:
 def _ranges(path: RemotePath) -> Parts:
     for start in count(0, PART_BYTES):
         try:
-            part = ask(path, "_cat_file", start=start, end=start + PART_BYTES)
+            part = wait(request(path, "_cat_file", start=start, end=start + PART_BYTES))
         except Exception as error:
             # "Range not satisfiable": it begins where the file ends.
             if "satisf" not in str(error):

@@ -12,7 +12,7 @@ from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.pictures.limits import UnreadableImageError
 from malaria.pictures.names import HIDDEN, ending_of, is_hidden, is_image_name
-from malaria.pictures.remote import ask, translate_errors
+from malaria.pictures.remote import request, translate_errors, wait
 from malaria.pictures.remote_files import read_remote
 from malaria.pictures.remote_path import RemotePath
 
@@ -53,7 +53,7 @@ def is_remote_folder(path: RemotePath) -> bool:
         return False
     try:
         with translate_errors():
-            return bool(ask(path, "_isdir"))
+            return bool(wait(request(path, "_isdir")))
     except UnreadableImageError as error:
         raise UserError(f"cannot read {printable(path)}: {error}") from error
 
@@ -61,7 +61,7 @@ def is_remote_folder(path: RemotePath) -> bool:
 def _list_store(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
     """What lies in `folder`, and whether each is a folder. Raises UnreadableImageError."""
     with translate_errors():
-        entries = ask(folder, "_ls", FOLDER_SECONDS, detail=True)
+        entries = wait(request(folder, "_ls", detail=True), FOLDER_SECONDS)
     for entry in entries:
         path = f"{folder.scheme}://{entry['name'].strip('/')}"
         # A store may name the folder itself, an empty file that stands for it.
