@@ -8,9 +8,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from malaria.base.errors import UserError
 from malaria.base.streams import log
@@ -33,6 +35,12 @@ _one_at_a_time = threading.Lock()
 def to_8_bits(levels: np.ndarray, bits: int) -> np.ndarray:
     """Grey levels 0..2**bits - 1, uint16 -> 0..255, uint8: the upper 8 of the bits."""
     return (np.minimum(levels, 2**bits - 1) >> (bits - 8)).astype(np.uint8)
+
+
+def turn(image: Image.Image, orientation: Any) -> Image.Image:
+    """An image without metadata, upright as the metadata of its file says."""
+    image.getexif()[Base.Orientation] = orientation or 1
+    return ImageOps.exif_transpose(image)
 
 
 def bits_for(peak: int) -> int:

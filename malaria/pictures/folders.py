@@ -1,7 +1,6 @@
 """folders: list the images below a folder, sorted, a folder at a time, and count the rest."""
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TypeVar
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
+from malaria.pictures.limits import open_regular
 from malaria.pictures.names import HIDDEN, ending_of, is_hidden, is_image_name
 from malaria.pictures.remote_folders import is_remote_folder, list_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_name
@@ -138,12 +138,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _begins_like_an_image(entry: os.DirEntry[str]) -> bool:
     try:
-        # A pipe would be waited on for ever.
-        if not stat.S_ISREG(entry.stat().st_mode):
-            return False
-        with open(entry.path, "rb") as file:
+        with open_regular(Path(entry.path)) as file:
             start = file.read(18)
-    except OSError:
+    except (OSError, UserError):
         return False
     is_bmp = start[:2] == BMP and int.from_bytes(start[14:18], "little") in BMP_HEADERS
     return start.startswith(SIGNATURES) or is_bmp or (start[:4], start[8:12]) == (RIFF, WEBP)

@@ -4,7 +4,7 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -13,7 +13,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
 from malaria.pictures.depth import bits_for, to_8_bits
 from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
-from malaria.pictures.png import ORIENTATION, open_deep_png
+from malaria.pictures.png import open_deep_png
 from malaria.pictures.remote_files import open_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
@@ -154,7 +154,7 @@ def _open_file(path: AnyPath) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
         is_tiff = file.read(4) in TIFF_MAGIC
         if is_tiff and (tiff := open_tiff(path, file)) is not None:
-            return _to_rgb(_turn(tiff, file))
+            return _to_rgb(tiff)
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
@@ -168,14 +168,6 @@ def _open_file(path: AnyPath) -> Image.Image:
             # Before the file is closed.
             image.load()
             return _to_rgb(image)
-
-
-def _turn(tiff: Image.Image, file: BinaryIO) -> Image.Image:
-    """A TIFF's image, upright as its orientation says."""
-    file.seek(0)
-    with Image.open(file, formats=("TIFF",)) as image:
-        tiff.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION) or 1
-    return ImageOps.exif_transpose(tiff)
 
 
 def _decode(image: Image.Image) -> Image.Image:

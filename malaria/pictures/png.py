@@ -5,13 +5,13 @@ from os import SEEK_CUR
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.ExifTags import Base
 
-from malaria.pictures.depth import bits_in_folder, to_8_bits
+from malaria.pictures.depth import bits_in_folder, to_8_bits, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.remote_path import AnyPath
 
-ORIENTATION = 0x0112
 # Where the first chunk begins, and where it says the bits a channel and, last, if it is interlaced.
 FIRST_CHUNK, BITS = 8, 24
 # Pillow's decoder of pixels, and of its kinds of samples the ending of that with the lower bits. It
@@ -28,9 +28,7 @@ def open_deep_png(image: Image.Image, file: BinaryIO, path: AnyPath) -> Image.Im
     if levels is None:
         return None
     bits = bits_in_folder(path, _peak(levels), _find_peak)
-    deep = Image.fromarray(_with_alpha(to_8_bits(levels, bits), levels, image))
-    deep.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
-    return ImageOps.exif_transpose(deep)
+    return turn(Image.fromarray(to_8_bits(levels, bits)), image.getexif().get(Base.Orientation))
 
 
 def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
@@ -74,17 +72,6 @@ def _compressed(file: BinaryIO) -> bytes:
 def _peak(levels: np.ndarray) -> int:
     """The largest level of the colours; opaque pixels have the largest alpha there is."""
     return int(levels[..., :3].max(initial=0) if levels.ndim == 3 else levels.max(initial=0))
-
-
-def _with_alpha(pixels: np.ndarray, levels: np.ndarray, image: Image.Image) -> np.ndarray:
-    """The pixels, transparent where the PNG says that one colour is."""
-    clear = image.info.get("transparency")
-    if not isinstance(clear, (int, tuple)) or (levels.ndim == 3 and levels.shape[2] == 4):
-        return pixels
-    same = levels == np.asarray(clear)
-    opaque = ~(same.all(axis=2) if levels.ndim == 3 else same)
-    colours = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
-    return np.concatenate([colours, opaque[..., None].astype(np.uint8) * 255], axis=2)
 
 
 def _find_peak(_: AnyPath, file: BinaryIO) -> int:

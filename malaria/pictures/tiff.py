@@ -10,7 +10,7 @@ from PIL import Image
 
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits
+from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.remote_path import AnyPath
 
@@ -46,7 +46,7 @@ def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
         pixels = _to_bytes(pixels, path, tiff, page)
     if page.photometric == MIN_IS_WHITE:
         pixels = 255 - pixels
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    return turn(Image.fromarray(np.ascontiguousarray(pixels)), page.tags.valueof("Orientation"))
 
 
 def _open(path: AnyPath, file: BinaryIO) -> Any:
