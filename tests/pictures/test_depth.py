@@ -88,12 +88,12 @@ def test_a_picture_brighter_than_those_looked_at_counts_for_itself(tmp_path):
 
 
 def test_of_a_large_folder_a_few_are_looked_at(tmp_path):
-    for number in range(1000):
+    for number in range(200):
         (tmp_path / f"{number:04}.tif").touch()
     looked_at = []
     bits_in_folder(tmp_path / "0001.tif", 300, lambda path, file: looked_at.append(path) or 0)
     assert len(looked_at) == LOOKED_AT
-    assert looked_at[-1].name > "0900"
+    assert looked_at[-1].name > "0180"
 
 
 @pytest.mark.parametrize(

@@ -353,26 +353,13 @@ def test_an_error_is_told_in_a_few_words(error, reason):
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "aiohttp"])
-def test_where_a_package_is_missing_its_installation_is_told(tmp_path, missing):
+def test_where_a_package_is_missing_its_installation_is_told(run, tmp_path, monkeypatch, missing):
     pytest.importorskip("fsspec", reason="fsspec is not installed")
     (tmp_path / "list.txt").write_text("http://127.0.0.1:1/a.png\n" * 3)
-    code = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        "from malaria.cli.command import run_script; from malaria.cli.run import main\n"
-        "sys.exit(run_script(main, ['--image', '@list.txt']))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONPATH": str(TOP)},
-    )
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (
-        "error: http:// needs fsspec and aiohttp: pip install fsspec aiohttp\n"
-    )
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr(remote, "_connect", remote._connect.__wrapped__)
+    said = "error: http:// needs fsspec and aiohttp: pip install fsspec aiohttp\n"
+    assert run("--image=@list.txt") == (1, "", said)
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_never_answers(tmp_path):
@@ -381,10 +368,9 @@ def test_ctrl_c_does_not_wait_for_a_server_that_never_answers(tmp_path):
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         (tmp_path / "list.txt").write_text("".join(f"{address}/{n}.png\n" for n in range(80)))
         command = [sys.executable, TOP / "run.py", "--image", "@list.txt"]
+        pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
         with (
-            subprocess.Popen(
-                command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-            ) as process,
+            subprocess.Popen(command, cwd=tmp_path, **pipes) as process,
             server.accept()[0] as connection,
         ):
             connection.recv(10)
