@@ -96,7 +96,7 @@ def test_what_is_not_one_image_of_a_known_range_is_refused(tmp_path, array, opti
 def test_several_images_in_one_file_are_refused(tmp_path):
     for number in range(3):
         tifffile.imwrite(tmp_path / "a.tif", CELL, append=bool(number))
-    with pytest.raises(UnreadableImageError, match="^3 pictures in one file: expected one"):
+    with pytest.raises(UnreadableImageError, match=r"^3 pictures in one file: expected one"):
         read_image(tmp_path / "a.tif", SAME_SIZE)
 
 
