@@ -19,7 +19,7 @@ from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
 from malaria.pictures.tiff import open_tiff
 
-# Only the decoders behind the endings in folders.SUFFIXES are tried: Pillow knows dozens of rarer
+# Only the decoders behind the endings in names.SUFFIXES are tried: Pillow knows dozens of rarer
 # formats, and a stranger's file need not reach them.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the images that a network takes: keeps one, as float32, under 200 MB.
