@@ -4,8 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -14,7 +13,8 @@ from malaria.base.files import sha256_of
 from malaria.base.lock import hold, locked
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common, run_script
-from malaria.data.unpack import check_regular, is_complete, summary, unpack
+from malaria.data import unpack as zips
+from malaria.data.unpack import check_regular, is_complete, summary
 
 DOING = "the cell images are being fetched"
 # The number under which download.sh has its lock file open.
@@ -26,21 +26,30 @@ def main(arguments: Sequence[str]) -> int:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # From here on Ctrl-C ends us, quietly: download.sh, which had it ignored, says so itself.
         signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-    options = _parse(arguments)
-    status: int | None = options.run(*(getattr(options, name) for name in options.names))
-    return status or 0
+    parser = Parser(
+        prog="python -m malaria.cli.archive",
+        description="What download.sh does with an archive, and how it comes to be alone.",
+    )
+    add_common(parser)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("names", nargs="+", help="what the function of that name takes")
+    options = parser.parse_args(arguments)
+    return COMMANDS[options.command](*options.names) or 0
 
 
-def _check(destination: str) -> int:
-    return 0 if is_complete(destination) else 1
+def check(folder: str) -> int:
+    """Exit 0 if a folder is complete, 1 otherwise."""
+    return 0 if is_complete(folder) else 1
 
 
-def _digest(archive: str) -> None:
+def digest(archive: str) -> None:
+    """Print the SHA-256 of a file."""
     check_regular(archive)
     print(sha256_of(archive))
 
 
-def _copy(url: str, archive: str) -> None:
+def copy(url: str, archive: str) -> None:
+    """Copy what a file:// address names."""
     # As bytes, for a name may be no UTF-8.
     path = unquote_to_bytes(os.fsencode(url)[len("file://") :])
     source = os.fsdecode(path.removeprefix(b"localhost"))
@@ -51,44 +60,26 @@ def _copy(url: str, archive: str) -> None:
         raise UserError(f"cannot copy {url}: {printable(error)}") from error
 
 
-def _unpack(archive: str, destination: str, sha256: str | None) -> None:
-    unpack(archive, destination, sha256=sha256)
-    print(summary(Path(destination)))
+def unpack(archive: str, folder: str, sha256: str) -> None:
+    """Unpack a zip of that SHA-256 into a new folder."""
+    zips.unpack(archive, folder, sha256=sha256)
+    print(summary(Path(folder)))
 
 
-def _lock(lock: str) -> None:
-    """Lock the file that our parent has opened, for it and all that it starts."""
-    if not hold(LOCK_FILE, Path(lock), DOING, owner=os.getppid()):
+def lock(path: str) -> None:
+    """Lock a file that the shell has opened, for it and all that it starts."""
+    if not hold(LOCK_FILE, Path(path), DOING, owner=os.getppid()):
         raise UserError(f"{DOING} by a process that has just ended: run again")
 
 
-def _unlock(lock: str) -> None:
-    """Remove the lock file, unless somebody holds it."""
-    with locked(Path(lock), DOING):
+def unlock(path: str) -> None:
+    """Remove a lock file that nobody holds."""
+    with locked(Path(path), DOING):
         pass
 
 
-def _parse(arguments: Sequence[str]) -> Namespace:
-    parser = Parser(
-        prog="python -m malaria.cli.archive",
-        description="What download.sh does with an archive, and how it comes to be alone.",
-    )
-    add_common(parser)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for run, names, text in (
-        (_check, ["destination"], "exit 0 if a folder is complete, 1 otherwise"),
-        (_digest, ["archive"], "print the SHA-256 of a file"),
-        (_copy, ["url", "archive"], "copy what a file:// address names"),
-        (_unpack, ["archive", "destination", "--sha256"], "unpack a zip into a new folder"),
-        (_lock, ["lock"], "lock a file that the shell has opened"),
-        (_unlock, ["lock"], "remove a lock file that nobody holds"),
-    ):
-        command = commands.add_parser(run.__name__.removeprefix("_"), help=text)
-        command.set_defaults(run=run, names=[name.removeprefix("--") for name in names])
-        for name in names:
-            command.add_argument(name)
-    return parser.parse_args(arguments)
-
+_FUNCTIONS = (check, digest, copy, unpack, lock, unlock)
+COMMANDS: dict[str, Callable[..., int | None]] = {one.__name__: one for one in _FUNCTIONS}
 
 if __name__ == "__main__":
     sys.exit(run_script(main))

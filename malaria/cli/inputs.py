@@ -1,4 +1,4 @@
-"""inputs: what --image names, as one stream of paths: pictures, folders, lists and stdin."""
+"""inputs: what --image names, as one stream of paths: images, folders, lists and stdin."""
 
 import os
 from collections import Counter
@@ -10,20 +10,21 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
-from malaria.pictures.folders import KINDS, find_anywhere, is_folder
+from malaria.pictures.folders import find_anywhere, is_folder
+from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
 
 
 class Inputs:
-    """The pictures that --image names, in order.
+    """The images that --image names, in order.
 
-    names: pictures, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them;
+    names: images, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them;
     all but stdin may be URLs.
     skipped: what was passed over in folders, by ending, as far as `paths` has come.
     """
 
     def __init__(self, names: Sequence[str], interval: tuple[int, int] | None = None) -> None:
-        """interval: only the pictures A to B-1. Raises UserError for what is not there."""
+        """interval: only the images A to B-1. Raises UserError for what is not there."""
         self.names, self.interval = list(names), interval
         self.skipped: Counter[str] = Counter()
         self._lists = [_open_list(name) for name in names]
@@ -41,21 +42,21 @@ class Inputs:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the lists say a label of every picture."""
+        """Whether the lists say a label of every image."""
         lists = [one for one in self._lists if one is not None]
         return bool(lists) and all(
             one.says_more and all(entry.label for entry in one) for one in lists
         )
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise UserError if a list says another label of a picture than one of these."""
+        """Raise UserError if a list says another label of an image than one of these."""
         for name, listed in zip(self.names, self._lists, strict=True):
             if listed is not None:
                 check_list_labels(listed, labels, printable(name))
 
     @cached_property
     def _known(self) -> dict[AnyPath, Entry]:
-        """What tables say of their pictures, where they have a column for it; held in memory."""
+        """What tables say of their images, where they have a column for it; held in memory."""
         lists = [one for one in self._lists if one is not None and one.says_more]
         return {entry.path: entry for one in lists for entry in one}
 
@@ -66,17 +67,17 @@ class Inputs:
         return repr((real, self.interval))
 
     def label_of(self, path: AnyPath) -> str | None:
-        """The label that a list says of a picture, or None."""
+        """The label that a list says of an image, or None."""
         entry = self._known.get(path)
         return entry.label if entry else None
 
     def patient_of(self, path: AnyPath) -> str | None:
-        """The patient that a list says of a picture, or None."""
+        """The patient that a list says of an image, or None."""
         entry = self._known.get(path)
         return entry.patient if entry else None
 
     def paths(self) -> Iterator[AnyPath]:
-        """An iterator over all pictures. Raises UserError at once if there are none."""
+        """An iterator over all images. Raises UserError at once if there are none."""
         every = chain.from_iterable(map(self._expand, self.names, self._lists))
         first = next(every, None)
         if first is None:
@@ -99,7 +100,7 @@ class Inputs:
 
 
 def _open_list(name: str) -> Listing | Stdin | None:
-    """The list of that name; None for a picture or a folder. Raises UserError."""
+    """The list of that name; None for an image or a folder. Raises UserError."""
     if name == STDIN:
         return Stdin()
     if name == "":

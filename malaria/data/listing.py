@@ -1,21 +1,21 @@
-"""listing: lists of pictures, a .csv with a column path or a text with a path on each line."""
+"""listing: lists of images, a .csv with a column path or a text with a path on each line."""
 
 import csv
 import io
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
-from malaria.pictures.limits import UnreadableImageError
+from malaria.pictures.limits import UnreadableImageError, open_regular
+from malaria.pictures.remote_files import read_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 # What is read whole: a list of exclusions, or one on another machine.
@@ -40,7 +40,7 @@ def is_table(path: AnyPath) -> bool:
 
 
 class Listing:
-    """The pictures that a .csv with a column path, or a text with a path a line, names.
+    """The images that a .csv with a column path, or a text with a path a line, names.
 
     It is read line by line each time it is gone through, so it may be longer than the memory.
     Relative paths start from where we are; what is not there is looked for beside the list too.
@@ -51,14 +51,14 @@ class Listing:
     def __init__(self, path: AnyPath) -> None:
         """Raises UserError if it cannot be read, has no column path, or names nothing."""
         self.path = path
-        with _open_listing(path) as file:
+        with _open_text(path) as file:
             lines = _lines_of(file, path)
             columns = (csv.DictReader(lines).fieldnames or ()) if is_table(path) else ()
         self.says_more = bool({"label", "patient"} & set(columns))
         _check_first(iter(self), str(path))
 
     def __iter__(self) -> Iterator[Entry]:
-        with _open_listing(self.path) as file:
+        with _open_text(self.path) as file:
             lines = _lines_of(file, self.path)
             entries = _read_table(lines, self.path) if is_table(self.path) else _read_lines(lines)
             for entry in entries:
@@ -66,7 +66,7 @@ class Listing:
 
 
 class Stdin:
-    """The pictures named on stdin, a path a line, each of which comes once."""
+    """The images named on stdin, a path a line, each of which comes once."""
 
     says_more = False
 
@@ -80,18 +80,33 @@ class Stdin:
 
 
 @contextmanager
-def _open_listing(path: AnyPath) -> Iterator[TextIO]:
-    """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
-    newline = "" if is_table(path) else None
-    if isinstance(path, RemotePath):
-        yield io.StringIO(read_text_file(path), newline)
-        return
+def _open(path: AnyPath, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """A regular file; one of another machine is in memory, up to the limit. Raises UserError."""
     try:
-        _check_regular(path)
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+        if isinstance(path, RemotePath):
+            yield read_remote(path, limit)
+            return
+        with open_regular(path, limit=None) as file:
             yield file
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (UnreadableImageError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {printable(path)}: {reason}") from error
+
+
+@contextmanager
+def _open_text(path: AnyPath) -> Iterator[TextIO]:
+    """A list as UTF-8; other bytes are kept as they are. Raises UserError."""
+    with _open(path) as file:
+        yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", "" if is_table(path) else None)
+
+
+def read_text_file(path: AnyPath, limit: int = MAX_BYTES) -> str:
+    """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
+    with _open(path, limit) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise UserError(f"{path}: more than {limit:,} bytes, no list of images")
+    return content.decode("utf-8-sig", "surrogateescape")
 
 
 def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
@@ -102,40 +117,6 @@ def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
                 f"{path}: a line of {LONGEST:,} characters or more, no list of pictures"
             )
         yield line
-
-
-def _check_regular(path: Path) -> None:
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise UserError(f"{path} is not a regular file: expected a list of pictures")
-
-
-def read_text_file(path: AnyPath, limit: int = MAX_BYTES) -> str:
-    """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
-    content = _read_bytes(path, limit)
-    if len(content) > limit:
-        raise UserError(f"{path}: more than {limit:,} bytes, no list of pictures")
-    return content.decode("utf-8-sig", "surrogateescape")
-
-
-def _read_bytes(path: AnyPath, limit: int) -> bytes:
-    """No more than one byte above the limit."""
-    if isinstance(path, RemotePath):
-        return _fetch(path, limit)
-    try:
-        _check_regular(path)
-        with open(path, "rb") as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _fetch(path: RemotePath, limit: int) -> bytes:
-    from malaria.pictures.remote import read_remote
-
-    try:
-        return read_remote(path, limit).read()
-    except UnreadableImageError as error:
-        raise UserError(f"cannot read {printable(path)}: {error}") from error
 
 
 def _read_table(lines: Iterable[str], path: AnyPath) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ from malaria.base.files import write_text
 from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
-from malaria.pictures.images import PixelFormat, UnreadableImageError, check_image, read_image
+from malaria.pictures.images import PixelFormat, UnreadableImageError, open_image, read_image
 
 Cache = Literal["memory", "disk", "none"]
 # This many images are given to the threads at a time: Ctrl-C waits for no more than these.
@@ -124,7 +124,7 @@ def _fill(
     def read(row: int) -> tuple[int, str | None]:
         try:
             if stored is None:
-                check_image(samples[row].path)
+                open_image(samples[row].path)
             else:
                 stored[row] = read_image(samples[row].path, pixel_format)
         except UnreadableImageError as error:

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from malaria.data.dataset import Sample, scan_folder
-from malaria.pictures.folders import KINDS, find_images, sub_folders
+from malaria.pictures.folders import find_images, sub_folders
+from malaria.pictures.names import KINDS
 
 
 @dataclass(frozen=True)

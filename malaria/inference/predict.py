@@ -14,7 +14,7 @@ import numpy as np
 
 from malaria.base.machine import worker_count
 from malaria.inference.prediction import UNLIKE, Prediction
-from malaria.inference.read_ahead import remote_readers
+from malaria.inference.read_ahead import remote_readers, result_of
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
@@ -66,7 +66,7 @@ def predict(
                 waiting.append(pool.submit(_predict_begun, some, begun, classifier, batch_size))
             if not waiting:
                 return
-            yield from waiting.popleft().result()
+            yield from result_of(waiting.popleft())
 
 
 def annotate(

@@ -1,4 +1,4 @@
-"""sources: what may be classified, from a caller's paths, pictures and arrays."""
+"""sources: what may be classified, from a caller's paths, images and arrays."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,18 +9,19 @@ from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.pictures.folders import KINDS, find_anywhere, is_folder
+from malaria.pictures.folders import find_anywhere, is_folder
 from malaria.pictures.images import Source, check_array
+from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"
 
 
 def list_sources(source: Source | Iterable[Source]) -> list[Source]:
-    """The single pictures that `source` means, in order; see Classifier.classify.
+    """The single images that `source` means, in order; see Classifier.classify.
 
-    Raises UsageError for what is no picture and for nothing at all, UserError for a folder without
-    pictures.
+    Raises UsageError for what is no image and for nothing at all, UserError for a folder without
+    images.
     """
     if isinstance(source, (str, Path, RemotePath)):
         path = _path(source)
@@ -32,21 +33,21 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
         return [_check(source)]
     if not isinstance(source, Iterable):
         raise UsageError(f"expected {EXPECTED}; received {type(source).__name__}")
-    pictures = [_check(one) for one in source]
-    if not pictures:
+    images = [_check(one) for one in source]
+    if not images:
         raise UsageError(f"expected {EXPECTED}; received an empty {type(source).__name__}")
-    return pictures
+    return images
 
 
 def find_some(folder: AnyPath) -> Iterator[AnyPath]:
-    """An iterator over the pictures in `folder`. Raises UserError at once if there are none."""
+    """An iterator over the images in `folder`. Raises UserError at once if there are none."""
     if next(find_anywhere(folder), None) is None:
         raise UserError(f"no pictures in {printable(folder)}: expected {KINDS}")
     return find_anywhere(folder)
 
 
 def check_batch(images: Any) -> None:
-    """Raise UsageError unless this is (n, height, width, 3), uint8, of at least one picture."""
+    """Raise UsageError unless this is (n, height, width, 3), uint8, of at least one image."""
     if not isinstance(images, np.ndarray):
         raise UsageError(f"expected a uint8 array; received {type(images).__name__}")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
@@ -62,12 +63,12 @@ def _path(name: str | AnyPath) -> AnyPath:
     return to_path(name)
 
 
-def _check(picture: Any) -> Source:
-    if isinstance(picture, np.ndarray):
-        check_array(picture)
-        return picture
-    if isinstance(picture, (str, Path, RemotePath)):
-        return _path(picture)
-    if isinstance(picture, Image.Image):
-        return picture
-    raise UsageError(f"expected {EXPECTED}; received a list with {type(picture).__name__} in it")
+def _check(image: Any) -> Source:
+    if isinstance(image, np.ndarray):
+        check_array(image)
+        return image
+    if isinstance(image, (str, Path, RemotePath)):
+        return _path(image)
+    if isinstance(image, Image.Image):
+        return image
+    raise UsageError(f"expected {EXPECTED}; received a list with {type(image).__name__} in it")

@@ -1,11 +1,11 @@
-"""box: where a cell lies in a picture of a field."""
+"""box: where a cell lies in a field."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in a picture, pixels from its top left corner."""
+    """A rectangle in a field, pixels from its top left corner."""
 
     left: int
     top: int

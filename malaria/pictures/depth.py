@@ -1,27 +1,34 @@
-"""depth: pictures of 16 bits a channel -> 8, by the bits that their camera really used.
+"""depth: images of 16 bits a channel -> 8, by the bits that their camera really used.
 
-A camera of 12 bits often writes 0..4095 into 16-bit files. Kept to its upper 8 bits such a picture
+A camera of 12 bits often writes 0..4095 into 16-bit files. Kept to its upper 8 bits such an image
 is almost black, and a network then answers with confidence and wrongly.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
+from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.pictures.limits import open_regular
+from malaria.pictures.remote_files import read_remote
+from malaria.pictures.remote_folders import list_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath
 
 # Cameras have one of these; 8 are grey levels 0..255 in a file of 16 bits.
 DEPTHS = (8, 10, 12, 14, 16)
-# So many pictures of a folder are looked at to find out.
+# So many images of a folder are looked at to find out.
 LOOKED_AT = 64
-# A picture's largest grey level, or None if it has 8 bits or cannot be read.
-Peak = Callable[[AnyPath], int | None]
+# Finds the largest grey level in an opened file; 0 if it has 8 bits.
+FindPeak = Callable[[AnyPath, BinaryIO], int]
 
-# By folder, its time of change and the ending.
-_known: dict[tuple[AnyPath, int, str], int] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -30,50 +37,57 @@ def to_8_bits(levels: np.ndarray, bits: int) -> np.ndarray:
     return (np.minimum(levels, 2**bits - 1) >> (bits - 8)).astype(np.uint8)
 
 
+def turn(image: Image.Image, orientation: Any) -> Image.Image:
+    """An image without metadata, upright as the metadata of its file says."""
+    image.getexif()[Base.Orientation] = orientation or 1
+    return ImageOps.exif_transpose(image)
+
+
 def bits_for(peak: int) -> int:
     """The fewest of DEPTHS in which grey levels up to `peak` have room."""
     return next(bits for bits in DEPTHS if peak < 2**bits)
 
 
-def bits_in_folder(path: AnyPath, own: int, peak_of: Peak) -> int:
-    """The bits used by the pictures in the folder of `path` with the same ending; said once.
+def bits_in_folder(path: AnyPath, own: int, find_peak: FindPeak) -> int:
+    """The bits used by the images in the folder of `path` with the same ending; said once.
 
-    own: the largest grey level of this one. peak_of: reads that of the others. All pictures of a
+    own: the largest grey level of this one. find_peak: finds that of the others. All images of a
     folder are scaled alike, so that a dark one stays dark.
     """
-    key = *_folder_of(path), path.suffix.lower()
+    folder = path.parent if isinstance(path, RemotePath) else path.resolve().parent
+    # Of a folder that has changed another answer may be right; of other machines it is not known.
+    changed = 0 if isinstance(folder, RemotePath) else folder.stat().st_mtime_ns
     with _one_at_a_time:
-        if key not in _known:
-            peaks = (peak_of(other) for other in _others(path))
-            _known[key] = bits_for(max([own, *(peak for peak in peaks if peak is not None)]))
-            if _known[key] < 16:
-                log(
-                    f"{printable(path.parent)}: its 16-bit {path.suffix} pictures use "
-                    f"{_known[key]} bits, and are read as such"
-                )
-        return max(_known[key], bits_for(own))
+        return max(bits_for(own), _find_bits(folder, path.suffix.lower(), find_peak, changed))
 
 
-def _folder_of(path: AnyPath) -> tuple[AnyPath, int]:
-    """The folder and its time of change, which is not known of another machine."""
-    if isinstance(path, RemotePath):
-        return path.parent, 0
-    folder = path.resolve().parent
-    return folder, folder.stat().st_mtime_ns
+@cache
+def _find_bits(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int) -> int:
+    images = [path for path in _list(folder) if path.suffix.lower() == suffix]
+    some = images[:: max(1, len(images) // LOOKED_AT)][:LOOKED_AT]
+    bits = bits_for(max((_peak_of(path, find_peak) for path in some), default=0))
+    if bits < 16:
+        log(
+            f"{printable(folder)}: its 16-bit {suffix} pictures use {bits} bits, "
+            "and are read as such"
+        )
+    return bits
 
 
-def _others(path: AnyPath) -> Iterator[AnyPath]:
-    """Up to LOOKED_AT files of the same folder and ending, evenly from all of them."""
-    suffix = path.suffix.lower()
-    names = [other for other in _beside(path) if other.suffix.lower() == suffix]
-    step = max(1, len(names) // LOOKED_AT)
-    yield from names[::step][:LOOKED_AT]
+def _list(folder: AnyPath) -> Sequence[AnyPath]:
+    """The files in a folder, sorted; none where another machine does not list them."""
+    if not isinstance(folder, RemotePath):
+        return sorted(folder.iterdir())
+    try:
+        return list_remote(folder, Counter())[0]
+    except UserError:
+        return []
 
 
-def _beside(path: AnyPath) -> list[AnyPath]:
-    """What lies in the same folder, sorted."""
-    if isinstance(path, RemotePath):
-        from malaria.pictures.remote_folders import remote_siblings
-
-        return [*remote_siblings(path)]
-    return [*sorted(path.parent.iterdir())]
+def _peak_of(path: AnyPath, find_peak: FindPeak) -> int:
+    """0 also for a file that cannot be read: what is wrong with it is told when it is its turn."""
+    try:
+        with read_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
+            return find_peak(path, file)
+    except Exception:
+        return 0

@@ -1,61 +1,64 @@
-"""images: read one picture, from a file or from memory, into the array a model understands."""
+"""images: read one image, from a file or from memory, into the array a model understands."""
 
-import os
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
 from malaria.pictures.depth import bits_for, to_8_bits
-from malaria.pictures.limits import (
-    UnreadableImageError,
-    check_file_size,
-    check_sides,
-)
-from malaria.pictures.opening import open_picture
+from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
 from malaria.pictures.png import open_deep_png
-from malaria.pictures.remote_path import AnyPath, to_path
+from malaria.pictures.remote_files import open_remote
+from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
 from malaria.pictures.tiff import open_tiff
 
-# Only the decoders behind the endings in folders.SUFFIXES are tried: Pillow knows dozens of rarer
+# Only the decoders behind the endings in names.SUFFIXES are tried: Pillow knows dozens of rarer
 # formats, and a stranger's file need not reach them.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
-# Of the pictures that a network takes: keeps one, as float32, under 200 MB.
+# Of the images that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
 # A number for all three channels, or one for each.
 PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
+# Why an image cannot be opened, by the kind of error.
+REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "no such file",
+    PermissionError: "no permission to read it",
+    IsADirectoryError: "not a regular file",
+    UnidentifiedImageError: "not a picture of a known kind",
+}
+
 Fit = Literal["stretch", "pad", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 
-# A picture in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
+# An image in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
 # or (height, width, 4) RGBA.
 Source = AnyPath | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
 # Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
-# each picture: in several threads at once that loses everybody's filters.
+# each image: in several threads at once that loses everybody's filters.
 warnings.filterwarnings("ignore", module="PIL")
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How a picture becomes numbers; it travels with the model.
+    """How an image becomes numbers; it travels with the model.
 
     size: (height, width) in pixels. colour: order of the three channels, or GREY, of which all
     three are the same. resampling: the filter, always with antialiasing. scale, offset: what the
-    grey levels 0..255 are multiplied by, and what is added then. fit: how a
-    picture of another shape becomes one of this: stretched, padded with black, or cropped.
+    grey levels 0..255 are multiplied by, and what is added then. fit: how an image of another shape
+    becomes one of this: stretched, padded with black, or cropped.
     """
 
     size: tuple[int, int]
@@ -77,10 +80,10 @@ class PixelFormat:
 
 
 def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
-    """Read one picture as (height, width, 3), uint8, in the colour order of `pixel_format`.
+    """Read one image as (height, width, 3), uint8, in the colour order of `pixel_format`.
 
-    Grey and palette pictures become RGB; transparent parts become black, the surround of a cell;
-    of 16-bit pictures the upper 8 of the bits that are used count (see depth); a photograph's EXIF
+    Grey and palette images become RGB; transparent parts become black, the surround of a cell;
+    of 16-bit images the upper 8 of the bits that are used count (see depth); a photograph's EXIF
     orientation is applied; of an animation the first frame counts. Raises UnreadableImageError with
     the reason.
     """
@@ -104,22 +107,17 @@ def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat
     return image.resize(size, resampling)
 
 
-def check_image(path: Path) -> None:
-    """Decode a picture and forget it. Raises UnreadableImageError with the reason."""
-    open_image(path)
-
-
 def is_readable(path: Path) -> bool:
-    """Whether the file is a picture that can be decoded."""
+    """Whether the file is an image that can be decoded."""
     try:
-        check_image(path)
+        open_image(path)
     except UnreadableImageError:
         return False
     return True
 
 
 def open_image(source: Source) -> Image.Image:
-    """The decoded picture, mode RGB, in its own size. Raises UnreadableImageError."""
+    """The decoded image, mode RGB, in its own size. Raises UnreadableImageError."""
     try:
         if isinstance(source, np.ndarray):
             source = Image.fromarray(source)
@@ -134,9 +132,9 @@ def open_image(source: Source) -> Image.Image:
 
 
 def check_array(array: np.ndarray) -> None:
-    """Raise UsageError unless `array` is a picture as Source has it.
+    """Raise UsageError unless `array` is an image as Source has it.
 
-    Floats are refused, never rescaled: nobody can tell 0..1 from 0..255 in a dark picture.
+    Floats are refused, never rescaled: nobody can tell 0..1 from 0..255 in a dark image.
     """
     shape = array.shape
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
@@ -153,13 +151,10 @@ def check_array(array: np.ndarray) -> None:
 
 
 def _open_file(path: AnyPath) -> Image.Image:
-    with open_picture(path) as file:
-        check_file_size(file.seek(0, os.SEEK_END))
-        file.seek(0)
+    with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
         is_tiff = file.read(4) in TIFF_MAGIC
-        picture = open_tiff(path, file) if is_tiff else None
-        if picture is not None:
-            return _to_rgb(_turn(picture, file))
+        if is_tiff and (tiff := open_tiff(path, file)) is not None:
+            return _to_rgb(tiff)
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
@@ -168,24 +163,15 @@ def _open_file(path: AnyPath) -> Image.Image:
             deep = open_deep_png(image, file, path)
             if deep is not None:
                 return _to_rgb(deep)
-            # Each copy costs every picture.
+            # Each copy costs every image.
             ImageOps.exif_transpose(image, in_place=True)
             # Before the file is closed.
             image.load()
             return _to_rgb(image)
 
 
-def _turn(picture: Image.Image, file: BinaryIO) -> Image.Image:
-    """A TIFF's picture, upright as its orientation says."""
-    file.seek(0)
-    with Image.open(file, formats=("TIFF",)) as image:
-        orientation = image.getexif().get(0x0112)
-    picture.getexif()[0x0112] = orientation or 1
-    return ImageOps.exif_transpose(picture)
-
-
 def _decode(image: Image.Image) -> Image.Image:
-    """A picture that a caller holds."""
+    """An image that a caller holds."""
     _check(image)
     image = ImageOps.exif_transpose(image)
     image.load()
@@ -209,14 +195,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    if isinstance(error, IsADirectoryError):
-        return "not a regular file"
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "not a picture of a known kind"
+    for kind, reason in REASONS.items():
+        if isinstance(error, kind):
+            return reason
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     return f"damaged: {error}".replace("\n", " ")

@@ -1,8 +1,13 @@
-"""limits: how large a picture may be, asked before it is decoded: a small file can fill memory."""
+"""limits: what an image file may be, asked before it is decoded: a small one can fill memory."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
 
 from malaria.base.errors import UserError
 
-# A picture of one cell has under a megapixel, a field under 30.
+# An image of one cell has under a megapixel, a field under 30.
 MAX_PIXELS = 64_000_000
 # Decoders take memory by the row too.
 MAX_PICTURE_SIDE = 32_768
@@ -10,22 +15,31 @@ MAX_FILE_BYTES = 512_000_000
 
 
 class UnreadableImageError(UserError):
-    """A file that is no picture, is damaged, or holds pixels of no agreed range."""
+    """A file that is no image, is damaged, or holds pixels of no agreed range."""
+
+
+def open_regular(path: Path, limit: int | None = MAX_FILE_BYTES) -> BinaryIO:
+    """Open a file of this machine for reading. Raises OSError, UnreadableImageError.
+
+    A pipe or a device with the name of an image would be waited on for ever.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+    known = os.fstat(file.fileno())
+    reason = None if stat.S_ISREG(known.st_mode) else "not a regular file"
+    if limit is not None and known.st_size > limit:
+        reason = f"{known.st_size:,} bytes, more than the {limit:,} allowed"
+    if reason is None:
+        return file
+    file.close()
+    raise UnreadableImageError(reason)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_sides(width: int, height: int) -> None:
-    """Raise UnreadableImageError if a picture, or one tile of it, is larger than allowed."""
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed"
-        )
-    if max(width, height) > MAX_PICTURE_SIDE:
-        raise UnreadableImageError(
-            f"{width} x {height} pixels, a side above the {MAX_PICTURE_SIDE:,} allowed"
-        )
-
-
-def check_file_size(size: int) -> None:
-    """Raise UnreadableImageError if a file has more bytes than allowed."""
-    if size > MAX_FILE_BYTES:
-        raise UnreadableImageError(f"{size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed")
+    """Raise UnreadableImageError if an image, or one tile of it, is larger than allowed."""
+    if width * height > MAX_PIXELS or max(width, height) > MAX_PICTURE_SIDE:
+        allowed = f"{MAX_PIXELS:,}, or {MAX_PICTURE_SIDE:,} a side, allowed"
+        raise UnreadableImageError(f"{width} x {height} pixels, more than the {allowed}")

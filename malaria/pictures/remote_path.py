@@ -1,4 +1,4 @@
-"""remote_path: the name of a picture on another machine, where pictures of this one have a Path."""
+"""remote_path: the name of an image on another machine, where images of this one have a Path."""
 
 import os
 import re
@@ -80,7 +80,7 @@ class RemotePath:
         return RemotePath(f"{self.place.rstrip('/')}/{name}")
 
 
-# What most code has of a picture: a name to show, to sort, and to tell a patient by.
+# What most code has of an image: a name to show, to sort, and to tell a patient by.
 AnyPath = Path | RemotePath
 
 

@@ -1,4 +1,4 @@
-"""tiff: one picture from a TIFF, as microscopes write them: planes, 16 bits, OME, ImageJ."""
+"""tiff: one image from a TIFF, as microscopes write them: planes, 16 bits, OME, ImageJ."""
 
 import logging
 from functools import cache
@@ -10,13 +10,12 @@ from PIL import Image
 
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits
+from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
-from malaria.pictures.opening import open_beside
 from malaria.pictures.remote_path import AnyPath
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# What the axes of a picture may be called once those of length 1 are left out: rows, columns, and
+# What the axes of an image may be called once those of length 1 are left out: rows, columns, and
 # samples or channels before or after them.
 GREY, LAST, FIRST = ("YX",), ("YXS", "YXC"), ("SYX", "CYX")
 # Three pages of one array whose writer did not say what they are; newer tifffile writes planes so.
@@ -27,9 +26,9 @@ SAMPLE_TAGS = ("MaxSampleValue", "SMaxSampleValue")
 
 
 def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
-    """The picture, mode L, RGB or RGBA, or None where Pillow reads it as well.
+    """The image, mode L, RGB or RGBA, or None where Pillow reads it as well.
 
-    file: what is at `path`. Pillow takes the first plane for the picture, and of 16 bits in colour
+    file: what is at `path`. Pillow takes the first plane for the image, and of 16 bits in colour
     the upper 8. Raises UnreadableImageError for a stack and for pixels of no known range.
     """
     with _open(path, file) as tiff:
@@ -47,11 +46,11 @@ def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
         pixels = _to_bytes(pixels, path, tiff, page)
     if page.photometric == MIN_IS_WHITE:
         pixels = 255 - pixels
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    return turn(Image.fromarray(np.ascontiguousarray(pixels)), page.tags.valueof("Orientation"))
 
 
 def _open(path: AnyPath, file: BinaryIO) -> Any:
-    import tifffile  # a tenth of a second that other pictures need not pay
+    import tifffile  # a tenth of a second that other images need not pay
 
     # It tells of each odd tag on stderr; what matters is raised.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
@@ -61,14 +60,10 @@ def _open(path: AnyPath, file: BinaryIO) -> Any:
 
 
 def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
-    """(axes, shape) without what has length 1."""
-    kept = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if size > 1]
-    named = dict(kept)
-    # A picture one pixel high or wide keeps its rows and columns.
-    for axis in "YX":
-        named.setdefault(axis, 1)
-    order = [axis for axis in series.axes if axis in named]
-    axes, shape = "".join(order), tuple(named[axis] for axis in order)
+    """(axes, shape) without what has length 1, but for rows and columns."""
+    every = zip(series.axes, series.shape, strict=True)
+    kept = [(axis, size) for axis, size in every if size > 1 or axis in "YX"]
+    axes, shape = "".join(axis for axis, _ in kept), tuple(size for _, size in kept)
     return ("CYX" if axes == UNNAMED and shape[0] == 3 else axes), shape
 
 
@@ -92,9 +87,9 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
             f"{page.bitspersample}-bit pixels, whose range is not known: expected 8 or 16 bits, "
             f"unsigned; received {page.dtype}"
         )
-    pictures = [one for one in file.series if one.kind not in ("label", "macro", "thumbnail")]
-    if len(pictures) > 1:
-        raise UnreadableImageError(f"{len(pictures)} pictures in one file: expected one")
+    images = [one for one in file.series if one.kind not in ("label", "macro", "thumbnail")]
+    if len(images) > 1:
+        raise UnreadableImageError(f"{len(images)} pictures in one file: expected one")
 
 
 def _read(series: Any) -> np.ndarray:
@@ -115,7 +110,7 @@ def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.nda
     peak = int(pixels.max(initial=0))
     bits = _told_bits(file, page)
     if bits is None or peak >= 2**bits:
-        bits = bits_in_folder(path, peak, _peak_of)
+        bits = bits_in_folder(path, peak, _find_peak)
     return to_8_bits(pixels, bits)
 
 
@@ -131,13 +126,8 @@ def _told_bits(file: Any, page: Any) -> int | None:
     return int(found) if found.isdigit() and 8 <= int(found) <= 16 else None
 
 
-def _peak_of(path: AnyPath) -> int | None:
-    """The largest grey level of a 16-bit TIFF."""
-    try:
-        with open_beside(path) as file, _open(path, file) as tiff:
-            series = tiff.series[0]
-            check_sides(*(max(1, side) for side in series.shape[-2:]))
-            return int(_read(series).max()) if series.dtype == np.uint16 else None
-    except Exception:
-        # Whatever is wrong with it is told when it is its turn.
-        return None
+def _find_peak(path: AnyPath, file: BinaryIO) -> int:
+    with _open(path, file) as tiff:
+        series = tiff.series[0]
+        check_sides(*(max(1, side) for side in series.shape[-2:]))
+        return int(_read(series).max()) if series.dtype == np.uint16 else 0

@@ -11,7 +11,8 @@ from malaria.base.errors import UsageError
 from malaria.base.text import shorten
 from malaria.data.training_folders import find_problems
 from malaria.model import NETWORKS
-from malaria.pictures.folders import KINDS, find_images
+from malaria.pictures.folders import find_images
+from malaria.pictures.names import KINDS
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
 

@@ -3,18 +3,16 @@
 import io
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from malaria.base.errors import UserError
+from malaria.cli.command import run_script
 from malaria.cli.inputs import Inputs
+from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells
 from malaria.data.listing import Entry, Listing, check_list_labels
-
-TOP = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -33,60 +31,63 @@ def place(tmp_path_factory):
     return place
 
 
-def run(place, *arguments, **settings):
-    command = [sys.executable, TOP / "run.py", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=place, capture_output=True, text=True, check=False, **settings
-    )
+@pytest.fixture
+def run(place, monkeypatch, capsys):
+    """A function that does what run.py does in `place`: (exit status, stdout, stderr)."""
+
+    def run(*arguments, stdin=""):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        return run_script(main, [*map(str, arguments)]), *capsys.readouterr()
+
+    monkeypatch.chdir(place)
+    return run
 
 
-def rows_of(result):
-    assert result.returncode == 0, result.stderr
-    return sorted(line.split("\t")[1:] for line in result.stdout.splitlines())
+def rows_of(answer):
+    status, out, err = answer
+    assert status == 0, err
+    return sorted(line.split("\t")[1:] for line in out.splitlines())
 
 
-def test_a_folder_its_files_a_list_a_table_and_stdin_give_the_same_rows(place):
+def test_a_folder_its_files_a_list_a_table_and_stdin_give_the_same_rows(run, place):
     cells = sorted(str(path) for path in place.glob("cells/[PU]*/*.png"))
-    whole = rows_of(run(place, "--image", "cells"))
+    whole = rows_of(run("--image", "cells"))
     assert len(whole) == 8
-    assert rows_of(run(place, "--image", *cells)) == whole
-    assert rows_of(run(place, "--image", "cells/Parasitized", "cells/Uninfected")) == whole
-    assert rows_of(run(place, "--image", "@list.txt")) == whole
-    assert rows_of(run(place, "--image", "list.csv")) == whole
-    assert rows_of(run(place, "--image", "-", input="\n".join(cells))) == whole
+    assert rows_of(run("--image", *cells)) == whole
+    assert rows_of(run("--image", "cells/Parasitized", "cells/Uninfected")) == whole
+    assert rows_of(run("--image", "@list.txt")) == whole
+    assert rows_of(run("--image", "list.csv")) == whole
+    assert rows_of(run("--image", "-", stdin="\n".join(cells))) == whole
 
 
-def test_what_is_passed_over_is_counted_once(place):
-    said = run(place, "--image", "cells", "--count_only").stderr
+def test_what_is_passed_over_is_counted_once(run):
+    _, _, said = run("--image", "cells", "--count_only")
     assert said.count("passed over, not pictures: 2 hidden, 1 .txt\n") == 1
 
 
-def test_a_table_with_labels_is_evaluated_by_its_labels_and_patients(place):
-    result = run(place, "--image=list.csv", "--evaluate", "--count_only", "--metrics=m.json")
-    assert result.returncode == 0, result.stderr
+def test_a_table_with_labels_is_evaluated_by_its_labels_and_patients(run, place):
+    status, _, err = run("--image=list.csv", "--evaluate", "--count_only", "--metrics=m.json")
+    assert status == 0, err
     metrics = json.loads((place / "m.json").read_text())
     assert metrics["images_by_label"] == {"Parasitized": 4, "Uninfected": 4}
     assert (metrics["intervals"]["resampled"], metrics["intervals"]["count"]) == ("patients", 3)
 
 
 @pytest.mark.parametrize("names", [["list.txt"], ["cells/Parasitized", "cells/Uninfected"]])
-def test_evaluating_what_tells_no_labels_is_refused(place, names):
-    result = run(place, "--image", *names, "--evaluate")
-    assert result.stdout == ""
-    assert "--evaluate: expected one folder with sub-folders" in result.stderr or (
-        result.returncode == 1
-    )
+def test_evaluating_what_tells_no_labels_is_refused(run, names):
+    status, out, err = run("--image", *names, "--evaluate")
+    assert out == ""
+    assert "--evaluate: expected one folder with sub-folders" in err or status == 1
 
 
-def test_the_paths_of_a_list_may_start_from_the_list_itself(place, tmp_path):
-    result = run(tmp_path, "--image", place / "list.csv")
-    assert len(rows_of(result)) == 8
+def test_the_paths_of_a_list_may_start_from_the_list_itself(run, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(rows_of(run("--image", place / "list.csv"))) == 8
 
 
-def test_a_picture_of_a_list_that_is_not_there_is_a_row_with_the_reason(place):
-    result = run(place, "--image", "-", input="cells/none.png\n")
-    assert result.returncode == 1
-    assert result.stdout == "cells/none.png\tunreadable\tno such file\n"
+def test_an_image_of_a_list_that_is_not_there_is_a_row_with_the_reason(run):
+    answer = run("--image", "-", stdin="cells/none.png\n")
+    assert answer[:2] == (1, "cells/none.png\tunreadable\tno such file\n")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_picture_of_a_list_that_is_not_there_is_a_row_with_the_reason(place):
         (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
         (["@empty.txt"], "no pictures are named in empty.txt: expected a path a line"),
         (["no_path.csv"], "no_path.csv: expected a column 'path' in its first line"),
-        (["@pipe"], "pipe is not a regular file: expected a list of pictures"),
+        (["@pipe"], "cannot read pipe: not a regular file"),
     ],
 )
 def test_what_names_nothing_is_refused(tmp_path, monkeypatch, names, message):

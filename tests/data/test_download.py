@@ -7,7 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -19,21 +18,22 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 # Incompressible, so that the archive is long enough to be cut in two.
-PICTURES = {
+IMAGES = {
     "cell_images/Parasitized/C1_a.png": os.urandom(200_000),
     "cell_images/Parasitized/C2_b.png": b"two",
     "cell_images/Uninfected/C3_c.png": b"three",
 }
 RESULT = "cell_images/: 2 Parasitized, 1 Uninfected\n"
-TOOLS = ["bash", "dirname", "grep", "rm", "sed", "seq", "sleep", "tr"]
+TOOLS = ["bash", "dirname", "grep", "rm", "sed", "seq", "tr"]
 # What download.sh runs of the package.
 NEEDED = [
     "malaria/__init__.py",
     *(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("malaria/base/*.py")),
     *(f"malaria/cli/{name}.py" for name in ("__init__", "command", "archive")),
-    *(f"malaria/data/{name}.py" for name in ("__init__", "archive")),
+    *(f"malaria/data/{name}.py" for name in ("__init__", "unpack")),
 ]
 NEITHER = "true"  # a program that fetches nothing
+SLEEP = shutil.which("sleep")
 LIMIT = resource.RLIMIT_FSIZE
 
 
@@ -68,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.server.gate:
             middle = len(self.server.content) // 2
             self.wfile.write(self.server.content[start:middle])
-            self.server.gate.wait(20)
+            self.server.gate.wait(60)
             start = max(start, middle)
         self.wfile.write(self.server.content[start:stop])
 
@@ -125,25 +125,25 @@ def copy(tmp_path):
     return folder
 
 
-def make_zip(path, *, members=PICTURES, link=None):
+def make_zip(path, *, members=IMAGES):
     with zipfile.ZipFile(path, "w") as packed:
-        for name, picture in members.items():
-            packed.writestr(name, picture)
-        if link:
-            member = zipfile.ZipInfo(link)
-            member.external_attr = (stat.S_IFLNK | 0o777) << 16
-            packed.writestr(member, "/etc")
+        for name, image in members.items():
+            packed.writestr(name, image)
     return path.read_bytes()
 
 
 def make_path(folder, *programs):
-    """Make a folder that, as the PATH, holds `programs` and the usual ones, and python3."""
+    """Make a folder that, as the PATH, holds `programs` and the usual ones, and python3.
+
+    Its `sleep` takes no time.
+    """
     folder.mkdir(exist_ok=True)
     for name in (*TOOLS, *programs):
         if not (folder / name).exists():
             (folder / name).symlink_to(shutil.which(name))
     # Only once: a run that was started before this one may be about to call it.
     if not (folder / "python3").exists():
+        write_program(folder / "sleep", "")
         write_program(folder / "python3", f'exec "{sys.executable}" "$@"')
     return folder
 
@@ -189,9 +189,9 @@ def part_of(copy):
 
 
 def assert_whole(copy):
-    """The pictures are there and nothing else was left."""
-    for name, picture in PICTURES.items():
-        assert (copy / name).read_bytes() == picture
+    """The images are there and nothing else was left."""
+    for name, image in IMAGES.items():
+        assert (copy / name).read_bytes() == image
     left = {path.name for path in copy.iterdir()} - {".venv"}
     assert left == {"cell_images", "download.sh", "malaria"}
 
@@ -220,31 +220,34 @@ def test_the_archive_is_fetched_unpacked_and_removed(copy, server, content, tool
     assert_whole(copy)
 
 
-def test_the_second_run_has_nothing_to_do(copy, server, content):
-    download(copy, server.url, content)
-    answer = download(copy, server.url, content)
-    assert answer == (0, "cell_images/ is complete: nothing to do\n", [])
+def test_what_is_complete_stays_and_what_is_not_is_not_touched(copy, server, content):
+    # The digest may be written in capitals.
+    digest = hashlib.sha256(content).hexdigest().upper()
+    assert download(copy, server.url, content, CELL_IMAGES_SHA256=digest)[:2] == (0, RESULT)
+    done = (0, "cell_images/ is complete: nothing to do\n")
+    assert download(copy, server.url, content) == (*done, [])
+    # As after a run that was killed before it removed the archive.
+    for left in ("part", "part.log", "lock"):
+        (copy / f"cell_images.zip.{left}").write_text("left")
+    removed = "removed cell_images.zip.part, which is no longer needed"
+    assert download(copy, server.url, content) == (*done, [removed])
+    assert_whole(copy)
+    (copy / "cell_images/Uninfected/C3_c.png").unlink()
+    status, _, lines = download(copy, server.url, content)
+    assert status == 1
+    assert "has lost or gained files" in lines[0]
     assert len(server.ranges) == 1
 
 
-def test_a_connection_that_breaks_is_gone_on_with(copy, server, content, tool):
-    server.cuts = [100_000]
-    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
-    assert server.ranges == [None, "bytes=100000-"]
-    assert_whole(copy)
-
-
-def test_a_server_that_is_busy_is_asked_again(copy, server, content, tool):
+def test_a_server_that_is_busy_is_asked_again_and_where_it_broke_off_gone_on(
+    copy, server, content, tool
+):
     server.refusals = [503]
+    server.cuts = [None, 100_000]
     status, out, lines = download(copy, server.url, content, tool=tool)
     assert (status, out) == (0, RESULT)
     assert "the server answered 503; trying again" in lines
-
-
-def test_what_an_earlier_run_fetched_is_not_fetched_again(copy, server, content, tool):
-    part_of(copy).write_bytes(content[:150_000])
-    assert download(copy, server.url, content, tool=tool)[:2] == (0, RESULT)
-    assert server.ranges == ["bytes=150000-"]
+    assert server.ranges == [None, None, "bytes=100000-"]
     assert_whole(copy)
 
 
@@ -255,22 +258,12 @@ def test_a_server_without_ranges_begins_again(copy, server, content, tool):
     assert_whole(copy)
 
 
-def test_a_part_that_is_whole_needs_no_server(copy, content):
-    part_of(copy).write_bytes(content)
-    assert download(copy, "http://127.0.0.1:1/", content)[:2] == (0, RESULT)
-    assert_whole(copy)
-
-
-def test_a_part_with_nothing_beyond_it_is_verified(copy, server, content, tool):
+def test_another_archive_than_the_expected_is_removed(copy, server, content, tool):
+    # There is nothing beyond this part.
     part_of(copy).write_bytes(content)
     answer = download(copy, server.url, b"another", tool=tool)
     assert server.ranges == [f"bytes={len(content)}-"]
-    assert_failed(copy, answer, "expected SHA-256")
-
-
-def test_another_archive_than_the_expected_is_removed(copy, server, tool):
-    answer = download(copy, server.url, b"another", tool=tool)
-    received = hashlib.sha256(server.content).hexdigest()
+    received = hashlib.sha256(content).hexdigest()
     expected = hashlib.sha256(b"another").hexdigest()
     assert_failed(
         copy,
@@ -281,24 +274,10 @@ def test_another_archive_than_the_expected_is_removed(copy, server, tool):
     assert not part_of(copy).exists()
 
 
-def test_the_digest_may_be_written_in_capitals(copy, server, content):
-    digest = hashlib.sha256(content).hexdigest().upper()
-    answer = download(copy, server.url, content, CELL_IMAGES_SHA256=digest)
-    assert answer[:2] == (0, RESULT)
-
-
-@pytest.mark.parametrize(
-    ("evil", "reason"),
-    [
-        ({"members": {**PICTURES, "../evil": b""}}, "`..`"),
-        ({"members": {**PICTURES, "/tmp/evil": b""}}, "an absolute name"),
-        ({"link": "cell_images/Parasitized/link"}, "a symbolic link"),
-    ],
-)
-def test_a_hostile_archive_is_refused(copy, server, tmp_path, evil, reason):
-    server.content = make_zip(tmp_path / "evil.zip", **evil)
+def test_a_hostile_archive_is_refused(copy, server, tmp_path):
+    server.content = make_zip(tmp_path / "evil.zip", members={**IMAGES, "../evil": b""})
     answer = download(copy, server.url, server.content)
-    assert_failed(copy, answer, reason, "nothing was unpacked")
+    assert_failed(copy, answer, "member ../evil is a link or leads elsewhere")
     assert not (copy.parent / "evil").exists()
 
 
@@ -316,7 +295,6 @@ def test_an_unknown_host_is_said_at_once(copy, content, tool):
 
 
 def test_a_host_that_never_answers_is_given_up(copy, content, tool):
-    write_program(make_path(copy.parent / f"with {tool}") / "sleep", "")
     answer = download(copy, "http://127.0.0.1:1/cells.zip", content, tool=tool)
     assert_failed(copy, answer, "the host does not answer", "5 times", "again to go on")
 
@@ -345,21 +323,16 @@ def test_a_disk_that_is_full_when_it_unpacks_leaves_no_data_set(copy, content):
     assert part_of(copy).read_bytes() == content
 
 
-@pytest.mark.parametrize("url", ["gopherx://host/cells.zip", "file:/dev/zero", "ftp://host/a", "a"])
-def test_an_address_that_is_none_is_said(copy, content, tool, url):
-    answer = download(copy, url, content, tool=tool)
-    assert_failed(copy, answer, f"cannot fetch {url}: expected an http, https or file address")
+@pytest.mark.parametrize("url", ["a", "file:/dev/zero", "ftp://host/\033[2J\rok"])
+def test_an_address_that_is_none_is_said(copy, content, url):
+    answer = download(copy, url, content)
+    shown = url.replace("\033", "?").replace("\r", "?")
+    assert_failed(copy, answer, f"cannot fetch {shown}: expected an http, https or file address")
 
 
-@pytest.mark.parametrize("start", ["file://", "FILE://", "file://localhost"])
-@pytest.mark.parametrize("name", ["a pipe", "a folder", "a device"])
-def test_a_file_that_might_never_end_is_refused(copy, content, tmp_path, start, name):
-    os.mkfifo(tmp_path / "a pipe")
-    (tmp_path / "a folder").mkdir()
-    (tmp_path / "a device").symlink_to("/dev/zero")
-    path = f"{tmp_path}/{name}"
-    answer = download(copy, start + path.replace(" ", "%20"), content)
-    assert_failed(copy, answer, f"{path} is not a regular file: expected a zip")
+def test_a_file_that_would_never_end_is_refused(copy, content):
+    answer = download(copy, "FILE:///dev/zero", content)
+    assert_failed(copy, answer, "/dev/zero is not a regular file: expected a zip")
     assert not part_of(copy).exists()
 
 
@@ -377,11 +350,6 @@ def test_a_file_address_needs_neither_tool(copy, content, tmp_path):
     assert answer[:2] == (0, RESULT)
     assert source.read_bytes() == content
     assert_whole(copy)
-
-
-def test_a_file_that_is_not_there_is_said(copy, content, tmp_path):
-    answer = download(copy, f"file://{tmp_path}/none.zip", content)
-    assert_failed(copy, answer, "cannot copy", "none.zip")
 
 
 def test_a_machine_without_curl_and_wget_is_told(copy, content):
@@ -407,15 +375,6 @@ def test_a_folder_of_somebody_else_is_not_touched(copy, server, content):
     ]
     assert [path.name for path in (copy / "cell_images").iterdir()] == ["mine.png"]
     assert server.ranges == []
-
-
-def test_a_data_set_that_lost_a_picture_is_not_touched(copy, server, content):
-    download(copy, server.url, content)
-    (copy / "cell_images/Uninfected/C3_c.png").unlink()
-    status, _, lines = download(copy, server.url, content)
-    assert status == 1
-    assert "has lost or gained files" in lines[0]
-    assert len(server.ranges) == 1
 
 
 def test_arguments_are_wrong_use(copy):
@@ -453,13 +412,13 @@ def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, serv
 def test_stopped_while_it_fetches_it_goes_on_the_next_time(copy, server, content, name, status):
     write_program(
         make_path(copy.parent / "with curl") / "curl",
-        f"printf half > '{part_of(copy)}'; touch '{copy.parent}/begun'; exec sleep 30",
+        f"printf half > '{part_of(copy)}'; touch '{copy.parent}/begun'; exec {SLEEP} 30",
     )
     (copy.parent / "with curl/touch").symlink_to(shutil.which("touch"))
     with start(copy, server.url, content) as process:
         wait_for(copy.parent / "begun")
         os.killpg(process.pid, getattr(signal, name))
-        lines = process.communicate(timeout=10)[1].splitlines()
+        lines = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == status
     assert part_of(copy).read_bytes() == b"half"
     if name == "SIGINT":
@@ -472,11 +431,11 @@ def test_stopped_while_it_fetches_it_goes_on_the_next_time(copy, server, content
     assert server.ranges == ["bytes=10-"]
 
 
-def test_of_two_at_once_the_second_says_so_and_the_first_ends_well(copy, server, content, tool):
+def test_of_two_at_once_the_second_says_so_and_the_first_ends_well(copy, server, content):
     server.gate = threading.Event()
-    with start(copy, server.url, content, tool=tool) as first:
+    with start(copy, server.url, content) as first:
         wait_for(part_of(copy))
-        status, out, lines = download(copy, server.url, content, tool=tool)
+        status, out, lines = download(copy, server.url, content)
         server.gate.set()
         result = first.communicate(timeout=60)[0]
     assert (status, out) == (1, "")
@@ -497,7 +456,7 @@ def assert_busy(lines, owner):
 
 
 def test_of_many_started_together_one_fetches_and_the_data_set_is_whole(copy, server, content):
-    processes = [start(copy, server.url, content) for _ in range(6)]
+    processes = [start(copy, server.url, content) for _ in range(4)]
     answers = [(*process.communicate(timeout=60), process.wait()) for process in processes]
     assert len(server.ranges) == 1
     assert sum(out == RESULT for out, _, _ in answers) == 1
@@ -515,30 +474,20 @@ def test_what_a_killed_run_left_at_work_is_waited_for_and_then_built_on(
     with start(copy, server.url, content) as first:
         wait_for(part_of(copy))
         os.kill(first.pid, getattr(signal, name))
-        assert first.wait(timeout=10) == -getattr(signal, name)
+        assert first.wait(timeout=60) == -getattr(signal, name)
         # curl goes on without its shell.
         assert_busy(download(copy, server.url, content)[2], first)
         server.gate.set()
-        first.communicate(timeout=10)  # ends when curl has closed its end
+        first.communicate(timeout=60)  # ends when curl has closed its end
     assert download(copy, server.url, content)[:2] == (0, RESULT)
     assert len(server.ranges) == 1
-    assert_whole(copy)
-
-
-def test_killed_before_it_removed_the_archive_the_next_run_does_so(copy, server, content):
-    download(copy, server.url, content)
-    for left in ("part", "part.log", "lock"):
-        (copy / f"cell_images.zip.{left}").write_text("left")
-    status, out, lines = download(copy, server.url, content)
-    assert (status, out) == (0, "cell_images/ is complete: nothing to do\n")
-    assert lines == ["removed cell_images.zip.part, which is no longer needed"]
     assert_whole(copy)
 
 
 def test_ctrl_c_while_python_loads_is_one_line(copy, server, content):
     write_program(
         copy / ".venv/bin/python",
-        f'case "$*" in *digest*) touch "{copy.parent}/begun"; sleep 1 ;; esac\n'
+        f'case "$*" in *digest*) touch "{copy.parent}/begun"; {SLEEP} 1 ;; esac\n'
         f'exec "{sys.executable}" "$@"',
     )
     part_of(copy).write_bytes(content[:10])
@@ -546,7 +495,7 @@ def test_ctrl_c_while_python_loads_is_one_line(copy, server, content):
     with start(copy, server.url, content) as process:
         wait_for(copy.parent / "begun")
         os.killpg(process.pid, signal.SIGINT)
-        lines = process.communicate(timeout=10)[1].splitlines()
+        lines = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 130
     assert [line.partition(":")[0] for line in lines] == ["interrupted"]
 
@@ -571,7 +520,7 @@ def test_ctrl_c_while_it_unpacks_is_one_line_and_leaves_no_data_set(copy, conten
 
 
 def wait_for(path):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never appeared"
         time.sleep(0.01)

@@ -8,10 +8,10 @@ import os
 import re
 import shutil
 import stat
-import struct
-import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from malaria.cli.archive import main
 from malaria.cli.command import run_script
 from malaria.data import unpack as archive
 
-TOP = Path(__file__).parents[2]
-PICTURES = {
+IMAGES = {
     "cell_images/Parasitized/C1_a.png": b"one",
     "cell_images/Parasitized/C2_b.png": b"two" * 1000,
     "cell_images/Uninfected/C3_c.png": b"three",
@@ -42,7 +41,7 @@ def place(tmp_path, monkeypatch):
     return folder
 
 
-def make_zip(members=PICTURES, *, path="cells.zip", change=None, name=None, compression=8):
+def make_zip(members=IMAGES, *, path="cells.zip", change=None, name=None, compression=8):
     """Write a zip; `change(member)` alters the last member's entry in the central directory."""
     with zipfile.ZipFile(path, "w", compression) as packed:
         for member_name, content in members.items():
@@ -74,7 +73,7 @@ def assert_refused(place, *reasons):
 
 def test_the_top_folder_becomes_the_destination(place):
     archive.unpack(make_zip(), "elsewhere")
-    for name, content in PICTURES.items():
+    for name, content in IMAGES.items():
         assert Path(name.replace("cell_images", "elsewhere")).read_bytes() == content
     assert sorted(path.name for path in place.iterdir()) == ["cells.zip", "elsewhere"]
 
@@ -96,7 +95,7 @@ def test_the_marker_holds_the_digest_and_the_number_of_files(place):
     ],
 )
 def test_what_file_managers_leave_behind_is_skipped(place, litter):
-    archive.unpack(make_zip({**PICTURES, litter: b"{}"}), "cell_images")
+    archive.unpack(make_zip({**IMAGES, litter: b"{}"}), "cell_images")
     assert archive.count_files("cell_images") == 3
     assert archive.is_complete("cell_images")
     assert everything_in(place / "cell_images") == [
@@ -110,7 +109,7 @@ def test_what_file_managers_leave_behind_is_skipped(place, litter):
 
 
 def test_folders_of_their_own_are_no_files(place):
-    archive.unpack(make_zip({"cell_images/": b"", "cell_images/Empty/": b"", **PICTURES}), "out")
+    archive.unpack(make_zip({"cell_images/": b"", "cell_images/Empty/": b"", **IMAGES}), "out")
     assert archive.is_complete("out")
 
 
@@ -138,144 +137,41 @@ def test_a_marker_that_makes_no_sense_is_no_marker(place, marker):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("../evil", "`..`"),
-        ("cell_images/../../evil", "`..`"),
-        ("cell_images/./evil", "`.`"),
-        ("cell_images//evil", "an empty part"),
-        ("/tmp/evil", "an absolute name"),
-        ("C:/evil", "an absolute name"),
-        ("C:evil", "an absolute name"),
-        ("..\\evil", "a backslash"),
-        ("cell_images/a\0.png", "a control character"),
-        ("cell_images/\x1b[2J.png", "a control character"),
-        ("cell_images/two\nlines.png", "a control character"),
-        ("cell_images/gnp.\u202eexe", "a control character"),
-        ("cell_images/" + "a/" * 1000 + "evil", "more than 8 parts"),
-        ("cell_images/Uninfected/C3_c.png", "the name of an earlier member"),
-    ],
+    "name", ["../evil", "cell_images/../../evil", "/tmp/evil", "C:/evil", "C:evil", "..\\evil"]
 )
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_member_with_a_bad_name_is_refused(place, name, reason):
+def test_a_member_that_leads_out_of_the_folder_is_refused(place, name):
     make_zip(name=name)
-    assert_refused(place, f"member {shorten(name, 200)} has", reason)
+    assert_refused(place, f"member {shorten(name, 200)} is a link or leads elsewhere")
+
+
+def test_a_link_is_refused(place):
+    make_zip(change=lambda member: set_all(member, external_attr=(stat.S_IFLNK | 0o777) << 16))
+    assert_refused(place, "member cell_images/Uninfected/C3_c.png is a link or leads elsewhere")
 
 
 @pytest.mark.parametrize(
     ("attributes", "reason"),
-    [
-        ({"external_attr": (stat.S_IFLNK | 0o777) << 16}, "a symbolic link"),
-        ({"external_attr": (stat.S_IFIFO | 0o666) << 16}, "a special file"),
-        ({"external_attr": (stat.S_IFCHR | 0o666) << 16}, "a special file"),
-        ({"flag_bits": 1}, "a password"),
-        ({"compress_type": 99}, "an unknown compression"),
-        ({"file_size": 256 * 2**20 + 1}, "over 268435456 bytes"),
-    ],
+    [({"flag_bits": 1}, "password required"), ({"compress_type": 99}, "not supported")],
 )
-def test_a_member_of_a_bad_kind_is_refused(place, attributes, reason):
-    make_zip(change=lambda member: set_all(member, attributes))
-    assert_refused(place, "cell_images/Uninfected/C3_c.png", reason)
+def test_a_member_that_cannot_be_read_is_refused(place, attributes, reason):
+    make_zip(change=lambda member: set_all(member, **attributes))
+    assert_refused(place, "expected a whole zip", reason)
 
 
-def set_all(member, attributes):
+def set_all(member, **attributes):
     for name, value in attributes.items():
         setattr(member, name, value)
 
 
-@pytest.mark.parametrize(
-    ("limit", "value", "reason"),
-    [
-        ("MEMBERS_LIMIT", 2, "expected at most 2 members, found 3"),
-        ("UNPACKED_LIMIT", 3007, "expected at most 3007 bytes unpacked, found 3008"),
-    ],
-)
-def test_an_archive_that_is_too_much_is_refused(place, monkeypatch, limit, value, reason):
+def test_an_archive_that_is_too_much_is_refused(place, monkeypatch):
     make_zip()
-    monkeypatch.setattr(archive, limit, value)
-    assert_refused(place, reason)
-
-
-def entry(name, flags=0):
-    """What the directory of a zip holds of an empty member."""
-    return struct.pack("<4s4H16x3H12x", b"PK\1\2", 20, 20, flags, 0, len(name), 0, 0) + name
-
-
-def end_of(size, *, count=1, is_large=False):
-    """The end of a zip whose directory, it says, has `count` members and `size` bytes."""
-    end = struct.Struct("<4s4H2LH")
-    if not is_large:
-        return end.pack(b"PK\5\6", 0, 0, count, count, size, 0, 0)
-    large = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, 0)
-    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
-    return large + locator + end.pack(b"PK\5\6", 0, 0, 2**16 - 1, 2**16 - 1, 0, 0, 0)
-
-
-@pytest.mark.parametrize("is_large", [False, True])
-@pytest.mark.parametrize("size", [32 * 2**20 + 1, 100 * 2**20])
-def test_a_list_of_members_that_is_too_long_is_refused(place, size, is_large):
-    # Without that many bytes before its end zipfile would not even ask for them.
-    with open("cells.zip", "wb") as file:
-        file.seek(size)
-        file.write(end_of(size, is_large=is_large))
-    assert_refused(place, f"expected at most 33554432 bytes in its list of members, found {size}")
-
-
-MEASURE = """
-import re
-from malaria.cli.archive import main
-from malaria.cli.command import run_script
-status = run_script(main, ["unpack", "cells.zip", "cell_images"])
-# Not ru_maxrss, which a program takes over from the one that started it.
-peak = re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").read())
-print(status, int(peak[1]) // 1024)
-"""
-# The most that a name of those bytes takes in memory: four bytes a character.
-WIDE = "a/\U0001f600".encode() + b"a" * 100
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize(
-    ("entries", "reason"),
-    [
-        (lambda: entry(b"a") * 3_000_000, "expected at most 33554432 bytes in its list of members"),
-        (lambda: entry(b"") * 600_000, "expected at most 200000 members, found 600000"),
-        (
-            lambda: b"".join(entry(WIDE + b"%06d" % i, 2**11) for i in range(199_000)),
-            "Bad magic number for file header",
-        ),
-    ],
-    ids=["millions", "many", "the most that is looked at"],
-)
-def test_no_list_of_members_takes_300_mb(place, entries, reason):
-    directory = entries()
-    Path("cells.zip").write_bytes(directory + end_of(len(directory)))
-    try:
-        command = [sys.executable, "-c", MEASURE]
-        answer = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(TOP)}
-        )
-    finally:
-        Path("cells.zip").unlink()  # pytest would keep it
-    status, megabytes = map(int, answer.stdout.split())
-    assert status == 1
-    assert reason in answer.stderr
-    assert answer.stderr.count("\n") == 1
-    assert megabytes < 300
-
-
-@pytest.mark.parametrize("wrong_by", [-1, 1])
-def test_a_member_whose_size_is_a_lie_is_refused(place, wrong_by):
-    def lie(member):
-        member.file_size += wrong_by
-
-    make_zip(change=lie)
-    assert_refused(place, "cell_images/Uninfected/C3_c.png")
+    monkeypatch.setattr(archive, "UNPACKED_LIMIT", 3007)
+    assert_refused(place, "expected at most 3007 bytes unpacked, found 3008")
 
 
 def test_a_member_that_inflates_to_more_than_it_says_is_refused(place):
-    bomb = {**PICTURES, "cell_images/Uninfected/bomb.png": bytes(2**20)}
-    make_zip(bomb, change=lambda member: set_all(member, {"file_size": 5}))
+    bomb = {**IMAGES, "cell_images/Uninfected/bomb.png": bytes(2**20)}
+    make_zip(bomb, change=lambda member: set_all(member, file_size=5))
     assert_refused(place, "bomb.png")
 
 
@@ -299,15 +195,19 @@ def test_what_is_no_zip_is_refused(place):
     assert_refused(place, "expected a whole zip", "get it again")
 
 
-@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device"])
-@pytest.mark.parametrize(
-    "arguments", [["unpack", "cells.zip", "cell_images"], ["digest", "cells.zip"]]
-)
-def test_an_archive_that_might_never_end_is_refused(place, capsys, kind, arguments):
-    make = {"a pipe": os.mkfifo, "a folder": os.mkdir, "a device": partial(os.symlink, "/dev/zero")}
-    make[kind]("cells.zip")
-    assert run_script(main, arguments) == 1
-    error = "error: cells.zip is not a regular file: expected a zip\n"
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, partial(os.symlink, "/dev/zero")])
+@pytest.mark.parametrize("start", ["unpack", "digest", "copy", "COPY"])
+def test_an_archive_that_might_never_end_is_refused(place, capsys, make, start):
+    make("cells.zip")
+    shown = f"{place}/cells.zip" if start.lower() == "copy" else "cells.zip"
+    arguments = {
+        "unpack": ["unpack", "cells.zip", "cell_images", "0"],
+        "digest": ["digest", "cells.zip"],
+        "copy": ["copy", f"file://localhost{shown}", "part"],
+        "COPY": ["copy", f"FILE://{shown}", "part"],
+    }
+    assert run_script(main, arguments[start]) == 1
+    error = f"error: {shown} is not a regular file: expected a zip\n"
     assert capsys.readouterr() == ("", error)
     assert everything_in(place) == ["cells.zip"]
 
@@ -318,23 +218,21 @@ def test_a_truncated_zip_is_refused(place):
     assert_refused(place, "expected a whole zip")
 
 
-def test_a_damaged_picture_leaves_nothing(place):
+def test_a_damaged_image_leaves_nothing(place):
     content = Path(make_zip(compression=zipfile.ZIP_STORED)).read_bytes()
     Path("cells.zip").write_bytes(content.replace(b"three", b"thxee"))
     assert_refused(place, "expected a whole zip", "CRC", "C3_c.png")
 
 
-def test_names_that_are_one_on_this_disk_do_not_become_one_picture(place):
-    with zipfile.ZipFile(make_zip()) as packed:
-        member = packed.infolist()[0]
-        archive._write_file(packed, member, place / "a.png")
-        with pytest.raises(FileExistsError):
-            archive._write_file(packed, member, place / "a.png")
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_names_that_are_one_on_this_disk_do_not_become_one_image(place):
+    make_zip(name="cell_images/Uninfected/C3_c.png")
+    assert_refused(place, "cannot unpack", "names of two files are one on this disk")
 
 
 def test_a_name_that_is_a_file_and_a_folder_is_refused(place):
     make_zip({"cell_images/a": b"a file", "cell_images/a/b": b"in a folder"})
-    assert_refused(place, "cannot unpack", "File exists")
+    assert_refused(place, "cannot unpack", "cell_images/a/b")
 
 
 def test_a_full_disk_leaves_nothing(place, monkeypatch):
@@ -387,17 +285,19 @@ def test_what_another_process_has_just_unpacked_is_not_touched(place, monkeypatc
 
 
 def test_of_two_that_unpack_at_once_one_does_it_all(place):
-    make_zip({f"cell_images/P/{number}.png": b"cell" for number in range(3000)})
-    command = [sys.executable, "-m", "malaria.cli.archive", "unpack", "cells.zip", "cell_images"]
-    environment = {**os.environ, "PYTHONPATH": str(TOP)}
-    processes = [
-        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    answers = sorted((process.communicate()[0], process.wait()) for process in processes)
-    assert answers == [(b"", 1), (b"cell_images/: 3000 P\n", 0)]
+    make_zip({f"cell_images/P/{number}.png": b"cell" for number in range(300)})
+    both = threading.Barrier(2)
+
+    def try_once(_):
+        both.wait()
+        with contextlib.suppress(UserError):
+            archive.unpack("cells.zip", "cell_images")
+            return "done"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(try_once, range(2)), key=str) == [None, "done"]
     assert archive.is_complete("cell_images")
-    assert sorted(path.name for path in place.iterdir()) == ["cell_images", "cells.zip"]
+    assert everything_in(place)[:2] == ["cell_images", "cell_images/.complete"]
 
 
 def test_what_an_earlier_try_left_is_no_part_of_the_result(place):
@@ -439,14 +339,14 @@ def test_the_command_unpacks_what_has_the_digest_and_counts_each_label(place, ca
     assert run_script(main, ["digest", "cells.zip"]) == 0
     digest = capsys.readouterr().out.strip().upper()
     assert run_script(main, ["check", "cell_images"]) == 1
-    command = ["unpack", "cells.zip", "cell_images", "--sha256", digest]
+    command = ["unpack", "cells.zip", "cell_images", digest]
     assert run_script(main, command) == 0
     assert run_script(main, ["check", "cell_images"]) == 0
     assert capsys.readouterr() == ("cell_images/: 2 Parasitized, 1 Uninfected\n", "")
 
 
 def test_the_command_reports_a_missing_archive_in_one_line(place, capsys):
-    assert run_script(main, ["unpack", "none.zip", "cell_images"]) == 1
+    assert run_script(main, ["unpack", "none.zip", "cell_images", "0"]) == 1
     message = capsys.readouterr().err
     assert message.startswith("error: cannot unpack none.zip")
     assert message.count("\n") == 1
@@ -457,6 +357,13 @@ def test_the_command_copies_a_file_whose_name_is_no_text(place):
     Path(os.fsdecode(b"a \xff%.zip")).write_bytes(b"zip")
     assert run_script(main, ["copy", f"FILE://localhost{place}/a%20%ff%25.zip", "part"]) == 0
     assert Path("part").read_bytes() == b"zip"
+
+
+def test_a_file_that_is_not_there_is_not_copied(place, capsys):
+    assert run_script(main, ["copy", f"file://{place}/none.zip", "part"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: cannot copy file://{place}/none.zip: ")
+    assert error.count("\n") == 1
 
 
 def test_the_command_does_not_copy_a_file_onto_itself(place, capsys):
