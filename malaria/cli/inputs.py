@@ -10,7 +10,7 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
-from malaria.pictures.folders import find_anywhere, is_folder
+from malaria.pictures.folders import find_images, is_folder
 from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
 
@@ -96,7 +96,7 @@ class Inputs:
         if listed is not None:
             return (entry.path for entry in listed)
         path = to_path(name)
-        return find_anywhere(path, self.skipped) if is_folder(path) else iter([path])
+        return find_images(path, self.skipped) if is_folder(path) else iter([path])
 
 
 def _open_list(name: str) -> Listing | Stdin | None:

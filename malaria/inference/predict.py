@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -14,8 +14,8 @@ import numpy as np
 
 from malaria.base.machine import worker_count
 from malaria.inference.prediction import UNLIKE, Prediction
-from malaria.inference.read_ahead import remote_readers, result_of
 from malaria.pictures.images import Source, UnreadableImageError, read_image
+from malaria.pictures.remote import remote_readers
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 if TYPE_CHECKING:
@@ -66,7 +66,14 @@ def predict(
                 waiting.append(pool.submit(_predict_begun, some, begun, classifier, batch_size))
             if not waiting:
                 return
-            yield from result_of(waiting.popleft())
+            yield from _result_of(waiting.popleft())
+
+
+def _result_of(future: Future[list[Prediction]]) -> list[Prediction]:
+    # Python may see a Ctrl-C that comes as a wait begins at its end only.
+    while not wait([future], timeout=0.5).done:
+        pass
+    return future.result()
 
 
 def annotate(

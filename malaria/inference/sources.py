@@ -9,7 +9,7 @@ from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.pictures.folders import find_anywhere, is_folder
+from malaria.pictures.folders import find_images, is_folder
 from malaria.pictures.images import Source, check_array
 from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
@@ -41,9 +41,9 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
 
 def find_some(folder: AnyPath) -> Iterator[AnyPath]:
     """An iterator over the images in `folder`. Raises UserError at once if there are none."""
-    if next(find_anywhere(folder), None) is None:
+    if next(find_images(folder), None) is None:
         raise UserError(f"no pictures in {printable(folder)}: expected {KINDS}")
-    return find_anywhere(folder)
+    return find_images(folder)
 
 
 def check_batch(images: Any) -> None:

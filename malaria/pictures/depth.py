@@ -6,7 +6,7 @@ is almost black, and a network then answers with confidence and wrongly.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -17,16 +17,16 @@ from PIL.ExifTags import Base
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.pictures.folders import list_folder
 from malaria.pictures.limits import open_regular
 from malaria.pictures.remote_files import read_remote
-from malaria.pictures.remote_folders import list_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath
 
-# Cameras have one of these; 8 are grey levels 0..255 in a file of 16 bits.
+# Of cameras; 8 are grey levels 0..255 in a file of 16 bits.
 DEPTHS = (8, 10, 12, 14, 16)
-# So many images of a folder are looked at to find out.
+# So many images of a folder are looked at.
 LOOKED_AT = 64
-# Finds the largest grey level in an opened file; 0 if it has 8 bits.
+# Gives the largest grey level in an opened file; 0 if it has 8 bits.
 FindPeak = Callable[[AnyPath, BinaryIO], int]
 
 _one_at_a_time = threading.Lock()
@@ -63,7 +63,12 @@ def bits_in_folder(path: AnyPath, own: int, find_peak: FindPeak) -> int:
 
 @cache
 def _find_bits(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int) -> int:
-    images = [path for path in _list(folder) if path.suffix.lower() == suffix]
+    try:
+        images = [
+            path for path in list_folder(folder, Counter())[0] if path.suffix.lower() == suffix
+        ]
+    except UserError:  # as of http, where a server does not list what it has
+        images = []
     some = images[:: max(1, len(images) // LOOKED_AT)][:LOOKED_AT]
     bits = bits_for(max((_peak_of(path, find_peak) for path in some), default=0))
     if bits < 16:
@@ -72,16 +77,6 @@ def _find_bits(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int)
             "and are read as such"
         )
     return bits
-
-
-def _list(folder: AnyPath) -> Sequence[AnyPath]:
-    """The files in a folder, sorted; none where another machine does not list them."""
-    if not isinstance(folder, RemotePath):
-        return sorted(folder.iterdir())
-    try:
-        return list_remote(folder, Counter())[0]
-    except UserError:
-        return []
 
 
 def _peak_of(path: AnyPath, find_peak: FindPeak) -> int:

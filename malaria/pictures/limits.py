@@ -23,19 +23,16 @@ def open_regular(path: Path, limit: int | None = MAX_FILE_BYTES) -> BinaryIO:
 
     A pipe or a device with the name of an image would be waited on for ever.
     """
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+    more = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
     known = os.fstat(file.fileno())
-    reason = None if stat.S_ISREG(known.st_mode) else "not a regular file"
+    if not stat.S_ISREG(known.st_mode):
+        file.close()
+        raise UnreadableImageError("not a regular file")
     if limit is not None and known.st_size > limit:
-        reason = f"{known.st_size:,} bytes, more than the {limit:,} allowed"
-    if reason is None:
-        return file
-    file.close()
-    raise UnreadableImageError(reason)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        file.close()
+        raise UnreadableImageError(f"{known.st_size:,} bytes, more than the {limit:,} allowed")
+    return file
 
 
 def check_sides(width: int, height: int) -> None:

@@ -5,9 +5,7 @@ import os
 SUFFIXES = (*(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),)
 # The same for people.
 KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-# What macOS puts into archives and folders beside the files.
-NOT_THERE = ("__MACOSX",)
-HIDDEN, NO_ENDING = "hidden", "no ending"
+HIDDEN = "hidden"
 
 
 def is_image_name(name: str) -> bool:
@@ -16,10 +14,10 @@ def is_image_name(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is passed over, such as ._a.png or .ipynb_checkpoints."""
-    return name.startswith(".") or name in NOT_THERE
+    """Whether a name is passed over: ._a.png, .ipynb_checkpoints, or what macOS adds to a zip."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def ending_of(name: str) -> str:
     """What a file that is passed over is counted as."""
-    return os.path.splitext(name)[1].lower()[:20] or NO_ENDING
+    return os.path.splitext(name)[1].lower()[:20] or "no ending"

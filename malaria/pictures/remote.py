@@ -4,11 +4,12 @@ fsspec and asyncio are imported where a remote name is used, for other images ne
 """
 
 import logging
+import time
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Lock, Thread, current_thread
 from typing import Any
 
 from malaria.base.errors import UserError
@@ -20,9 +21,9 @@ from malaria.pictures.remote_path import SCHEMES, RemotePath
 CONNECT_SECONDS, SILENT_SECONDS, TOTAL_SECONDS = 10, 30, 600
 # For a file, or for each part of a large one.
 FILE_SECONDS = 120
+# So many images are waited for at once: each takes 20 to 100 ms, and no work here.
+READERS = 32
 
-# They tell of each failure on stderr, with a traceback; what matters is raised.
-LOGGERS = ("fsspec", "gcsfs", "s3fs")
 # The names of errors of fsspec, aiohttp, botocore and Google, and what they mean to a user.
 REASONS = {
     "FileNotFoundError": "not found",
@@ -45,8 +46,7 @@ _waiting: set[Future[Any]] = set()
 def request(path: RemotePath, method: str, **arguments: Any) -> Coroutine[Any, Any, Any]:
     """What to `wait` for, or `begin`. Raises UserError where a package is missing.
 
-    method: such as _cat_file; the underscore is how fsspec calls its public methods where they are
-    awaited.
+    method: such as _cat_file; the underscore is how fsspec names public methods that are awaited.
     """
     with _opening:
         files = _connect(path.scheme)
@@ -55,7 +55,7 @@ def request(path: RemotePath, method: str, **arguments: Any) -> Coroutine[Any, A
 
 
 def wait(work: Coroutine[Any, Any, Any], seconds: float = FILE_SECONDS) -> Any:
-    """What the work gives, unless `hang_up` ends it. Raises what it raises, and TimeoutError.
+    """What the work gives. Raises what it raises, TimeoutError, and CancelledError after Ctrl-C.
 
     Not `fsspec.asyn.sync`, whose waiting nobody could end.
     """
@@ -77,10 +77,21 @@ def begin(work: Coroutine[Any, Any, Any]) -> Future[Any]:
     return run_coroutine_threadsafe(work, get_loop())
 
 
-def hang_up() -> None:
-    """Wait for no answer any more: who presses Ctrl-C need not wait either."""
-    for answer in _waiting.copy():
-        answer.cancel()
+@contextmanager
+def remote_readers() -> Iterator[ThreadPoolExecutor]:
+    """Threads, none before it is needed, that read while others classify; Ctrl-C ends them all."""
+    started: list[Thread] = []
+    with ThreadPoolExecutor(READERS, initializer=lambda: started.append(current_thread())) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # Again and again, for one may have been about to ask.
+            while any(thread.is_alive() for thread in started):
+                for answer in _waiting.copy():
+                    answer.cancel()
+                time.sleep(0.05)
+            raise
 
 
 @cache
@@ -92,10 +103,11 @@ def _connect(scheme: str) -> Any:
         kept = {"skip_instance_cache": True, "use_listings_cache": False}
         files = fsspec.filesystem(scheme, **kept, **_settings(scheme))
     except ImportError as error:
-        raise UserError(
-            f"{scheme}:// needs fsspec and {SCHEMES[scheme]}: pip install fsspec {SCHEMES[scheme]}"
-        ) from error
-    for name in LOGGERS:
+        needed = SCHEMES[scheme]
+        what = f"{scheme}:// needs fsspec and {needed}: pip install fsspec {needed}"
+        raise UserError(what) from error
+    # They tell of each failure on stderr, with a traceback; what matters is raised.
+    for name in ("fsspec", "gcsfs", "s3fs"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if hasattr(files, "set_session"):
         # Otherwise the first threads would each begin one, and only the last be closed.

@@ -1,6 +1,6 @@
 """remote_files: fetch a file of another machine into memory, within bounds of bytes and time."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from itertools import count
@@ -12,9 +12,9 @@ from malaria.pictures.limits import MAX_FILE_BYTES, UnreadableImageError
 from malaria.pictures.remote import CONNECT_SECONDS, begin, request, translate_errors, wait
 from malaria.pictures.remote_path import RemotePath
 
-# What is asked for at once. Files as large as this are held in memory one at a time.
+# Asked for at once. Files as large as this are held in memory one at a time.
 PART_BYTES = 16_000_000
-# Smaller ones are kept, for a report shows what was classified about 200 images before.
+# Smaller ones are kept: a report shows what was classified about 200 images before.
 KEPT_FILES, KEPT_BYTES = 1000, 64_000_000
 
 _keeping, _large = Lock(), Lock()
@@ -22,6 +22,7 @@ _keeping, _large = Lock(), Lock()
 _decoding = BoundedSemaphore(worker_count())
 _kept: dict[RemotePath, bytes] = {}
 
+# Of PART_BYTES each, but for the last, which is shorter.
 Parts = Generator[bytes, None, None]
 
 
@@ -31,23 +32,19 @@ def open_remote(path: RemotePath) -> Iterator[BinaryIO]:
     with ExitStack() as held:
         content = _kept.get(path)
         if content is None:
-            content = _fetch(path, MAX_FILE_BYTES, lambda: held.enter_context(_large))
+            content = _fetch(path, MAX_FILE_BYTES, held)
             _keep(path, content)
         held.enter_context(_decoding)
         yield BytesIO(content)
 
 
 def read_remote(path: RemotePath, limit: int = MAX_FILE_BYTES) -> BytesIO:
-    """The file, for which nothing is waited but the network. Raises as open_remote."""
-    content = _kept.get(path)
-    return BytesIO(_fetch(path, limit, lambda: None) if content is None else content)
+    """As open_remote, but waits for no other file."""
+    return BytesIO(_kept.get(path) or _fetch(path, limit))
 
 
 def _keep(path: RemotePath, content: bytes) -> None:
-    """Keep a file that is not large, and let go of the oldest ones beyond the room there is.
-
-    Not the caches of fsspec, which keep all files, on the disk.
-    """
+    # Not the caches of fsspec, which keep all files, on the disk.
     if len(content) < PART_BYTES:
         with _keeping:
             _kept[path] = content
@@ -55,26 +52,20 @@ def _keep(path: RemotePath, content: bytes) -> None:
                 del _kept[next(iter(_kept))]
 
 
-def _fetch(path: RemotePath, limit: int, before_large: Callable[[], object]) -> bytes:
-    """The content. before_large: called before a second part is asked for."""
+def _fetch(path: RemotePath, limit: int, held: ExitStack | None = None) -> bytes:
+    """The content. held: where a large file waits for its turn, and has it until this is closed."""
     content = BytesIO()
-    with translate_errors(), closing(_parts(path)) as parts:
+    # Not `fsspec.open`: it asks for the size first, a second request for each image, and nobody can
+    # end its waiting.
+    parts = _stream(path) if path.is_web else _ranges(path)
+    with translate_errors(), closing(parts):
         for part in parts:
             if content.tell() + len(part) > limit:
                 raise UnreadableImageError(f"more than the {limit:,} bytes allowed")
             content.write(part)
-            if content.tell() == PART_BYTES:
-                before_large()
+            if held and content.tell() == PART_BYTES:
+                held.enter_context(_large)
     return content.getvalue()
-
-
-def _parts(path: RemotePath) -> Parts:
-    """The content in parts of PART_BYTES, the last of which is shorter.
-
-    Not `fsspec.open`: it asks for the size first, a second request for each image, and nobody can
-    end its waiting.
-    """
-    return _stream(path) if path.is_web else _ranges(path)
 
 
 def _stream(path: RemotePath) -> Parts:

@@ -34,7 +34,6 @@ class RemotePath:
 
     @property
     def is_web(self) -> bool:
-        """Whether it is of http or https."""
         return self.scheme in WEB
 
     @cached_property
@@ -46,13 +45,8 @@ class RemotePath:
     def parts(self) -> tuple[str, ...]:
         """The scheme with the host or bucket, then each name, as people read it."""
         host, *names = self.place.partition("://")[2].split("/")
-        readable = (self._readable(name) for name in names if name)
-        return (f"{self.scheme}://{host}", *readable)
-
-    def _readable(self, name: str) -> str:
-        """Of http without percent signs, but for those that hide a slash."""
-        plain = unquote(name, errors="surrogateescape") if self.is_web else name
-        return plain if is_plain_name(plain) else name
+        readable = map(_readable, names) if self.is_web else names
+        return (f"{self.scheme}://{host}", *filter(None, readable))
 
     @property
     def name(self) -> str:
@@ -61,12 +55,10 @@ class RemotePath:
 
     @property
     def stem(self) -> str:
-        """The name without its ending."""
         return PurePosixPath(self.name).stem
 
     @property
     def suffix(self) -> str:
-        """The ending of the name, with its dot."""
         return PurePosixPath(self.name).suffix
 
     @property
@@ -80,12 +72,17 @@ class RemotePath:
         return RemotePath(f"{self.place.rstrip('/')}/{name}")
 
 
+def _readable(name: str) -> str:
+    """Without percent signs, but for those that hide a slash."""
+    plain = unquote(name, errors="surrogateescape")
+    return plain if is_plain_name(plain) else name
+
+
 # What most code has of an image: a name to show, to sort, and to tell a patient by.
 AnyPath = Path | RemotePath
 
 
 def is_remote(name: str) -> bool:
-    """Whether a name is one of another machine."""
     scheme, found, _ = name.partition("://")
     return bool(found) and scheme.lower() in SCHEMES
 

@@ -28,7 +28,7 @@ from malaria.data.listing import Listing
 from malaria.inference.predict import predict
 from malaria.outputs.html_parts import link_to
 from malaria.pictures import remote, remote_files, remote_folders, remote_path
-from malaria.pictures.folders import find_anywhere, is_folder, place_below
+from malaria.pictures.folders import find_images, is_folder, place_below
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 from malaria.pictures.limits import MAX_FILE_BYTES
 from malaria.pictures.remote_path import RemotePath, is_remote, parts_below, real_name, to_path
@@ -173,7 +173,7 @@ def test_an_interrupted_output_goes_on(cells, site, tmp_path):
 
     path = to_path(f"{site}/cells/Parasitized/")
     known = {"source": Inputs([str(path)]).identity, "labels": ["A", "B"], "model": "m"}
-    first = next(find_anywhere(path))
+    first = next(find_images(path))
     writer = Writer(tmp_path / "a.csv", resume=False, **known)
     [prediction] = predict([first], load_classifier())
     writer.add(prediction)
@@ -205,7 +205,7 @@ def test_a_store_is_listed_as_a_folder_here(memory):
     for name in [*reversed(names), "b/._1.png", "b/__MACOSX/4.png", "b/5"]:
         memory.pipe(f"/store/{name}", b"")
     skipped = Counter()
-    found = [str(path) for path in find_anywhere(to_path("memory://store/"), skipped)]
+    found = [str(path) for path in find_images(to_path("memory://store/"), skipped)]
     assert found == [f"memory://store/{name}" for name in names]
     assert skipped == {"hidden": 2, "no ending": 1}
     assert is_folder(to_path("memory://store/b"))
