@@ -44,18 +44,18 @@ def turn(image: Image.Image, orientation: Any) -> Image.Image:
 
 
 def bits_for(peak: int) -> int:
-    """The fewest of DEPTHS in which grey levels up to `peak` have room."""
+    """The fewest of DEPTHS that hold grey levels up to `peak`."""
     return next(bits for bits in DEPTHS if peak < 2**bits)
 
 
 def bits_in_folder(path: AnyPath, own: int, find_peak: FindPeak) -> int:
     """The bits used by the images in the folder of `path` with the same ending; said once.
 
-    own: the largest grey level of this one. find_peak: finds that of the others. All images of a
-    folder are scaled alike, so that a dark one stays dark.
+    own: the largest grey level of this one. All images of a folder are scaled alike, so that a
+    dark one stays dark.
     """
     folder = path.parent if isinstance(path, RemotePath) else path.resolve().parent
-    # Of a folder that has changed another answer may be right; of other machines it is not known.
+    # A folder that has changed is asked again; of one on another machine that is not known.
     changed = 0 if isinstance(folder, RemotePath) else folder.stat().st_mtime_ns
     with _one_at_a_time:
         return max(bits_for(own), _find_bits(folder, path.suffix.lower(), find_peak, changed))

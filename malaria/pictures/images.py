@@ -19,13 +19,11 @@ from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
 from malaria.pictures.tiff import open_tiff
 
-# Only the decoders behind the endings in names.SUFFIXES are tried: Pillow knows dozens of rarer
-# formats, and a stranger's file need not reach them.
+# A stranger's file need not reach the dozens of rarer decoders that Pillow has.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the images that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
-# A number for all three channels, or one for each.
 PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -40,8 +38,7 @@ REASONS: dict[type[Exception], str] = {
 Fit = Literal["stretch", "pad", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 
-# An image in a file or in memory; arrays are uint8: (height, width) grey, (height, width, 3) RGB
-# or (height, width, 4) RGBA.
+# Arrays are uint8: (height, width) grey, (height, width, 3) RGB or (height, width, 4) RGBA.
 Source = AnyPath | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
@@ -55,10 +52,10 @@ warnings.filterwarnings("ignore", module="PIL")
 class PixelFormat:
     """How an image becomes numbers; it travels with the model.
 
-    size: (height, width) in pixels. colour: order of the three channels, or GREY, of which all
-    three are the same. resampling: the filter, always with antialiasing. scale, offset: what the
-    grey levels 0..255 are multiplied by, and what is added then. fit: how an image of another shape
-    becomes one of this: stretched, padded with black, or cropped.
+    size: (height, width) in pixels. colour: one of CHANNEL_ORDERS; in GREY all three channels are
+    equal. resampling: one of RESAMPLINGS, with antialiasing. scale, offset: grey levels 0..255 are
+    multiplied by the one, then the other is added. fit: an image of another shape is stretched,
+    padded with black, or cropped.
     """
 
     size: tuple[int, int]
@@ -69,10 +66,7 @@ class PixelFormat:
     offset: PerChannel = 0.0
 
     def to_floats(self, images: np.ndarray) -> np.ndarray:
-        """(n, height, width, 3), uint8 as read_image gives them -> what the network takes, float32.
-
-        Of a grey network (n, height, width, 1).
-        """
+        """(n, height, width, 3), uint8 -> the same, of GREY (n, height, width, 1), float32."""
         scaled = images.astype(np.float32) * np.asarray(self.scale, np.float32)
         if self.offset != 0:
             scaled += np.asarray(self.offset, np.float32)
@@ -82,10 +76,9 @@ class PixelFormat:
 def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     """Read one image as (height, width, 3), uint8, in the colour order of `pixel_format`.
 
-    Grey and palette images become RGB; transparent parts become black, the surround of a cell;
-    of 16-bit images the upper 8 of the bits that are used count (see depth); a photograph's EXIF
-    orientation is applied; of an animation the first frame counts. Raises UnreadableImageError with
-    the reason.
+    Transparent parts become black, the surround of a cell; of 16 bits the upper 8 of those that are
+    used count (see depth); the EXIF orientation is applied; of an animation the first frame counts.
+    Raises UnreadableImageError with the reason.
     """
     image = open_image(source)
     if pixel_format.colour == "GREY":
@@ -108,7 +101,6 @@ def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat
 
 
 def is_readable(path: Path) -> bool:
-    """Whether the file is an image that can be decoded."""
     try:
         open_image(path)
     except UnreadableImageError:
@@ -136,17 +128,16 @@ def check_array(array: np.ndarray) -> None:
 
     Floats are refused, never rescaled: nobody can tell 0..1 from 0..255 in a dark image.
     """
-    shape = array.shape
-    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8:
         raise UsageError(
             f"expected grey levels 0..255 as uint8; received {array.dtype}: multiply by 255 where "
             "they are 0..1, round, and convert with .astype('uint8')"
         )
-    if not fits or 0 in shape:
+    if not fits or 0 in array.shape:
         raise UsageError(
             "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
-            f"received {shape}"
+            f"received {array.shape}"
         )
 
 
@@ -160,18 +151,15 @@ def _open_file(path: AnyPath) -> Image.Image:
         quiet = stderr_discarded() if is_tiff else nullcontext()
         with quiet, Image.open(file, formats=FORMATS) as image:
             _check(image)
-            deep = open_deep_png(image, file, path)
-            if deep is not None:
+            if (deep := open_deep_png(image, file, path)) is not None:
                 return _to_rgb(deep)
             # Each copy costs every image.
             ImageOps.exif_transpose(image, in_place=True)
-            # Before the file is closed.
-            image.load()
+            image.load()  # before the file is closed
             return _to_rgb(image)
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    """An image that a caller holds."""
     _check(image)
     image = ImageOps.exif_transpose(image)
     image.load()
@@ -195,9 +183,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    for kind, reason in REASONS.items():
-        if isinstance(error, kind):
-            return reason
+    if known := [reason for kind, reason in REASONS.items() if isinstance(error, kind)]:
+        return known[0]
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     return f"damaged: {error}".replace("\n", " ")

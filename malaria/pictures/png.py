@@ -12,7 +12,7 @@ from malaria.pictures.depth import bits_in_folder, to_8_bits, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.remote_path import AnyPath
 
-# Where the first chunk begins, and where it says the bits a channel and, last, if it is interlaced.
+# Where the first chunk begins, and in it the bits a channel, ..., and whether it is interlaced.
 FIRST_CHUNK, BITS = 8, 24
 # Pillow's decoder of pixels, and of its kinds of samples the ending of that with the lower bits. It
 # documents neither: tried with Pillow 11.3 and 13.0. Where one is unknown the image is refused.
@@ -41,25 +41,17 @@ def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
     bits, *_, interlaced = file.read(5)
     if bits != 16:
         return None
-    levels = np.asarray(image).astype(np.uint16) << 8
-    levels |= _lower_bits(image, file, interlaced)
-    return levels
-
-
-def _lower_bits(image: Image.Image, file: BinaryIO, interlaced: int) -> np.ndarray:
-    """The lower 8 bits of each sample of an image of which Pillow has read the upper 8."""
-    samples = image.mode + LOWER_BITS, interlaced
+    upper, kind = np.asarray(image).astype(np.uint16), (image.mode + LOWER_BITS, interlaced)
     try:
-        lower = Image.frombytes(image.mode, image.size, _compressed(file), DECODER, *samples)
-        return np.asarray(lower)
+        lower = Image.frombytes(image.mode, image.size, _compressed(file), DECODER, *kind)
     except Exception as error:
         raise UnreadableImageError(
             f"16 bits in colour, which Pillow cannot decode here ({error}): save it with 8 bits"
         ) from error
+    return (upper << 8) | np.asarray(lower)
 
 
 def _compressed(file: BinaryIO) -> bytes:
-    """The compressed pixels, which lie in one or more chunks."""
     file.seek(FIRST_CHUNK)
     parts = []
     while len(start := file.read(8)) == 8:

@@ -1,6 +1,7 @@
 """tiff: one image from a TIFF, as microscopes write them: planes, 16 bits, OME, ImageJ."""
 
 import logging
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,14 +16,12 @@ from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.remote_path import AnyPath
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# What the axes of an image may be called once those of length 1 are left out: rows, columns, and
-# samples or channels before or after them.
+# The axes of an image without those of length 1: rows, columns, and samples or channels.
 GREY, LAST, FIRST = ("YX",), ("YXS", "YXC"), ("SYX", "CYX")
 # Three pages of one array whose writer did not say what they are; newer tifffile writes planes so.
 UNNAMED = "QYX"
 # Photometric interpretations that are grey levels as they are; other kinds are left to Pillow.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
-SAMPLE_TAGS = ("MaxSampleValue", "SMaxSampleValue")
 
 
 def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
@@ -94,14 +93,13 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
 
 def _read(series: Any) -> np.ndarray:
     try:
-        pixels: np.ndarray = series.asarray(maxworkers=1)
+        return np.asarray(series.asarray(maxworkers=1))
     except ValueError as error:
-        if "imagecodecs" in str(error):
-            raise UnreadableImageError(
-                f"compressed ({str(error).split()[0]}): pip install imagecodecs, or save it without"
-            ) from None
-        raise
-    return pixels
+        if "imagecodecs" not in str(error):
+            raise
+        raise UnreadableImageError(
+            f"compressed ({str(error).split()[0]}): pip install imagecodecs, or save it without"
+        ) from None
 
 
 def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.ndarray:
@@ -116,14 +114,12 @@ def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.nda
 
 def _told_bits(file: Any, page: Any) -> int | None:
     """The bits that the file itself says are used, or None."""
-    for name in SAMPLE_TAGS:
-        tag = page.tags.get(name)
-        values = np.atleast_1d(tag.value) if tag is not None else np.array([0])
-        if 255 < values.max() < 65535:
-            return bits_for(int(values.max()))
-    text = file.ome_metadata if file.is_ome else None
-    found = text.partition('SignificantBits="')[2].partition('"')[0] if text else ""
-    return int(found) if found.isdigit() and 8 <= int(found) <= 16 else None
+    for name in ("MaxSampleValue", "SMaxSampleValue"):
+        peak = int(np.max(page.tags.valueof(name, 0)))
+        if 255 < peak < 65535:
+            return bits_for(peak)
+    found = re.search('SignificantBits="([89]|1[0-6])"', file.ome_metadata or "")
+    return int(found[1]) if found else None
 
 
 def _find_peak(path: AnyPath, file: BinaryIO) -> int:
