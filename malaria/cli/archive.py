@@ -4,9 +4,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
@@ -22,7 +22,6 @@ LOCK_FILE = 9
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line says; return the exit status."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # From here on Ctrl-C ends us, quietly: download.sh, which had it ignored, says so itself.
         signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
@@ -38,21 +37,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check(folder: str) -> int:
-    """Exit 0 if a folder is complete, 1 otherwise."""
     return 0 if is_complete(folder) else 1
 
 
 def digest(archive: str) -> None:
-    """Print the SHA-256 of a file."""
     check_regular(archive)
     print(sha256_of(archive))
 
 
 def copy(url: str, archive: str) -> None:
-    """Copy what a file:// address names."""
-    # As bytes, for a name may be no UTF-8.
-    path = unquote_to_bytes(os.fsencode(url)[len("file://") :])
-    source = os.fsdecode(path.removeprefix(b"localhost"))
+    """url: of a file, file://..."""
+    # A name may be no UTF-8.
+    path = unquote(url[len("file://") :], errors="surrogateescape")
+    source = path.removeprefix("localhost")
     check_regular(source)
     try:
         shutil.copyfile(source, archive)
@@ -61,7 +58,6 @@ def copy(url: str, archive: str) -> None:
 
 
 def unpack(archive: str, folder: str, sha256: str) -> None:
-    """Unpack a zip of that SHA-256 into a new folder."""
     zips.unpack(archive, folder, sha256=sha256)
     print(summary(Path(folder)))
 
@@ -78,8 +74,7 @@ def unlock(path: str) -> None:
         pass
 
 
-_FUNCTIONS = (check, digest, copy, unpack, lock, unlock)
-COMMANDS: dict[str, Callable[..., int | None]] = {one.__name__: one for one in _FUNCTIONS}
+COMMANDS = {one.__name__: one for one in (check, digest, copy, unpack, lock, unlock)}
 
 if __name__ == "__main__":
     sys.exit(run_script(main))

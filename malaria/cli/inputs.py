@@ -10,24 +10,27 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
-from malaria.pictures.folders import find_images, is_folder
+from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.names import KINDS
-from malaria.pictures.remote_path import SCHEMES, AnyPath, is_remote, real_name, to_path
+from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
 
 
 class Inputs:
     """The images that --image names, in order.
 
-    names: images, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists of them;
-    all but stdin may be URLs.
     skipped: what was passed over in folders, by ending, as far as `paths` has come.
     """
 
     def __init__(self, names: Sequence[str], interval: tuple[int, int] | None = None) -> None:
-        """interval: only the images A to B-1. Raises UserError for what is not there."""
+        """names: images, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists.
+
+        All but stdin may be URLs. interval: only the images A to B-1. Raises UserError for what is
+        not there.
+        """
         self.names, self.interval = list(names), interval
         self.skipped: Counter[str] = Counter()
         self._lists = [_open_list(name) for name in names]
+        self._tables = [one for one in self._lists if one is not None and one.says_more]
 
     @property
     def folder(self) -> AnyPath | None:
@@ -44,9 +47,8 @@ class Inputs:
     def has_labels(self) -> bool:
         """Whether the lists say a label of every image."""
         lists = [one for one in self._lists if one is not None]
-        return bool(lists) and all(
-            one.says_more and all(entry.label for entry in one) for one in lists
-        )
+        every = (entry.label for table in self._tables for entry in table)
+        return bool(lists) and lists == self._tables and all(every)
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise UserError if a list says another label of an image than one of these."""
@@ -57,8 +59,7 @@ class Inputs:
     @cached_property
     def _known(self) -> dict[AnyPath, Entry]:
         """What tables say of their images, where they have a column for it; held in memory."""
-        lists = [one for one in self._lists if one is not None and one.says_more]
-        return {entry.path: entry for one in lists for entry in one}
+        return {entry.path: entry for table in self._tables for entry in table}
 
     @property
     def identity(self) -> str:
@@ -68,29 +69,25 @@ class Inputs:
 
     def label_of(self, path: AnyPath) -> str | None:
         """The label that a list says of an image, or None."""
-        entry = self._known.get(path)
-        return entry.label if entry else None
+        return self._known.get(path, Entry(path)).label
 
     def patient_of(self, path: AnyPath) -> str | None:
         """The patient that a list says of an image, or None."""
-        entry = self._known.get(path)
-        return entry.patient if entry else None
+        return self._known.get(path, Entry(path)).patient
 
     def paths(self) -> Iterator[AnyPath]:
         """An iterator over all images. Raises UserError at once if there are none."""
-        every = chain.from_iterable(map(self._expand, self.names, self._lists))
-        first = next(every, None)
-        if first is None:
-            where = printable(", ".join(self.names))
-            raise UserError(f"--image: no pictures in {where}: expected {KINDS}")
-        every = chain([first], every)
+        where = printable(", ".join(self.names))
+        every = not_empty(
+            chain.from_iterable(map(self._expand, self.names, self._lists)),
+            f"--image: no pictures in {where}: expected {KINDS}",
+        )
         if self.interval is None:
             return every
-        chosen = islice(every, *self.interval)
-        first = next(chosen, None)
-        if first is None:
-            raise UserError(f"--slice: there are fewer than {self.interval[0] + 1} pictures")
-        return chain([first], chosen)
+        return not_empty(
+            islice(every, *self.interval),
+            f"--slice: there are fewer than {self.interval[0] + 1} pictures",
+        )
 
     def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[AnyPath]:
         if listed is not None:
@@ -107,16 +104,10 @@ def _open_list(name: str) -> Listing | Stdin | None:
         raise UserError("--image: expected a picture, a folder or a list; received an empty name")
     if name.startswith("@") and not os.path.lexists(name):
         return Listing(to_path(name[1:]))
-    if is_remote(name):
-        return Listing(to_path(name)) if is_table(to_path(name)) else None
-    path = Path(name)
-    if not os.path.lexists(path) or not path.exists():
-        raise UserError(f"--image: no file or folder {_shown(name)}")
-    return Listing(path) if is_table(path) and path.is_file() else None
-
-
-def _shown(name: str) -> str:
-    """A name that is not there; of a URL also which ones would do."""
-    if "://" not in name:
-        return printable(Path(name))
-    return f"{printable(name)}; URLs may begin with {', '.join(f'{one}://' for one in SCHEMES)}"
+    path = to_path(name)
+    if isinstance(path, Path) and not os.path.exists(path):
+        known = ", ".join(f"{one}://" for one in SCHEMES)
+        more = f"; URLs may begin with {known}" if "://" in name else ""
+        raise UserError(f"--image: no file or folder {printable(name)}{more}")
+    is_list = is_table(path) and (isinstance(path, RemotePath) or path.is_file())
+    return Listing(path) if is_list else None

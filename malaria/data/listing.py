@@ -7,27 +7,27 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
+from malaria.pictures.folders import not_empty
 from malaria.pictures.limits import UnreadableImageError, open_regular
 from malaria.pictures.remote_files import read_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
-# What is read whole: a list of exclusions, or one on another machine.
+# Of what is read whole: a list of exclusions, or one on another machine.
 MAX_BYTES = 500_000_000
-# No path is so long, characters.
+# Of a line, in characters: no path is so long.
 LONGEST = 65_536
 STDIN = "-"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list. label, patient: as the columns of that name say, else None."""
+    """One line of a list; None where it has no such column."""
 
     path: AnyPath
     label: str | None = None
@@ -35,7 +35,6 @@ class Entry:
 
 
 def is_table(path: AnyPath) -> bool:
-    """Whether this is a .csv, by its ending."""
     return path.suffix.lower() == ".csv"
 
 
@@ -51,18 +50,16 @@ class Listing:
     def __init__(self, path: AnyPath) -> None:
         """Raises UserError if it cannot be read, has no column path, or names nothing."""
         self.path = path
-        with _open_text(path) as file:
-            lines = _lines_of(file, path)
+        with _open_lines(path) as lines:
             columns = (csv.DictReader(lines).fieldnames or ()) if is_table(path) else ()
         self.says_more = bool({"label", "patient"} & set(columns))
-        _check_first(iter(self), str(path))
+        _check_first(iter(self), path)
 
     def __iter__(self) -> Iterator[Entry]:
-        with _open_text(self.path) as file:
-            lines = _lines_of(file, self.path)
+        with _open_lines(self.path) as lines:
             entries = _read_table(lines, self.path) if is_table(self.path) else _read_lines(lines)
             for entry in entries:
-                yield _placed(entry, self.path)
+                yield replace(entry, path=_place(entry.path, self.path))
 
 
 class Stdin:
@@ -80,11 +77,11 @@ class Stdin:
 
 
 @contextmanager
-def _open(path: AnyPath, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
-    """A regular file; one of another machine is in memory, up to the limit. Raises UserError."""
+def _open(path: AnyPath) -> Iterator[BinaryIO]:
+    """A regular file; one of another machine is in memory, up to MAX_BYTES. Raises UserError."""
     try:
         if isinstance(path, RemotePath):
-            yield read_remote(path, limit)
+            yield read_remote(path, MAX_BYTES)
             return
         with open_regular(path, limit=None) as file:
             yield file
@@ -93,24 +90,28 @@ def _open(path: AnyPath, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
         raise UserError(f"cannot read {printable(path)}: {reason}") from error
 
 
-@contextmanager
-def _open_text(path: AnyPath) -> Iterator[TextIO]:
-    """A list as UTF-8; other bytes are kept as they are. Raises UserError."""
-    with _open(path) as file:
-        yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", "" if is_table(path) else None)
-
-
-def read_text_file(path: AnyPath, limit: int = MAX_BYTES) -> str:
+def read_text_file(path: AnyPath) -> str:
     """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
-    with _open(path, limit) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise UserError(f"{path}: more than {limit:,} bytes, no list of images")
+    with _open(path) as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{path}: more than {MAX_BYTES:,} bytes, no list of images")
     return content.decode("utf-8-sig", "surrogateescape")
 
 
+@contextmanager
+def _open_lines(path: AnyPath) -> Iterator[Iterator[str]]:
+    """The lines of a list, in UTF-8; other bytes are kept as they are. Raises UserError."""
+    newline = "" if is_table(path) else None
+    with (
+        _open(path) as file,
+        io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline) as text,
+    ):
+        yield _lines_of(text, path)
+
+
 def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
-    """Its lines, none of which could fill the memory. Raises UserError."""
+    """None of them could fill the memory."""
     for line in iter(lambda: file.readline(LONGEST), ""):
         if len(line) == LONGEST:
             raise UserError(
@@ -137,20 +138,18 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Entry]:
     return (Entry(to_path(name)) for name in names if name.strip())
 
 
-def _placed(entry: Entry, listing: AnyPath) -> Entry:
-    """The entry as it is, or with its path from the list's own folder if only that exists."""
-    if isinstance(entry.path, RemotePath):
-        return entry
+def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
+    """The path as it is, or from the list's own folder if it exists only there."""
+    if isinstance(path, RemotePath):
+        return path
     if isinstance(listing, RemotePath):
-        return replace(entry, path=_remote_place(entry.path, listing))
-    if entry.path.is_absolute() or os.path.lexists(entry.path):
-        return entry
-    beside = listing.parent / entry.path
-    return replace(entry, path=beside) if os.path.lexists(beside) else entry
+        return _remote_place(path, listing)
+    beside = listing.parent / path
+    return beside if not os.path.lexists(path) and os.path.lexists(beside) else path
 
 
 def _remote_place(path: Path, listing: RemotePath) -> RemotePath:
-    """Where a path in a list of another machine is: never here. Raises UserError."""
+    """Never here. Raises UserError."""
     if path.is_absolute():
         raise UserError(
             f"{printable(listing)}: expected URLs, or paths that start from the list; received "
@@ -162,12 +161,8 @@ def _remote_place(path: Path, listing: RemotePath) -> RemotePath:
     return place
 
 
-def _check_first(entries: Iterator[Entry], name: str) -> Iterator[Entry]:
-    """The same entries. Raises UserError if there are none."""
-    first = next(entries, None)
-    if first is None:
-        raise UserError(f"no pictures are named in {printable(name)}: expected a path a line")
-    return chain([first], entries)
+def _check_first(entries: Iterator[Entry], name: object) -> Iterator[Entry]:
+    return not_empty(entries, f"no pictures are named in {printable(name)}: expected a path a line")
 
 
 def check_list_labels(entries: Iterable[Entry], labels: Sequence[str], name: str) -> None:

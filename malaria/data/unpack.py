@@ -15,11 +15,11 @@ from malaria.base.files import hash_file
 from malaria.base.lock import locked
 from malaria.base.text import printable, shorten
 
-# Several times what the NLM archive needs: a small zip can unpack to more than any disk holds.
+# Several times what the NLM's needs: a small zip can unpack to more than any disk holds.
 UNPACKED_LIMIT = 8 * 2**30
 
 MARKER = ".complete"
-# What file managers leave behind. A marker that came in a zip would vouch for what it never saw.
+# Left behind by file managers. A marker that came in a zip would vouch for what it never saw.
 SKIPPED_NAMES = {"Thumbs.db", ".DS_Store", MARKER}
 SKIPPED_FOLDER = "__MACOSX"
 # Names that are absolute, lead upwards, or do so on Windows.
@@ -33,8 +33,8 @@ Files = Sequence[zipfile.ZipInfo]
 def unpack(archive: Path | str, destination: Path | str, *, sha256: str | None = None) -> None:
     """Unpack what the one top folder of the zip `archive` holds into the new folder `destination`.
 
-    `destination` appears only when it is complete. Raises UserError, also where `sha256` is given
-    and `archive` has another, and where another process unpacks into the same.
+    `destination` appears only when it is complete. Raises UserError, also for an archive of another
+    SHA-256, and where another process unpacks into the same.
     """
     destination = Path(destination)
     check_regular(archive)
@@ -80,17 +80,15 @@ def summary(folder: Path) -> str:
 
 @contextmanager
 def _one_line_errors(archive: Path | str, destination: Path) -> Iterator[None]:
-    """Turn a damaged zip and a failing disk into a UserError."""
     try:
         yield
     except UserError:
         raise
-    except OSError as error:
-        reason = shorten(error, SHOWN_LENGTH)
-        raise UserError(f"cannot unpack {archive} into {destination}: {reason}") from error
     except Exception as error:
-        # zipfile fails on damaged ones in many ways: BadZipFile, zlib.error, struct.error, ...
         found = shorten(error, SHOWN_LENGTH) or type(error).__name__
+        if isinstance(error, OSError):
+            raise UserError(f"cannot unpack {archive} into {destination}: {found}") from error
+        # zipfile fails on damaged ones in many ways: BadZipFile, zlib.error, struct.error, ...
         raise UserError(f"{archive}: expected a whole zip, found: {found}; get it again") from error
 
 
@@ -102,8 +100,11 @@ def _is_wanted(member: zipfile.ZipInfo) -> bool:
 def _check(files: Files, archive: Path | str) -> None:
     """Raise UserError unless all files lie in one top folder, and together are not too large."""
     reason = None
-    links = [member.filename for member in files if stat.S_ISLNK(member.external_attr >> 16)]
-    outside = links + [member.filename for member in files if ELSEWHERE.search(member.filename)]
+    outside = [
+        member.filename
+        for member in files
+        if stat.S_ISLNK(member.external_attr >> 16) or ELSEWHERE.search(member.filename)
+    ]
     size = sum(member.file_size for member in files)
     tops = sorted({member.filename.partition("/")[0] for member in files})
     if outside:
@@ -118,7 +119,6 @@ def _check(files: Files, archive: Path | str) -> None:
 
 
 def _write_all(packed: zipfile.ZipFile, files: Files, destination: Path, sha256: str) -> None:
-    """Write the files and the marker beside `destination`, then give the folder its name."""
     if os.path.lexists(destination):
         raise UserError(f"{destination} exists: expected a new folder; move it away and run again")
     partial = destination.with_name(f".{destination.name}.partial")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UsageError
 from malaria.base.text import printable
-from malaria.pictures.folders import find_images, is_folder
+from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.images import Source, check_array
 from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
@@ -41,9 +41,7 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
 
 def find_some(folder: AnyPath) -> Iterator[AnyPath]:
     """An iterator over the images in `folder`. Raises UserError at once if there are none."""
-    if next(find_images(folder), None) is None:
-        raise UserError(f"no pictures in {printable(folder)}: expected {KINDS}")
-    return find_images(folder)
+    return not_empty(find_images(folder), f"no pictures in {printable(folder)}: expected {KINDS}")
 
 
 def check_batch(images: Any) -> None:
@@ -64,11 +62,10 @@ def _path(name: str | AnyPath) -> AnyPath:
 
 
 def _check(image: Any) -> Source:
-    if isinstance(image, np.ndarray):
-        check_array(image)
-        return image
     if isinstance(image, (str, Path, RemotePath)):
         return _path(image)
-    if isinstance(image, Image.Image):
-        return image
-    raise UsageError(f"expected {EXPECTED}; received a list with {type(image).__name__} in it")
+    if not isinstance(image, (np.ndarray, Image.Image)):
+        raise UsageError(f"expected {EXPECTED}; received a list with {type(image).__name__} in it")
+    if isinstance(image, np.ndarray):
+        check_array(image)
+    return image

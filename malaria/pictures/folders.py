@@ -4,8 +4,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
@@ -20,6 +21,8 @@ SIGNATURES = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\0|MM\0\*|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0",
     re.DOTALL,
 )
+
+T = TypeVar("T")
 
 
 def is_folder(path: AnyPath) -> bool:
@@ -70,6 +73,14 @@ def list_folder(
     if isinstance(folder, RemotePath):
         return list_remote(folder, skipped)
     return _list(folder, skipped)
+
+
+def not_empty(images: Iterator[T], problem: str) -> Iterator[T]:
+    """The same images. Raises UserError, which says the problem, at once if there are none."""
+    first = list(islice(images, 1))
+    if not first:
+        raise UserError(problem)
+    return chain(first, images)
 
 
 def describe_skipped(skipped: Counter[str]) -> str:
