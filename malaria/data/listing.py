@@ -139,17 +139,12 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Entry]:
 
 
 def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
-    """The path as it is, or from the list's own folder if it exists only there."""
+    """Where a path of a list leads: of one on another machine never here. Raises UserError."""
     if isinstance(path, RemotePath):
         return path
-    if isinstance(listing, RemotePath):
-        return _remote_place(path, listing)
-    beside = listing.parent / path
-    return beside if not os.path.lexists(path) and os.path.lexists(beside) else path
-
-
-def _remote_place(path: Path, listing: RemotePath) -> RemotePath:
-    """Never here. Raises UserError."""
+    if isinstance(listing, Path):
+        beside = listing.parent / path
+        return beside if not os.path.lexists(path) and os.path.lexists(beside) else path
     if path.is_absolute():
         raise UserError(
             f"{printable(listing)}: expected URLs, or paths that start from the list; received "

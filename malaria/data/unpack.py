@@ -21,7 +21,6 @@ UNPACKED_LIMIT = 8 * 2**30
 MARKER = ".complete"
 # Left behind by file managers. A marker that came in a zip would vouch for what it never saw.
 SKIPPED_NAMES = {"Thumbs.db", ".DS_Store", MARKER}
-SKIPPED_FOLDER = "__MACOSX"
 # Names that are absolute, lead upwards, or do so on Windows.
 ELSEWHERE = re.compile(r"^/|(^|/)\.\.(/|$)|[\\:]")
 # How many characters of a stranger's name or a library's message an error shows.
@@ -94,7 +93,7 @@ def _one_line_errors(archive: Path | str, destination: Path) -> Iterator[None]:
 
 def _is_wanted(member: zipfile.ZipInfo) -> bool:
     parts = member.filename.split("/")
-    return not (member.is_dir() or parts[-1] in SKIPPED_NAMES or SKIPPED_FOLDER in parts)
+    return not (member.is_dir() or parts[-1] in SKIPPED_NAMES or "__MACOSX" in parts)
 
 
 def _check(files: Files, archive: Path | str) -> None:

@@ -72,7 +72,37 @@ def list_folder(
     """
     if isinstance(folder, RemotePath):
         return list_remote(folder, skipped)
-    return _list(folder, skipped)
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    skipped[HIDDEN] += 1
+                elif _is_folder(entry):
+                    folders.append(entry.name)
+                elif is_image_name(entry.name) or _begins_like_an_image(entry):
+                    files.append(entry.name)
+                else:
+                    skipped[ending_of(entry.name)] += 1
+    except OSError as error:
+        raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
+    # Of a million images there are the names, and not yet the paths.
+    return map(folder.joinpath, sorted(files)), [folder / name for name in sorted(folders)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for example: as a file it becomes one unreadable image
+        return False
+
+
+def _begins_like_an_image(entry: os.DirEntry[str]) -> bool:
+    try:
+        with open_regular(Path(entry.path)) as file:
+            return SIGNATURES.match(file.read(18)) is not None
+    except (OSError, UserError):
+        return False
 
 
 def not_empty(images: Iterator[T], problem: str) -> Iterator[T]:
@@ -111,37 +141,3 @@ def source_of(path: AnyPath, sources: Iterable[AnyPath]) -> AnyPath:
 def sub_folders(folder: AnyPath | str) -> list[str]:
     """The sorted names of the folders in `folder`, but for hidden ones. Raises UserError."""
     return [path.name for path in list_folder(to_path(folder), Counter())[1]]
-
-
-def _list(folder: Path, skipped: Counter[str]) -> tuple[Iterable[Path], list[Path]]:
-    files, folders = [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_hidden(entry.name):
-                    skipped[HIDDEN] += 1
-                elif _is_folder(entry):
-                    folders.append(entry.name)
-                elif is_image_name(entry.name) or _begins_like_an_image(entry):
-                    files.append(entry.name)
-                else:
-                    skipped[ending_of(entry.name)] += 1
-    except OSError as error:
-        raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
-    # Of a million images there are the names, and not yet the paths.
-    return map(folder.joinpath, sorted(files)), [folder / name for name in sorted(folders)]
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, for example: as a file it becomes one unreadable image
-        return False
-
-
-def _begins_like_an_image(entry: os.DirEntry[str]) -> bool:
-    try:
-        with open_regular(Path(entry.path)) as file:
-            return SIGNATURES.match(file.read(18)) is not None
-    except (OSError, UserError):
-        return False

@@ -23,6 +23,8 @@ UNNAMED = "QYX"
 # Photometric interpretations that are grey levels as they are; other kinds are left to Pillow.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
 
+_log_once = cache(log)
+
 
 def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
     """The image, mode L, RGB or RGBA, or None where Pillow reads it as well.
@@ -34,7 +36,8 @@ def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
         page, series = tiff.pages[0], tiff.series[0]
         axes, shape = _axes_of(series)
         if "Q" in series.axes and axes == "CYX":
-            _tell_planes(path.parent)
+            folder = printable(path.parent)
+            _log_once(f"{folder}: its TIFFs of three pages are read as red, green and blue planes")
         _check(tiff, page, axes, shape)
         is_plain = page.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, RGB)
         if not is_plain or (series.dtype == np.uint8 and axes not in FIRST):
@@ -64,11 +67,6 @@ def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:
     kept = [(axis, size) for axis, size in every if size > 1 or axis in "YX"]
     axes, shape = "".join(axis for axis, _ in kept), tuple(size for _, size in kept)
     return ("CYX" if axes == UNNAMED and shape[0] == 3 else axes), shape
-
-
-@cache
-def _tell_planes(folder: AnyPath) -> None:
-    log(f"{printable(folder)}: its TIFFs of three pages are read as red, green and blue planes")
 
 
 def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
