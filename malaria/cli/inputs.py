@@ -8,8 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from malaria.base.errors import UserError
-from malaria.base.text import printable
-from malaria.data.listing import STDIN, Entry, Listing, Stdin, check_list_labels, is_table
+from malaria.base.text import printable, quote
+from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
 from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.names import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
@@ -51,10 +51,15 @@ class Inputs:
         return bool(lists) and lists == self._tables and all(every)
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise UserError if a list says another label of an image than one of these."""
+        """Raise UserError if a list says no label of an image, or another than one of these."""
         for name, listed in zip(self.names, self._lists, strict=True):
-            if listed is not None:
-                check_list_labels(listed, labels, printable(name))
+            for number, entry in enumerate(listed or (), start=1):
+                if entry.label not in labels:
+                    received = "none" if entry.label is None else quote(entry.label)
+                    raise UserError(
+                        f"{printable(name)}, picture {number}: expected a label of {list(labels)}; "
+                        f"received {received}"
+                    )
 
     @cached_property
     def _known(self) -> dict[AnyPath, Entry]:

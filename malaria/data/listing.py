@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,13 +158,3 @@ def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
 
 def _check_first(entries: Iterator[Entry], name: object) -> Iterator[Entry]:
     return not_empty(entries, f"no pictures are named in {printable(name)}: expected a path a line")
-
-
-def check_list_labels(entries: Iterable[Entry], labels: Sequence[str], name: str) -> None:
-    """Raise UserError if an entry has no label, or one that is none of `labels`."""
-    for number, entry in enumerate(entries, start=1):
-        if entry.label not in labels:
-            received = "none" if entry.label is None else quote(entry.label)
-            raise UserError(
-                f"{name}, picture {number}: expected a label of {list(labels)}; received {received}"
-            )

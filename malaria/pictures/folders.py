@@ -3,10 +3,10 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
@@ -23,6 +23,7 @@ SIGNATURES = re.compile(
 )
 
 T = TypeVar("T")
+P = TypeVar("P", bound=AnyPath)
 
 
 def is_folder(path: AnyPath) -> bool:
@@ -30,13 +31,7 @@ def is_folder(path: AnyPath) -> bool:
     return is_remote_folder(path) if isinstance(path, RemotePath) else path.is_dir()
 
 
-@overload
-def find_images(folder: Path | str, skipped: Counter[str] | None = None) -> Iterator[Path]: ...
-@overload
-def find_images(folder: AnyPath, skipped: Counter[str] | None = None) -> Iterator[AnyPath]: ...
-def find_images(
-    folder: AnyPath | str, skipped: Counter[str] | None = None
-) -> Iterator[Path] | Iterator[AnyPath]:
+def find_images(folder: P, skipped: Counter[str] | None = None) -> Iterator[P]:
     """Yield the paths of all images below `folder`, folder by folder, sorted by name.
 
     Images are told by their ending; other files, of this machine, by their first bytes. Follows
@@ -45,7 +40,6 @@ def find_images(
     is passed over. Raises UserError if `folder` itself cannot be listed.
     """
     skipped = Counter() if skipped is None else skipped
-    folder = Path(folder) if isinstance(folder, str) else folder
     waiting, seen = [folder], set()
     while waiting:
         here = waiting.pop()
@@ -63,10 +57,8 @@ def find_images(
         waiting += reversed(folders)
 
 
-def list_folder(
-    folder: AnyPath, skipped: Counter[str]
-) -> tuple[Iterable[AnyPath], Sequence[AnyPath]]:
-    """The sorted images, and the sorted folders, in `folder`. Raises UserError.
+def list_folder(folder: AnyPath, skipped: Counter[str]) -> tuple[Iterable[Any], list[Any]]:
+    """The sorted paths of the images, and of the folders, in `folder`. Raises UserError.
 
     skipped: counts by ending, and as HIDDEN, what is passed over.
     """

@@ -82,18 +82,13 @@ def _readable(name: str) -> str:
 AnyPath = Path | RemotePath
 
 
-def is_remote(name: str) -> bool:
-    scheme, found, _ = name.partition("://")
-    return bool(found) and scheme.lower() in SCHEMES
-
-
 def to_path(name: str | AnyPath) -> AnyPath:
     """The path that a name means, here or on another machine."""
     if isinstance(name, RemotePath):
         return name
-    if isinstance(name, str) and is_remote(name):
-        scheme, colon, place = name.partition(":")
-        return RemotePath(scheme.lower() + colon + place)
+    scheme, separator, place = str(name).partition("://")
+    if separator and scheme.lower() in SCHEMES:
+        return RemotePath(scheme.lower() + separator + place)
     return Path(name)
 
 

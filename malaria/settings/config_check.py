@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,7 +60,7 @@ def _data_problems(config: Config) -> Problems:
     """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():
-        if not os.path.isdir(folder) or next(find_images(folder), None) is None:
+        if not os.path.isdir(folder) or next(find_images(Path(folder)), None) is None:
             problems.setdefault("not_cells", f"no folder {folder} with images: expected {KINDS}")
     return problems
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def _read_small(pixels: Pixels, indices: np.ndarray) -> np.ndarray:
 def _read_others(
     folders: Sequence[str], pixel_format: PixelFormat, rng: np.random.RandomState
 ) -> np.ndarray:
-    paths = [path for folder in folders for path in find_images(folder)]
+    paths = [path for folder in folders for path in find_images(Path(folder))]
     images = []
     for place in rng.permutation(len(paths))[: MOST // 2].tolist():
         with suppress(UnreadableImageError):

@@ -12,7 +12,7 @@ from malaria.cli.command import run_script
 from malaria.cli.inputs import Inputs
 from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells
-from malaria.data.listing import Entry, Listing, check_list_labels
+from malaria.data.listing import Entry, Listing
 
 
 @pytest.fixture(scope="module")
@@ -126,21 +126,15 @@ def test_a_formula_that_was_made_safe_is_the_name_it_was(tmp_path):
     assert entry == Entry(Path("=1.png"), "-x", None)
 
 
-def test_a_list_whose_label_is_unknown_is_refused():
-    entries = [Entry(Path("a.png"), "ill"), Entry(Path("b.png"), "other"), Entry(Path("c.png"))]
-    with pytest.raises(UserError, match=r"a\.csv, picture 2: expected a label of .* 'other'"):
-        check_list_labels(entries, ["ill", "well"], "a.csv")
-    with pytest.raises(UserError, match=r"picture 1: .* received none"):
-        check_list_labels(entries[2:], ["ill", "well"], "a.csv")
-
-
 def test_the_labels_of_every_list_are_checked_before_anything_is_evaluated(tmp_path):
     for name, label in (("a.csv", "ill"), ("b.csv", "other")):
-        (tmp_path / name).write_text(f"path,label\nx.png,{label}\n")
+        (tmp_path / name).write_text(f"path,label\nx.png,ill\ny.png,{label}\nz.png,\n")
     inputs = Inputs([str(tmp_path / name) for name in ("a.csv", "b.csv")])
-    inputs.check_labels(["ill", "other"])
-    with pytest.raises(UserError, match=r"b\.csv, picture 1: expected a label of .* 'other'"):
-        inputs.check_labels(["ill", "well"])
+    inputs.check_labels(["ill", "other", None])
+    with pytest.raises(UserError, match=r"a\.csv, picture 3: expected a label of .* none"):
+        inputs.check_labels(["ill", "other"])
+    with pytest.raises(UserError, match=r"b\.csv, picture 2: expected a label of .* 'other'"):
+        inputs.check_labels(["ill", None])
 
 
 def test_names_that_are_no_utf8_come_through_stdin(tmp_path, monkeypatch):

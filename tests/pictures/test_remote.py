@@ -31,7 +31,7 @@ from malaria.pictures import remote, remote_files, remote_folders, remote_path
 from malaria.pictures.folders import find_images, is_folder, place_below
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 from malaria.pictures.limits import MAX_FILE_BYTES
-from malaria.pictures.remote_path import RemotePath, is_remote, parts_below, real_name, to_path
+from malaria.pictures.remote_path import RemotePath, parts_below, real_name, to_path
 
 TOP = Path(__file__).parents[2]
 SIZE = PixelFormat((8, 8))
@@ -101,7 +101,6 @@ RED = png(np.full((8, 8, 3), (200, 10, 20), np.uint8))
     "name", ["file:///a.png", "simplecache::s3://b/a.png", "ftp://h/a.png", "memory://a", "s3:/b/a"]
 )
 def test_only_the_names_of_known_schemes_are_remote(name):
-    assert not is_remote(name)
     assert isinstance(to_path(name), Path)
 
 
