@@ -11,7 +11,7 @@ from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
 from malaria.pictures.folders import find_images, is_folder, not_empty
-from malaria.pictures.names import KINDS
+from malaria.pictures.limits import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from malaria.data.dataset import Sample, scan_folder
 from malaria.pictures.folders import find_images, sub_folders
-from malaria.pictures.names import KINDS
+from malaria.pictures.limits import KINDS
 
 
 @dataclass(frozen=True)

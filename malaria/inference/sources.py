@@ -11,7 +11,7 @@ from malaria.base.errors import UsageError
 from malaria.base.text import printable
 from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.images import Source, check_array
-from malaria.pictures.names import KINDS
+from malaria.pictures.limits import KINDS
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
 EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"

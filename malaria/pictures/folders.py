@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.pictures.limits import open_regular
-from malaria.pictures.names import HIDDEN, ending_of, is_hidden, is_image_name
+from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.remote_folders import is_remote_folder, list_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_name, to_path
 
@@ -60,7 +59,7 @@ def find_images(folder: P, skipped: Counter[str] | None = None) -> Iterator[P]:
 def list_folder(folder: AnyPath, skipped: Counter[str]) -> tuple[Iterable[Any], list[Any]]:
     """The sorted paths of the images, and of the folders, in `folder`. Raises UserError.
 
-    skipped: counts by ending, and as HIDDEN, what is passed over.
+    skipped: counts by its kind_of what is passed over.
     """
     if isinstance(folder, RemotePath):
         return list_remote(folder, skipped)
@@ -68,14 +67,13 @@ def list_folder(folder: AnyPath, skipped: Counter[str]) -> tuple[Iterable[Any], 
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if is_hidden(entry.name):
-                    skipped[HIDDEN] += 1
-                elif _is_folder(entry):
+                is_seen = not is_hidden(entry.name)
+                if is_seen and _is_folder(entry):
                     folders.append(entry.name)
-                elif is_image_name(entry.name) or _begins_like_an_image(entry):
+                elif is_seen and (is_image_name(entry.name) or _begins_like_an_image(entry)):
                     files.append(entry.name)
                 else:
-                    skipped[ending_of(entry.name)] += 1
+                    skipped[kind_of(entry.name)] += 1
     except OSError as error:
         raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
     # Of a million images there are the names, and not yet the paths.

@@ -10,8 +10,7 @@ from urllib.parse import urldefrag, urljoin
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.pictures.limits import UnreadableImageError
-from malaria.pictures.names import HIDDEN, ending_of, is_hidden, is_image_name
+from malaria.pictures.limits import UnreadableImageError, is_hidden, is_image_name, kind_of
 from malaria.pictures.remote import request, translate_errors, wait
 from malaria.pictures.remote_files import read_remote
 from malaria.pictures.remote_path import RemotePath
@@ -28,17 +27,14 @@ def list_remote(
     folder: RemotePath, skipped: Counter[str]
 ) -> tuple[list[RemotePath], list[RemotePath]]:
     """The sorted images, told by their ending alone, and folders in `folder`. Raises UserError."""
-    files, folders = [], []
+    files: list[RemotePath] = []
+    folders: list[RemotePath] = []
     try:
         for path, is_folder in _list_page(folder) if folder.is_web else _list_store(folder):
-            if is_hidden(path.name):
-                skipped[HIDDEN] += 1
-            elif is_folder:
-                folders.append(path)
-            elif is_image_name(path.name):
-                files.append(path)
+            if is_hidden(path.name) or not (is_folder or is_image_name(path.name)):
+                skipped[kind_of(path.name)] += 1
             else:
-                skipped[ending_of(path.name)] += 1
+                (folders if is_folder else files).append(path)
     except UnreadableImageError as error:
         raise UserError(f"cannot list the folder {printable(folder)}: {error}") from error
     return sorted(files, key=attrgetter("name")), sorted(folders, key=attrgetter("name"))

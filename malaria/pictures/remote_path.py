@@ -12,7 +12,6 @@ from malaria.base.text import is_plain_name
 # What stands before :// in a remote name, and the package that fsspec needs for it. No other name
 # is one, file:// and the chains of fsspec least of all: lists come from strangers.
 SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
-WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,11 @@ class RemotePath:
 
     @property
     def scheme(self) -> str:
-        """One of SCHEMES."""
         return self.url.partition("://")[0]
 
     @property
     def is_web(self) -> bool:
-        return self.scheme in WEB
+        return self.scheme.startswith("http")
 
     @cached_property
     def place(self) -> str:

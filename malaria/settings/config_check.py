@@ -13,7 +13,7 @@ from malaria.base.text import shorten
 from malaria.data.training_folders import find_problems
 from malaria.model import NETWORKS
 from malaria.pictures.folders import find_images
-from malaria.pictures.names import KINDS
+from malaria.pictures.limits import KINDS
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
 

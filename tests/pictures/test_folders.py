@@ -8,7 +8,7 @@ from PIL import Image
 from malaria.base.errors import UserError
 from malaria.pictures.folders import find_images, sub_folders
 from malaria.pictures.images import open_image
-from malaria.pictures.names import is_image_name
+from malaria.pictures.limits import is_image_name
 
 
 @pytest.mark.parametrize(
