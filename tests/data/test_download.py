@@ -42,12 +42,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     knows_ranges = True
-    # Where to close the connection, one entry a request; beyond the list, nowhere.
-    cuts = ()
-    # What to answer instead of the content, one status a request.
-    refusals = ()
-    # What to wait for before the second half of the content.
-    gate = None
+    cuts = ()  # where to close the connection, one entry a request; beyond the list, nowhere
+    refusals = ()  # what to answer instead of the content, one status a request
+    gate = None  # what to wait for before the second half of the content
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -93,7 +90,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def content(tmp_path):
-    """The bytes of an honest archive."""
     return make_zip(tmp_path / "honest.zip")
 
 
@@ -156,6 +152,19 @@ def write_program(path, script):
     path.chmod(0o755)
 
 
+def replace_unpacking(copy, action):
+    """Let `action` be done where the first file would be written."""
+    program = (
+        f"import os, runpy, shutil, signal; shutil.copyfileobj = lambda *_: {action}; "
+        "runpy.run_module('malaria.cli.archive', run_name='__main__', alter_sys=True)"
+    )
+    write_program(
+        copy / ".venv/bin/python",
+        'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; '
+        f'exec "{sys.executable}" -c "{program}" "$@" ;; esac\nexec "{sys.executable}" "$@"',
+    )
+
+
 def start(copy, url, content, *, tool="curl", file_limit=None, **more):
     """Begin download.sh from another folder; file_limit: how many bytes a file may have."""
     environment = {
@@ -211,11 +220,8 @@ def assert_failed(copy, answer, *reasons):
 def test_the_archive_is_fetched_unpacked_and_removed(copy, server, content, tool):
     status, out, lines = download(copy, server.url, content, tool=tool)
     assert (status, out) == (0, RESULT)
-    assert lines == [
-        f"fetching {server.url}",
-        "unpacking",
-        "removed cell_images.zip.part, which is no longer needed",
-    ]
+    removed = "removed cell_images.zip.part, which is no longer needed"
+    assert lines == [f"fetching {server.url}", "unpacking", removed]
     assert server.ranges == [None]
     assert_whole(copy)
 
@@ -265,12 +271,10 @@ def test_another_archive_than_the_expected_is_removed(copy, server, content, too
     assert server.ranges == [f"bytes={len(content)}-"]
     received = hashlib.sha256(content).hexdigest()
     expected = hashlib.sha256(b"another").hexdigest()
-    assert_failed(
-        copy,
-        answer,
-        f"expected SHA-256 {expected}, received {received}; removed it: run bash download.sh again",
-        "set CELL_IMAGES_SHA256",
+    said = (
+        f"expected SHA-256 {expected}, received {received}; removed it: run bash download.sh again"
     )
+    assert_failed(copy, answer, said, "set CELL_IMAGES_SHA256")
     assert not part_of(copy).exists()
 
 
@@ -288,15 +292,16 @@ def test_a_missing_file_is_said_at_once(copy, server, content, tool):
     assert not part_of(copy).exists()
 
 
-def test_an_unknown_host_is_said_at_once(copy, content, tool):
+NOT_FETCHED = {
     # .invalid never exists (RFC 2606).
-    answer = download(copy, "http://nowhere.invalid/cells.zip", content, tool=tool)
-    assert_failed(copy, answer, "nowhere.invalid", "no such host, or no network")
+    "http://nowhere.invalid/cells.zip": ["nowhere.invalid", "no such host, or no network"],
+    "http://127.0.0.1:1/cells.zip": ["the host does not answer", "5 times", "again to go on"],
+}
 
 
-def test_a_host_that_never_answers_is_given_up(copy, content, tool):
-    answer = download(copy, "http://127.0.0.1:1/cells.zip", content, tool=tool)
-    assert_failed(copy, answer, "the host does not answer", "5 times", "again to go on")
+@pytest.mark.parametrize("url", NOT_FETCHED)
+def test_a_host_that_is_not_there_or_never_answers_is_said(copy, content, tool, url):
+    assert_failed(copy, download(copy, url, content, tool=tool), *NOT_FETCHED[url])
 
 
 def test_a_full_disk_is_said_and_what_arrived_is_kept(copy, server, content, tool):
@@ -307,32 +312,33 @@ def test_a_full_disk_is_said_and_what_arrived_is_kept(copy, server, content, too
     assert_whole(copy)
 
 
-def test_a_disk_that_is_full_when_a_file_is_copied_is_said(copy, content, tmp_path):
+def test_a_disk_that_is_full_when_a_file_is_copied_or_unpacked_is_said(copy, content, tmp_path):
     (tmp_path / "cells.zip").write_bytes(content)
     url = (tmp_path / "cells.zip").as_uri()
     answer = download(copy, url, content, file_limit=100_000)
     assert_failed(copy, answer, f"cannot copy {url}", "too large")
+    part_of(copy).write_bytes(content)
+    answer = download(copy, url, content, file_limit=100_000)
+    assert_failed(copy, answer, "cannot unpack", "too large")
+    assert part_of(copy).read_bytes() == content
     assert download(copy, url, content)[:2] == (0, RESULT)
     assert_whole(copy)
 
 
-def test_a_disk_that_is_full_when_it_unpacks_leaves_no_data_set(copy, content):
-    part_of(copy).write_bytes(content)
-    answer = download(copy, "http://127.0.0.1:1/", content, file_limit=100_000)
-    assert_failed(copy, answer, "cannot unpack", "too large")
-    assert part_of(copy).read_bytes() == content
-
-
-@pytest.mark.parametrize("url", ["a", "file:/dev/zero", "ftp://host/\033[2J\rok"])
-def test_an_address_that_is_none_is_said(copy, content, url):
-    answer = download(copy, url, content)
-    shown = url.replace("\033", "?").replace("\r", "?")
-    assert_failed(copy, answer, f"cannot fetch {shown}: expected an http, https or file address")
-
-
-def test_a_file_that_would_never_end_is_refused(copy, content):
-    answer = download(copy, "FILE:///dev/zero", content)
-    assert_failed(copy, answer, "/dev/zero is not a regular file: expected a zip")
+@pytest.mark.parametrize(
+    ("url", "tool", "reason"),
+    [
+        *(
+            (url, "curl", f"cannot fetch {shown}: expected an http, https or file address")
+            for url, shown in [("a", "a"), ("file:/dev/zero", "file:/dev/zero"),
+                               ("ftp://host/\033[2J\rok", "ftp://host/?[2J?ok")]
+        ),
+        ("FILE:///dev/zero", "curl", "/dev/zero is not a regular file: expected a zip"),
+        ("http://127.0.0.1:1/", NEITHER, "expected curl or wget, found neither"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fetched_at_all_is_said_at_once(copy, content, url, tool, reason):
+    assert_failed(copy, download(copy, url, content, tool=tool), reason)
     assert not part_of(copy).exists()
 
 
@@ -352,11 +358,6 @@ def test_a_file_address_needs_neither_tool(copy, content, tmp_path):
     assert_whole(copy)
 
 
-def test_a_machine_without_curl_and_wget_is_told(copy, content):
-    answer = download(copy, "http://127.0.0.1:1/", content, tool=NEITHER)
-    assert_failed(copy, answer, "expected curl or wget, found neither")
-
-
 def test_a_machine_without_python_is_told(copy, content):
     write_program(copy.parent / "old" / "python3", "exit 1")
     for name in TOOLS:
@@ -368,11 +369,8 @@ def test_a_machine_without_python_is_told(copy, content):
 def test_a_folder_of_somebody_else_is_not_touched(copy, server, content):
     (copy / "cell_images").mkdir()
     (copy / "cell_images/mine.png").write_bytes(b"mine")
-    status, out, lines = download(copy, server.url, content)
-    assert (status, out) == (1, "")
-    assert lines == [
-        "error: cell_images exists and was not made by download.sh; move it away and run again"
-    ]
+    said = "error: cell_images exists and was not made by download.sh; move it away and run again"
+    assert download(copy, server.url, content) == (1, "", [said])
     assert [path.name for path in (copy / "cell_images").iterdir()] == ["mine.png"]
     assert server.ranges == []
 
@@ -385,16 +383,7 @@ def test_arguments_are_wrong_use(copy):
 
 
 def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, server, content):
-    killer = (
-        "import os, runpy, shutil, sys; "
-        "shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9); "
-        "runpy.run_module('malaria.cli.archive', run_name='__main__', alter_sys=True)"
-    )
-    write_program(
-        copy / ".venv/bin/python",
-        'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; '
-        f'exec "{sys.executable}" -c "{killer}" "$@" ;; esac\nexec "{sys.executable}" "$@"',
-    )
+    replace_unpacking(copy, "os.kill(os.getpid(), 9)")
     assert download(copy, server.url, content)[0] == 128 + signal.SIGKILL
     assert (copy / ".cell_images.partial").exists()
     assert (copy / ".cell_images.lock").exists()
@@ -406,9 +395,7 @@ def test_killed_while_it_unpacks_it_leaves_no_data_set_and_runs_again(copy, serv
     assert_whole(copy)
 
 
-@pytest.mark.parametrize(
-    ("name", "status"), [("SIGINT", 130), ("SIGKILL", -9)], ids=["ctrl-c", "kill"]
-)
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGKILL", -9)])
 def test_stopped_while_it_fetches_it_goes_on_the_next_time(copy, server, content, name, status):
     write_program(
         make_path(copy.parent / "with curl") / "curl",
@@ -501,16 +488,7 @@ def test_ctrl_c_while_python_loads_is_one_line(copy, server, content):
 
 
 def test_ctrl_c_while_it_unpacks_is_one_line_and_leaves_no_data_set(copy, content):
-    interrupter = (
-        "import os, runpy, shutil, signal; "
-        "shutil.copyfileobj = lambda *_: os.killpg(0, signal.SIGINT); "
-        "runpy.run_module('malaria.cli.archive', run_name='__main__', alter_sys=True)"
-    )
-    write_program(
-        copy / ".venv/bin/python",
-        'case "$*" in "-m malaria.cli.archive unpack"*) shift 2; '
-        f'exec "{sys.executable}" -c "{interrupter}" "$@" ;; esac\nexec "{sys.executable}" "$@"',
-    )
+    replace_unpacking(copy, "os.killpg(0, signal.SIGINT)")
     part_of(copy).write_bytes(content)
     status, out, lines = download(copy, "http://127.0.0.1:1/", content)
     assert (status, out) == (130, "")
