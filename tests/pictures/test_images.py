@@ -98,11 +98,15 @@ def test_every_kind_with_loss_gives_nearly_its_pixels(tmp_path, name, image, exp
     assert np.abs(pixels.astype(int) - expected).mean() < 5
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path, orientation):
+def turned(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif, quality=98)
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path, orientation):
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=turned(orientation), quality=98)
     with Image.open(tmp_path / "a.jpg") as image:
         upright = np.asarray(ImageOps.exif_transpose(image))
     assert (upright.shape[0] == WIDTH) == (orientation > 4)
@@ -145,37 +149,33 @@ def test_clear_parts_leave_no_colour_behind_when_resized(tmp_path):
     assert not read_image(tmp_path / "a.png", PixelFormat((4, 4))).any()
 
 
-def encoded(kind, **options):
+def encoded(kind):
     noise = RANDOM.integers(256, size=(64, 64, 3), dtype=np.uint8)
     buffer = BytesIO()
-    Image.fromarray(noise).save(buffer, kind, **options)
+    Image.fromarray(noise).save(buffer, kind)
     return buffer.getvalue()
 
 
-def flipped(content, position):
-    """`content` with one byte changed."""
-    return content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+UNKNOWN = "not a picture of a known kind"
+CHANGED = bytearray(encoded("PNG"))
+CHANGED[3000] ^= 0xFF
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("empty.png", b"", "not a picture of a known kind"),
-        ("text.png", b"no picture\n" * 99, "not a picture of a known kind"),
-        (
-            "Thumbs.db.png",
-            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64,
-            "not a picture of a known kind",
-        ),
-        ("rare.png", encoded("PPM"), "not a picture of a known kind"),
-        ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture of a known kind"),
+        ("empty.png", b"", UNKNOWN),
+        ("text.png", b"no picture\n" * 99, UNKNOWN),
+        ("Thumbs.db.png", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, UNKNOWN),
+        ("rare.png", encoded("PPM"), UNKNOWN),
+        ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", UNKNOWN),
         ("cut.png", encoded("PNG")[:5000], "damaged: "),
         ("cut.jpg", encoded("JPEG")[:1500], "damaged: "),
         ("cut.bmp", encoded("BMP")[:5000], "damaged: "),
         ("cut.tif", encoded("TIFF")[:5000], ""),
         ("cut.webp", encoded("WEBP")[:1500], ""),
         ("cut.gif", encoded("GIF")[:1500], "damaged: "),
-        ("changed.png", flipped(encoded("PNG"), 3000), "damaged: "),
+        ("changed.png", CHANGED, "damaged: "),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
@@ -188,21 +188,21 @@ def test_a_file_that_is_no_whole_picture_is_refused(tmp_path, name, content, rea
 
 
 def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
-    Image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
+    large = Image.new("1", (9000, 9000))
+    large.save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < MAX_PIXELS / 1000
-    with pytest.raises(UnreadableImageError, match=r"^9000 x 9000 pixels, more than the "):
-        read_image(tmp_path / "bomb.png", SAME_SIZE)
+    for source in (tmp_path / "bomb.png", large):
+        with pytest.raises(UnreadableImageError, match=r"^9000 x 9000 pixels, more than the "):
+            read_image(source, SAME_SIZE)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_pixels_of_no_agreed_range_are_refused(tmp_path, dtype):
-    Image.fromarray(GREY.astype(dtype)).save(tmp_path / "a.tif")
-    with pytest.raises(UnreadableImageError, match="32-bit pixels, whose range is not known"):
-        read_image(tmp_path / "a.tif", SAME_SIZE)
-
-
-def link_to_itself(path):
-    path.symlink_to(path.name)
+    image = Image.fromarray(GREY.astype(dtype))
+    image.save(tmp_path / "a.tif")
+    for source in (tmp_path / "a.tif", image):
+        with pytest.raises(UnreadableImageError, match="32-bit pixels, whose range is not known"):
+            read_image(source, SAME_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,10 @@ def link_to_itself(path):
     [
         (lambda path: None, "no such file"),
         (lambda path: path.symlink_to("nowhere.png"), "no such file"),
-        (link_to_itself, "cannot be read: Too many levels of symbolic links"),
+        (
+            lambda path: path.symlink_to(path.name),
+            "cannot be read: Too many levels of symbolic links",
+        ),
         (os.mkfifo, "not a regular file"),
         (os.mkdir, "not a regular file"),
     ],
@@ -234,18 +237,12 @@ def test_a_file_without_permission_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "pixel_format",
     [
-        SAME_SIZE,
-        PixelFormat((HEIGHT, WIDTH), colour="BGR"),
-        PixelFormat((31, 7)),
-        PixelFormat((5, 40), resampling="bicubic"),
+        *(SAME_SIZE, PixelFormat((HEIGHT, WIDTH), colour="BGR")),
+        *(PixelFormat((31, 7)), PixelFormat((5, 40), resampling="bicubic")),
     ],
     ids=["same size", "BGR", "bilinear", "bicubic"],
 )
-@pytest.mark.parametrize(
-    "array",
-    [GREY, RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]],
-    ids=["grey", "RGB", "RGBA", "backwards"],
-)
+@pytest.mark.parametrize("array", [GREY, RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]])
 def test_a_picture_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
     Image.fromarray(array).save(tmp_path / "a.png")
     expected = read_image(tmp_path / "a.png", pixel_format)
@@ -264,26 +261,15 @@ def test_a_pil_image_of_any_mode_is_opened_as_rgb_in_its_own_size(mode):
 
 
 def test_a_pil_image_is_turned_as_its_camera_was_held_and_stays_as_it_was(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
+    upright = PixelFormat((WIDTH, HEIGHT))
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=turned(6))
     with Image.open(tmp_path / "a.jpg") as image:
         before = image.copy()
-        pixels = read_image(image, PixelFormat((WIDTH, HEIGHT)))
-        np.testing.assert_array_equal(
-            pixels, read_image(tmp_path / "a.jpg", PixelFormat((WIDTH, HEIGHT)))
-        )
+        expected = read_image(tmp_path / "a.jpg", upright)
+        np.testing.assert_array_equal(read_image(image, upright), expected)
         assert image.size == (WIDTH, HEIGHT)
         assert image.getexif()[0x0112] == 6
         np.testing.assert_array_equal(np.asarray(image), np.asarray(before))
-
-
-def test_a_pil_image_that_is_too_large_or_of_no_agreed_range_is_refused():
-    with pytest.raises(UnreadableImageError, match=r"^9000 x 9000 pixels, more than the "):
-        open_image(Image.new("1", (9000, 9000)))
-    for mode in ("F", "I"):
-        with pytest.raises(UnreadableImageError, match="32-bit pixels, whose range is not known"):
-            open_image(Image.new(mode, (2, 2)))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (12, 10), (12, 10, 3), (12, 10, 4)])
