@@ -24,10 +24,9 @@ def place(tmp_path_factory):
     (place / "list.txt").write_text("# cells\n" + "\n".join(names) + "\n\n")
     rows = [f"{name},{Path(name).parent.name},P{number % 3}" for number, name in enumerate(names)]
     (place / "list.csv").write_text("path,label,patient\n" + "\n".join(rows) + "\n")
-    (place / "cells" / "._C1_cell.png").write_bytes(b"not a picture")
     (place / "cells" / "__MACOSX").mkdir()
-    (place / "cells" / "__MACOSX" / "a.png").write_bytes(b"not a picture")
-    (place / "cells" / "notes.txt").write_text("not a picture")
+    for name in ("._C1_cell.png", "__MACOSX/a.png", "notes.txt"):
+        (place / "cells" / name).write_bytes(b"not an image")
     return place
 
 
@@ -53,11 +52,9 @@ def test_a_folder_its_files_a_list_a_table_and_stdin_give_the_same_rows(run, pla
     cells = sorted(str(path) for path in place.glob("cells/[PU]*/*.png"))
     whole = rows_of(run("--image", "cells"))
     assert len(whole) == 8
-    assert rows_of(run("--image", *cells)) == whole
-    assert rows_of(run("--image", "cells/Parasitized", "cells/Uninfected")) == whole
-    assert rows_of(run("--image", "@list.txt")) == whole
-    assert rows_of(run("--image", "list.csv")) == whole
-    assert rows_of(run("--image", "-", stdin="\n".join(cells))) == whole
+    folders = ["cells/Parasitized", "cells/Uninfected"]
+    for names in (cells, folders, ["@list.txt"], ["list.csv"], ["-"]):
+        assert rows_of(run("--image", *names, stdin="\n".join(cells))) == whole
 
 
 def test_what_is_passed_over_is_counted_once(run):
@@ -137,9 +134,8 @@ def test_the_labels_of_every_list_are_checked_before_anything_is_evaluated(tmp_p
         inputs.check_labels(["ill", None])
 
 
-def test_names_that_are_no_utf8_come_through_stdin(tmp_path, monkeypatch):
-    stdin = io.TextIOWrapper(io.BytesIO(b"\xff.png\n"))
-    monkeypatch.setattr("sys.stdin", stdin)
+def test_names_that_are_no_utf8_come_through_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff.png\n")))
     assert list(Inputs(["-"]).paths()) == [Path(os.fsdecode(b"\xff.png"))]
 
 
