@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.inference.classifier import Classifier
-from malaria.inference.load_classifier import prepare_next_start
+from malaria.inference.load_classifier import keep_tflite
 from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
@@ -32,6 +33,9 @@ from malaria.outputs.summary import Summary
 from malaria.outputs.writer import Writer
 from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
+
+if TYPE_CHECKING:
+    from malaria.inference.evaluate import LabelledPredictions
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         save_as_pair(classifier, options.save)
     failures = classify(options, classifier, inputs, chain(first, paths))
     tell_skipped(inputs)
-    prepare_next_start(classifier)
+    keep_tflite(classifier)
     return 1 if failures else 0
 
 
@@ -83,10 +87,20 @@ def classify(
     finally:
         for output in outputs:
             output.close()
+    if labelled and classifier.metadata.is_assumed:
+        tell_better_options(classifier, labelled)
     if overlays is None:
         return summary.unreadable
     overlays.tell_missing()
     return summary.unreadable + overlays.missing
+
+
+def tell_better_options(classifier: Classifier, labelled: "LabelledPredictions") -> None:
+    """Say which options would read the labelled images better than what was assumed."""
+    from malaria.inference.suggest import suggest
+
+    better = suggest(classifier, labelled.known)
+    log(better or "the labels and pixels that were assumed are the best that were tried")
 
 
 def tell_skipped(inputs: Inputs) -> None:

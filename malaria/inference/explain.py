@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -17,12 +16,10 @@ from malaria.inference import gradcam
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import list_sources
+from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import check_outside, source_of
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote_path import AnyPath
-
-if TYPE_CHECKING:
-    from malaria.inference.classifier import Classifier
 
 AT_ONCE = 16
 # So many pictures without an overlay are named; the rest are counted.
@@ -42,14 +39,14 @@ class Explanation:
     overlay: Image.Image
 
 
-def explain(classifier: "Classifier", source: Source) -> Explanation:
+def explain(model: TrainedModel, source: Source) -> Explanation:
     """The Explanation of one picture; see Classifier.explain."""
     sources = list_sources(source)
     if len(sources) != 1:
         raise UsageError(f"expected one picture; received {len(sources)}")
-    pixels = read_image(sources[0], classifier.metadata.pixels)  # raises with the reason
-    [prediction] = predict(sources, classifier)
-    [(picture, heat_map)] = _look(classifier, [pixels], [prediction])
+    pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
+    [prediction] = predict(sources, model)
+    [(picture, heat_map)] = _look(model, [pixels], [prediction])
     overlay = Image.fromarray(gradcam.overlay(picture, heat_map))
     return Explanation(prediction, heat_map, overlay)
 
@@ -60,13 +57,13 @@ class Overlays:
     missing: how many pictures could be classified and not explained.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[AnyPath], classifier: "Classifier") -> None:
+    def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
         """sources: the folders that are classified. Raises UsageError, UserError."""
         check_outside(folder, sources, "--explain")
-        self.folder, self.sources, self.classifier = folder, sources, classifier
+        self.folder, self.sources, self.model = folder, sources, model
         self.missing = 0
         check_writable(folder / "overlay.png")
-        _ = classifier.explainer  # raises before any work is done
+        _ = model.explainer  # raises before any work is done
 
     def explain(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
         """Yield the predictions again, each after its overlay has been written."""
@@ -82,13 +79,13 @@ class Overlays:
         if not found:
             return {}
         shown, pixels = zip(*found, strict=True)
-        looked = zip(shown, _look(self.classifier, pixels, shown), strict=True)
+        looked = zip(shown, _look(self.model, pixels, shown), strict=True)
         paths = {one.path: self._save(one.path, *pictures) for one, pictures in looked if one.path}
         return {path: overlay for path, overlay in paths.items() if overlay}
 
     def _read(self, prediction: Prediction) -> np.ndarray | None:
         try:
-            return read_image(prediction.path or "", self.classifier.metadata.pixels)
+            return read_image(prediction.path or "", self.model.metadata.pixels)
         except UnreadableImageError as error:  # it was changed or deleted after it was classified
             self._tell_missing(prediction.path, error)
             return None
@@ -117,12 +114,12 @@ class Overlays:
 
 
 def _look(
-    classifier: "Classifier", images: Sequence[np.ndarray], predictions: Sequence[Prediction]
+    model: TrainedModel, images: Sequence[np.ndarray], predictions: Sequence[Prediction]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(picture in RGB, its heat map) of each. images: as read_image gives them."""
     pixels = np.stack(images)
     # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
     labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)
-    heat_maps = classifier.explainer.heat_maps(classifier.scale(pixels), labels)
-    is_reversed = classifier.metadata.pixels.colour == "BGR"
+    heat_maps = model.explainer.heat_maps(model.scale(pixels), labels)
+    is_reversed = model.metadata.pixels.colour == "BGR"
     return zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)

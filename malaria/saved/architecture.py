@@ -51,6 +51,14 @@ def with_size(architecture: Architecture, size: tuple[int, int]) -> Architecture
     return copy
 
 
+def output_count(architecture: Architecture) -> int | None:
+    """The length of the network's answer, or None if its last layer does not say it."""
+    layer = _last(architecture, DEPTH) or {}
+    config = layer.get("config")
+    units = config.get("units") if isinstance(config, dict) else None
+    return units if type(units) is int else None
+
+
 def rescales(architecture: Architecture) -> bool:
     """Whether the network itself scales grey levels 0..255."""
     first = [layer.get("class_name") for layer in _layers(architecture)][:LOOKED_AT]

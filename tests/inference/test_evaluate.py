@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper
@@ -23,7 +24,8 @@ METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), threshold=0.4)
 @pytest.fixture
 def classifier():
     """P(Uninfected) is the red of the first pixel."""
-    return Classifier(METADATA, lambda images: images[:, :1, 0, 0], Pair.at("models", "a"))
+    network = PlainNetwork(lambda images: images[:, :1, 0, 0])
+    return Classifier(METADATA, network, Pair.at("models", "a"))
 
 
 @pytest.fixture

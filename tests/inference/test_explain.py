@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError
 from malaria.inference.classifier import Classifier
@@ -30,7 +31,7 @@ class WithKeras(Classifier):
 
 @pytest.fixture
 def classifier():
-    return WithKeras(METADATA, lambda images: images[:, :1, 0, 0])
+    return WithKeras(METADATA, PlainNetwork(lambda images: images[:, :1, 0, 0]))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from malaria.saved.key import cache_folder
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import sha256_of
@@ -14,7 +15,6 @@ from malaria.inference import load_classifier as loading
 from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import load_classifier, prepare_next_start
 from malaria.pictures.images import PixelFormat
-from malaria.saved.key import cache_folder
 from malaria.saved.metadata import KEY, Metadata
 from malaria.saved.pair import Pair, read_architecture
 from malaria.saved.tflite import SEAL_BYTES, digest_pair, write_sealed

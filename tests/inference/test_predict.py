@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.machine import MOST_WORKERS, worker_count
 from malaria.inference.classifier import Classifier
-from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, Rate, annotate, predict
+from malaria.inference.network import BATCH_SIZE
+from malaria.inference.predict import READ_AHEAD, Rate, annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
@@ -18,7 +20,7 @@ TWO = ("Parasitized", "Uninfected")
 
 def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, **pixels):
     metadata = Metadata(labels, positive, PixelFormat((6, 4), **pixels), threshold)
-    return Classifier(metadata, network)
+    return Classifier(metadata, PlainNetwork(network))
 
 
 def red(images):
