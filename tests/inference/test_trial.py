@@ -54,14 +54,14 @@ def assert_refused(path, *parts):
 
 def test_an_honest_tflite_is_taken(write_tflite):
     classifier = load_classifier(write_tflite(network()))
-    assert sum(classifier.classify(trial.PICTURE)[0].probabilities) == pytest.approx(1)
+    assert sum(classifier.classify(trial.IMAGE)[0].probabilities) == pytest.approx(1)
 
 
 def test_one_that_computes_for_too_long_is_given_up(write_tflite, monkeypatch):
     # 2e11 multiplications: 2 seconds or more on one core.
     slow = network(*(layers.Conv2D(64, 3, padding="same") for _ in range(20)), side=512)
     monkeypatch.setattr(trial, "SECONDS", 1)
-    assert_refused(write_tflite(slow), "no answer to a trial picture within 1 seconds")
+    assert_refused(write_tflite(slow), "no answer to a trial image within 1 seconds")
 
 
 def endless():
@@ -86,14 +86,14 @@ def test_one_that_gives_no_probabilities_is_refused(write_tflite):
 def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
     path = write_tflite(network())
     monkeypatch.setattr(trial.sys, "executable", "/bin/false")
-    assert_refused(path, "LiteRT failed at a trial picture")
+    assert_refused(path, "LiteRT failed at a trial image")
 
 
 def test_a_pair_that_gives_no_probabilities_is_refused(tmp_path):
     model = without_numbers(network())
     metadata = Metadata(LABELS, LABELS[0], PixelFormat((16, 16)))
     pair = save_pair(model, tmp_path / "models", "a", metadata.to_entries())
-    assert_refused(pair.weights, "expected probabilities for a trial picture")
+    assert_refused(pair.weights, "expected probabilities for a trial image")
 
 
 def test_a_module_in_the_current_folder_is_not_imported(write_tflite, tmp_path, monkeypatch):

@@ -119,10 +119,11 @@ def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capf
     assert caplog.messages == []
 
 
-def test_the_json_holds_keras_own_keys_the_metadata_and_the_checksum(saved):
+def test_the_json_holds_keras_own_keys_the_metadata_and_both_checksums(saved):
     architecture = read_architecture(saved)
-    recorded = sha256_of(saved.weights)
-    assert architecture.pop(KEY) == {**ENTRIES, "weights_sha256": recorded}
+    weights, tflite = sha256_of(saved.weights), sha256_of(saved.tflite)
+    recorded = {"weights_sha256": weights, "tflite_sha256": tflite}
+    assert architecture.pop(KEY) == ENTRIES | recorded
     expected = json.loads(sequential().to_json())
     assert architecture == {key: expected[key] for key in expected if key != "compile_config"}
     keras.models.model_from_json(saved.architecture.read_text(encoding="utf-8"))
