@@ -11,10 +11,9 @@ from PIL import Image
 
 from malaria.base.machine import worker_count
 from malaria.fields.find_cells import cut, find_cells
-from malaria.inference.predict import BATCHES_TOGETHER, predict_some
+from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
-from malaria.pictures.box import Box
 from malaria.pictures.images import UnreadableImageError, open_image, read_image
 from malaria.pictures.remote_path import AnyPath
 
@@ -57,20 +56,9 @@ def _predict_field(path: AnyPath, model: TrainedModel) -> list[Prediction]:
         return [Prediction(path, error=SINGLE)]
     if not boxes:
         return [Prediction(path, error=NO_CELLS)]
-    return [
-        replace(prediction, path=path, box=box)
-        for prediction, box in _predict_cells(field, boxes, model)
-    ]
-
-
-def _predict_cells(
-    field: Image.Image, boxes: list[Box], model: TrainedModel
-) -> Iterator[tuple[Prediction, Box]]:
-    together = model.network.batch_size * BATCHES_TOGETHER
-    for start in range(0, len(boxes), together):
-        some = boxes[start : start + together]
-        cells = [cut(field, box) for box in some]
-        yield from zip(predict_some(cells, model), some, strict=True)
+    # One thread, for each field has one.
+    cells = predict((cut(field, box) for box in boxes), model, threads=1)
+    return [replace(cell, path=path, box=box) for cell, box in zip(cells, boxes, strict=True)]
 
 
 def _is_single(field: Image.Image, model: TrainedModel) -> bool:

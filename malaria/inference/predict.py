@@ -95,12 +95,6 @@ class Rate:
         return self.count / max(self.ended - self.started, 1e-9)
 
 
-def predict_some(sources: Sequence[Source], model: TrainedModel) -> list[Prediction]:
-    """The predictions of some images, held in memory together, asked about batch by batch."""
-    begun = [partial(_read, source, model) for source in sources]
-    return _predict_begun(sources, begun, model, model.network.batch_size)
-
-
 def _begin(source: Source, model: TrainedModel, readers: ThreadPoolExecutor) -> Callable[[], Image]:
     """What gives the image; of one on another machine the reading begins at once."""
     if isinstance(source, RemotePath):

@@ -17,16 +17,17 @@ from malaria.networks.backend import keras
 from malaria.networks.cost import Cost, cost_of
 from malaria.networks.rebuild import is_native, rebuild
 from malaria.networks.vocabulary import check_architecture
-from malaria.networks.weight_files import load_weights, stored_bytes
+from malaria.networks.weight_files import (
+    MAX_BYTES_PER_STORED_BYTE,
+    SPARE_BYTES,
+    load_weights,
+    stored_bytes,
+)
 from malaria.networks.weights import reason_of
 from malaria.saved.pair import Architecture, Pair
 
 # XResNet34 has 138 layers.
 MAX_LAYERS = 1000
-# Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
-MAX_BYTES_PER_STORED_BYTE = 2
-# What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
-SPARE_BYTES = 2**20
 # The keys of the .json that describe the network.
 _OUTERMOST = ("module", "class_name", "config", "registered_name")
 # build_config could ask for larger weights than the layer's real input does.

@@ -33,9 +33,9 @@ _RENAMED = {"alpha": "negative_slope"}
 
 def is_native(architecture: Architecture) -> bool:
     """Whether Keras 3 itself reads this: it names a module and no shapes of Keras 2's kind."""
-    if "module" not in architecture or _mentions(architecture, "batch_input_shape"):
-        return False
-    return not any(f'"{name}"' in json.dumps(architecture) for name in FORMER_MODULES)
+    text = json.dumps(architecture)
+    is_former = any(f'"{name}"' in text for name in ("batch_input_shape", *FORMER_MODULES))
+    return "module" in architecture and not is_former
 
 
 def rebuild(architecture: Architecture) -> keras.Model:
@@ -47,12 +47,6 @@ def rebuild(architecture: Architecture) -> keras.Model:
     and the like for a JSON that is not complete.
     """
     return _network(architecture["class_name"], architecture["config"])
-
-
-def _mentions(node: Any, key: str) -> bool:
-    if isinstance(node, dict):
-        return key in node or any(_mentions(child, key) for child in node.values())
-    return isinstance(node, list) and any(_mentions(child, key) for child in node)
 
 
 def _network(class_name: str, config: Any) -> keras.Model:

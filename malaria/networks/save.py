@@ -11,7 +11,8 @@ from malaria.base.errors import UserError
 from malaria.base.files import flush, sha256_of
 from malaria.networks.backend import keras
 from malaria.networks.export import to_tflite
-from malaria.networks.load_model import SPARE_BYTES, silence
+from malaria.networks.load_model import silence
+from malaria.networks.weight_files import SPARE_BYTES
 from malaria.networks.weights import reason_of
 from malaria.saved.metadata import KEY
 from malaria.saved.pair import Pair

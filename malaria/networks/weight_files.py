@@ -17,8 +17,9 @@ from malaria.networks.weights import check_links, fill_by_names, finalize, reaso
 from malaria.saved.container import WEIGHTS_IN_KERAS
 from malaria.saved.pair import Pair
 
-# A dataset of a stranger may be compressed; weights hardly shrink.
+# Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
 MAX_BYTES_PER_STORED_BYTE = 4
+# What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
 SPARE_BYTES = 2**20
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Keras 2's names of variables that Keras 3 calls otherwise.
