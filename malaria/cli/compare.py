@@ -1,4 +1,4 @@
-"""compare: several models on the same labelled pictures, side by side."""
+"""compare: several models on the same labelled images, side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from malaria.saved.pair import find_pair
 def compare_models(options: Options, inputs: Inputs) -> int:
     """Evaluate every model of --model; print one table and the differences to the first.
 
-    Returns the exit status: 1 if a picture could not be read. Raises UserError.
+    Returns the exit status: 1 if an image could not be read. Raises UserError.
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first

@@ -62,7 +62,7 @@ def _predict_field(path: AnyPath, model: TrainedModel) -> list[Prediction]:
 
 
 def _is_single(field: Image.Image, model: TrainedModel) -> bool:
-    """Whether the whole image is one cell, as far as anybody can tell."""
+    """True if the whole image is one cell, as far as anybody can tell."""
     if model.guard is None:
         return max(field.size) < SMALL
     image = read_image(field, model.metadata.pixels)

@@ -22,7 +22,7 @@ class Classifier(TrainedModel):
     """A trained model that answers for images, as load_classifier gives it."""
 
     def classify(self, source: Source | Iterable[Source]) -> list[Prediction]:
-        """What the network says of each image, in order, exactly as run.py says it.
+        """One Prediction an image, in order, exactly as run.py gives it.
 
         Args:
             source: a path, or a URL as run.py takes it; a folder, searched with its sub-folders; a
@@ -30,8 +30,8 @@ class Classifier(TrainedModel):
                 4) RGBA; a batch (n, height, width, 3); or a list of such images. Of any size.
 
         Returns:
-            One Prediction an image. An image that cannot be read has an `error` in place of a
-            label; one that is no single cell has the label "unlike", and the reason as `unlike`.
+            An image that cannot be read has an `error` in place of a label; one that is no single
+            cell has the label "unlike", and the reason as `unlike`.
 
         Raises:
             UsageError: arrays of another type or shape, floats above all, and empty lists.
@@ -40,7 +40,7 @@ class Classifier(TrainedModel):
         return list(predict(list_sources(source), self))
 
     def evaluate(self, folder: Path | str, *, patient_pattern: str | None = None) -> "Result":
-        """What the answers are worth on `folder`, whose sub-folders are named as the labels.
+        """Metrics on the images of `folder`, whose sub-folders are named as the labels.
 
         Args:
             folder: with a sub-folder for at least one of the labels.
@@ -59,7 +59,7 @@ class Classifier(TrainedModel):
         return evaluate(self, to_path(folder), patient_pattern=patient_pattern)
 
     def explain(self, source: Source) -> "Explanation":
-        """Where in one image the network looked (Grad-CAM). This imports TensorFlow.
+        """The Explanation of one image: where the network looked (Grad-CAM, with TensorFlow).
 
         Raises UnreadableImageError for an image that cannot be read, and UserError for a network
         that cannot be explained so.

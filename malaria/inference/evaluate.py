@@ -1,4 +1,4 @@
-"""evaluate: predictions of labelled pictures -> one Result."""
+"""evaluate: predictions of labelled images -> one Result."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -34,7 +34,7 @@ class LabelledPredictions:
         label_of: Callable[[AnyPath], str | None],
         group_of: Callable[[AnyPath], str | None],
     ) -> None:
-        """label_of, group_of: the true label and the patient of a picture; None if not known."""
+        """label_of, group_of: the true label and the patient of an image; None if not known."""
         self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = self.unlike = 0
         self.known: list[Prediction] = []
@@ -43,14 +43,14 @@ class LabelledPredictions:
     def of_folder(
         cls, model: TrainedModel, folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
-        """For the pictures of a folder, whose sub-folders are the labels.
+        """For the images of a folder, whose sub-folders are the labels.
 
         Raises UserError unless a sub-folder of `folder` is named as one of the labels.
         """
         if not is_folder(folder):
             found = "nothing" if isinstance(folder, Path) and not folder.exists() else "a file"
             raise UserError(
-                f"expected a folder of labelled pictures; found {found} at {printable(folder)}"
+                f"expected a folder of labelled images; found {found} at {printable(folder)}"
             )
         labels = model.metadata.labels
         check_sub_folders(folder, labels)
@@ -61,7 +61,7 @@ class LabelledPredictions:
         )
 
     def label_of(self, path: AnyPath) -> str | None:
-        """The true label of a picture, if it is one of the model's."""
+        """The true label of an image, if it is one of the model's."""
         label = self._label_of(path)
         return label if label in self.model.metadata.labels else None
 
@@ -83,7 +83,7 @@ class LabelledPredictions:
     def result(self) -> Result:
         """The Result of all that was added, made once. Raises UserError if that was nothing."""
         if not self.known:
-            raise UserError("none of the pictures could be read and has a label")
+            raise UserError("none of the images could be read and has a label")
         metadata = self.model.metadata
         groups = [self.group_of(one.path) if one.path else None for one in self.known]
         return Result(
@@ -99,7 +99,7 @@ class LabelledPredictions:
 
 
 def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | None) -> Result:
-    """The Result of the model on all pictures of `folder`; see Classifier.evaluate."""
+    """The Result of the model on all images of `folder`; see Classifier.evaluate."""
     if patient_pattern is not None:
         _check_pattern(patient_pattern)
     group_of = make_patient_finder(patient_pattern or model.metadata.patient_pattern)

@@ -1,4 +1,4 @@
-"""explain: where in a picture the network looked. It needs Keras."""
+"""explain: Grad-CAM of images and of whole folders. It needs Keras."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,16 +22,16 @@ from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote_path import AnyPath
 
 AT_ONCE = 16
-# So many pictures without an overlay are named; the rest are counted.
+# Images without an overlay that are named; the rest are counted.
 NAMED = 10
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a network says of a picture and where it looked.
+    """The prediction of one image, and where the network looked for it.
 
-    heat_map: (height, width), float32, 0..1, of the picture as the network takes it; what speaks
-    for the likeliest label. overlay: the picture under its heat map, a PIL image, RGB.
+    heat_map: (height, width), float32, 0..1, of the image as the network takes it; what speaks
+    for the likeliest label. overlay: the image under its heat map, a PIL image, RGB.
     """
 
     prediction: Prediction
@@ -40,21 +40,21 @@ class Explanation:
 
 
 def explain(model: TrainedModel, source: Source) -> Explanation:
-    """The Explanation of one picture; see Classifier.explain."""
+    """The Explanation of one image; see Classifier.explain."""
     sources = list_sources(source)
     if len(sources) != 1:
-        raise UsageError(f"expected one picture; received {len(sources)}")
+        raise UsageError(f"expected one image; received {len(sources)}")
     pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
     [prediction] = predict(sources, model)
-    [(picture, heat_map)] = _look(model, [pixels], [prediction])
-    overlay = Image.fromarray(gradcam.overlay(picture, heat_map))
+    [(image, heat_map)] = _look(model, [pixels], [prediction])
+    overlay = Image.fromarray(gradcam.overlay(image, heat_map))
     return Explanation(prediction, heat_map, overlay)
 
 
 class Overlays:
-    """Writes a picture of where the network looked for each picture, below `folder`.
+    """Writes an image of where the network looked for each image, below `folder`.
 
-    missing: how many pictures could be classified and not explained.
+    missing: how many images could be classified and not explained.
     """
 
     def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
@@ -74,13 +74,13 @@ class Overlays:
                 yield replace(one, overlay=written.get(one.path))
 
     def _write(self, shown: Sequence[Prediction]) -> dict[AnyPath | None, Path]:
-        """{picture: its overlay}, of those that can be read and written."""
+        """{image: its overlay}, of those that can be read and written."""
         found = [(one, pixels) for one in shown if (pixels := self._read(one)) is not None]
         if not found:
             return {}
         shown, pixels = zip(*found, strict=True)
         looked = zip(shown, _look(self.model, pixels, shown), strict=True)
-        paths = {one.path: self._save(one.path, *pictures) for one, pictures in looked if one.path}
+        paths = {one.path: self._save(one.path, *images) for one, images in looked if one.path}
         return {path: overlay for path, overlay in paths.items() if overlay}
 
     def _read(self, prediction: Prediction) -> np.ndarray | None:
@@ -90,33 +90,33 @@ class Overlays:
             self._tell_missing(prediction.path, error)
             return None
 
-    def _save(self, path: AnyPath, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
+    def _save(self, path: AnyPath, image: np.ndarray, heat_map: np.ndarray) -> Path | None:
         overlay = gradcam.overlay_path(
             path, source=source_of(path, self.sources), folder=self.folder
         )
         try:
-            gradcam.save_overlay(overlay, picture, heat_map)
+            gradcam.save_overlay(overlay, image, heat_map)
         except UserError as error:  # a name too long, for example
             self._tell_missing(path, error)
             return None
         return overlay
 
     def _tell_missing(self, path: AnyPath | None, error: UserError) -> None:
-        """Count a picture without an overlay: no reason to stop a whole folder."""
+        """Count an image without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:
             log(f"no overlay of {printable(path)}: {printable(error)}")
 
     def tell_missing(self) -> None:
-        """Say how many pictures have no overlay, if more than were named."""
+        """Say how many images have no overlay, if more than were named."""
         if self.missing > NAMED:
-            log(f"no overlay of {self.missing:,} pictures in all")
+            log(f"no overlay of {self.missing:,} images in all")
 
 
 def _look(
     model: TrainedModel, images: Sequence[np.ndarray], predictions: Sequence[Prediction]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(picture in RGB, its heat map) of each. images: as read_image gives them."""
+    """(image in RGB, its heat map) of each. images: as read_image gives them."""
     pixels = np.stack(images)
     # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
     labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)

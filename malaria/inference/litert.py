@@ -23,7 +23,7 @@ BAD_TFLITE = (ValueError, RuntimeError, TypeError, IndexError)
 
 
 def is_available() -> bool:
-    """Whether LiteRT can be imported here; there is none for some platforms."""
+    """True if LiteRT can be imported here; there is none for some platforms."""
     try:
         import ai_edge_litert.interpreter  # noqa: F401  a fifth of a second, only when needed
     except ImportError:

@@ -103,7 +103,7 @@ def keep_tflite(classifier: Classifier) -> None:
 
 
 def _describe_tflite(pair: Pair) -> Architecture:
-    """What a .tflite that is all there is says of its ends, once it has answered a trial."""
+    """The input and output of a .tflite that is all there is, once it has answered a trial."""
     if not litert.is_available():
         raise UserError(f"{pair.weights} needs LiteRT: pip install ai-edge-litert")
     try_once(pair.weights)

@@ -19,7 +19,7 @@ from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
-# The guard is asked about so many batches at once: its work on one is so little that threads would
+# Batches that the guard is asked about at once: its work on one is so little that threads would
 # mostly wait for each other.
 BATCHES_TOGETHER = 4
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
@@ -36,28 +36,26 @@ def predict(
     sources: Iterable[Source],
     model: TrainedModel,
     *,
-    batch_size: int | None = None,
     threads: int | None = None,
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each image, in order; one that cannot be read is one too.
 
     Each thread reads some batches and then asks the network about each, while others read or ask; a
     few are held in memory at a time. Those on other machines are read ahead, by more threads.
-    batch_size: None takes the network's own. threads: None takes as many as the machine is good
-    for.
+    threads: None takes as many as the machine is good for.
     """
     sources = iter(sources)
-    batch_size = batch_size or model.network.batch_size
-    waiting: deque[Future[list[Prediction]]] = deque()
-    count = (threads or worker_count()) if batch_size > 1 else 1
-    together = batch_size
-    if model.guard and batch_size > 1:
+    together = model.network.batch_size
+    # A network that needs much memory for an image is asked about one at a time.
+    count = (threads or worker_count()) if together > 1 else 1
+    if model.guard and together > 1:
         together = max(together, BATCHES_TOGETHER * BATCH_SIZE)
+    waiting: deque[Future[list[Prediction]]] = deque()
     with ThreadPoolExecutor(count) as pool, remote_readers() as readers:
         while True:
             while len(waiting) < READ_AHEAD * count and (some := list(islice(sources, together))):
                 begun = [_begin(source, model, readers) for source in some]
-                waiting.append(pool.submit(_predict_begun, some, begun, model, batch_size))
+                waiting.append(pool.submit(_predict_begun, some, begun, model))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -77,7 +75,7 @@ def annotate(
 
 
 class Rate:
-    """How many predictions come in a second, what is made of them included."""
+    """Predictions in a second, what is made of them included."""
 
     def __init__(self) -> None:
         self.count, self.started, self.ended = 0, 0.0, 0.0
@@ -96,7 +94,7 @@ class Rate:
 
 
 def _begin(source: Source, model: TrainedModel, readers: ThreadPoolExecutor) -> Callable[[], Image]:
-    """What gives the image; of one on another machine the reading begins at once."""
+    """A function that gives the image; of one on another machine the reading begins at once."""
     if isinstance(source, RemotePath):
         return readers.submit(_read, source, model).result
     return partial(_read, source, model)
@@ -113,12 +111,11 @@ def _predict_begun(
     sources: Sequence[Source],
     begun: Sequence[Callable[[], Image]],
     model: TrainedModel,
-    batch_size: int,
 ) -> list[Prediction]:
     """begun: what gives the image of each source."""
     images = [read() for read in begun]
     readable = [image for image in images if isinstance(image, np.ndarray)]
-    answers = iter(_answers(readable, model, batch_size) if readable else ())
+    answers = iter(_answers(readable, model) if readable else ())
     predictions = []
     for source, image in zip(sources, images, strict=True):
         path = to_path(source) if isinstance(source, (str, Path, RemotePath)) else None
@@ -127,12 +124,10 @@ def _predict_begun(
     return predictions
 
 
-def _answers(
-    images: Sequence[np.ndarray], model: TrainedModel, batch_size: int
-) -> Iterator[Prediction]:
+def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Prediction]:
     """The Prediction of each image, without its path."""
-    pixels = np.stack(images)
-    parts = [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
+    pixels, size = np.stack(images), model.network.batch_size
+    parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     probabilities = np.concatenate([model.predict(part) for part in parts])
     labels, reasons = model.decide(probabilities), model.find_unlike(pixels)
     # The seven digits that a float32 has, and not the noise behind them.
@@ -152,5 +147,5 @@ def _place(label: str, model: TrainedModel) -> int:
 
 
 def are_probabilities(numbers: Sequence[float]) -> bool:
-    """Whether these are 0..1 and together 1, but for rounding; NaN is not."""
+    """True if all are 0..1 and together 1, but for rounding; not for NaN."""
     return all(0 <= number <= 1 for number in numbers) and abs(sum(numbers) - 1) < TOLERANCE

@@ -1,4 +1,4 @@
-"""suggest: which labels, channels and scale a model of others was probably trained with."""
+"""suggest: the labels, channels and scale that a model of others was probably trained with."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
 
-# So many labelled pictures are asked about, for each way of reading them.
+# Labelled images that are asked about for each way of reading them.
 LOOKED_AT = 60
 # A way is worth telling if its AUC is higher by this.
 WORTH = 0.05
@@ -23,7 +23,7 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> str | None:
 
     labelled: predictions of files with their true labels. The AUC decides, which needs no
     threshold; far below one half it says that the labels are in the other order. Chosen on these
-    pictures, the options have to be tried on others.
+    images, the options have to be tried on others.
     """
     step = max(1, len(labelled) // LOOKED_AT)
     sample = list(labelled[::step])
@@ -40,7 +40,7 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> str | None:
     order = f"--labels={labels[1]},{labels[0]} " if is_reversed else ""
     auc = max(found[best], 1 - found[best])
     return (
-        f"of {len(sample)} of these pictures the AUC is {present:.3f} as it is read now, and "
+        f"of {len(sample)} of these images the AUC is {present:.3f} as it is read now, and "
         f"{auc:.3f} with {order}{best}: try it on others"
     )
 

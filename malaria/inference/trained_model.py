@@ -135,7 +135,7 @@ class TrainedModel:
         return from_logits(outputs) if self.metadata.logits else outputs
 
     def find_unlike(self, images: np.ndarray) -> list[str | None]:
-        """Why each image is no single cell, or None; of images as `predict` takes them."""
+        """The reason why each image, as `predict` takes it, is no single cell, or None."""
         if self.guard is None:
             return [None] * len(images)
         is_reversed = self.metadata.pixels.colour == "BGR"

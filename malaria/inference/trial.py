@@ -76,7 +76,7 @@ def try_apart(path: Path) -> None:
 
 
 def main(path: str) -> None:
-    """What `try_apart` runs: print the reason and exit with 1 where there is no answer."""
+    """Run by `try_apart`: print the reason and exit with 1 where there is no answer."""
     try:
         network = litert.LiteRTNetwork(Path(path))
         _limit_memory()

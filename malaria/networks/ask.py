@@ -1,4 +1,4 @@
-"""ask: what a network answers, computed in float32 on whatever device there is."""
+"""ask: the outputs of a network, computed in float32 on whatever device there is."""
 
 import numpy as np
 
@@ -25,5 +25,5 @@ def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
 
 
 def images_at_once() -> int | None:
-    """How many images a network is best asked about at once; None on a processor."""
+    """The number of images that a GPU is best asked about at once; None without one."""
     return AT_ONCE if tf.config.list_physical_devices("GPU") else None

@@ -1,4 +1,4 @@
-"""cost: what a network computes and keeps for one picture, from its shapes alone."""
+"""cost: what a network computes and keeps for one image, from its shapes alone."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
 
-# Of all layers together, for one picture. The original at 141 px needs 7 MB.
+# Of all layers together, for one image. The original at 141 px needs 7 MB.
 MAX_ACTIVATION_BYTES = 2**30
 # Some seconds on two cores. VGG16 at 224 px needs 15e9, EfficientNetB7 at 600 px 37e9.
 MAX_MULTIPLICATIONS = 100_000_000_000
@@ -14,7 +14,7 @@ MAX_MULTIPLICATIONS = 100_000_000_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Numbers of one picture: the outputs of all layers, and multiplications (about)."""
+    """Numbers of one image: the outputs of all layers, and multiplications (about)."""
 
     activations: int = 0
     multiplications: int = 0
@@ -29,12 +29,12 @@ class Cost:
         if 4 * self.activations > MAX_ACTIVATION_BYTES:
             raise UserError(
                 f"the network needs more than the {MAX_ACTIVATION_BYTES:,} bytes allowed "
-                "for one picture; use one that takes smaller pictures"
+                "for one image; use one that takes smaller images"
             )
         if self.multiplications > MAX_MULTIPLICATIONS:
             raise UserError(
                 f"the network needs more than the {MAX_MULTIPLICATIONS:,} multiplications allowed "
-                "for one picture; use one that takes smaller pictures"
+                "for one image; use one that takes smaller images"
             )
 
 

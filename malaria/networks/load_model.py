@@ -61,7 +61,7 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
 
 
 def _measure(architecture: Architecture) -> tuple[int, Cost]:
-    """(parameters, cost of one picture) of the network, without allocating them."""
+    """(parameters, cost of one image) of the network, without allocating them."""
     # Keras keeps a list, one a thread, of variables it has yet to allocate. In a thread of its
     # own a giant that is refused below is forgotten; here the next model would allocate it.
     with ThreadPoolExecutor(1) as executor:

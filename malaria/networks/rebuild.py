@@ -32,7 +32,7 @@ _RENAMED = {"alpha": "negative_slope"}
 
 
 def is_native(architecture: Architecture) -> bool:
-    """Whether Keras 3 itself reads this: it names a module and no shapes of Keras 2's kind."""
+    """True if Keras 3 itself reads this: it names a module and no shapes of Keras 2's kind."""
     text = json.dumps(architecture)
     is_former = any(f'"{name}"' in text for name in ("batch_input_shape", *FORMER_MODULES))
     return "module" in architecture and not is_former
@@ -99,7 +99,7 @@ def _sources(entry: dict[str, Any]) -> list[str]:
 
 
 def _is_first_output(source: list[Any]) -> bool:
-    """Whether [name, node, tensor, settings] means the output of a layer that is used once."""
+    """True if [name, node, tensor, settings] means the output of a layer that is used once."""
     # Which call of it: a network within another counts its own as the first. How it was called
     # while training does not matter here.
     _, _, tensor, *settings = source

@@ -96,7 +96,7 @@ def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str)
 
 
 def reason_of(error: Exception) -> str:
-    """Why it failed, in one line of at most 200 characters.
+    """The reason of a failure, in one line of at most 200 characters.
 
     For an OSError, what the system says. For others their message; where Keras has put the message
     of another error into it, that of the innermost.

@@ -1,4 +1,4 @@
-"""metrics_file: what the answers are worth, as text on stderr and in a .json."""
+"""metrics_file: the metrics of --evaluate, as text on stderr and in a .json."""
 
 from pathlib import Path
 from typing import Any

@@ -24,13 +24,13 @@ def digest_pair(weights_sha256: str, architecture: Architecture) -> str:
 
 
 def belongs(pair: Pair, metadata: Metadata) -> bool:
-    """Whether the .tflite beside the pair is the one that its .json names by SHA-256."""
+    """True if the .tflite beside the pair is the one that its .json names by SHA-256."""
     recorded = metadata.details.get("tflite_sha256")
     return recorded is not None and sha256_of(pair.tflite) == recorded
 
 
 def is_pretrained(pair: Pair) -> bool:
-    """Whether the pair comes with the program, so that its .tflite needs no trial."""
+    """True if the pair comes with the program, so that its .tflite needs no trial."""
     return pair.weights.resolve().parent == default_pair().resolve().parent
 
 
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 
 
 def is_tried(sha256: str) -> bool:
-    """Whether a .tflite of this SHA-256 has answered a trial of this user's before."""
+    """True if a .tflite of this SHA-256 has answered a trial of this user's before."""
     with suppress(UserError):
         return _is_ours(_mark(sha256))
     return False
@@ -83,7 +83,7 @@ def _mark(sha256: str) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether this is a file, and no link, that this user wrote."""
+    """True if this is a file, and no link, that this user wrote."""
     try:
         status = path.lstat()
     except OSError:

@@ -90,8 +90,8 @@ def _places(node):
             yield from _places(child)
 
 
-def picture(dice):
-    """The bytes of a valid picture of any kind."""
+def image(dice):
+    """The bytes of a valid image of any kind."""
     side = dice.randint(1, 40)
     mode = dice.choice(["L", "RGB", "RGBA", "P", "I;16"])
     levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (side, side, 3))
@@ -110,7 +110,7 @@ def picture(dice):
 
 def try_image(dice, place):
     path = place / f"a{dice.choice(['.png', '.tif', '.jpg', '.webp', '.gif', '.bmp'])}"
-    path.write_bytes(mutate_bytes(dice, picture(dice)))
+    path.write_bytes(mutate_bytes(dice, image(dice)))
     pixels = read_image(path, PixelFormat((16, 16)))
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
@@ -191,7 +191,7 @@ def try_archive(dice, place):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for name in ("cells/Parasitized/a.png", "cells/Uninfected/b.png"):
-            file.writestr(name, picture(dice))
+            file.writestr(name, image(dice))
     path = place / "a.zip"
     changed = content.getvalue()
     if dice.random() < 0.9:

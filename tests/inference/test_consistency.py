@@ -19,14 +19,14 @@ from malaria.saved.pair import read_architecture
 from malaria.training.batches import validation_batches
 
 
-def kinds_of_pictures(folder):
+def kinds_of_images(folder):
     """One drawn cell in every mode and format that is promised: their paths."""
     [path, _] = write_cells(folder / "cells", 1)
     cell = Image.open(path).convert("RGB")
     sixteen = Image.fromarray(np.asarray(cell.convert("L")).astype(np.uint16) * 257)
     see_through = cell.convert("RGBA")
     see_through.putalpha(cell.convert("L"))
-    pictures = {
+    images = {
         "rgb.png": cell,
         "grey.png": cell.convert("L"),
         "rgba.png": see_through,
@@ -39,14 +39,14 @@ def kinds_of_pictures(folder):
         "sixteen.tiff": sixteen,
         "rgb.webp": cell,
     }
-    for name, picture in pictures.items():
-        picture.save(folder / name)
-    return [folder / name for name in pictures]
+    for name, image in images.items():
+        image.save(folder / name)
+    return [folder / name for name in images]
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
-    paths = kinds_of_pictures(tmp_path)
+    paths = kinds_of_images(tmp_path)
     pixel_format = PixelFormat((70, 50))
     samples = [Sample(path, number % 2, None) for number, path in enumerate(paths)]
     pixels, unreadable = load_pixels(samples, pixel_format, cache=cache, folder=tmp_path / "cache")
@@ -84,9 +84,9 @@ def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_siz
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_warning_filter_is_lost_while_pictures_are_read(tmp_path):
+def test_no_warning_filter_is_lost_while_images_are_read(tmp_path):
     before = list(warnings.filters)
-    paths = kinds_of_pictures(tmp_path)
+    paths = kinds_of_images(tmp_path)
     load_pixels(
         [Sample(path, 0, None) for path in paths],
         PixelFormat((40, 40)),

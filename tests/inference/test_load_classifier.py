@@ -227,7 +227,7 @@ def test_keras_on_demand_keeps_nothing(copy, tmp_path):
 
 @pytest.mark.parametrize(("many", "gpu", "lite"), [(True, True, False), (True, False, True),
                                                    (False, True, True)])  # fmt: skip
-def test_keras_answers_for_many_pictures_on_a_gpu(copy, monkeypatch, many, gpu, lite):
+def test_keras_answers_for_many_images_on_a_gpu(copy, monkeypatch, many, gpu, lite):
     monkeypatch.setattr(loading, "nvidia_smi_works", lambda: gpu)
     assert uses_lite(load_classifier(copy.weights, many=many)) is lite
     assert uses_lite(load_classifier(copy.weights, many=many, engine="litert"))

@@ -21,7 +21,7 @@ from malaria.saved.pair import default_pair, find_pair, read_architecture
 FOLDER = Path(__file__).parents[2] / "pretrained"
 NAMES = ("compact", "vgg")
 # No cell of these was seen in training: the networks learnt from patients.
-COUNT, SEED, PATIENTS = 100, 77, 20
+COUNT, SEED, PATIENTS = 60, 77, 20
 
 
 @pytest.fixture(scope="module")
