@@ -46,7 +46,7 @@ def explain(model: TrainedModel, source: Source) -> Explanation:
         raise UsageError(f"expected one image; received {len(sources)}")
     pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
     [prediction] = predict(sources, model)
-    [(image, heat_map)] = _look(model, [pixels], [prediction])
+    [(image, heat_map)] = _look(model, [(prediction, pixels)])
     overlay = Image.fromarray(gradcam.overlay(image, heat_map))
     return Explanation(prediction, heat_map, overlay)
 
@@ -69,43 +69,37 @@ class Overlays:
         """Yield the predictions again, each after its overlay has been written."""
         predictions = iter(predictions)
         while batch := list(islice(predictions, AT_ONCE)):
-            written = self._write([one for one in batch if one.error is None])
+            found = [(one, pixels) for one in batch if (pixels := self._read(one)) is not None]
+            looked = _look(self.model, found)
+            written = {one.path: self._save(one, *next(looked)) for one, _ in found}
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
 
-    def _write(self, shown: Sequence[Prediction]) -> dict[AnyPath | None, Path]:
-        """{image: its overlay}, of those that can be read and written."""
-        found = [(one, pixels) for one in shown if (pixels := self._read(one)) is not None]
-        if not found:
-            return {}
-        shown, pixels = zip(*found, strict=True)
-        looked = zip(shown, _look(self.model, pixels, shown), strict=True)
-        paths = {one.path: self._save(one.path, *images) for one, images in looked if one.path}
-        return {path: overlay for path, overlay in paths.items() if overlay}
-
-    def _read(self, prediction: Prediction) -> np.ndarray | None:
+    def _read(self, one: Prediction) -> np.ndarray | None:
+        if one.error is not None or one.path is None:
+            return None
         try:
-            return read_image(prediction.path or "", self.model.metadata.pixels)
+            return read_image(one.path, self.model.metadata.pixels)
         except UnreadableImageError as error:  # it was changed or deleted after it was classified
-            self._tell_missing(prediction.path, error)
+            self._tell_missing(one, error)
             return None
 
-    def _save(self, path: AnyPath, image: np.ndarray, heat_map: np.ndarray) -> Path | None:
-        overlay = gradcam.overlay_path(
-            path, source=source_of(path, self.sources), folder=self.folder
-        )
+    def _save(self, one: Prediction, image: np.ndarray, heat_map: np.ndarray) -> Path | None:
+        assert one.path is not None, "only files have overlays"
+        source = source_of(one.path, self.sources)
+        overlay = gradcam.overlay_path(one.path, source=source, folder=self.folder)
         try:
             gradcam.save_overlay(overlay, image, heat_map)
         except UserError as error:  # a name too long, for example
-            self._tell_missing(path, error)
+            self._tell_missing(one, error)
             return None
         return overlay
 
-    def _tell_missing(self, path: AnyPath | None, error: UserError) -> None:
+    def _tell_missing(self, one: Prediction, error: UserError) -> None:
         """Count an image without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:
-            log(f"no overlay of {printable(path)}: {printable(error)}")
+            log(f"no overlay of {printable(one.path)}: {printable(error)}")
 
     def tell_missing(self) -> None:
         """Say how many images have no overlay, if more than were named."""
@@ -114,12 +108,14 @@ class Overlays:
 
 
 def _look(
-    model: TrainedModel, images: Sequence[np.ndarray], predictions: Sequence[Prediction]
+    model: TrainedModel, found: Sequence[tuple[Prediction, np.ndarray]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(image in RGB, its heat map) of each. images: as read_image gives them."""
-    pixels = np.stack(images)
+    """(image in RGB, its heat map) of each prediction and its image, as read_image gives it."""
+    if not found:
+        return
+    pixels = np.stack([image for _, image in found])
     # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
-    labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)
+    labels = np.array([one.probabilities for one, _ in found]).argmax(axis=1)
     heat_maps = model.explainer.heat_maps(model.scale(pixels), labels)
     is_reversed = model.metadata.pixels.colour == "BGR"
-    return zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)
+    yield from zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)

@@ -137,7 +137,7 @@ def _open_known_tflite(
         return None
     try:
         if not tflite.belongs(pair, metadata):
-            raise UserError(f"{pair.tflite} is not the file that {pair.architecture.name} names")
+            raise UserError(f"{pair.tflite}: {pair.architecture.name} has no such SHA-256 of it")
         if not tflite.is_pretrained(pair):
             try_once(pair.tflite)
         network = _open_tflite(pair.tflite)

@@ -30,8 +30,8 @@ def belongs(pair: Pair, metadata: Metadata) -> bool:
 
 
 def is_pretrained(pair: Pair) -> bool:
-    """True if the pair comes with the program, so that its .tflite needs no trial."""
-    return pair.weights.resolve().parent == default_pair().resolve().parent
+    """True if the .tflite comes with the program, so that it needs no trial."""
+    return pair.tflite.resolve().parent == default_pair().resolve().parent
 
 
 def cache_folder() -> Path:

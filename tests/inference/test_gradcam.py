@@ -90,10 +90,10 @@ def read_back(model):
 def trained():
     """A network that has learned drawn cells."""
     keras.utils.set_random_seed(1)
-    cells = draw_cells(300, seed=1)
+    cells = draw_cells(150, seed=1)
     model = small_network(side=SIDE)
     # At a constant rate the accuracy on unseen cells jumps from epoch to epoch.
-    rate = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=10 * 38)
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=10 * 19)
     model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", jit_compile=False)
     targets = cells.labels[:, None].astype(np.float32)
     model.fit(cells.images, targets, batch_size=16, epochs=10, verbose=0)

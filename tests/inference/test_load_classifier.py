@@ -183,9 +183,9 @@ def name_in_json(pair, sha256):
 
 SPOILED = {
     spoil_nothing: None,
-    spoil_with_another: "ours.tflite is not the file that ours.json names",
-    spoil_a_byte: "ours.tflite is not the file that ours.json names",
-    spoil_the_record: "ours.tflite is not the file that ours.json names",
+    spoil_with_another: "ours.tflite: ours.json has no such SHA-256 of it",
+    spoil_a_byte: "ours.tflite: ours.json has no such SHA-256 of it",
+    spoil_the_record: "ours.tflite: ours.json has no such SHA-256 of it",
     spoil_as_a_stranger: "expected (height, width, channels, outputs) (8, 6, 3, 1), received",
     spoil_so_that_it_fails: "ours.tflite: expected a .tflite: ",
 }

@@ -44,9 +44,9 @@ def test_a_tflite_belongs_to_the_pair_whose_json_names_its_sha256(tmp_path, reco
 
 def test_only_pairs_that_come_with_the_program_are_pretrained(tmp_path):
     assert tflite.is_pretrained(find_pair(default_pair()))
+    # A stranger's link to the pretrained weights says nothing of the .tflite beside it.
     (tmp_path / "compact.h5").symlink_to(default_pair())
-    assert tflite.is_pretrained(Pair.at(tmp_path, "compact"))
-    assert not tflite.is_pretrained(Pair.at(tmp_path, "a"))
+    assert not tflite.is_pretrained(Pair.at(tmp_path, "compact"))
 
 
 @pytest.mark.parametrize(
