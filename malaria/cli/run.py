@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -33,9 +32,6 @@ from malaria.outputs.summary import Summary
 from malaria.outputs.writer import Writer
 from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
-
-if TYPE_CHECKING:
-    from malaria.inference.evaluate import LabelledPredictions
 
 # From so many pictures on a GPU repays the seconds that TensorFlow takes to start.
 MANY = 2000
@@ -88,19 +84,14 @@ def classify(
         for output in outputs:
             output.close()
     if labelled and classifier.metadata.is_assumed:
-        tell_better_options(classifier, labelled)
+        from malaria.inference.suggest import suggest
+
+        better = suggest(classifier, labelled.known)
+        log(better or "the labels and pixels that were assumed are the best that were tried")
     if overlays is None:
         return summary.unreadable
     overlays.tell_missing()
     return summary.unreadable + overlays.missing
-
-
-def tell_better_options(classifier: Classifier, labelled: "LabelledPredictions") -> None:
-    """Say which options would read the labelled images better than what was assumed."""
-    from malaria.inference.suggest import suggest
-
-    better = suggest(classifier, labelled.known)
-    log(better or "the labels and pixels that were assumed are the best that were tried")
 
 
 def tell_skipped(inputs: Inputs) -> None:
