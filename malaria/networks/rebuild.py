@@ -17,7 +17,6 @@ from malaria.networks.vocabulary import (
     NETWORKS,
     ONLY_TRAINING,
     OPERATIONS,
-    check_words,
 )
 from malaria.saved.pair import Architecture
 
@@ -191,7 +190,6 @@ def _check_setting(key: str, value: Any, known: tuple[str, ...], class_name: str
         raise UserError(f"the setting {quote(key)} of {class_name} is not among those known")
     if not _is_plain(value):
         raise UserError(f"the setting {quote(key)} of {class_name} is no number or word")
-    check_words(key, value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -129,7 +129,7 @@ def _check_parts(node: Any, depth: int) -> None:
         if "class_name" in node:
             _check_object(node, KNOWN, expected="plain Keras layers")
         for key, value in node.items():
-            check_words(key, value)
+            _check_words(key, value)
     for child in _children(node):
         _check_parts(child, depth + 1)
 
@@ -169,7 +169,7 @@ def _check_operation(node: dict[str, Any]) -> None:
         )
 
 
-def check_words(key: str, value: Any) -> None:
+def _check_words(key: str, value: Any) -> None:
     """Raise UserError for an activation or an order of axes that is not known here."""
     if key == "activation" and value is not None and value not in ACTIVATIONS:
         raise UserError(f"the activation {quote(value)} is not among {', '.join(ACTIVATIONS)}")

@@ -68,11 +68,7 @@ def _h5_of(pair: Pair) -> Iterator[Path]:
         entry = file.getinfo(WEIGHTS_IN_KERAS)
         if entry.file_size > MAX_BYTES_PER_STORED_BYTE * pair.weights.stat().st_size + SPARE_BYTES:
             raise UserError(f"{WEIGHTS_IN_KERAS} would be {entry.file_size:,} bytes: no weights")
-        copy = Path(folder, WEIGHTS_IN_KERAS)
-        with file.open(entry) as packed, open(copy, "wb") as unpacked:
-            while block := packed.read(1 << 20):
-                unpacked.write(block)
-        yield copy
+        yield Path(file.extract(entry, folder))
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:

@@ -14,6 +14,8 @@ from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
 FORMAT = 1
+# What the pairs of earlier versions do not say.
+LATER = ("tta", "temperature", "logits", "guard")
 # Of the first original, whose pairs do not say it.
 HISTORIC_SIZE = (141, 141)
 
@@ -120,17 +122,13 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
     try:
         _require(isinstance(entries["labels"], list), "labels are no list")
-        size = tuple(entries["image_size"])
         metadata = Metadata(
-            labels=tuple(entries["labels"]),
-            positive_label=entries["positive_label"],
-            pixels=PixelFormat(size, **_with_tuples(entries["pixels"])),
-            threshold=entries["threshold"],
-            tta=entries.get("tta", False),
-            temperature=entries.get("temperature", 1.0),
-            logits=entries.get("logits", False),
-            guard=entries.get("guard"),
+            tuple(entries["labels"]),
+            entries["positive_label"],
+            PixelFormat(tuple(entries["image_size"]), **_with_tuples(entries["pixels"])),
+            entries["threshold"],
             details=entries,
+            **{name: entries[name] for name in LATER if name in entries},
         )
         _check_entries(metadata)
     except (KeyError, TypeError, ValueError) as error:
