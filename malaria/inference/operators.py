@@ -1,9 +1,9 @@
 """operators: what a stranger's .tflite consists of, read before anything of it runs."""
 
-import struct
 from pathlib import Path
 
 from malaria.base.errors import UserError
+from malaria.base.text import shorten
 
 # What networks for images consist of: no loops, calls or lookups, which could run for ever or fill
 # the memory.
@@ -20,10 +20,11 @@ OPERATORS = (
 
 def read_operators(path: Path) -> list[str]:
     """The names of all operators of a .tflite, in order. Raises UserError for a damaged file."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
     try:
+        # Tried with 2.1.0 and 2.3.0; without it every .tflite that needs a trial is refused.
+        from ai_edge_litert import schema_py_generated as schema
+
+        names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
         model = schema.Model.GetRootAs(path.read_bytes())
         graph = model.Subgraphs(0)
         codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
@@ -31,8 +32,9 @@ def read_operators(path: Path) -> list[str]:
         kinds = [names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
         steps = [graph.Operators(place) for place in range(graph.OperatorsLength())]
         return [kinds[step.OpcodeIndex()] for step in steps]
-    except (OSError, AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
-        raise UserError(f"cannot read {path}: expected a .tflite: {error!r}") from None
+    except Exception as error:
+        # A damaged flatbuffer fails in as many ways as it has fields.
+        raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
 
 
 def check_operators(path: Path) -> None:
