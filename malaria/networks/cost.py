@@ -40,14 +40,17 @@ class Cost:
 
 def cost_of(model: keras.Model) -> Cost:
     """The Cost of a network that is built, networks within it included. Nothing is computed."""
-    return sum((_cost_of_layer(layer) for layer in model.layers), Cost())
+    # Arithmetic between layers is no layer; a Sequential has none of it.
+    parts = getattr(model, "operations", model.layers)
+    return sum(map(_cost_of_part, parts), Cost())
 
 
-def _cost_of_layer(layer: keras.layers.Layer) -> Cost:
+def _cost_of_part(layer: keras.layers.Layer | keras.Operation) -> Cost:
     if isinstance(layer, keras.Model):
         return cost_of(layer)
+    weights = layer.count_params() if isinstance(layer, keras.layers.Layer) else 0
     sides = [abs(side) for side in layer.output.shape[1:]]
     outputs, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
     # Of a convolution each weight is used at every place, of a dense layer once.
     places = math.prod(sides[:-1])
-    return Cost(outputs, places * layer.count_params() + outputs * window)
+    return Cost(outputs, places * weights + outputs * window)

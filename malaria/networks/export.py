@@ -6,7 +6,8 @@ from contextlib import redirect_stdout
 
 from malaria.base.streams import stderr_kept_back
 from malaria.networks.backend import keras, tf
-from malaria.networks.load_model import build, silence
+from malaria.networks.load_model import silence
+from malaria.networks.rebuild import rebuild
 
 
 def to_tflite(model: keras.Model, *, half: bool = False) -> bytes:
@@ -15,7 +16,7 @@ def to_tflite(model: keras.Model, *, half: bool = False) -> bytes:
     half: store the weights as float16; it computes in float32 all the same.
     """
     if any(layer.compute_dtype != "float32" for layer in model.layers):
-        plain = build(json.loads(model.to_json()))
+        plain = rebuild(json.loads(model.to_json()))
         plain.set_weights(model.get_weights())
         model = plain
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
