@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from malaria import __version__
 from malaria.base import threads  # noqa: F401
 from malaria.inference.classifier import Classifier
 from malaria.inference.litert import LiteRTNetwork
+from malaria.inference.network import Network
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.pictures.remote_path import AnyPath
@@ -33,17 +34,13 @@ class Baggage:
         """From a classifier that answers with LiteRT."""
         network = classifier.network
         assert isinstance(network, LiteRTNetwork), "only LiteRT travels"
-        left = replace(classifier, network=_no_network, pair=None, afterwards=None)
+        left = replace(classifier, network=cast(Network, None), pair=None)
         return cls(left, network.path, network.path.read_bytes(), Path.cwd())
 
     def unpack(self) -> Classifier:
         """The same classifier in another process, with one core for its network."""
         network = LiteRTNetwork(self.tflite, content=self.content)
         return replace(self.classifier, network=network)
-
-
-def _no_network(images: Any) -> Any:
-    raise AssertionError("the network travels as its bytes")
 
 
 class Worker:
