@@ -2,6 +2,8 @@
 
 import pytest
 
+from malaria.base.errors import UserError
+from malaria.cluster.connect import import_ray
 from malaria.data.drawn_cells import write_cells
 
 
@@ -15,32 +17,40 @@ def own_token():
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def ray():
-    return pytest.importorskip(
-        "ray", reason="Ray is not installed: pip install -r requirements-cluster.txt"
-    )
+    """Imported as the program does it, with its settings."""
+    try:
+        return import_ray()
+    except UserError as error:
+        pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cells(tmp_path_factory):
-    """A folder with 60 drawn cells of 6 patients, and among them one file that is no picture."""
+    """A folder with 60 drawn cells of 6 patients, and among them one file that is no image."""
     folder = tmp_path_factory.mktemp("cells") / "cells"
     write_cells(folder, 30, seed=1, patients=6)
     (folder / "Parasitized" / "C1_damaged.png").write_bytes(b"\x89PNG\r\nno more")
     return folder
 
 
-@pytest.fixture(scope="module")
-def cluster(ray):
-    """Three nodes of one core each, the first of which cannot be lost."""
+@pytest.fixture(scope="package")
+def any_cluster(ray):
+    """Nodes of one core each, the first of which cannot be lost."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
     )
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
     yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture
+def cluster(any_cluster):
+    """Three nodes; those that an earlier test killed are replaced."""
+    for _ in range(3 - len(any_cluster.list_all_nodes())):
+        any_cluster.add_node(num_cpus=1)
+    any_cluster.wait_for_nodes()
+    return any_cluster

@@ -1,0 +1,92 @@
+"""tasks: run a generator function on the cluster, many times at once; get what each yields."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from malaria.base.errors import UserError
+from malaria.base.streams import log
+from malaria.base.text import shorten
+from malaria.cluster.connect import import_ray
+
+# Seconds that `news` waits at most, so that its caller notices nodes that join.
+POLL = 2.0
+# Seconds without any task that starts, until a line says so.
+PATIENCE = 15.0
+# Tasks that end before they start, none having started meanwhile, until the run is given up; more
+# where more are running, for a node takes all of its own with it.
+FAILED_STARTS = 3
+
+
+@dataclass(eq=False)
+class Work:
+    """What a task is for. machine: where it runs; None: it has not started."""
+
+    machine: str | None = field(default=None, init=False)
+
+
+class Tasks:
+    """Tasks of Ray, which queues them, places them on nodes, new ones too, and reuses processes.
+
+    The function first yields the name of its machine, which says that it has started.
+
+    Ray's own repeating (max_retries, max_restarts of actors) is off: it tells no loss, and runs
+    without end what fills a node's memory. ActorPool and multiprocessing.Pool replace no process,
+    and Data drops a whole block for an image that ends its process. (Ray 2.60.0)
+    """
+
+    def __init__(self, function: Callable[..., Iterator[Any]], **options: Any) -> None:
+        """options: Ray's, for all tasks."""
+        self._ray = import_ray()
+        self._remote = self._ray.remote(max_retries=0, **options)(function)
+        self.running: dict[Any, Any] = {}
+        self._failed_starts, self._told_at = 0, time.monotonic() + PATIENCE
+
+    def start(self, work: Work, *arguments: Any, **options: Any) -> None:
+        """Call the function with these arguments as soon as a node has room for it."""
+        work.machine = None
+        self.running[self._remote.options(**options).remote(*arguments)] = work
+
+    def news(self) -> Iterator[tuple[Any, Any]]:
+        """Wait for news; yield (work, what its task yielded), or (work, None) if that is lost.
+
+        Raises what a task raises, and UserError where none can start.
+        """
+        ready, _ = self._ray.wait([*self.running], timeout=POLL)
+        if time.monotonic() > self._told_at:
+            log("cluster: waiting for a free core")
+            self._told_at = float("inf")
+        for generator in ready:
+            work = self.running[generator]
+            try:
+                item = self._ray.get(next(generator))
+            except StopIteration:
+                del self.running[generator]
+            except self._ray.exceptions.RayTaskError as error:
+                raise _explain(work, error.cause) from None
+            except self._ray.exceptions.RayError as error:
+                self._count_failed_start(work, error)
+                del self.running[generator]
+                yield work, None
+            else:
+                if work.machine is not None:
+                    yield work, item
+                work.machine = work.machine or item
+                self._failed_starts, self._told_at = 0, float("inf")
+
+    def _count_failed_start(self, work: Work, error: Exception) -> None:
+        self._failed_starts += work.machine is None
+        if self._failed_starts >= max(FAILED_STARTS, len(self.running)):
+            raise _explain(work, error)
+
+
+def _explain(work: Work, error: Exception) -> Exception:
+    """What a task raised: as it is, but for one that could not start."""
+    if work.machine is not None or isinstance(error, UserError):
+        return error
+    last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    return UserError(
+        "--cluster: a worker cannot start: expected this program and its requirements on every "
+        f"node; {shorten(last[0], 200)}"
+    )
