@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from malaria.base.address import answers
@@ -12,30 +12,23 @@ from malaria.base.machine import usable_cores
 from malaria.base.streams import log, stderr_discarded
 from malaria.base.text import shorten
 
-MISSING = (
-    "--cluster needs Ray, which is not installed here: pip install -r requirements-cluster.txt"
-)
 AUTO, LOCAL = "auto", "local"
 # Nothing is sent to Ray's makers, and what Ray logs is not for our users. Without the last two,
 # 2.60.0 prints each lost worker on stdout, among our rows, in spite of log_to_driver=False.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
 QUIET |= {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
-# Seconds in which a cluster must let us in. Together with ATTEMPTS, of which 2.60.0 makes 20, they
-# end the wait for a server that is no Ray after 20 s in place of a quarter of an hour.
+# Seconds in which a cluster must let us in. With ATTEMPTS, of which 2.60.0 makes 20, they end the
+# wait for a server that is no Ray after 20 s in place of a quarter of an hour.
 PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_py_gcs_connect_timeout_s": "10"}
 ATTEMPTS = "RAY_gcs_server_port_wait_time_s"
 
 
 @contextmanager
-def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
+def connected(address: str) -> Iterator[None]:
     """A block in which Ray can be used; a line describes the cluster.
 
-    Args:
-        address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
-            that is started here; "local": one that is started here; else the HOST:PORT of a cluster
-            that this machine belongs to.
-        cores: of one that is started here; None: as many as this process may use.
-
+    address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
+    started here; "local": one started here; else the HOST:PORT of one that this machine belongs to.
     Raises UserError where Ray is missing, nobody answers, or the versions differ.
     """
     ray = import_ray()
@@ -43,7 +36,7 @@ def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
     if named not in (AUTO, LOCAL):
         _check_answer(named)
     try:
-        started = _join_or_start(ray, named, cores or usable_cores())
+        started = _join_or_start(ray, named)
         log(_describe(ray) + ", started here" * started)
         yield
     finally:
@@ -52,13 +45,14 @@ def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
 
 def import_ray() -> Any:
     """The module ray, quiet. Raises UserError where it is not installed."""
-    os.environ.update(QUIET)
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
+    os.environ.update({**PATIENCE, **os.environ, **QUIET})
     try:
         import ray
     except ImportError:
-        raise UserError(MISSING) from None
+        raise UserError(
+            "--cluster needs Ray, which is not installed here: pip install -r "
+            "requirements-cluster.txt"
+        ) from None
     return ray
 
 
@@ -73,17 +67,18 @@ def _check_answer(address: str) -> None:
     os.environ.setdefault(ATTEMPTS, "1")
 
 
-def _join_or_start(ray: Any, address: str, cores: int) -> bool:
+def _join_or_start(ray: Any, address: str) -> bool:
     """Whether a Ray was started. Raises UserError if there is none in the end."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         # What C++ has to say of a failure, the exception says too.
         with stderr_discarded():
-            with suppress(*[ConnectionError] * (address == AUTO)):
+            with suppress(ConnectionError) if address == AUTO else nullcontext():
                 if address != LOCAL:
                     ray.init(address=address, **quiet)
                     return False
-            ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
+            address = LOCAL
+            ray.init(address=LOCAL, num_cpus=usable_cores(), include_dashboard=False, **quiet)
             return True
     except (OSError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:
         # The first sentences say it; what follows in Ray's messages are its own addresses.

@@ -7,16 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.cluster.connect import import_ray
 from malaria.cluster.tasks import Tasks, Work
 from malaria.data.splits import Folds
-
-if TYPE_CHECKING:
-    from malaria.settings.config import Config
+from malaria.settings.config import Config
 
 # A fold that is lost so often in a row, without a line in between, is given up.
 LOSSES = 3
@@ -24,14 +22,13 @@ LOSSES = 3
 
 @dataclass(eq=False)
 class Fold(Work):
-    """losses: since its last line."""
+    """One part of a cross-validation."""
 
     name: str
     number: int
-    losses: int = 0
 
 
-def run_on_cluster(config: "Config", folds: Folds, folder: Path, names: Sequence[str]) -> None:
+def run_on_cluster(config: Config, folds: Folds, folder: Path, names: Sequence[str]) -> None:
     """Run the parts of these names side by side, each as `cross_validation.run_part` does.
 
     Ray is connected. A part has a GPU of its own where the cluster has any, else its share of the
@@ -53,18 +50,16 @@ def run_on_cluster(config: "Config", folds: Folds, folder: Path, names: Sequence
             for fold, line in tasks.news():
                 if line is not None:
                     log(f"{fold.name}: {line}")
-                    fold.losses = 0
-                    continue
-                _count_loss(fold)
-                start(fold)
+                else:
+                    _tell_loss(fold)
+                    start(fold)
     except KeyboardInterrupt:
         log("the whole epochs of every fold are kept; go on with --resume")
         raise
 
 
-def _count_loss(fold: Fold) -> None:
-    """Tell that a fold is lost. Raises UserError when it is given up."""
-    fold.losses += 1
+def _tell_loss(fold: Fold) -> None:
+    """Raises UserError for a fold that is given up."""
     if fold.losses == LOSSES:
         raise UserError(
             f"{fold.name}: its process ended {LOSSES} times before it told anything: expected "
@@ -74,7 +69,7 @@ def _count_loss(fold: Fold) -> None:
 
 
 def run_fold(
-    cores: int | None, start: Path, config: "Config", folds: Folds, folder: Path, number: int
+    cores: int | None, start: Path, config: Config, folds: Folds, folder: Path, number: int
 ) -> Iterator[str]:
     """Yield the name of this machine, then each line that the part of this number logs.
 

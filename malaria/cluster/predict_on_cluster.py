@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from malaria.base import threads  # noqa: F401
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.cluster.chunks import Chunks
 from malaria.cluster.connect import import_ray
-from malaria.cluster.tasks import POLL, Tasks
+from malaria.cluster.tasks import POLL, Tasks, Work
 from malaria.inference.classifier import Classifier
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.predict import predict
@@ -32,6 +32,9 @@ CHUNK = 256
 FIELDS_CHUNK = 2
 # Most chunks in flight per core, those included that wait for an earlier one.
 IN_FLIGHT = 4
+# A chunk that ended so many processes is halved; a single image becomes a row that says so.
+LOSSES = 2
+ENDED = f"it ended the process that read it, {LOSSES} times"
 
 
 def predict_on_cluster(
@@ -44,19 +47,16 @@ def predict_on_cluster(
     """Yield what `inference.predict.predict` yields of these files, in the same order.
 
     Ray is connected, and each node sees the files under the same paths. What a lost node had is
-    done again by others. A few chunks for each core are in memory at a time. fields: the images are
+    done again by others. A few chunks per core are in memory at a time. fields: the images are
     whole fields, as for `predict_fields`. classifier: one that answers with LiteRT. Raises
     UserError where no worker can start.
     """
-    ray = import_ray()
     chunks = Chunks(paths, chunk_size or (FIELDS_CHUNK if fields else CHUNK))
-    tasks, lost = Tasks(predict_chunk, num_cpus=1), Counter[str]()
-    # In a list, for Ray reads what a bare reference means for every task anew.
-    payload = [ray.put(Payload.pack(classifier))]
-    cores, polled = 1, 0.0
+    tasks, lost = Tasks(predict_chunk, num_cpus=1), Counter[str | None]()
+    payload, polled = _send(classifier), 0.0
     while True:
         if time.monotonic() - polled > POLL:
-            polled, cores = time.monotonic(), int(ray.cluster_resources().get("CPU", 0))
+            polled, cores = time.monotonic(), int(import_ray().cluster_resources().get("CPU", 0))
             _tell_losses(lost)
         for chunk in chunks.take(IN_FLIGHT * max(1, cores)):
             tasks.start(chunk, payload, chunk.paths, fields)
@@ -66,55 +66,77 @@ def predict_on_cluster(
         for chunk, predictions in tasks.news():
             chunk.predictions = predictions
             if predictions is None:
-                lost.update([chunk.machine] if chunk.machine else [])
-                chunks.lose(chunk, is_suspect=chunk.machine is not None)
+                chunks.lose(chunk)
+                lost[chunk.machine] += 1
     _tell_losses(lost)
 
 
-def _tell_losses(lost: Counter[str]) -> None:
-    """One line for each machine that lost workers since the last time."""
+def _tell_losses(lost: Counter[str | None]) -> None:
+    """One line for each machine that lost workers since the last time; none if they never ran."""
+    lost.pop(None, None)
     for machine, count in lost.items():
         workers = "a worker" if count == 1 else f"{count} workers"
         log(f"cluster: lost {workers} on {printable(machine)}; its work is done again")
     lost.clear()
 
 
-@dataclass(frozen=True)
-class Payload:
-    """What travels to each node once: the classifier without its network, the .tflite of that as it
-    was checked where run.py was started, the folder of relative paths, and our version.
+@dataclass(eq=False)
+class Chunk(Work):
+    """Images that are classified together."""
+
+    paths: list[AnyPath]
+    predictions: Sequence[Prediction] | None = None
+
+
+class Chunks:
+    """The chunks of a run, of which a window is in memory at a time."""
+
+    def __init__(self, paths: Iterable[AnyPath], size: int) -> None:
+        """size: of a chunk, in images."""
+        self._paths, self._size = iter(paths), size
+        self._window, self._again = list[Chunk](), list[Chunk]()
+
+    def take(self, most: int) -> Iterator[Chunk]:
+        """Chunks to be done, lost ones first; new ones until the window holds so many."""
+        while self._again:
+            yield self._again.pop(0)
+        while len(self._window) < most and (paths := list(islice(self._paths, self._size))):
+            self._window.append(Chunk(paths))
+            yield self._window[-1]
+
+    def lose(self, chunk: Chunk) -> None:
+        """Let a chunk be done again; find the image that ends its process again and again."""
+        if chunk.losses < LOSSES:
+            self._again.append(chunk)
+        elif len(chunk.paths) == 1:
+            chunk.predictions = [Prediction(chunk.paths[0], error=ENDED)]
+        else:
+            middle, place = len(chunk.paths) // 2, self._window.index(chunk)
+            halves = [Chunk(chunk.paths[:middle]), Chunk(chunk.paths[middle:])]
+            self._window[place : place + 1] = halves
+            self._again += halves
+
+    def answers(self) -> Iterator[Prediction]:
+        """What is known of the next images, in order, until one is not."""
+        while self._window and (predictions := self._window[0].predictions) is not None:
+            del self._window[0]
+            yield from predictions
+
+
+def _send(classifier: Classifier) -> list[Any]:
+    """What `predict_chunk` takes as payload; it travels to each node once.
+
+    The network travels as the bytes of its .tflite, which was checked here. In a list, for Ray
+    reads what a bare reference means for every task anew.
     """
-
-    classifier: Classifier
-    tflite: Path
-    content: bytes
-    folder: Path
-    version: str
-
-    @classmethod
-    def pack(cls, classifier: Classifier) -> "Payload":
-        """From a classifier that answers with LiteRT."""
-        network = classifier.network
-        assert isinstance(network, LiteRTNetwork), "only LiteRT travels"
-        left = replace(classifier, network=_no_network, pair=None, afterwards=None)
-        return cls(left, network.path, network.path.read_bytes(), Path.cwd(), __version__)
-
-    def unpack(self) -> Classifier:
-        """The same classifier in another process. Raises UserError for another version."""
-        if self.version != __version__:
-            raise UserError(
-                f"--cluster: expected malaria {self.version} on every node; received "
-                f"{printable(__version__)} on {printable(socket.gethostname())}"
-            )
-        # Where this node has no such folder, relative paths are images that are not there.
-        with suppress(OSError):
-            os.chdir(self.folder)
-        network = LiteRTNetwork(self.tflite, content=self.content)
-        return replace(self.classifier, network=network)
-
-
-def _no_network(images: Any) -> Any:
-    raise AssertionError("the network travels as its bytes")
+    ray = import_ray()
+    ray.util.register_serializer(
+        LiteRTNetwork,
+        serializer=lambda network: (network.path, network.path.read_bytes()),
+        deserializer=lambda file: LiteRTNetwork(file[0], content=file[1]),
+    )
+    classifier = replace(classifier, pair=None, afterwards=None)
+    return [ray.put((classifier, Path.cwd(), __version__))]
 
 
 def predict_chunk(
@@ -123,16 +145,24 @@ def predict_chunk(
     """Yield the name of this machine once the classifier is there, then all predictions."""
     classifier = _unpacked(*payload)
     yield socket.gethostname()
-    if fields:
+    if not fields:
+        yield list(predict(paths, classifier, threads=1))
+    else:
         from malaria.fields.predict_fields import predict_fields
 
         yield list(predict_fields(paths, classifier, threads=1))
-    else:
-        yield list(predict(paths, classifier, threads=1))
 
 
 @lru_cache(maxsize=1)
 def _unpacked(payload: Any) -> Classifier:
     """The classifier, once in each process, in which Ray runs many tasks."""
-    classifier: Classifier = import_ray().get(payload).unpack()
+    classifier, folder, version = import_ray().get(payload)
+    if version != __version__:
+        raise UserError(
+            f"--cluster: expected malaria {version} on every node; received "
+            f"{printable(__version__)} on {printable(socket.gethostname())}"
+        )
+    # Where this node has no such folder, relative paths are images that are not there.
+    with suppress(OSError):
+        os.chdir(folder)
     return classifier

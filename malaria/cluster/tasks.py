@@ -12,18 +12,23 @@ from malaria.cluster.connect import import_ray
 
 # Seconds that `news` waits at most, so that its caller notices nodes that join.
 POLL = 2.0
-# Seconds without any task that starts, until a line says so.
+# Seconds in which no task starts, after which a line says so.
 PATIENCE = 15.0
-# Tasks that end before they start, none having started meanwhile, until the run is given up; more
-# where more are running, for a node takes all of its own with it.
+# The run is given up after so many failed starts without one that succeeds; or as many as there are
+# tasks, for a node that is lost takes all of its own with it.
 FAILED_STARTS = 3
 
 
 @dataclass(eq=False)
 class Work:
-    """What a task is for. machine: where it runs; None: it has not started."""
+    """What a task is for.
+
+    machine: where it runs; None: it has not started. losses: how many processes ended with it since
+    it last yielded.
+    """
 
     machine: str | None = field(default=None, init=False)
+    losses: int = field(default=0, init=False)
 
 
 class Tasks:
@@ -66,18 +71,22 @@ class Tasks:
             except self._ray.exceptions.RayTaskError as error:
                 raise _explain(work, error.cause) from None
             except self._ray.exceptions.RayError as error:
-                self._count_failed_start(work, error)
+                self._count_loss(work, error)
                 del self.running[generator]
                 yield work, None
             else:
                 if work.machine is not None:
+                    work.losses = 0
                     yield work, item
                 work.machine = work.machine or item
                 self._failed_starts, self._told_at = 0, float("inf")
 
-    def _count_failed_start(self, work: Work, error: Exception) -> None:
-        self._failed_starts += work.machine is None
-        if self._failed_starts >= max(FAILED_STARTS, len(self.running)):
+    def _count_loss(self, work: Work, error: Exception) -> None:
+        if work.machine is not None:
+            work.losses += 1
+        elif self._failed_starts + 1 < max(FAILED_STARTS, len(self.running)):
+            self._failed_starts += 1
+        else:
             raise _explain(work, error)
 
 
