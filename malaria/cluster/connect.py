@@ -17,10 +17,8 @@ AUTO, LOCAL = "auto", "local"
 # 2.60.0 prints each lost worker on stdout, among our rows, in spite of log_to_driver=False.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
 QUIET |= {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
-# Seconds in which a cluster must let us in. With ATTEMPTS, of which 2.60.0 makes 20, they end the
-# wait for a server that is no Ray after 20 s in place of a quarter of an hour.
+# Seconds in which a cluster must let us in; more than it needs.
 PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_py_gcs_connect_timeout_s": "10"}
-ATTEMPTS = "RAY_gcs_server_port_wait_time_s"
 
 
 @contextmanager
@@ -63,8 +61,9 @@ def _check_answer(address: str) -> None:
             f"--cluster: nobody answers at {address}: expected the HOST:PORT that "
             "`ray start --head` told on the first machine"
         )
-    # Only here, for a Ray that is started needs more.
-    os.environ.setdefault(ATTEMPTS, "1")
+    # Attempts, of which 2.60.0 makes 20: a quarter of an hour with a server that is no Ray. Not for
+    # a Ray that is started here, to which it gives so many seconds.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
 
 
 def _join_or_start(ray: Any, address: str) -> bool:

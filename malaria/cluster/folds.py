@@ -16,8 +16,12 @@ from malaria.cluster.tasks import Tasks, Work
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
 
-# A fold that is lost so often in a row, without a line in between, is given up.
+# Of a fold, without a line in between.
 LOSSES = 3
+GIVEN_UP = (
+    f"{{}}: its process ended {LOSSES} times before it told anything: expected this program, its "
+    "requirements and memory enough on every node"
+)
 
 
 @dataclass(eq=False)
@@ -50,22 +54,14 @@ def run_on_cluster(config: Config, folds: Folds, folder: Path, names: Sequence[s
             for fold, line in tasks.news():
                 if line is not None:
                     log(f"{fold.name}: {line}")
-                else:
-                    _tell_loss(fold)
-                    start(fold)
+                    continue
+                if fold.losses == LOSSES:
+                    raise UserError(GIVEN_UP.format(fold.name))
+                log(f"{fold.name}: its process or node is lost; it goes on elsewhere")
+                start(fold)
     except KeyboardInterrupt:
         log("the whole epochs of every fold are kept; go on with --resume")
         raise
-
-
-def _tell_loss(fold: Fold) -> None:
-    """Raises UserError for a fold that is given up."""
-    if fold.losses == LOSSES:
-        raise UserError(
-            f"{fold.name}: its process ended {LOSSES} times before it told anything: expected "
-            "this program, its requirements and memory enough on every node"
-        )
-    log(f"{fold.name}: its process or node is lost; it goes on elsewhere with its last epoch")
 
 
 def run_fold(

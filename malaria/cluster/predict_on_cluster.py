@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,23 +25,18 @@ from malaria.inference.prediction import Prediction
 from malaria.pictures.remote_path import AnyPath
 
 # Images in a chunk: a tenth of a second of work, so that a task costs nothing beside it. A multiple
-# of the batches that `inference.predict` makes, so that these are the same.
-CHUNK = 256
-# A field has hundreds of cells.
-FIELDS_CHUNK = 2
+# of the batches that `inference.predict` makes, so that these are the same. Of fields, which have
+# hundreds of cells, fewer.
+CHUNK, FIELDS_CHUNK = 256, 2
 # Most chunks in flight per core, those included that wait for an earlier one.
 IN_FLIGHT = 4
-# A chunk that ended so many processes is halved; a single image becomes a row that says so.
+# A chunk that ended so many workers is done image by image; an image becomes a row that says so.
 LOSSES = 2
 ENDED = f"it ended the process that read it, {LOSSES} times"
 
 
 def predict_on_cluster(
-    paths: Iterable[AnyPath],
-    classifier: Classifier,
-    *,
-    fields: bool = False,
-    chunk_size: int | None = None,
+    paths: Iterable[AnyPath], classifier: Classifier, *, fields: bool = False
 ) -> Iterator[Prediction]:
     """Yield what `inference.predict.predict` yields of these files, in the same order.
 
@@ -51,33 +45,29 @@ def predict_on_cluster(
     whole fields, as for `predict_fields`. classifier: one that answers with LiteRT. Raises
     UserError where no worker can start.
     """
-    chunks = Chunks(paths, chunk_size or (FIELDS_CHUNK if fields else CHUNK))
-    tasks, lost = Tasks(predict_chunk, num_cpus=1), Counter[str | None]()
-    payload, polled = _send(classifier), 0.0
+    chunks = Chunks(paths, FIELDS_CHUNK if fields else CHUNK)
+    tasks, payload = Tasks(predict_chunk, num_cpus=1), _send(classifier)
+    polled, told = 0.0, dict[str, float]()
     while True:
+        yield from chunks.answers()
         if time.monotonic() - polled > POLL:
             polled, cores = time.monotonic(), int(import_ray().cluster_resources().get("CPU", 0))
-            _tell_losses(lost)
         for chunk in chunks.take(IN_FLIGHT * max(1, cores)):
             tasks.start(chunk, payload, chunk.paths, fields)
-        yield from chunks.answers()
         if not tasks.running:
             break
         for chunk, predictions in tasks.news():
             chunk.predictions = predictions
             if predictions is None:
                 chunks.lose(chunk)
-                lost[chunk.machine] += 1
-    _tell_losses(lost)
+                _tell_loss(chunk.machine, told)
 
 
-def _tell_losses(lost: Counter[str | None]) -> None:
-    """One line for each machine that lost workers since the last time; none if they never ran."""
-    lost.pop(None, None)
-    for machine, count in lost.items():
-        workers = "a worker" if count == 1 else f"{count} workers"
-        log(f"cluster: lost {workers} on {printable(machine)}; its work is done again")
-    lost.clear()
+def _tell_loss(machine: str | None, told: dict[str, float]) -> None:
+    """Log a line, but one for all workers of a node. told: when it was, for each machine."""
+    if machine is not None and time.monotonic() - told.get(machine, 0) > POLL:
+        log(f"cluster: lost a worker, or more, on {printable(machine)}; their work is done again")
+        told[machine] = time.monotonic()
 
 
 @dataclass(eq=False)
@@ -92,7 +82,6 @@ class Chunks:
     """The chunks of a run, of which a window is in memory at a time."""
 
     def __init__(self, paths: Iterable[AnyPath], size: int) -> None:
-        """size: of a chunk, in images."""
         self._paths, self._size = iter(paths), size
         self._window, self._again = list[Chunk](), list[Chunk]()
 
@@ -105,16 +94,15 @@ class Chunks:
             yield self._window[-1]
 
     def lose(self, chunk: Chunk) -> None:
-        """Let a chunk be done again; find the image that ends its process again and again."""
+        """Let a chunk be done again; find the image that ends its workers."""
         if chunk.losses < LOSSES:
             self._again.append(chunk)
         elif len(chunk.paths) == 1:
             chunk.predictions = [Prediction(chunk.paths[0], error=ENDED)]
         else:
-            middle, place = len(chunk.paths) // 2, self._window.index(chunk)
-            halves = [Chunk(chunk.paths[:middle]), Chunk(chunk.paths[middle:])]
-            self._window[place : place + 1] = halves
-            self._again += halves
+            place, singles = self._window.index(chunk), [Chunk([path]) for path in chunk.paths]
+            self._window[place : place + 1] = singles
+            self._again += singles
 
     def answers(self) -> Iterator[Prediction]:
         """What is known of the next images, in order, until one is not."""
@@ -124,10 +112,10 @@ class Chunks:
 
 
 def _send(classifier: Classifier) -> list[Any]:
-    """What `predict_chunk` takes as payload; it travels to each node once.
+    """The payload of `predict_chunk`, which travels to each node once.
 
-    The network travels as the bytes of its .tflite, which was checked here. In a list, for Ray
-    reads what a bare reference means for every task anew.
+    In a list, for Ray reads what a bare reference means for every task anew. The network travels as
+    the bytes of its .tflite, which was checked here.
     """
     ray = import_ray()
     ray.util.register_serializer(
@@ -154,7 +142,7 @@ def predict_chunk(
 
 
 @lru_cache(maxsize=1)
-def _unpacked(payload: Any) -> Classifier:
+def _unpacked(payload: Any) -> Any:
     """The classifier, once in each process, in which Ray runs many tasks."""
     classifier, folder, version = import_ray().get(payload)
     if version != __version__:

@@ -12,20 +12,16 @@ from malaria.cluster.connect import import_ray
 
 # Seconds that `news` waits at most, so that its caller notices nodes that join.
 POLL = 2.0
-# Seconds in which no task starts, after which a line says so.
+# Seconds without a start, after which a line says so.
 PATIENCE = 15.0
-# The run is given up after so many failed starts without one that succeeds; or as many as there are
-# tasks, for a node that is lost takes all of its own with it.
+# After so many failed starts without a good one, or as many as there are tasks, for a lost node
+# takes all of its own with it, none will ever start.
 FAILED_STARTS = 3
 
 
 @dataclass(eq=False)
 class Work:
-    """What a task is for.
-
-    machine: where it runs; None: it has not started. losses: how many processes ended with it since
-    it last yielded.
-    """
+    """What a task is for. machine: where it started. losses: of workers since it last yielded."""
 
     machine: str | None = field(default=None, init=False)
     losses: int = field(default=0, init=False)
@@ -34,7 +30,7 @@ class Work:
 class Tasks:
     """Tasks of Ray, which queues them, places them on nodes, new ones too, and reuses processes.
 
-    The function first yields the name of its machine, which says that it has started.
+    The function first yields the name of its machine: it has started.
 
     Ray's own repeating (max_retries, max_restarts of actors) is off: it tells no loss, and runs
     without end what fills a node's memory. ActorPool and multiprocessing.Pool replace no process,
@@ -42,7 +38,6 @@ class Tasks:
     """
 
     def __init__(self, function: Callable[..., Iterator[Any]], **options: Any) -> None:
-        """options: Ray's, for all tasks."""
         self._ray = import_ray()
         self._remote = self._ray.remote(max_retries=0, **options)(function)
         self.running: dict[Any, Any] = {}
@@ -71,7 +66,7 @@ class Tasks:
             except self._ray.exceptions.RayTaskError as error:
                 raise _explain(work, error.cause) from None
             except self._ray.exceptions.RayError as error:
-                self._count_loss(work, error)
+                self._count(work, error)
                 del self.running[generator]
                 yield work, None
             else:
@@ -81,12 +76,13 @@ class Tasks:
                 work.machine = work.machine or item
                 self._failed_starts, self._told_at = 0, float("inf")
 
-    def _count_loss(self, work: Work, error: Exception) -> None:
+    def _count(self, work: Work, error: Exception) -> None:
+        """Count a loss. Raises UserError where none can start."""
         if work.machine is not None:
             work.losses += 1
-        elif self._failed_starts + 1 < max(FAILED_STARTS, len(self.running)):
-            self._failed_starts += 1
-        else:
+            return
+        self._failed_starts += 1
+        if self._failed_starts >= max(FAILED_STARTS, len(self.running)):
             raise _explain(work, error)
 
 
