@@ -51,7 +51,10 @@ def any_cluster(ray):
 
 @pytest.fixture
 def cluster(any_cluster):
-    """Three nodes; those that an earlier test killed are replaced."""
+    """Three nodes; those that an earlier test ended are replaced."""
+    for node in any_cluster.list_all_nodes():
+        if not node.remaining_processes_alive():
+            any_cluster.remove_node(node, allow_graceful=False)
     for _ in range(3 - len(any_cluster.list_all_nodes())):
         any_cluster.add_node(num_cpus=1)
     any_cluster.wait_for_nodes()
