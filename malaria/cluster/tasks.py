@@ -12,10 +12,10 @@ from malaria.cluster.connect import import_ray
 
 # Seconds that `news` waits at most, so that its caller notices nodes that join.
 POLL = 2.0
-# Seconds without a start, after which a line says so.
+# Seconds until a line says that no task has started.
 PATIENCE = 15.0
-# After so many failed starts without a good one, or as many as there are tasks, for a lost node
-# takes all of its own with it, none will ever start.
+# In a row, after which none will ever start; or as many as there are tasks, for a node that is lost
+# takes all of its own with it.
 FAILED_STARTS = 3
 
 
@@ -30,14 +30,13 @@ class Work:
 class Tasks:
     """Tasks of Ray, which queues them, places them on nodes, new ones too, and reuses processes.
 
-    The function first yields the name of its machine: it has started.
-
     Ray's own repeating (max_retries, max_restarts of actors) is off: it tells no loss, and runs
     without end what fills a node's memory. ActorPool and multiprocessing.Pool replace no process,
-    and Data drops a whole block for an image that ends its process. (Ray 2.60.0)
+    and Data repeats without end the block of an image that ends its process. (Ray 2.60.0)
     """
 
     def __init__(self, function: Callable[..., Iterator[Any]], **options: Any) -> None:
+        """function: first yields the name of its machine, when it is ready. options: Ray's."""
         self._ray = import_ray()
         self._remote = self._ray.remote(max_retries=0, **options)(function)
         self.running: dict[Any, Any] = {}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -104,6 +105,18 @@ def test_where_nobody_answers_that_is_told_at_once(ray, cells, cluster, environm
         "error: --cluster: nobody answers at 127.0.0.1:1: expected the HOST:PORT that `ray start "
         "--head` told on the first machine\n"
     )
+
+
+def test_a_server_that_is_no_ray_is_told_and_not_waited_for(ray, cells):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = run(
+            f"--image={cells}", f"--cluster={address}",
+            RAY_py_gcs_connect_timeout_s="1", RAY_gcs_rpc_server_connect_timeout_s="1",
+        )  # fmt: skip
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: --cluster: cannot join {address}: ")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
