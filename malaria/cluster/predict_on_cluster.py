@@ -47,7 +47,7 @@ def predict_on_cluster(
     """
     chunks = Chunks(paths, FIELDS_CHUNK if fields else CHUNK)
     tasks, payload = Tasks(predict_chunk, num_cpus=1), _send(classifier)
-    polled, told = 0.0, dict[str, float]()
+    polled, told = float("-inf"), dict[str, float]()
     while True:
         yield from chunks.answers()
         if time.monotonic() - polled > POLL:

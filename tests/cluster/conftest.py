@@ -9,12 +9,15 @@ from malaria.data.drawn_cells import write_cells
 
 @pytest.fixture(scope="package", autouse=True)
 def own_settings():
-    """Ray's token is not kept in the home of who runs the tests; lost nodes are noticed soon."""
+    """Ray's token is not kept in the home of who runs the tests; lost nodes are noticed soon, and
+    workers are as important as other processes, else they hardly run on a busy machine.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_health_check_initial_delay_ms", "0")
         patch.setenv("RAY_health_check_period_ms", "300")
+        patch.setenv("RAY_worker_niceness", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
         yield
 
