@@ -17,8 +17,8 @@ AUTO, LOCAL = "auto", "local"
 # 2.60.0 prints each lost worker on stdout, among our rows, in spite of log_to_driver=False.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
 QUIET |= {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
-# Seconds in which a cluster must let us in; more than it needs.
-PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_py_gcs_connect_timeout_s": "10"}
+# In so many seconds a cluster lets us in or refuses.
+PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20"}
 
 
 @contextmanager
@@ -61,8 +61,8 @@ def _check_answer(address: str) -> None:
             f"--cluster: nobody answers at {address}: expected the HOST:PORT that "
             "`ray start --head` told on the first machine"
         )
-    # Attempts, of which 2.60.0 makes 20: a quarter of an hour with a server that is no Ray. Not for
-    # a Ray that is started here, to which it gives so many seconds.
+    # Attempts of 40 s, of which 2.60.0 makes 20 with a server that is no Ray. Not where a Ray is
+    # started, to which it gives so many seconds.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
 
 
