@@ -27,18 +27,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from malaria.base.files import sha256_of
 from malaria.base.machine import usable_cores
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.load_classifier import load_classifier
-from malaria.inference.predict import BATCH_SIZE, predict
+from malaria.inference.network import BATCH_SIZE
+from malaria.inference.predict import predict
 from malaria.pictures.folders import find_images
 from malaria.pictures.images import open_image
 from malaria.saved.architecture import network_size
 from malaria.saved.pair import find_pair, read_architecture
-from malaria.saved.tflite import digest_pair, find_sealed
 
 TOP = Path(__file__).resolve().parent.parent
 BATCHES = (1, 4, 8, 16, 32, 64)
@@ -179,8 +178,7 @@ def measure_folder(pair, cells, rounds):
 
 
 def open_network(pair):
-    digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
-    return LiteRTNetwork(find_sealed(pair, digest), cores=usable_cores())
+    return LiteRTNetwork(pair.tflite, cores=usable_cores())
 
 
 def rate_ours(pair, cells):

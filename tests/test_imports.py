@@ -88,7 +88,7 @@ def test_a_file_imports_only_from_its_room_and_those_before_it(name):
 def test_no_file_imports_itself_by_way_of_others():
     modules = {f"malaria.{name[:-3].replace('/', '.')}": name for name in INSIDE}
     graph = {
-        module: {found for found in early_imports_of(name) if found in modules}
+        module: {found for found in imports_of(name) if found in modules}
         for module, name in modules.items()
     }
     TopologicalSorter(graph).prepare()

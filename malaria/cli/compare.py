@@ -1,4 +1,4 @@
-"""compare: several models on the same labelled pictures, side by side."""
+"""compare: several models on the same labelled images, side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from malaria.base.text import printable
 from malaria.cli.choose import open_classifier, open_labelled
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.inference.load_classifier import prepare_next_start
+from malaria.inference.load_classifier import keep_tflite
 from malaria.inference.predict import Rate, predict
 from malaria.saved.pair import find_pair
 
@@ -17,7 +17,7 @@ from malaria.saved.pair import find_pair
 def compare_models(options: Options, inputs: Inputs) -> int:
     """Evaluate every model of --model; print one table and the differences to the first.
 
-    Returns the exit status: 1 if a picture could not be read. Raises UserError.
+    Returns the exit status: 1 if an image could not be read. Raises UserError.
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first
@@ -34,7 +34,7 @@ def compare_models(options: Options, inputs: Inputs) -> int:
         labelled.add_all(predictions)
         results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
         unreadable = max(unreadable, labelled.unreadable)
-        prepare_next_start(classifier)
+        keep_tflite(classifier)
     print(describe_comparison(results, compare_with_first(results), rates))
     save_metrics(options.metrics, {name: to_json(one) for name, one in results.items()})
     return 1 if unreadable else 0

@@ -9,7 +9,8 @@ from malaria.base.errors import UsageError
 from malaria.base.patterns import Pattern
 from malaria.cli import values
 from malaria.cli.command import Parser, add_options, name_program, option
-from malaria.inference.load_classifier import SCALES, Engine
+from malaria.inference.load_classifier import Engine
+from malaria.inference.overrides import SCALES
 from malaria.outputs.formats import FORMATS
 from malaria.saved.pair import default_pair
 

@@ -24,7 +24,7 @@ from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.inference.classifier import Classifier
-from malaria.inference.load_classifier import prepare_next_start
+from malaria.inference.load_classifier import keep_tflite
 from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.summary import Summary
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     failures = classify(options, classifier, inputs, chain(first, paths))
     if inputs.skipped:
         log(describe_skipped(inputs.skipped))
-    prepare_next_start(classifier)
+    keep_tflite(classifier)
     return 1 if failures else 0
 
 
@@ -87,6 +87,11 @@ def classify(
     finally:
         for output in outputs:
             output.close()
+    if labelled and classifier.metadata.is_assumed:
+        from malaria.inference.suggest import suggest
+
+        better = suggest(classifier, labelled.known)
+        log(better or "the labels and pixels that were assumed are the best that were tried")
     if overlays is None:
         return summary.unreadable
     overlays.tell_missing()

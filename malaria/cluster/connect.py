@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from malaria.base.address import answers
@@ -12,32 +12,30 @@ from malaria.base.machine import usable_cores
 from malaria.base.streams import log, stderr_discarded
 from malaria.base.text import shorten
 
-MISSING = (
-    "--cluster needs Ray, which is not installed here: pip install -r requirements-cluster.txt"
-)
 AUTO, LOCAL = "auto", "local"
-# Nothing is told to the makers of Ray; and of the lines that Ray itself logs none is for our users.
+# Nothing is sent to Ray's makers, and what Ray logs is not for our users. Without the last two,
+# 2.60.0 prints each lost worker on stdout, among our rows, in spite of log_to_driver=False.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_LOG_TO_STDERR": "0"}
-# Ray tries for minutes to join a cluster that refuses it; so many seconds are enough.
-QUIET |= {"RAY_gcs_server_request_timeout_seconds": "20"}
+QUIET |= {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
+# In so many seconds a cluster lets us in or refuses.
+PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20"}
 
 
 @contextmanager
-def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
-    """In this block Ray can be used; which cluster it is, is told in a line.
+def connected(address: str) -> Iterator[None]:
+    """A block in which Ray can be used; a line describes the cluster.
 
-    Args:
-        address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
-            that is started here; "local": one that is started here; else the HOST:PORT of a cluster
-            that this machine belongs to.
-        cores: of one that is started here; None: as many as this process may use.
-
+    address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
+    started here; "local": one started here; else the HOST:PORT of one that this machine belongs to.
     Raises UserError where Ray is missing, nobody answers, or the versions differ.
     """
     ray = import_ray()
-    started = _join(ray, address, cores or usable_cores())
+    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
+    if named not in (AUTO, LOCAL):
+        _check_answer(named)
     try:
-        log(_describe(ray, started=started))
+        started = _join_or_start(ray, named)
+        log(_describe(ray) + ", started here" * started)
         yield
     finally:
         ray.shutdown()
@@ -45,75 +43,54 @@ def connected(address: str, *, cores: int | None = None) -> Iterator[None]:
 
 def import_ray() -> Any:
     """The module ray, quiet. Raises UserError where it is not installed."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.update({**PATIENCE, **os.environ, **QUIET})
     try:
         import ray
     except ImportError:
-        raise UserError(MISSING) from None
-    # Ray prints what befell its nodes on stdout, between our rows; we tell it in lines of our own.
-    ray._private.worker.print_to_stdstream = _drop
+        raise UserError(
+            "--cluster needs Ray, which is not installed here: pip install -r "
+            "requirements-cluster.txt"
+        ) from None
     return ray
 
 
-def _drop(*arguments: Any, **more: Any) -> None:
-    pass
-
-
-def _join(ray: Any, address: str, cores: int) -> bool:
-    """Join the cluster, or start one; whether it was started."""
-    if address == LOCAL:
-        return _start(ray, cores)
-    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
-    if named != AUTO:
-        _check_answer(named)
-    try:
-        _initialize(ray, address=address)
-    except ConnectionError as error:
-        if named == AUTO:
-            return _start(ray, cores)
-        raise _refusal(named, error) from None
-    except (OSError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:
-        raise _refusal(named, error) from None
-    return False
-
-
-def _start(ray: Any, cores: int) -> bool:
-    try:
-        _initialize(ray, address=LOCAL, num_cpus=cores, include_dashboard=False)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise UserError(f"--cluster: cannot start Ray here: {shorten(error, 300)}") from None
-    return True
-
-
-def _initialize(ray: Any, **settings: Any) -> None:
-    # What C++ has to say of a failure, the exception says too.
-    with stderr_discarded():
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
-
-
 def _check_answer(address: str) -> None:
-    """Raise UserError at once where Ray itself would try for minutes."""
+    """Raise UserError at once where Ray itself would try for long."""
     if not answers(address):
         raise UserError(
             f"--cluster: nobody answers at {address}: expected the HOST:PORT that "
             "`ray start --head` told on the first machine"
         )
+    # Attempts of 40 s, of which 2.60.0 makes 20 with a server that is no Ray. Not where a Ray is
+    # started, to which it gives so many seconds.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
 
 
-def _refusal(address: str, error: Exception) -> UserError:
-    # The first sentences say it; what follows in Ray's messages are its own addresses.
-    reason = shorten(" ".join(str(error).split()), 300)
-    return UserError(
-        f"--cluster: cannot join {address}: {reason}; for one that asks for a token set "
-        "RAY_AUTH_MODE=token"
-    )
+def _join_or_start(ray: Any, address: str) -> bool:
+    """Whether a Ray was started. Raises UserError if there is none in the end."""
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        # What C++ has to say of a failure, the exception says too.
+        with stderr_discarded():
+            with suppress(ConnectionError) if address == AUTO else nullcontext():
+                if address != LOCAL:
+                    ray.init(address=address, **quiet)
+                    return False
+            address = LOCAL
+            ray.init(address=LOCAL, num_cpus=usable_cores(), include_dashboard=False, **quiet)
+            return True
+    except (OSError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:
+        # The first sentences say it; what follows in Ray's messages are its own addresses.
+        reason = shorten(" ".join(str(error).split()), 300)
+        aim = "start Ray here" if address == LOCAL else f"join {address}"
+        raise UserError(
+            f"--cluster: cannot {aim}: {reason}; for one that asks for a token set "
+            "RAY_AUTH_MODE=token"
+        ) from None
 
 
-def _describe(ray: Any, *, started: bool) -> str:
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    cores = sum(int(node["Resources"].get("CPU", 0)) for node in nodes)
-    gpus = sum(int(node["Resources"].get("GPU", 0)) for node in nodes)
-    parts = [f"{len(nodes)} node{'s' * (len(nodes) != 1)}", f"{cores} core{'s' * (cores != 1)}"]
-    parts += [f"{gpus} GPU{'s' * (gpus != 1)}"] * bool(gpus)
-    return f"cluster: {', '.join(parts)}" + ", started here" * started
+def _describe(ray: Any) -> str:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores, gpus = (int(sum(node.get(key, 0) for node in nodes)) for key in ("CPU", "GPU"))
+    counts = [(len(nodes), "node"), (cores, "core"), *[(gpus, "GPU")] * bool(gpus)]
+    return "cluster: " + ", ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts)

@@ -1,36 +1,32 @@
-"""predict_fields: pictures of whole smears -> predictions of the red cells in them."""
+"""predict_fields: images of whole smears -> predictions of the red cells in them."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from malaria.base.machine import worker_count
 from malaria.fields.find_cells import cut, find_cells
-from malaria.inference.predict import BATCHES_TOGETHER, affordable, predict_some
+from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
-from malaria.pictures.box import Box
+from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import UnreadableImageError, open_image, read_image
 from malaria.pictures.remote_path import AnyPath
 
-if TYPE_CHECKING:
-    from malaria.inference.classifier import Classifier
-
 NO_CELLS = "no red cells found in this field"
 SINGLE = "a single cell, no field: leave out --fields"
-# A field has more cells than this; a picture of one cell may show parts of others.
+# A field has more cells than this; an image of one cell may show parts of others.
 FEW = 3
 # And where no guard tells single cells, it is larger than this, pixels.
 SMALL = 256
 
 
 def predict_fields(
-    paths: Iterable[AnyPath], classifier: "Classifier", *, threads: int | None = None
+    paths: Iterable[AnyPath], model: TrainedModel, *, threads: int | None = None
 ) -> Iterator[Prediction]:
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
@@ -44,42 +40,30 @@ def predict_fields(
     with ThreadPoolExecutor(count) as pool:
         while True:
             for path in islice(paths, count - len(waiting)):
-                waiting.append(pool.submit(_predict_field, path, classifier))
+                waiting.append(pool.submit(_predict_field, path, model))
             if not waiting:
                 return
             yield from waiting.popleft().result()
 
 
-def _predict_field(path: AnyPath, classifier: "Classifier") -> list[Prediction]:
+def _predict_field(path: AnyPath, model: TrainedModel) -> list[Prediction]:
     try:
         field = open_image(path)
     except UnreadableImageError as error:
         return [Prediction(path, error=str(error))]
     boxes = find_cells(field)
-    if len(boxes) <= FEW and _is_single(field, classifier):
+    if len(boxes) <= FEW and _is_single(field, model):
         return [Prediction(path, error=SINGLE)]
     if not boxes:
         return [Prediction(path, error=NO_CELLS)]
-    return [
-        replace(prediction, path=path, box=box)
-        for prediction, box in _predict_cells(field, boxes, classifier)
-    ]
+    # One thread, for each field has one.
+    cells = predict((cut(field, box) for box in boxes), model, threads=1)
+    return [replace(cell, path=path, box=box) for cell, box in zip(cells, boxes, strict=True)]
 
 
-def _predict_cells(
-    field: Image.Image, boxes: list[Box], classifier: "Classifier"
-) -> Iterator[tuple[Prediction, Box]]:
-    size = affordable(classifier)
-    together = size * BATCHES_TOGETHER
-    for start in range(0, len(boxes), together):
-        some = boxes[start : start + together]
-        cells = [cut(field, box) for box in some]
-        yield from zip(predict_some(cells, classifier, size), some, strict=True)
-
-
-def _is_single(field: Image.Image, classifier: "Classifier") -> bool:
-    """Whether the whole picture is one cell, as far as anybody can tell."""
-    if classifier.guard is None:
+def _is_single(field: Image.Image, model: TrainedModel) -> bool:
+    """True if the whole image is one cell, as far as anybody can tell."""
+    if model.guard is None:
         return max(field.size) < SMALL
-    image = read_image(field, classifier.metadata.pixels)
-    return classifier.find_unlike(image[np.newaxis]) == [None]
+    image = read_image(field, model.metadata.pixels)
+    return model.find_unlike(image[np.newaxis]) == [None]

@@ -1,9 +1,8 @@
-"""evaluate: predictions of labelled pictures -> one Result."""
+"""evaluate: predictions of labelled images -> one Result."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +14,9 @@ from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import find_some
+from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import is_folder
 from malaria.pictures.remote_path import AnyPath
-
-if TYPE_CHECKING:
-    from malaria.inference.classifier import Classifier
 
 
 class LabelledPredictions:
@@ -32,41 +29,41 @@ class LabelledPredictions:
 
     def __init__(
         self,
-        classifier: "Classifier",
+        model: TrainedModel,
         *,
         label_of: Callable[[AnyPath], str | None],
         group_of: Callable[[AnyPath], str | None],
     ) -> None:
-        """label_of, group_of: the true label and the patient of a picture; None if not known."""
-        self.classifier, self.group_of, self._label_of = classifier, group_of, label_of
+        """label_of, group_of: the true label and the patient of an image; None if not known."""
+        self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = self.unlike = 0
         self.known: list[Prediction] = []
 
     @classmethod
     def of_folder(
-        cls, classifier: "Classifier", folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
+        cls, model: TrainedModel, folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
-        """For the pictures of a folder, whose sub-folders are the labels.
+        """For the images of a folder, whose sub-folders are the labels.
 
         Raises UserError unless a sub-folder of `folder` is named as one of the labels.
         """
         if not is_folder(folder):
             found = "nothing" if isinstance(folder, Path) and not folder.exists() else "a file"
             raise UserError(
-                f"expected a folder of labelled pictures; found {found} at {printable(folder)}"
+                f"expected a folder of labelled images; found {found} at {printable(folder)}"
             )
-        labels = classifier.metadata.labels
+        labels = model.metadata.labels
         check_sub_folders(folder, labels)
         return cls(
-            classifier,
+            model,
             label_of=lambda path: true_label(path, folder, labels),
             group_of=group_of,
         )
 
     def label_of(self, path: AnyPath) -> str | None:
-        """The true label of a picture, if it is one of the model's."""
+        """The true label of an image, if it is one of the model's."""
         label = self._label_of(path)
-        return label if label in self.classifier.metadata.labels else None
+        return label if label in self.model.metadata.labels else None
 
     def add(self, prediction: Prediction) -> None:
         """Keep the prediction, if it has a true label and could be read."""
@@ -86,8 +83,8 @@ class LabelledPredictions:
     def result(self) -> Result:
         """The Result of all that was added, made once. Raises UserError if that was nothing."""
         if not self.known:
-            raise UserError("none of the pictures could be read and has a label")
-        metadata = self.classifier.metadata
+            raise UserError("none of the images could be read and has a label")
+        metadata = self.model.metadata
         groups = [self.group_of(one.path) if one.path else None for one in self.known]
         return Result(
             paths=[str(one.path) for one in self.known],
@@ -97,17 +94,17 @@ class LabelledPredictions:
             positive_label=metadata.positive_label,
             threshold=metadata.threshold,
             groups=None if None in groups else groups,
-            model=self.classifier.pair.weights if self.classifier.pair else None,
+            model=self.model.pair.weights if self.model.pair else None,
         )
 
 
-def evaluate(classifier: "Classifier", folder: AnyPath, *, patient_pattern: str | None) -> Result:
-    """The Result of the classifier on all pictures of `folder`; see Classifier.evaluate."""
+def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | None) -> Result:
+    """The Result of the model on all images of `folder`; see Classifier.evaluate."""
     if patient_pattern is not None:
         _check_pattern(patient_pattern)
-    group_of = make_patient_finder(patient_pattern or classifier.metadata.patient_pattern)
-    labelled = LabelledPredictions.of_folder(classifier, folder, group_of=group_of)
-    labelled.add_all(predict(find_some(folder), classifier))
+    group_of = make_patient_finder(patient_pattern or model.metadata.patient_pattern)
+    labelled = LabelledPredictions.of_folder(model, folder, group_of=group_of)
+    labelled.add_all(predict(find_some(folder), model))
     return labelled.result
 
 

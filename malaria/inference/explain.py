@@ -1,10 +1,9 @@
-"""explain: where in a picture the network looked. It needs Keras."""
+"""explain: Grad-CAM of images and of whole folders. It needs Keras."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -17,24 +16,22 @@ from malaria.inference import gradcam
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import list_sources
+from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import check_outside, source_of
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote_path import AnyPath
 
-if TYPE_CHECKING:
-    from malaria.inference.classifier import Classifier
-
 AT_ONCE = 16
-# So many pictures without an overlay are named; the rest are counted.
+# Images without an overlay that are named; the rest are counted.
 NAMED = 10
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a network says of a picture and where it looked.
+    """The prediction of one image, and where the network looked for it.
 
-    heat_map: (height, width), float32, 0..1, of the picture as the network takes it; what speaks
-    for the likeliest label. overlay: the picture under its heat map, a PIL image, RGB.
+    heat_map: (height, width), float32, 0..1, of the image as the network takes it; what speaks
+    for the likeliest label. overlay: the image under its heat map, a PIL image, RGB.
     """
 
     prediction: Prediction
@@ -42,87 +39,83 @@ class Explanation:
     overlay: Image.Image
 
 
-def explain(classifier: "Classifier", source: Source) -> Explanation:
-    """The Explanation of one picture; see Classifier.explain."""
+def explain(model: TrainedModel, source: Source) -> Explanation:
+    """The Explanation of one image; see Classifier.explain."""
     sources = list_sources(source)
     if len(sources) != 1:
-        raise UsageError(f"expected one picture; received {len(sources)}")
-    pixels = read_image(sources[0], classifier.metadata.pixels)  # raises with the reason
-    [prediction] = predict(sources, classifier)
-    [(picture, heat_map)] = _look(classifier, [pixels], [prediction])
-    overlay = Image.fromarray(gradcam.overlay(picture, heat_map))
+        raise UsageError(f"expected one image; received {len(sources)}")
+    pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
+    [prediction] = predict(sources, model)
+    [(image, heat_map)] = _look(model, [(prediction, pixels)])
+    overlay = Image.fromarray(gradcam.overlay(image, heat_map))
     return Explanation(prediction, heat_map, overlay)
 
 
 class Overlays:
-    """Writes a picture of where the network looked for each picture, below `folder`.
+    """Writes an image of where the network looked for each image, below `folder`.
 
-    missing: how many pictures could be classified and not explained.
+    missing: how many images could be classified and not explained.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[AnyPath], classifier: "Classifier") -> None:
+    def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
         """sources: the folders that are classified. Raises UsageError, UserError."""
         check_outside(folder, sources, "--explain")
-        self.folder, self.sources, self.classifier = folder, sources, classifier
+        self.folder, self.sources, self.model = folder, sources, model
         self.missing = 0
         check_writable(folder / "overlay.png")
-        _ = classifier.explainer  # raises before any work is done
+        _ = model.explainer  # raises before any work is done
 
     def explain(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
         """Yield the predictions again, each after its overlay has been written."""
         predictions = iter(predictions)
         while batch := list(islice(predictions, AT_ONCE)):
-            written = self._write([one for one in batch if one.error is None])
+            found = [(one, pixels) for one in batch if (pixels := self._read(one)) is not None]
+            looked = _look(self.model, found)
+            written = {one.path: self._save(one, *next(looked)) for one, _ in found}
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
 
-    def _write(self, shown: Sequence[Prediction]) -> dict[AnyPath | None, Path]:
-        """{picture: its overlay}, of those that can be read and written."""
-        found = [(one, pixels) for one in shown if (pixels := self._read(one)) is not None]
-        if not found:
-            return {}
-        shown, pixels = zip(*found, strict=True)
-        looked = zip(shown, _look(self.classifier, pixels, shown), strict=True)
-        paths = {one.path: self._save(one.path, *pictures) for one, pictures in looked if one.path}
-        return {path: overlay for path, overlay in paths.items() if overlay}
-
-    def _read(self, prediction: Prediction) -> np.ndarray | None:
+    def _read(self, one: Prediction) -> np.ndarray | None:
+        if one.error is not None or one.path is None:
+            return None
         try:
-            return read_image(prediction.path or "", self.classifier.metadata.pixels)
+            return read_image(one.path, self.model.metadata.pixels)
         except UnreadableImageError as error:  # it was changed or deleted after it was classified
-            self._tell_missing(prediction.path, error)
+            self._tell_missing(one, error)
             return None
 
-    def _save(self, path: AnyPath, picture: np.ndarray, heat_map: np.ndarray) -> Path | None:
-        overlay = gradcam.overlay_path(
-            path, source=source_of(path, self.sources), folder=self.folder
-        )
+    def _save(self, one: Prediction, image: np.ndarray, heat_map: np.ndarray) -> Path | None:
+        assert one.path is not None, "only files have overlays"
+        source = source_of(one.path, self.sources)
+        overlay = gradcam.overlay_path(one.path, source=source, folder=self.folder)
         try:
-            gradcam.save_overlay(overlay, picture, heat_map)
+            gradcam.save_overlay(overlay, image, heat_map)
         except UserError as error:  # a name too long, for example
-            self._tell_missing(path, error)
+            self._tell_missing(one, error)
             return None
         return overlay
 
-    def _tell_missing(self, path: AnyPath | None, error: UserError) -> None:
-        """Count a picture without an overlay: no reason to stop a whole folder."""
+    def _tell_missing(self, one: Prediction, error: UserError) -> None:
+        """Count an image without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:
-            log(f"no overlay of {printable(path)}: {printable(error)}")
+            log(f"no overlay of {printable(one.path)}: {printable(error)}")
 
     def tell_missing(self) -> None:
-        """Say how many pictures have no overlay, if more than were named."""
+        """Say how many images have no overlay, if more than were named."""
         if self.missing > NAMED:
-            log(f"no overlay of {self.missing:,} pictures in all")
+            log(f"no overlay of {self.missing:,} images in all")
 
 
 def _look(
-    classifier: "Classifier", images: Sequence[np.ndarray], predictions: Sequence[Prediction]
+    model: TrainedModel, found: Sequence[tuple[Prediction, np.ndarray]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(picture in RGB, its heat map) of each. images: as read_image gives them."""
-    pixels = np.stack(images)
+    """(image in RGB, its heat map) of each prediction and its image, as read_image gives it."""
+    if not found:
+        return
+    pixels = np.stack([image for _, image in found])
     # Doubtful cells have no label of the model's; what speaks for the likelier is shown.
-    labels = np.array([one.probabilities for one in predictions]).argmax(axis=1)
-    heat_maps = classifier.explainer.heat_maps(classifier.scale(pixels), labels)
-    is_reversed = classifier.metadata.pixels.colour == "BGR"
-    return zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)
+    labels = np.array([one.probabilities for one, _ in found]).argmax(axis=1)
+    heat_maps = model.explainer.heat_maps(model.scale(pixels), labels)
+    is_reversed = model.metadata.pixels.colour == "BGR"
+    yield from zip(pixels[..., ::-1] if is_reversed else pixels, heat_maps, strict=True)

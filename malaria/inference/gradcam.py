@@ -1,4 +1,4 @@
-"""gradcam: where in the cell the network looked, as a heat map and as a picture."""
+"""gradcam: where in the cell the network looked, as a heat map and as an image."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +21,7 @@ COVERED = 0.7
 # so that the order is seen also by colour-blind people and on a grey print.
 HEAT_COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 OPACITY = 0.6  # the share of the colour where the heat is 1; the rest is the cell
-GAP = 4  # pixels between a picture and its overlay
+GAP = 4  # pixels between an image and its overlay
 SUFFIX = ".gradcam.png"
 
 
@@ -43,7 +43,7 @@ class Explainer:
         self._rows, self._columns = _stretch(copy, layer)
 
     def heat_maps(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
-        """How much each place of an image speaks for its label: (n, height, width), float32, 0..1.
+        """The evidence of each place for an image's label: (n, height, width), float32, 0..1.
 
         images: (n, height, width, 3), float32, as the network takes them; labels: (n,), integers.
         Each map is divided by its own maximum; it is all zero if nothing speaks for the label.
@@ -111,7 +111,7 @@ def _split(model: keras.Model) -> tuple[keras.layers.Layer, keras.Model]:
 
 
 def _has_maps(layer: keras.layers.Layer) -> bool:
-    """Whether it gives (n, height, width, channels) of more than one pixel, and does not pool."""
+    """True if it gives (n, height, width, channels) of more than one pixel, and does not pool."""
     shape = layer.output.shape
     is_other = hasattr(layer, "pool_size") or isinstance(layer, keras.layers.InputLayer)
     return not is_other and len(shape) == 4 and shape[1] * shape[2] > 1
@@ -184,7 +184,7 @@ def _centres(layers: Sequence[keras.layers.Layer]) -> tuple[np.ndarray, np.ndarr
 
 
 def _padding_before(layer: keras.layers.Layer, reach: np.ndarray) -> np.ndarray | int:
-    """How many zeros are put before the first pixel: with padding "same" half of all, else 0.
+    """The zeros before the first pixel: with padding "same" half of all, else 0.
 
     reach: (2,), the side of the window minus one, in pixels.
     """
@@ -194,35 +194,35 @@ def _padding_before(layer: keras.layers.Layer, reach: np.ndarray) -> np.ndarray 
     return np.maximum((made - 1) * layer.strides + reach + 1 - given, 0) // 2
 
 
-def overlay(picture: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
-    """The picture with its heat in colour over it: (height, width, 3), uint8, RGB.
+def overlay(image: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
+    """The image with its heat in colour over it: (height, width, 3), uint8, RGB.
 
-    picture: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1. Pixels without heat
+    image: (height, width, 3), uint8, RGB; heat_map: (height, width), 0..1. Pixels without heat
     stay as they are.
     """
     marks = np.linspace(0, 1, len(HEAT_COLOURS))
     colours = np.stack([np.interp(heat_map, marks, row) for row in np.transpose(HEAT_COLOURS)], -1)
-    mixed = picture + OPACITY * heat_map[..., None] * (colours - picture)
+    mixed = image + OPACITY * heat_map[..., None] * (colours - image)
     pixels: np.ndarray = mixed.round().astype(np.uint8)
     return pixels
 
 
-def save_overlay(path: Path | str, picture: np.ndarray, heat_map: np.ndarray) -> None:
-    """Write the picture and, to the right of it, its overlay as one PNG, whole or not at all.
+def save_overlay(path: Path | str, image: np.ndarray, heat_map: np.ndarray) -> None:
+    """Write the image and, to the right of it, its overlay as one PNG, whole or not at all.
 
-    picture, heat_map: as `overlay` takes them. Raises UserError if it cannot be written.
+    image, heat_map: as `overlay` takes them. Raises UserError if it cannot be written.
     """
-    gap = np.full((len(picture), GAP, 3), 255, np.uint8)
-    both = np.concatenate([picture, gap, overlay(picture, heat_map)], axis=1)
+    gap = np.full((len(image), GAP, 3), 255, np.uint8)
+    both = np.concatenate([image, gap, overlay(image, heat_map)], axis=1)
     with whole_file(path) as temporary:
         Image.fromarray(both).save(temporary, format="PNG")
 
 
 def overlay_path(path: AnyPath | str, *, source: AnyPath | str, folder: Path | str) -> Path:
-    """Where below `folder` the overlay of the picture `path` goes.
+    """The path below `folder` of the overlay of the image `path`.
 
-    source: the folder in which the picture was found, whose sub-folders are kept; or the picture
-    itself. Two pictures in one source never have the same path.
+    source: the folder in which the image was found, whose sub-folders are kept; or the image
+    itself. Two images in one source never have the same path.
     """
     path = to_path(path)
     return Path(folder) / place_below(path, to_path(source)) / f"{path.name}{SUFFIX}"

@@ -1,9 +1,9 @@
-"""guard: tells pictures that are no single cell, before anybody believes what the network says.
+"""guard: tells images that are no single cell, before anybody believes what the network says.
 
-A network that knows two labels gives one of them to every picture, to a white cell, a whole field
+A network that knows two labels gives one of them to every image, to a white cell, a whole field
 or a white page too. The guard is a small network of its own, on numbers that say how colour and
-edges are spread from the middle of a picture outwards. It is fitted with each model (see
-training/fit_guard.py) and travels in the model's .json. A picture that it does not take for a cell
+edges are spread from the middle of an image outwards. It is fitted with each model (see
+training/fit_guard.py) and travels in the model's .json. An image that it does not take for a cell
 is "unlike" what the model learnt from.
 """
 
@@ -22,14 +22,14 @@ from malaria.evaluation.decisions import from_logits
 
 KEY = "guard"
 FORMAT = 1
-# What a picture may be in place of a cell: {kind: reason for people}.
+# What an image may be in place of a cell: {kind: reason for people}.
 REASONS = {
     "other": "another kind of cell or object, no red cell",
     "several": "several cells or a whole field",
     "none": "no cell",
 }
 CELL = "cell"
-# A picture is looked at in so many squares a side.
+# Squares a side in which an image is looked at.
 SIDE = 16
 # Where the rings around the middle end, in half sides; the corners are at the root of 2.
 RINGS = (0.25, 0.45, 0.6, 0.72, 0.82, 0.92, 1.02, 1.5)
@@ -42,11 +42,11 @@ MAX_UNITS = 1024
 
 @dataclass(frozen=True)
 class Guard:
-    """A fitted guard: kinds, and what each picture's features are multiplied by.
+    """A fitted guard: kinds, and what each image's features are multiplied by.
 
     kinds: CELL first, then keys of REASONS. hidden: (FEATURES + 1, units), output: (units + 1,
     number of kinds), the last row of each being what is added. threshold: from this probability,
-    0..1, of CELL on a picture is one.
+    0..1, of CELL on an image is one.
     """
 
     kinds: tuple[str, ...]
@@ -55,7 +55,7 @@ class Guard:
     threshold: float
 
     def reasons(self, images: np.ndarray) -> list[str | None]:
-        """Why each picture is unlike a cell, or None: (n, height, width, 3) uint8, RGB."""
+        """The reason why each image is unlike a cell, or None: (n, height, width, 3) uint8, RGB."""
         probabilities = self.probabilities(images)
         kinds = 1 + probabilities[:, 1:].argmax(axis=1)
         is_cell = probabilities[:, 0] >= self.threshold
@@ -70,7 +70,7 @@ class Guard:
         return from_logits(units @ self.output[:-1] + self.output[-1])
 
     def to_entries(self) -> dict[str, Any]:
-        """What `from_entries` reads, as plain values."""
+        """The plain values that `from_entries` reads."""
         return {
             "format": FORMAT,
             "kinds": list(self.kinds),
@@ -115,7 +115,7 @@ def _from_text(text: str, shape: tuple[int, int]) -> np.ndarray:
 
 
 def features(images: np.ndarray) -> np.ndarray:
-    """(n, FEATURES) float32 of pictures (n, height, width, 3), uint8, RGB.
+    """(n, FEATURES) float32 of images (n, height, width, 3), uint8, RGB.
 
     For each ring around the middle the mean of each channel and the logarithm of its spread; then,
     at two resolutions, the logarithm of the mean of the edges in each ring, and of the largest.
@@ -170,7 +170,7 @@ def _squares(length: int) -> np.ndarray:
 
 @cache
 def _rings(side: int, ends: Sequence[float]) -> np.ndarray:
-    """(side * side, number of rings): what a picture is multiplied by for its means in rings."""
+    """(side * side, number of rings): what an image is multiplied by for its means in rings."""
     places = (np.arange(side) + 0.5) / side * 2 - 1
     radii = np.hypot(places[:, None], places).reshape(-1, 1)
     inside = (radii < np.array(ends)) & (radii >= np.array((0, *ends[:-1])))

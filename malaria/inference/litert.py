@@ -1,4 +1,4 @@
-"""litert: a .tflite as a function, run by LiteRT, which starts in a fifth of a second."""
+"""litert: a .tflite as a Network, run by LiteRT, which starts in a fifth of a second."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,25 +11,19 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import shorten
+from malaria.inference.network import BATCH_SIZE
+from malaria.inference.operators import read_operators
 
-# What networks for pictures consist of. DELEGATE is LiteRT's own, around several of the others.
-OPERATORS = (
-    *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "SUB", "MUL"),
-    *("DIV", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "REDUCE_MAX", "SUM", "RELU", "RELU6"),
-    *("RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "HARD_SWISH", "GELU", "TANH", "LOGISTIC"),
-    *("SOFTMAX", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION", "PAD", "PADV2", "MAXIMUM"),
-    *("MINIMUM", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "TRANSPOSE", "SHAPE"),
-    *("STRIDED_SLICE", "PACK", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "QUANTIZE"),
-    *("DEQUANTIZE", "CAST", "EXP", "NEG", "ABS", "POW", "SLICE", "DELEGATE"),
-)
-# Of one tensor and of all together, weights included, for one picture.
+# Of one tensor and of all together, weights included, for one image.
 MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
+# What the tensors of a batch may take; the original's network at 141 px: 370 MB.
+BATCH_BYTES = 2**29
 # All that LiteRT was seen to raise for a damaged file, whose names may be no text either.
 BAD_TFLITE = (ValueError, RuntimeError, TypeError, IndexError)
 
 
 def is_available() -> bool:
-    """Whether LiteRT can be imported here; there is none for some platforms."""
+    """True if LiteRT can be imported here; there is none for some platforms."""
     try:
         import ai_edge_litert.interpreter  # noqa: F401  a fifth of a second, only when needed
     except ImportError:
@@ -40,11 +34,10 @@ def is_available() -> bool:
 def describe_ends(path: Path) -> dict[str, Any]:
     """The input and the last activation of a stranger's .tflite, as an architecture says them.
 
-    Raises UserError unless it is a plain network of a picture of fixed size. Nothing is run for it.
+    Raises UserError unless it takes an image of fixed size. Nothing is run for it.
     """
     with _one_line_errors(path):
         interpreter = _open(path, cores=1)
-        check_plain(interpreter, path)
         [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
     if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
@@ -52,29 +45,12 @@ def describe_ends(path: Path) -> dict[str, Any]:
             f"{path}: expected an input (1, height, width, channels) of float32 and an output "
             f"(1, k), received {shape} and {end['shape'].tolist()}"
         )
-    names = [entry["op_name"] for entry in interpreter._get_ops_details()]
-    is_certain = "LOGISTIC" in names[-2:] or "SOFTMAX" in names[-2:]
+    is_certain = {"LOGISTIC", "SOFTMAX"} & set(read_operators(path)[-2:])
     layers = [
         {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape[1:]]}},
         {"class_name": "Activation", "config": {"activation": "" if is_certain else "linear"}},
     ]
     return {"config": {"layers": layers}}
-
-
-def check_plain(interpreter: Any, path: Path) -> int:
-    """The bytes of its tensors for one picture. Raises UserError if it is no plain network.
-
-    Loops, calls and lookups could run for ever or fill the memory; shapes are known before it runs.
-    """
-    names = {entry["op_name"] for entry in interpreter._get_ops_details()}
-    if unknown := sorted(names - set(OPERATORS)):
-        raise UserError(
-            f"{path}: expected the operators of a plain network, received {', '.join(unknown[:5])}"
-        )
-    sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
-    if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
-        raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
-    return sum(sizes)
 
 
 def _open(path: Path, cores: int, content: bytes | None = None) -> Any:
@@ -94,36 +70,48 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
 
 
+def _memory_of(interpreter: Any, path: Path) -> int:
+    """The bytes of all tensors, weights included, for one image: more than a further one takes.
+
+    Raises UserError for more than a network for cells needs.
+    """
+    sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
+    if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
+        raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
+    return sum(sizes)
+
+
 def _bytes_of(entry: dict[str, Any]) -> int:
     count = int(np.prod([max(1, side) for side in entry["shape"].tolist()], dtype=object))
     return count * np.dtype(entry["dtype"]).itemsize
 
 
 class LiteRTNetwork:
-    """A .tflite as a function: (n, height, width, 3) float32 -> its outputs, (n, k) float32.
+    """A .tflite as a Network.
 
-    Several threads may call it at once, each with an interpreter of its own; one is made where all
-    are at work. Two that work on a batch each are done sooner than one batch shared by two, whose
-    threads wait for each other. cores: of one interpreter. content: of the file, where that lies on
-    another machine.
+    Each thread that calls it has an interpreter of its own; one is made where all are at work. Two
+    that work on a batch each are done sooner than one batch shared by two, whose threads wait for
+    each other. cores: of one interpreter. content: of the file, where that lies on another machine.
+    image_shape: (height, width, channels), -1 where it takes any.
     """
 
     def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
         self.path, self.cores, self.content = path, cores, content
         with _one_line_errors(path):
             first = _Interpreter(path, cores, content)
-            # Weights included, so that it is more than each picture of a batch takes.
-            self.picture_bytes = check_plain(first.interpreter, path)
-        self.output_count = first.output_count
-        self.idle = deque([first])
+            memory = _memory_of(first.interpreter, path)
+        self.batch_size = min(BATCH_SIZE, max(1, BATCH_BYTES // memory))
+        self.image_shape, self.output_count = first.image_shape, first.output_count
+        self._idle = deque([first])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, channels) float32 -> its outputs, (n, k) float32."""
         try:
-            interpreter = self.idle.pop()
+            interpreter = self._idle.pop()
         except IndexError:
             interpreter = _Interpreter(self.path, self.cores, self.content)
         outputs = interpreter(images)
-        self.idle.append(interpreter)
+        self._idle.append(interpreter)
         return outputs
 
 
@@ -140,6 +128,7 @@ class _Interpreter:
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()
         self.input, self.output = entry["index"], exit_["index"]
+        self.image_shape = tuple(entry["shape_signature"].tolist()[1:])
         self.output_count = int(exit_["shape_signature"][-1])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -1,24 +1,23 @@
 """load_classifier: a classifier from a saved pair, on the quickest engine that this machine has."""
 
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UserError
 from malaria.base.gpu import nvidia_smi_works
 from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import log
-from malaria.base.text import printable, quote
+from malaria.base.text import printable
 from malaria.inference import litert
-from malaria.inference.classifier import Classifier, Network
+from malaria.inference.classifier import Classifier
 from malaria.inference.guard import Guard
-from malaria.inference.trial import check_answer, try_apart
-from malaria.pictures.images import PerChannel
+from malaria.inference.keras_network import KerasNetwork
+from malaria.inference.network import Network
+from malaria.inference.overrides import override_labels, override_pixels
+from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
-from malaria.saved.architecture import InputShape, input_shape, with_size
+from malaria.saved.architecture import input_shape, output_count, with_size
 from malaria.saved.metadata import Metadata, read_metadata
 from malaria.saved.pair import (
     Architecture,
@@ -30,19 +29,6 @@ from malaria.saved.pair import (
 )
 
 Engine = Literal["auto", "litert", "keras"]
-# Of the pictures that ImageNet's networks of PyTorch learnt from, by channel.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
-SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
-    "255": (1 / 255, 0.0),
-    "1": (1.0, 0.0),
-    "-1..1": (1 / 127.5, -1.0),
-    "imagenet": (
-        (1 / 255 / DEVIATION[0], 1 / 255 / DEVIATION[1], 1 / 255 / DEVIATION[2]),
-        (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
-    ),
-}
-SLOW = "reading the .h5 takes some seconds"
 REMEDY = "say otherwise with --labels, --positive, --channels, --scale"
 
 
@@ -70,7 +56,8 @@ def load_classifier(
         positive: the label that sensitivity is of, in place of the model's.
         size: (height, width) in pixels, for a network that takes any.
         channels: "rgb", "bgr" or "grey", in place of the model's.
-        scale: a key of SCALES: what the network takes for grey levels, in place of the model's.
+        scale: a key of overrides.SCALES: what the network takes for grey levels, in place of the
+            model's.
 
     What the file does not say and nobody says here is assumed, and told in one line on stderr.
 
@@ -80,168 +67,99 @@ def load_classifier(
     """
     pair = find_pair(default_pair() if path is None else path)
     architecture = _describe_tflite(pair) if pair.kind == "tflite" else read_architecture(pair)
-    metadata = read_metadata(pair, architecture)
-    shape = input_shape(architecture)
-    metadata = _override_pixels(metadata, shape, size, channels, scale)
+    metadata = override_pixels(
+        read_metadata(pair, architecture),
+        input_shape(architecture),
+        size=size,
+        channels=channels,
+        scale=scale,
+    )
     architecture = with_size(architecture, metadata.pixels.size)
-    weights = metadata.details.get("weights_sha256") or digest_of(pair)
-    digest = tflite.digest_pair(weights, architecture)
-    network, outputs, afterwards = _load(pair, architecture, digest, engine, many)
-    metadata = _override_labels(metadata, outputs, labels, positive)
+    network = _open_network(pair, metadata, architecture, engine, many=many)
+    metadata = override_labels(metadata, network.output_count, labels, positive)
     if metadata.is_assumed:
         log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
-    classifier = Classifier(metadata, network, pair, afterwards, guard=guard)
+    classifier = Classifier(metadata, network, pair, guard=guard)
     check_answer(classifier)
     return classifier
 
 
-# A network, the number of its outputs, and what to do afterwards for a quicker next start.
-Loaded = tuple[Network, int, Callable[[], Path] | None]
+def keep_tflite(classifier: Classifier) -> None:
+    """Write the .tflite that makes the next start quick, if it is missing.
 
-
-def _load(
-    pair: Pair, architecture: Architecture, digest: bytes, engine: Engine, many: bool
-) -> Loaded:
-    if pair.kind == "tflite":
-        return _open_lone_tflite(pair)
-    has_litert = engine != "keras" and litert.is_available()
-    if engine == "litert" and not has_litert:
-        raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
-    sealed = tflite.find_sealed(pair, digest) if has_litert else None
-    if sealed and not (engine == "auto" and many and nvidia_smi_works()):
-        return _open_tflite(sealed)
-    if has_litert and not sealed and pair.kind == "pair" and pair.tflite.exists():
-        log(f"{printable(pair.tflite)} is not used, for it was not made here of this model; {SLOW}")
-    return _load_keras(pair, architecture, digest, engine, keep=has_litert and not sealed)
-
-
-def _open_tflite(sealed: Path) -> Loaded:
-    network = litert.LiteRTNetwork(sealed, cores=max(1, usable_cores() // worker_count()))
-    return network, network.output_count, None
-
-
-def _open_lone_tflite(pair: Pair) -> Loaded:
-    """A .tflite that is all there is, and was tried apart."""
-    return _open_tflite(pair.weights)
+    Called once the results are told, for it takes seconds. Where it cannot be written, that is
+    said.
+    """
+    network = classifier.network
+    if not isinstance(network, KerasNetwork) or network.missing is None:
+        return
+    try:
+        path = network.write_tflite(network.missing)
+        log(f"saved {printable(path)}, with which the next start is quick")
+    except UserError as error:
+        log(f"the next start will not be quicker: {printable(error)}")
 
 
 def _describe_tflite(pair: Pair) -> Architecture:
-    """What a .tflite says of its ends, once it is known to be a plain network."""
+    """The input and output of a .tflite that is all there is, once it has answered a trial."""
     if not litert.is_available():
         raise UserError(f"{pair.weights} needs LiteRT: pip install ai-edge-litert")
-    try_apart(pair.weights)
+    try_once(pair.weights)
     return litert.describe_ends(pair.weights)
 
 
-def _load_keras(
-    pair: Pair, architecture: Architecture, digest: bytes, engine: Engine, *, keep: bool
-) -> Loaded:
-    """keep: whether the network is to be kept as a .tflite for the next start."""
-    # Late, since it brings TensorFlow with it: seconds that the common path need not pay.
-    from malaria.networks.ask import ask, pictures_at_once
-    from malaria.networks.load_model import load_model
-
-    model = load_model(pair, architecture)
-    afterwards = partial(_keep_tflite, model, pair, digest) if keep else None
-    if engine == "litert" and afterwards:
-        return _open_tflite(afterwards())
-    network = _InTurn(partial(ask, model), pictures_at_once())
-    return network, model.output_shape[-1], afterwards
-
-
-class _InTurn:
-    """A network for one thread at a time: Keras builds it when it is first asked.
-
-    at_once: how many pictures it is best asked about at once; None: as any network.
-    """
-
-    def __init__(self, network: Network, at_once: int | None = None) -> None:
-        self._network, self._lock, self.at_once = network, threading.Lock(), at_once
-
-    def __call__(self, images: Any) -> Any:
-        with self._lock:
-            return self._network(images)
+def _open_network(
+    pair: Pair, metadata: Metadata, architecture: Architecture, engine: Engine, *, many: bool
+) -> Network:
+    if pair.kind == "tflite":
+        return _open_tflite(pair.weights)
+    has_litert = engine != "keras" and litert.is_available()
+    if engine == "litert" and not has_litert:
+        raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
+    weights_sha256 = metadata.details.get("weights_sha256") or digest_of(pair)
+    digest = tflite.digest_pair(weights_sha256, architecture)
+    found = _open_known_tflite(pair, metadata, architecture, digest) if has_litert else None
+    if found and not (engine == "auto" and many and nvidia_smi_works()):
+        return found
+    network = KerasNetwork(pair, architecture, missing=digest if has_litert and not found else None)
+    return _open_tflite(network.write_tflite(digest)) if engine == "litert" else network
 
 
-def _keep_tflite(model: Any, pair: Pair, digest: bytes) -> Path:
-    """Make the .tflite for the next time; return its path."""
-    from malaria.networks.export import to_tflite
-
-    return tflite.keep_sealed(pair, to_tflite(model), digest)
-
-
-def _override_labels(
-    metadata: Metadata, outputs: int, labels: Sequence[str] | None, positive: str | None
-) -> Metadata:
-    labels = tuple(labels or metadata.labels)
-    expected = 2 if outputs == 1 else outputs
-    if len(labels) != expected:
-        raise UsageError(
-            f"--labels: the network tells {expected} labels apart; received {len(labels)}: "
-            f"{printable(', '.join(labels))}"
-        )
-    if positive is None:
-        positive = metadata.positive_label
-        positive = positive if positive in labels else labels[metadata.positive]
-    if positive not in labels:
-        raise UsageError(
-            f"--positive: expected one of {printable(', '.join(labels))}; "
-            f"received {quote(positive)}"
-        )
-    return replace(metadata, labels=labels, positive_label=positive)
-
-
-def _override_pixels(
-    metadata: Metadata,
-    shape: InputShape | None,
-    size: tuple[int, int] | None,
-    channels: str | None,
-    scale: str | None,
-) -> Metadata:
-    """shape: (height, width, channels) that the network asks for, or None if it does not say."""
-    height, width, depth = shape or (None, None, None)
-    fixed = (height, width) if height and width else None
-    if shape is not None and fixed is None and size is None and metadata.is_assumed:
-        raise UsageError(
-            "the network takes pictures of every size: say the height and the width that it was "
-            "trained with, --resize=H,W"
-        )
-    _check_size(metadata, fixed, size)
-    pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
-    if channels is not None:
-        pixels = replace(pixels, colour=channels.upper())
-    if depth is not None and (depth == 1) != (pixels.colour == "GREY"):
-        raise UsageError(
-            f"--channels: the network takes {depth} channels; received {pixels.colour.lower()}"
-        )
-    if scale is not None:
-        known = SCALES[scale]
-        pixels = replace(pixels, scale=known[0], offset=known[1])
-    return replace(metadata, pixels=pixels)
-
-
-def _check_size(
-    metadata: Metadata, fixed: tuple[int, int] | None, size: tuple[int, int] | None
-) -> None:
-    if size is not None and fixed is not None and tuple(size) != fixed:
-        raise UsageError(
-            f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
-            f"received {size[0]},{size[1]}"
-        )
-    if fixed not in (None, metadata.pixels.size):
-        raise UserError(
-            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
-            "(height, width): copy both files again from where they were trained"
-        )
-
-
-def prepare_next_start(classifier: Classifier) -> None:
-    """Write what makes the next start quick, if it is missing. Where it cannot be, say so."""
-    if classifier.afterwards is None:
-        return
+def _open_known_tflite(
+    pair: Pair, metadata: Metadata, architecture: Architecture, digest: str
+) -> litert.LiteRTNetwork | None:
+    """The .tflite that was made here of the pair, or the one beside it that its .json names."""
+    if (kept := tflite.find_kept(digest)) is not None:
+        return _open_tflite(kept)
+    if pair.kind != "pair" or not pair.tflite.is_file():
+        return None
     try:
-        log(f"saved {printable(classifier.afterwards())}, with which the next start is quick")
+        if not tflite.belongs(pair, metadata):
+            raise UserError(f"{pair.tflite}: {pair.architecture.name} has no such SHA-256 of it")
+        if not tflite.is_pretrained(pair):
+            try_once(pair.tflite)
+        network = _open_tflite(pair.tflite)
+        _check_ends(network, architecture)
+        return network
     except UserError as error:
-        log(f"the next start will not be quicker: {printable(error)}")
+        log(f"{printable(error)}; the .h5 is read instead, which takes some seconds")
+        return None
+
+
+def _open_tflite(path: Path) -> litert.LiteRTNetwork:
+    return litert.LiteRTNetwork(path, cores=max(1, usable_cores() // worker_count()))
+
+
+def _check_ends(network: litert.LiteRTNetwork, architecture: Architecture) -> None:
+    """Raise UserError for the .tflite of a network that is plainly not the one of the .json."""
+    expected = (*(input_shape(architecture) or (None,) * 3), output_count(architecture))
+    received = (*network.image_shape, network.output_count)
+    pairs = zip(expected, received, strict=False)
+    fits = all(not one or other in (one, -1) for one, other in pairs)
+    if len(received) != len(expected) or not fits:
+        raise UserError(
+            f"{network.path}: expected (height, width, channels, outputs) {expected}, received "
+            f"{received}"
+        )

@@ -1,4 +1,4 @@
-"""prediction: the record of what the network says of one picture."""
+"""prediction: the record of one image's label and probabilities."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath
 
-# What a cell in doubt is called in place of a label.
+# The label of a cell in doubt.
 REVIEW = "review"
-# And a picture that is no single cell, see guard.
+# And of an image that is no single cell, see guard.
 UNLIKE = "unlike"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one picture.
+    """The answer of a network for one image.
 
-    path: of the file; None for a picture that was given in memory. label: one of the model's, or
+    path: of the file; None for an image that was given in memory. label: one of the model's, or
     REVIEW or UNLIKE. probability: of `label`, or of the positive label where that is none of the
     model's. probabilities: of every label, in the model's order; 0..1, together 1. unlike: why the
-    picture is no single cell, or None where it is one or the model cannot tell. error: why the
-    picture could not be read, and then label and probabilities are None. group: the patient or
+    image is no single cell, or None where it is one or the model cannot tell. error: why the
+    image could not be read, and then label and probabilities are None. group: the patient or
     folder, true_label: the name of the label that the folder says, overlay: the file that shows
     where the network looked; each None where it is not known or was not asked for. box: where in
-    the picture the cell lies, if that is a whole field.
+    the image the cell lies, if that is a whole field.
     """
 
     path: AnyPath | None = None

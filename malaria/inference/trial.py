@@ -1,43 +1,54 @@
-"""trial: whether a network answers a picture at all, tried before its user's pictures are."""
+"""trial: whether a network answers an image at all, tried before its user's images are."""
 
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from malaria.base.errors import UserError
+from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.inference import litert
+from malaria.inference.operators import check_operators
 from malaria.inference.predict import are_probabilities
+from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import read_image
-
-if TYPE_CHECKING:
-    from malaria.inference.classifier import Classifier
+from malaria.saved.tflite import is_tried, note_tried
 
 # EfficientNetB7 at 600 px needs two on two cores; what needs more is no network for cells.
 SECONDS = 5
 # Of address space, beyond what the process has when it begins.
 MEMORY_BYTES = 2**31
 # Of every grey level; not numpy.random's, which takes a hundredth of a second to import.
-PICTURE = (np.arange(64 * 64 * 3) * 97 % 256).astype(np.uint8).reshape(64, 64, 3)
+IMAGE = (np.arange(64 * 64 * 3) * 97 % 256).astype(np.uint8).reshape(64, 64, 3)
 
 
-def check_answer(classifier: "Classifier") -> None:
-    """Raise UserError unless the classifier gives probabilities for a trial picture."""
-    image = read_image(PICTURE, classifier.metadata.pixels)
-    [row] = classifier.predict(image[np.newaxis]).tolist()
+def check_answer(model: TrainedModel) -> None:
+    """Raise UserError unless the model gives probabilities for a trial image."""
+    image = read_image(IMAGE, model.metadata.pixels)
+    [row] = model.predict(image[np.newaxis]).tolist()
     if not are_probabilities(row):
-        name = classifier.pair.weights if classifier.pair else "the network"
+        name = model.pair.weights if model.pair else "the network"
         raise UserError(
-            f"{name}: expected probabilities for a trial picture, received {row}: weights that are "
+            f"{name}: expected probabilities for a trial image, received {row}: weights that are "
             "damaged or too large, or another --scale"
         )
 
 
+def try_once(path: Path) -> None:
+    """Let a .tflite that is new to this user answer an image in a process of its own.
+
+    Raises UserError with the reason where it does not.
+    """
+    sha256 = sha256_of(path)
+    if not is_tried(sha256):
+        try_apart(path)
+        note_tried(sha256)
+
+
 def try_apart(path: Path) -> None:
-    """Let a .tflite answer one picture in a process of its own, which it may hang or kill.
+    """Let a .tflite answer one image in a process of its own, which it may hang or kill.
 
     Raises UserError with the reason, after SECONDS at the latest.
     """
@@ -54,23 +65,23 @@ def try_apart(path: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"{path}: no answer to a trial picture within {SECONDS} seconds: expected the .tflite "
+            f"{path}: no answer to a trial image within {SECONDS} seconds: expected the .tflite "
             "of a network for cells"
         ) from None
     if done.returncode != 0:
         reason = done.stdout.decode("utf-8", "replace").strip()
         raise UserError(
-            reason or f"{path}: LiteRT failed at a trial picture: damaged, or too much memory"
+            reason or f"{path}: LiteRT failed at a trial image: damaged, or too much memory"
         )
 
 
 def main(path: str) -> None:
-    """What `try_apart` runs: print the reason and exit with 1 where there is no answer."""
+    """Run by `try_apart`: print the reason and exit with 1 where there is no answer."""
     try:
         network = litert.LiteRTNetwork(Path(path))
         _limit_memory()
-        [entry] = network.idle[0].interpreter.get_input_details()
-        network(np.zeros(entry["shape"], np.float32))
+        check_operators(Path(path))
+        network(np.zeros((1, *(max(1, side) for side in network.image_shape)), np.float32))
     except UserError as error:
         reason = str(error)
     except (MemoryError, *litert.BAD_TFLITE) as error:

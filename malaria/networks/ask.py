@@ -1,10 +1,10 @@
-"""ask: what a network answers, computed in float32 on whatever device there is."""
+"""ask: the outputs of a network, computed in float32 on whatever device there is."""
 
 import numpy as np
 
 from malaria.networks.backend import keras, tf
 
-# Pictures at once that keep a GPU busy; more take its memory for nothing.
+# Images at once that keep a GPU busy; more take its memory for nothing.
 AT_ONCE = 64
 
 
@@ -12,7 +12,7 @@ def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
     """The outputs, (n, k), for (n, height, width, 3) float32.
 
     On a GPU without TF32, whose three digits move a probability by more than a thousandth, and
-    without XLA, which would compile for half a minute for each number of pictures.
+    without XLA, which would compile for half a minute for each number of images.
     """
     model.jit_compile = False
     before = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -24,6 +24,6 @@ def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
     return answers
 
 
-def pictures_at_once() -> int | None:
-    """How many pictures a network is best asked about at once; None on a processor."""
+def images_at_once() -> int | None:
+    """The number of images that a GPU is best asked about at once; None without one."""
     return AT_ONCE if tf.config.list_physical_devices("GPU") else None

@@ -4,7 +4,6 @@ What its .json asks for is checked before anything is built, measured before any
 and what its .h5 holds is checked before it is read.
 """
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -15,22 +14,21 @@ from typing import Any
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
 from malaria.networks.cost import Cost, cost_of
-from malaria.networks.rebuild import is_native, rebuild
+from malaria.networks.rebuild import rebuild
 from malaria.networks.vocabulary import check_architecture
-from malaria.networks.weight_files import load_weights, stored_bytes
+from malaria.networks.weight_files import (
+    MAX_BYTES_PER_STORED_BYTE,
+    SPARE_BYTES,
+    load_weights,
+    stored_bytes,
+)
 from malaria.networks.weights import reason_of
 from malaria.saved.pair import Architecture, Pair
 
 # XResNet34 has 138 layers.
 MAX_LAYERS = 1000
-# Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
-MAX_BYTES_PER_STORED_BYTE = 2
-# What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
-SPARE_BYTES = 2**20
 # The keys of the .json that describe the network.
 _OUTERMOST = ("module", "class_name", "config", "registered_name")
-# build_config could ask for larger weights than the layer's real input does.
-_DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint", "build_config")
 
 
 def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
@@ -46,7 +44,7 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
         try:
             check_architecture(asked)
             _check_room(pair, *_measure(asked))
-            model = build(asked)
+            model = rebuild(asked)
         except UserError as error:
             raise UserError(f"{pair.architecture}: {error}") from None
         except Exception as error:
@@ -60,7 +58,7 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
 
 
 def _measure(architecture: Architecture) -> tuple[int, Cost]:
-    """(parameters, cost of one picture) of the network, without allocating them."""
+    """(parameters, cost of one image) of the network, without allocating them."""
     # Keras keeps a list, one a thread, of variables it has yet to allocate. In a thread of its
     # own a giant that is refused below is forgotten; here the next model would allocate it.
     with ThreadPoolExecutor(1) as executor:
@@ -73,7 +71,7 @@ def _count(architecture: Architecture) -> tuple[int, Cost]:
     if len(entries) > MAX_LAYERS:
         raise UserError(f"expected at most {MAX_LAYERS} layers, received {len(entries)}")
     with keras.StatelessScope(initialize_variables=False):
-        model = build(architecture)
+        model = rebuild(architecture)
         _check_ends(model.inputs, model.outputs)
         return model.count_params(), cost_of(model)
 
@@ -97,26 +95,6 @@ def _check_room(pair: Pair, parameters: int, cost: Cost) -> None:
             f"than the {stored:,} bytes of that file can hold"
         )
     cost.check()
-
-
-def build(architecture: Architecture) -> keras.Model:
-    """The network of a .json that was checked, in float32, with new weights."""
-    if not is_native(architecture):
-        return rebuild(architecture)
-    return keras.models.model_from_json(json.dumps(_in_float32(architecture)))
-
-
-def _in_float32(node: Any) -> Any:
-    """A copy that computes in float32 and leaves out what does not matter for predicting."""
-    if isinstance(node, list):
-        return [_in_float32(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: "float32" if key == "dtype" else _in_float32(value)
-        for key, value in node.items()
-        if not key.endswith(_DROPPED_ENDINGS)
-    }
 
 
 @contextmanager

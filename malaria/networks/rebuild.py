@@ -1,10 +1,9 @@
-"""rebuild: a network from the architecture that Keras 2, or Keras 3 in an older form, wrote.
+"""rebuild: a network from the architecture that Keras 2 or Keras 3 wrote.
 
-Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"), and reads its own
-from a whole-model .h5 only together with that file. Only what vocabulary.py lists is built.
+Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"), and what a stranger
+sends is not given to its reader at all: only what vocabulary.py lists is built, and built here.
 """
 
-import json
 from typing import Any
 
 from malaria.base.errors import UserError
@@ -12,12 +11,10 @@ from malaria.base.text import quote
 from malaria.networks.backend import keras
 from malaria.networks.vocabulary import (
     ARITHMETIC,
-    FORMER_MODULES,
     LAYERS,
     NETWORKS,
     ONLY_TRAINING,
     OPERATIONS,
-    check_words,
 )
 from malaria.saved.pair import Architecture
 
@@ -31,13 +28,6 @@ _DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 _RENAMED = {"alpha": "negative_slope"}
 
 
-def is_native(architecture: Architecture) -> bool:
-    """Whether Keras 3 itself reads this: it names a module and no shapes of Keras 2's kind."""
-    if "module" not in architecture or _mentions(architecture, "batch_input_shape"):
-        return False
-    return not any(f'"{name}"' in json.dumps(architecture) for name in FORMER_MODULES)
-
-
 def rebuild(architecture: Architecture) -> keras.Model:
     """The network, in float32, with new weights and the old layer names.
 
@@ -47,12 +37,6 @@ def rebuild(architecture: Architecture) -> keras.Model:
     and the like for a JSON that is not complete.
     """
     return _network(architecture["class_name"], architecture["config"])
-
-
-def _mentions(node: Any, key: str) -> bool:
-    if isinstance(node, dict):
-        return key in node or any(_mentions(child, key) for child in node.values())
-    return isinstance(node, list) and any(_mentions(child, key) for child in node)
 
 
 def _network(class_name: str, config: Any) -> keras.Model:
@@ -74,9 +58,8 @@ def _functional(config: dict[str, Any]) -> keras.Model:
         name = entry["name"]
         if entry["class_name"] == "InputLayer":
             tensors[name] = _input(entry)
-        elif (operation := _operation_of(entry)) is not None:
-            source, number = operation
-            tensors[name] = _rescale(entry, number)(tensors[source])
+        elif _is_arithmetic(entry):
+            tensors[name] = _compute(entry, tensors)
         else:
             sources = [tensors[source] for source in _sources(entry)]
             tensors[name] = _layer(entry)(sources if len(sources) > 1 else sources[0])
@@ -105,35 +88,35 @@ def _sources(entry: dict[str, Any]) -> list[str]:
 
 
 def _is_first_output(source: list[Any]) -> bool:
-    """Whether [name, node, tensor, settings] means the output of a layer that is used once."""
+    """True if [name, node, tensor, settings] means the output of a layer that is used once."""
     # Which call of it: a network within another counts its own as the first. How it was called
     # while training does not matter here.
     _, _, tensor, *settings = source
     return tensor == 0 and not any(set(named) - {"training"} for named in settings)
 
 
-def _operation_of(entry: dict[str, Any]) -> tuple[str, float] | None:
-    """(source, number) of arithmetic with one number; None of any other layer."""
-    [node, *_] = entry["inbound_nodes"] or [None]
-    if entry["class_name"] == "TFOpLambda":
-        name, *_, arguments = node
-        number = arguments["y"]
-    elif entry["class_name"] in ARITHMETIC and isinstance(node, dict) and len(node["args"]) == 2:
-        tensor, number = node["args"]
-        name = tensor["config"]["keras_history"][0]
+def _is_arithmetic(entry: dict[str, Any]) -> bool:
+    """True for an operation on two tensors or numbers, which is no layer."""
+    [node, *_] = entry["inbound_nodes"]
+    has_two = isinstance(node, dict) and len(node["args"]) == 2
+    return entry["class_name"] == "TFOpLambda" or (has_two and entry["class_name"] in ARITHMETIC)
+
+
+def _compute(entry: dict[str, Any], tensors: dict[str, Any]) -> Any:
+    """The tensor that arithmetic gives, as Keras 2 or Keras 3 wrote it."""
+    [node] = entry["inbound_nodes"]
+    if isinstance(node, dict):
+        name, operands = entry["class_name"], [_operand(one, tensors) for one in node["args"]]
     else:
-        return None
-    if not isinstance(number, (int, float)):
-        raise UserError(f"the operation {quote(entry['name'])} takes more than a number")
-    return name, number
+        source, *_, settings = node
+        name, operands = entry["config"]["function"], [tensors[source], settings["y"]]
+    if not all(isinstance(one, (int, float, keras.KerasTensor)) for one in operands):
+        raise UserError(f"the operation {quote(entry['name'])} takes more than tensors and numbers")
+    return OPERATIONS[name](*operands)
 
 
-def _rescale(entry: dict[str, Any], number: float) -> keras.layers.Layer:
-    """Arithmetic with one number, as a layer."""
-    operation = entry["config"].get("function") or entry["class_name"]
-    scale, offset = OPERATIONS[operation](number)
-    name = entry["name"].replace(".", "_")
-    return keras.layers.Rescaling(scale, offset, dtype="float32", name=name)
+def _operand(one: Any, tensors: dict[str, Any]) -> Any:
+    return tensors[one["config"]["keras_history"][0]] if isinstance(one, dict) else one
 
 
 def _shape_of(entry: dict[str, Any]) -> list[Any] | None:
@@ -152,7 +135,7 @@ def _input(entry: dict[str, Any]) -> Any:
     shape = _shape_of(entry)
     if shape is None:
         raise KeyError("batch_input_shape")
-    return keras.Input(shape[1:], dtype="float32", name=name)
+    return keras.Input(batch_shape=shape, dtype="float32", name=name)
 
 
 def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
@@ -197,7 +180,6 @@ def _check_setting(key: str, value: Any, known: tuple[str, ...], class_name: str
         raise UserError(f"the setting {quote(key)} of {class_name} is not among those known")
     if not _is_plain(value):
         raise UserError(f"the setting {quote(key)} of {class_name} is no number or word")
-    check_words(key, value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -11,11 +11,12 @@ from malaria.base.errors import UserError
 from malaria.base.files import flush, sha256_of
 from malaria.networks.backend import keras
 from malaria.networks.export import to_tflite
-from malaria.networks.load_model import SPARE_BYTES, silence
+from malaria.networks.load_model import silence
+from malaria.networks.weight_files import SPARE_BYTES
 from malaria.networks.weights import reason_of
 from malaria.saved.metadata import KEY
 from malaria.saved.pair import Pair
-from malaria.saved.tflite import digest_pair, write_sealed
+from malaria.saved.tflite import note_tried
 
 
 def save_pair(
@@ -24,7 +25,7 @@ def save_pair(
     """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
 
     The .json is the architecture as Keras writes it, with the `metadata_entries` and the
-    SHA-256 of the .h5 under one more key. Raises UserError if the name is taken, or if it
+    SHA-256 of both others under one more key. Raises UserError if the name is taken, or if it
     cannot be written.
     """
     pair = Pair.at(folder, name)
@@ -43,7 +44,7 @@ def save_pair(
 
 
 def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any]) -> None:
-    weights, architecture = workshop / "pair.h5", workshop / "pair.json"
+    weights, architecture, tflite = (workshop / f"pair{end}" for end in (".h5", ".json", ".tflite"))
     # HDF5 brings the whole process down when the disk fills up under it: try the room first.
     weights.write_bytes(bytes(4 * model.count_params() + SPARE_BYTES))
     flush(weights)
@@ -53,13 +54,13 @@ def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any])
     content = json.loads(model.to_json())
     # How it was trained is in the metadata; Keras would look for the loss when it loads this.
     content.pop("compile_config", None)
-    digest = sha256_of(weights)
-    content[KEY] = {**metadata_entries, "weights_sha256": digest}
-    content = _without_nan(content)
-    write_sealed(workshop / "pair.tflite", to_tflite(model), digest_pair(digest, content))
-    architecture.write_bytes(_to_bytes(content))
-    flush(weights)
-    flush(architecture)
+    tflite.write_bytes(to_tflite(model))
+    digests = {"weights_sha256": sha256_of(weights), "tflite_sha256": sha256_of(tflite)}
+    content[KEY] = {**metadata_entries, **digests}
+    architecture.write_bytes(_to_bytes(_without_nan(content)))
+    for path in (weights, architecture, tflite):
+        flush(path)
+    note_tried(digests["tflite_sha256"])
 
 
 def _to_bytes(content: dict[str, Any]) -> bytes:

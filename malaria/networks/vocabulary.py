@@ -4,6 +4,7 @@ A file may come from a stranger. A class that is not in this table could run cod
 """
 
 from collections.abc import Callable, Iterable
+from operator import add, mul, sub, truediv
 from typing import Any
 
 from malaria.base.errors import UserError
@@ -20,6 +21,7 @@ _CONVOLUTION = (
 _POOLING = ("pool_size", "strides", "padding", "data_format")
 _GLOBAL_POOLING = ("data_format", "keepdims")
 _NORMALIZATION = ("axis", "momentum", "epsilon", "center", "scale")
+_RESIZING = ("interpolation", "crop_to_aspect_ratio", "fill_mode")
 _UPSAMPLING = ("size", "data_format", "interpolation")
 
 # Class name: the Keras 3 layer, and the settings that decide what it computes.
@@ -55,7 +57,7 @@ LAYERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "UpSampling2D": (layers.UpSampling2D, _UPSAMPLING),
     "LayerNormalization": (layers.LayerNormalization, ("axis", "epsilon", "center", "scale")),
     "Normalization": (layers.Normalization, ("axis", "invert")),
-    "Resizing": (layers.Resizing, ("height", "width", "interpolation", "crop_to_aspect_ratio")),
+    "Resizing": (layers.Resizing, ("height", "width", "data_format", *_RESIZING)),
     "ELU": (layers.ELU, ("alpha",)),
     "PReLU": (layers.PReLU, ("shared_axes",)),
 }
@@ -81,34 +83,24 @@ CLASSES = (
     *("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"),
 )
 NETWORKS = ("Sequential", "Functional", "Model")
-# Of Keras 2; what names them is rebuilt here, and Keras never sees it.
-FORMER_MODULES = (
-    *("tf_keras.src.engine.functional", "tf_keras.src.engine.sequential"),
-    *("keras.src.engine.functional", "keras.src.engine.sequential"),
-    *("keras.engine.functional", "keras.engine.sequential"),
-)
-# Keras imports the module that a file names, so only these may be named, letter for letter. Keras 2
-# wrote some of them too.
+# The modules of Keras's own classes, as Keras 2 and Keras 3 write them; a class of another module
+# only has the same name.
 MODULES = (
     *(None, "keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"),
     *("keras.constraints", "keras.mixed_precision", "keras.src.models.functional"),
-    *("keras.src.models.sequential", *FORMER_MODULES),
+    *("keras.src.models.sequential", "keras.engine.functional", "keras.engine.sequential"),
+    *("keras.src.engine.functional", "keras.src.engine.sequential"),
+    *("tf_keras.src.engine.functional", "tf_keras.src.engine.sequential"),
 )
 # The JSON that Keras writes is at most 15 levels deep.
 MAX_DEPTH = 40
 
 
-# By the names of Keras 2 and Keras 3: (scale, offset) of the number.
-OPERATIONS: dict[str, Callable[[float], tuple[float, float]]] = {
-    "math.truediv": lambda number: (1 / number, 0.0),
-    "math.multiply": lambda number: (number, 0.0),
-    "math.subtract": lambda number: (1.0, -number),
-    "math.add": lambda number: (1.0, number),
-    "__operators__.add": lambda number: (1.0, number),
-    "TrueDivide": lambda number: (1 / number, 0.0),
-    "Multiply": lambda number: (number, 0.0),
-    "Subtract": lambda number: (1.0, -number),
-    "Add": lambda number: (1.0, number),
+# Of tensors and numbers, by the names of Keras 3 and of Keras 2.
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    **{"TrueDivide": truediv, "Subtract": sub, "Multiply": mul, "Add": add},
+    **{"math.truediv": truediv, "math.subtract": sub, "math.multiply": mul, "math.add": add},
+    "__operators__.add": add,
 }
 KNOWN = (*LAYERS, *ONLY_TRAINING, *ARITHMETIC, *CLASSES, *NETWORKS, "TFOpLambda")
 
@@ -129,7 +121,7 @@ def _check_parts(node: Any, depth: int) -> None:
         if "class_name" in node:
             _check_object(node, KNOWN, expected="plain Keras layers")
         for key, value in node.items():
-            check_words(key, value)
+            _check_words(key, value)
     for child in _children(node):
         _check_parts(child, depth + 1)
 
@@ -169,7 +161,7 @@ def _check_operation(node: dict[str, Any]) -> None:
         )
 
 
-def check_words(key: str, value: Any) -> None:
+def _check_words(key: str, value: Any) -> None:
     """Raise UserError for an activation or an order of axes that is not known here."""
     if key == "activation" and value is not None and value not in ACTIVATIONS:
         raise UserError(f"the activation {quote(value)} is not among {', '.join(ACTIVATIONS)}")

@@ -17,8 +17,9 @@ from malaria.networks.weights import check_links, fill_by_names, finalize, reaso
 from malaria.saved.container import WEIGHTS_IN_KERAS
 from malaria.saved.pair import Pair
 
-# A dataset of a stranger may be compressed; weights hardly shrink.
+# Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
 MAX_BYTES_PER_STORED_BYTE = 4
+# What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
 SPARE_BYTES = 2**20
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Keras 2's names of variables that Keras 3 calls otherwise.
@@ -67,11 +68,7 @@ def _h5_of(pair: Pair) -> Iterator[Path]:
         entry = file.getinfo(WEIGHTS_IN_KERAS)
         if entry.file_size > MAX_BYTES_PER_STORED_BYTE * pair.weights.stat().st_size + SPARE_BYTES:
             raise UserError(f"{WEIGHTS_IN_KERAS} would be {entry.file_size:,} bytes: no weights")
-        copy = Path(folder, WEIGHTS_IN_KERAS)
-        with file.open(entry) as packed, open(copy, "wb") as unpacked:
-            while block := packed.read(1 << 20):
-                unpacked.write(block)
-        yield copy
+        yield Path(file.extract(entry, folder))
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
@@ -126,7 +123,8 @@ def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
 
 def _checkpoint_keys(reader: Any) -> dict[str, str]:
     """{"layer/variable": its key in the checkpoint}, as the checkpoint itself says."""
-    # After the backend, which sets TensorFlow up.
+    # After the backend, which sets TensorFlow up. Public TensorFlow has no other reader of this; it
+    # was tried with 2.21, and where it is absent the ImportError is told in one line.
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     graph = TrackableObjectGraph()

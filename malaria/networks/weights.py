@@ -18,7 +18,7 @@ MAX_ITEMS, MAX_DEPTH = 50_000, 40
 def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
     """Fill the model from a group that names its layers, as Keras 2 writes it and Keras 3 can.
 
-    Raises UserError if they belong to another network, or are no finite floats.
+    Raises UserError if they belong to another network.
     """
     layers = [layer for layer in model.layers if layer.weights]
     _check_names([layer.name for layer in layers], group)
@@ -86,21 +86,17 @@ def finalize(layer: keras.layers.Layer) -> None:
 def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str) -> np.ndarray:
     """The values of a dataset as float32; `where` is its name for messages.
 
-    Raises UserError unless they are finite floats of this shape, in this file.
+    Raises UserError unless they are floats of this shape.
     """
     if dataset.shape != shape or dataset.dtype.kind not in kinds:
         received = f"{dataset.shape} of {quote(dataset.dtype)}"
         raise UserError(f"{where}: expected {shape} of floats, received {received}")
-    if dataset.is_virtual or dataset.external:
-        raise UserError(f"the values of {where} are in another file")
     values: np.ndarray = dataset.astype("f4")[()]
-    if not np.isfinite(values).all():
-        raise UserError(f"{where} has values that are not finite numbers")
     return values
 
 
 def reason_of(error: Exception) -> str:
-    """Why it failed, in one line of at most 200 characters.
+    """The reason of a failure, in one line of at most 200 characters.
 
     For an OSError, what the system says. For others their message; where Keras has put the message
     of another error into it, that of the innermost.

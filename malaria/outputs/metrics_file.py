@@ -1,4 +1,4 @@
-"""metrics_file: what the answers are worth, as text on stderr and in a .json."""
+"""metrics_file: the metrics of --evaluate, as text on stderr and in a .json."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from malaria.base.text import printable
 from malaria.evaluation.format import describe, to_json
 from malaria.inference.evaluate import LabelledPredictions
 from malaria.inference.prediction import Prediction
-from malaria.inference.suggest import suggest
 from malaria.outputs.output import Output
 
 
@@ -24,19 +23,16 @@ class MetricsFile(Output):
         self.collected.add(prediction)
 
     def finish(self) -> None:
-        """Raises UserError if no picture had a label."""
+        """Raises UserError if no image had a label."""
         result, collected = self.collected.result, self.collected
         log(describe(result))
-        if collected.classifier.metadata.is_assumed:
-            better = suggest(collected.classifier, collected.known)
-            log(better or "the labels and pixels that were assumed are the best that were tried")
         if collected.unlike:
             log(
-                f"{collected.unlike} of these pictures are unlike a single cell; the metrics count "
+                f"{collected.unlike} of these images are unlike a single cell; the metrics count "
                 "what the network says of them"
             )
         known = {"left_out": collected.left_out, "unlike": collected.unlike}
-        content = to_json(result, **known, model=collected.classifier.name)
+        content = to_json(result, **known, model=collected.model.name)
         save_metrics(self.path, content)
 
 

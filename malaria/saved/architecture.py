@@ -13,19 +13,17 @@ InputShape = tuple[int | None, int | None, int | None]
 RESCALING = ("Rescaling", "Normalization", "TrueDivide", "TFOpLambda")
 # A network that rescales does so at its beginning.
 LOOKED_AT = 8
-# Nested networks are looked into so deep.
+# The depth to which nested networks are looked into.
 DEPTH = 10
 
 
 def input_shape(architecture: Architecture) -> InputShape | None:
-    """The shape of a picture that the network asks for, or None if it does not say."""
-    for layer in _layers(architecture):
-        config = layer.get("config")
-        shape = config and (config.get("batch_shape") or config.get("batch_input_shape"))
-        if isinstance(shape, list) and len(shape) == 4:
-            height, width, channels = (_side(side) for side in shape[1:])
-            return height, width, channels
-    return None
+    """The shape of an image that the network asks for, or None if it does not say."""
+    shape = _batch_shape(architecture)
+    if shape is None:
+        return None
+    height, width, channels = (_side(side) for side in shape[1:])
+    return height, width, channels
 
 
 def network_size(architecture: Architecture) -> tuple[int, int] | None:
@@ -37,34 +35,49 @@ def network_size(architecture: Architecture) -> tuple[int, int] | None:
 
 
 def with_size(architecture: Architecture, size: tuple[int, int]) -> Architecture:
-    """The same network for pictures of one size (height, width), where it takes any."""
+    """The same network for images of one size (height, width), where it takes any."""
     shape = input_shape(architecture)
     if shape is None or (shape[0] and shape[1]):
         return architecture
     copy: Architecture = json.loads(json.dumps(architecture))
-    for layer in _layers(copy):
-        for key in ("batch_shape", "batch_input_shape"):
-            found = layer["config"].get(key)
-            if isinstance(found, list) and len(found) == 4:
-                layer["config"][key] = [found[0], *size, found[3]]
-                return copy
+    found = _batch_shape(copy)
+    if found is not None:
+        found[1:3] = size
     return copy
 
 
+def output_count(architecture: Architecture) -> int | None:
+    """The length of the network's answer, or None if its last layer does not say it."""
+    layer = _last(architecture, DEPTH) or {}
+    config = layer.get("config")
+    units = config.get("units") if isinstance(config, dict) else None
+    return units if type(units) is int else None
+
+
 def rescales(architecture: Architecture) -> bool:
-    """Whether the network itself scales grey levels 0..255."""
+    """True if the network itself scales grey levels 0..255."""
     first = [layer.get("class_name") for layer in _layers(architecture)][:LOOKED_AT]
     return any(name in RESCALING for name in first)
 
 
 def ends_in_logits(architecture: Architecture) -> bool:
-    """Whether the last layer leaves its sums as they are, where a sigmoid or softmax is wanted."""
+    """True if the network gives logits: its last layer has no sigmoid or softmax."""
     layer = _last(architecture, DEPTH)
     if layer is None or layer.get("class_name") not in ("Dense", "Conv2D", "Activation"):
         return False
     config = layer.get("config")
     activation = config.get("activation") if isinstance(config, dict) else None
     return activation in (None, "linear")
+
+
+def _batch_shape(architecture: Architecture) -> list[Any] | None:
+    """[images, height, width, channels] of the first layer that says them."""
+    for layer in _layers(architecture):
+        for key in ("batch_shape", "batch_input_shape"):
+            shape = layer["config"].get(key)
+            if isinstance(shape, list) and len(shape) == 4:
+                return shape
+    return None
 
 
 def _entries(node: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""metadata: what a saved model's .json says of it, under one key beside Keras's own."""
+"""metadata: the description of a saved model in its .json, under one key beside Keras's own."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,20 +14,22 @@ from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
 FORMAT = 1
+# What the pairs of earlier versions do not say.
+LATER = ("tta", "temperature", "logits", "guard")
 # Of the first original, whose pairs do not say it.
 HISTORIC_SIZE = (141, 141)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What classifying needs to know of a model.
+    """The description of a model by which images are read and decided.
 
     labels: label 0 first. positive_label: the one whose share found is the sensitivity.
-    pixels: how pictures are read. threshold: from this probability of the positive label on,
+    pixels: how images are read. threshold: from this probability of the positive label on,
     a cell is called positive (two labels only). tta: whether answers are averaged over the eight
     quarter turns and flips. temperature: what the logarithms of the probabilities are divided by,
     see evaluation/decisions.py. logits: whether the network leaves the last sigmoid or softmax to
-    its user. guard: of what tells pictures that are no cells, as inference/guard.py reads it; None
+    its user. guard: of what tells images that are no cells, as inference/guard.py reads it; None
     where a model has none. details: the whole record, {} where a model has none; then is_assumed:
     the file says nothing of labels and pixels, and what is here is likely.
     """
@@ -56,7 +58,7 @@ class Metadata:
         return pattern if isinstance(pattern, str) else None
 
     def to_entries(self) -> dict[str, Any]:
-        """What `read_metadata` reads, as plain values."""
+        """The plain values that `read_metadata` reads."""
         pixels = asdict(self.pixels)
         return {
             "format": FORMAT,
@@ -94,7 +96,7 @@ def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
 
 
 def _assume(pair: Pair, architecture: Architecture) -> Metadata:
-    """What the file itself says, and for the rest what is likely.
+    """The metadata that the file itself tells, and for the rest what is likely.
 
     A pair without metadata is one of the first original's, which read BGR; other programs' files
     hold networks that read RGB.
@@ -120,17 +122,13 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
     try:
         _require(isinstance(entries["labels"], list), "labels are no list")
-        size = tuple(entries["image_size"])
         metadata = Metadata(
-            labels=tuple(entries["labels"]),
-            positive_label=entries["positive_label"],
-            pixels=PixelFormat(size, **_with_tuples(entries["pixels"])),
-            threshold=entries["threshold"],
-            tta=entries.get("tta", False),
-            temperature=entries.get("temperature", 1.0),
-            logits=entries.get("logits", False),
-            guard=entries.get("guard"),
+            tuple(entries["labels"]),
+            entries["positive_label"],
+            PixelFormat(tuple(entries["image_size"]), **_with_tuples(entries["pixels"])),
+            entries["threshold"],
             details=entries,
+            **{name: entries[name] for name in LATER if name in entries},
         )
         _check_entries(metadata)
     except (KeyError, TypeError, ValueError) as error:
@@ -174,12 +172,12 @@ def _with_tuples(entries: Any) -> dict[str, Any]:
 
 
 def _is_share(value: object) -> bool:
-    """Whether it is a number from 0 to 1; NaN is not, nor is True."""
+    """True for a number from 0 to 1; not for NaN, nor for True."""
     return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number, and not so large that it could not be one here; True is none."""
+    """True for a number that is not too large to be one here; not for True."""
     return type(value) in (int, float) and -1e9 < value < 1e9  # type: ignore[operator]
 
 

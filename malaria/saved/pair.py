@@ -1,7 +1,7 @@
 """pair: find the files of a saved model, ours or another program's; read its architecture."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,16 +76,10 @@ def _pair_of(path: Path) -> Pair | None:
         return None
     for name in (path.stem, path.stem.removesuffix(".weights")):
         for weights in (f"{path.stem}.h5", f"{name}.weights.h5"):
-            pair = Pair(
-                path.with_name(weights), path.with_name(f"{name}.json"), _tflite(path, name)
-            )
+            pair = replace(Pair.at(path.parent, name), weights=path.with_name(weights))
             if pair.weights.is_file() and pair.architecture.is_file():
                 return pair
     return None
-
-
-def _tflite(path: Path, name: str) -> Path:
-    return path.with_name(f"{name}.tflite")
 
 
 def default_pair() -> Path:
@@ -100,7 +94,7 @@ def default_pair() -> Path:
 
 
 def read_architecture(pair: Pair) -> Architecture:
-    """What the .json, or the file itself, says of the network, as a dict.
+    """The architecture in the .json, or in the file itself, as a dict.
 
     {} for a .tflite alone, which says nothing in words. Raises UserError if it is too large, not
     JSON or missing.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,12 +47,14 @@ def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
 def test_ctrl_c_is_one_line_and_resume_goes_on_with_the_rows_that_are_kept(
     cells, cluster, tmp_path
 ):
-    names = [str(path) for path in sorted(cells.glob("*/*.png"))] * 100
+    names = [str(path) for path in sorted(cells.glob("*/*.png"))] * 60
     (tmp_path / "list.txt").write_text("\n".join(names))
     known = [f"--image=@{tmp_path / 'list.txt'}", f"--output={tmp_path / 'a.jsonl'}"]
     known += [f"--cluster={cluster.address}", "--count_only"]
     process = subprocess.Popen(command(*known), stderr=subprocess.PIPE, text=True)
-    while not any(path.stat().st_size for path in tmp_path.glob("*.partial")):
+    for _ in range(2000):
+        if any(path.stat().st_size for path in tmp_path.glob("*.partial")):
+            break
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -102,6 +105,18 @@ def test_where_nobody_answers_that_is_told_at_once(ray, cells, cluster, environm
         "error: --cluster: nobody answers at 127.0.0.1:1: expected the HOST:PORT that `ray start "
         "--head` told on the first machine\n"
     )
+
+
+def test_a_server_that_is_no_ray_is_told_and_not_waited_for(ray, cells):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = run(
+            f"--image={cells}", f"--cluster={address}",
+            RAY_py_gcs_connect_timeout_s="1", RAY_gcs_rpc_server_connect_timeout_s="1",
+        )  # fmt: skip
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: --cluster: cannot join {address}: ")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

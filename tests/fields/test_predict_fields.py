@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.fields.find_cells import cut, find_cells
 from malaria.fields.predict_fields import NO_CELLS, SINGLE, predict_fields
@@ -24,7 +25,9 @@ class AllCells:
 def classifier():
     """P(Uninfected) is the mean of the green channel."""
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((8, 8)))
-    return Classifier(metadata, lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
+    return Classifier(
+        metadata, PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
+    )
 
 
 @pytest.fixture

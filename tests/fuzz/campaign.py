@@ -14,6 +14,7 @@ import contextlib
 import copy
 import io
 import json
+import os
 import random
 import resource
 import sys
@@ -89,8 +90,8 @@ def _places(node):
             yield from _places(child)
 
 
-def picture(dice):
-    """The bytes of a valid picture of any kind."""
+def image(dice):
+    """The bytes of a valid image of any kind."""
     side = dice.randint(1, 40)
     mode = dice.choice(["L", "RGB", "RGBA", "P", "I;16"])
     levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (side, side, 3))
@@ -109,7 +110,7 @@ def picture(dice):
 
 def try_image(dice, place):
     path = place / f"a{dice.choice(['.png', '.tif', '.jpg', '.webp', '.gif', '.bmp'])}"
-    path.write_bytes(mutate_bytes(dice, picture(dice)))
+    path.write_bytes(mutate_bytes(dice, image(dice)))
     pixels = read_image(path, PixelFormat((16, 16)))
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
@@ -129,10 +130,10 @@ def try_config(dice, place):
 
 
 def try_metadata(dice, place):
-    """A pair whose .json was changed; its network is not built again, for the .tflite fits."""
+    """A pair whose metadata was changed, but for the name of the .tflite, which answers."""
     valid = json.loads(PRETRAINED.with_suffix(".json").read_text())
-    changed = valid | {"malaria": mutate_json(dice, valid["malaria"])}
-    _write_pair(place, changed)
+    named = {"tflite_sha256": valid["malaria"].pop("tflite_sha256")}
+    _write_pair(place, valid | {"malaria": mutate_json(dice, valid["malaria"]) | named})
     _classify(place / "a.h5")
 
 
@@ -190,7 +191,7 @@ def try_archive(dice, place):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for name in ("cells/Parasitized/a.png", "cells/Uninfected/b.png"):
-            file.writestr(name, picture(dice))
+            file.writestr(name, image(dice))
     path = place / "a.zip"
     changed = content.getvalue()
     if dice.random() < 0.9:
@@ -268,8 +269,10 @@ def main():
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     options = parser.parse_args()
-    for target in options.target:
-        print(run(target, options.first, options.cases), flush=True)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache
+        for target in options.target:
+            print(run(target, options.first, options.cases), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
-"""A minute of the campaign of broken and hostile input; campaign.py runs hours of it by hand."""
+"""Seconds of the campaign of broken and hostile input; campaign.py runs hours of it by hand."""
 
-import subprocess
-import sys
-from pathlib import Path
-
+import campaign
 import pytest
 
-CAMPAIGN = Path(__file__).with_name("campaign.py")
-# Those that build a network take a tenth of a second each.
+# A .tflite is tried in a process of its own, and a network takes a tenth of a second to build.
 CASES = {
-    **{"images": 1500, "configs": 300, "lists": 500, "archives": 200, "options": 1000},
-    **{"metadata": 150, "architectures": 40, "weights": 40, "tflite": 300},
+    **{"images": 500, "configs": 150, "lists": 300, "archives": 100, "options": 500},
+    **{"metadata": 80, "architectures": 20, "weights": 20, "tflite": 30},
 }
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("target", CASES)
-def test_every_case_is_taken_or_refused_in_one_line_soon_and_in_little_memory(target, tmp_path):
-    command = [sys.executable, CAMPAIGN, "--target", target, f"--cases={CASES[target]}"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-1000:]
-    assert result.stdout.startswith(f"{target}: {CASES[target]} cases, ")
+def test_every_case_is_taken_or_refused_in_one_line_soon_and_in_little_memory(target, monkeypatch):
+    # Others may be at work on this machine too.
+    monkeypatch.setattr(campaign, "SECONDS", 60)
+    told = campaign.run(target, 0, CASES[target])
+    assert told.startswith(f"{target}: {CASES[target]} cases, ")

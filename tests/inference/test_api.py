@@ -14,6 +14,7 @@ from PIL import Image
 import malaria
 from malaria import load_classifier
 from malaria.base.errors import UsageError, UserError
+from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def pixels_of(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_paths_pictures_arrays_and_mixtures_get_the_same_answers(cells, model):
+def test_paths_images_arrays_and_mixtures_get_the_same_answers(cells, model):
     folder, paths = cells
     expected = answers(model.classify(paths))
     assert all(label in model.metadata.labels for label, *_ in expected)
@@ -54,7 +55,7 @@ def test_paths_pictures_arrays_and_mixtures_get_the_same_answers(cells, model):
     assert answers(model.classify(mixture)) == expected[:4]
 
 
-def test_a_batch_of_any_size_and_a_single_picture_are_lists_too(cells, model):
+def test_a_batch_of_any_size_and_a_single_image_are_lists_too(cells, model):
     _, paths = cells
     batch = np.stack([np.asarray(Image.open(path).resize((50, 40))) for path in paths])
     assert answers(model.classify(batch)) == answers(model.classify(list(batch)))
@@ -77,7 +78,7 @@ def test_only_what_came_from_a_file_has_a_path(cells, model):
     assert replace(first, path=None) == second
 
 
-def test_a_missing_and_a_broken_picture_are_records_with_the_reason(cells, model, tmp_path):
+def test_a_missing_and_a_broken_image_are_records_with_the_reason(cells, model, tmp_path):
     _, paths = cells
     (tmp_path / "broken.png").write_bytes(b"nothing")
     found = model.classify([tmp_path / "gone.png", paths[0], tmp_path / "broken.png"])
@@ -122,7 +123,7 @@ def test_anything_else_is_refused_in_one_sentence(model, source, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_pictures_is_refused(model, tmp_path):
+def test_a_folder_without_images_is_refused(model, tmp_path):
     with pytest.raises(UserError, match="no pictures in "):
         model.classify(tmp_path)
 
@@ -130,8 +131,7 @@ def test_a_folder_without_pictures_is_refused(model, tmp_path):
 def test_the_answers_are_exactly_those_of_the_command(cells, model, tmp_path):
     folder, _ = cells
     output = tmp_path / "a.json"
-    command = [sys.executable, TOP / "run.py", f"--image={folder}", f"--output={output}"]
-    subprocess.run(command, check=True, capture_output=True)
+    assert main([f"--image={folder}", f"--output={output}"]) == 0
     rows = json.loads(output.read_text(encoding="utf-8"))
     told = [(row["path"], row["label"], row["probability"], [*row["probabilities"].values()])
             for row in rows]  # fmt: skip
@@ -156,8 +156,8 @@ import numpy as np
 from PIL import Image
 from malaria import load_classifier
 model = load_classifier()
-picture = Image.open({str(paths[1])!r})
-model.classify([{str(paths[0])!r}, picture, np.asarray(picture.convert("RGB"))])
+image = Image.open({str(paths[1])!r})
+model.classify([{str(paths[0])!r}, image, np.asarray(image.convert("RGB"))])
 model.evaluate({str(folder)!r})
 sys.exit(sorted({{"tensorflow", "keras"}} & set(sys.modules)) or None)
 """

@@ -11,7 +11,7 @@ from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
-PICTURES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("threshold", "names"), [(0.5, ["sick", "well"]), (0.9, ["sick", "sick"])])
@@ -74,13 +74,13 @@ def test_the_identity_tells_classifiers_apart_that_answer_otherwise(pairs):
 @pytest.mark.parametrize(
     ("images", "received"),
     [
-        (PICTURES / 255, "received float64"),
-        (PICTURES.astype(np.float32), "received float32"),
-        (PICTURES.astype(np.int64), "received int64"),
-        (PICTURES[0], r"received \(8, 6, 3\)"),
-        (PICTURES[..., 0], r"received \(5, 8, 6\)"),
-        (PICTURES[:0], r"received \(0, 8, 6, 3\)"),
-        (PICTURES.tolist(), "received list"),
+        (IMAGES / 255, "received float64"),
+        (IMAGES.astype(np.float32), "received float32"),
+        (IMAGES.astype(np.int64), "received int64"),
+        (IMAGES[0], r"received \(8, 6, 3\)"),
+        (IMAGES[..., 0], r"received \(5, 8, 6\)"),
+        (IMAGES[:0], r"received \(0, 8, 6, 3\)"),
+        (IMAGES.tolist(), "received list"),
     ],
 )
 def test_predict_takes_grey_levels_of_8_bits_and_nothing_else(images, received):

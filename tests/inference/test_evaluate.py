@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper
@@ -23,12 +24,13 @@ METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), threshold=0.4)
 @pytest.fixture
 def classifier():
     """P(Uninfected) is the red of the first pixel."""
-    return Classifier(METADATA, lambda images: images[:, :1, 0, 0], Pair.at("models", "a"))
+    network = PlainNetwork(lambda images: images[:, :1, 0, 0])
+    return Classifier(METADATA, network, Pair.at("models", "a"))
 
 
 @pytest.fixture
 def folder(write_cells):
-    """Eight cells of two patients, a picture without a label and a broken one."""
+    """Eight cells of two patients, an image without a label and a broken one."""
     folder = write_cells()
     Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
     (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
@@ -74,7 +76,7 @@ def test_the_true_label_that_a_prediction_bears_is_the_one_that_counts(classifie
     assert labelled.result.groups is None
 
 
-def test_a_picture_has_the_label_of_the_outermost_folder(classifier, folder):
+def test_an_image_has_the_label_of_the_outermost_folder(classifier, folder):
     labelled = collect(classifier, folder)
     assert labelled.label_of(folder / "no label.png") is None
     assert labelled.label_of(folder / "Uninfected" / "deeper" / "a.png") == "Uninfected"
@@ -89,9 +91,9 @@ def test_a_label_that_the_model_does_not_know_is_none(classifier):
     assert labelled.label_of(Pair.at("a", "dust").weights) is None
 
 
-def test_where_one_patient_is_not_known_pictures_are_resampled(classifier, folder):
-    picture = folder / "Uninfected" / "nobody.png"
-    Image.new("RGB", (7, 9)).save(picture)
+def test_where_one_patient_is_not_known_images_are_resampled(classifier, folder):
+    image = folder / "Uninfected" / "nobody.png"
+    Image.new("RGB", (7, 9)).save(image)
     labelled = collect(classifier, folder)
     labelled.add_all(predictions_of(classifier, folder))
     assert labelled.result.groups is None
@@ -104,19 +106,19 @@ def test_the_groups_are_those_that_were_asked_for(classifier, folder):
     assert labelled.result.groups == [*["Parasitized"] * 4, *["Uninfected"] * 4]
 
 
-def test_without_a_labelled_picture_there_is_no_result(classifier, folder):
+def test_without_a_labelled_image_there_is_no_result(classifier, folder):
     labelled = collect(classifier, folder)
     labelled.add_all(predictions_of(classifier, folder)[:1])
-    with pytest.raises(UserError, match="none of the pictures could be read and has"):
+    with pytest.raises(UserError, match="none of the images could be read and has"):
         _ = labelled.result
 
 
-def test_a_single_picture_has_no_true_label(classifier, folder):
-    picture = folder / "no label.png"
+def test_a_single_image_has_no_true_label(classifier, folder):
+    image = folder / "no label.png"
     with pytest.raises(UserError) as caught:
-        collect(classifier, picture)
-    assert str(caught.value) == f"expected a folder of labelled pictures; found a file at {picture}"
-    with pytest.raises(UserError, match="labelled pictures; found nothing at "):
+        collect(classifier, image)
+    assert str(caught.value) == f"expected a folder of labelled images; found a file at {image}"
+    with pytest.raises(UserError, match="labelled images; found nothing at "):
         collect(classifier, folder / "nowhere")
 
 

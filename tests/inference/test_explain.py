@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError
 from malaria.inference.classifier import Classifier
@@ -30,19 +31,19 @@ class WithKeras(Classifier):
 
 @pytest.fixture
 def classifier():
-    return WithKeras(METADATA, lambda images: images[:, :1, 0, 0])
+    return WithKeras(METADATA, PlainNetwork(lambda images: images[:, :1, 0, 0]))
 
 
 @pytest.fixture
 def folder(write_cells):
-    """Eight cells in sub-folders, a picture beside these and a broken one."""
+    """Eight cells in sub-folders, an image beside these and a broken one."""
     folder = write_cells()
     Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
     (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
     return folder
 
 
-def test_an_overlay_is_written_for_each_readable_picture(folder, tmp_path, classifier):
+def test_an_overlay_is_written_for_each_readable_image(folder, tmp_path, classifier):
     overlays = Overlays(tmp_path / "looked", [folder], classifier)
     predictions = list(predict(sorted(folder.glob("**/*.png")), classifier))
     explained = list(overlays.explain(predictions))
@@ -55,7 +56,7 @@ def test_an_overlay_is_written_for_each_readable_picture(folder, tmp_path, class
         assert one.overlay is None or as_jpeg(one.overlay).startswith(b"\xff\xd8")
 
 
-def test_a_picture_that_is_gone_by_then_has_no_overlay_and_stops_nothing(
+def test_an_image_that_is_gone_by_then_has_no_overlay_and_stops_nothing(
     folder, tmp_path, classifier, capsys
 ):
     overlays = Overlays(tmp_path / "looked", [folder], classifier)
@@ -76,7 +77,7 @@ def test_overlays_do_not_go_where_the_next_run_would_take_them_for_cells(
         Overlays(folder / inside, [folder], classifier)
 
 
-def test_one_picture_is_explained_in_python(tmp_path):
+def test_one_image_is_explained_in_python(tmp_path):
     from malaria.data.drawn_cells import write_cells
 
     path = write_cells(tmp_path / "cells", 1, seed=3)[0]
@@ -87,8 +88,8 @@ def test_one_picture_is_explained_in_python(tmp_path):
     assert 0 <= explanation.heat_map.min() < explanation.heat_map.max() <= 1
     assert (explanation.overlay.mode, explanation.overlay.size) == ("RGB", (64, 64))
     assert explanation.prediction == load_classifier().classify(path)[0]
-    with Image.open(path) as picture:
-        for source in (str(path), picture, np.asarray(picture.convert("RGB"))):
+    with Image.open(path) as image:
+        for source in (str(path), image, np.asarray(image.convert("RGB"))):
             np.testing.assert_array_equal(model.explain(source).heat_map, explanation.heat_map)
 
 
@@ -96,8 +97,8 @@ def test_what_cannot_be_explained_is_refused(tmp_path, classifier):
     (tmp_path / "broken.png").write_bytes(b"nothing")
     with pytest.raises(UnreadableImageError):
         classifier.explain(tmp_path / "broken.png")
-    pictures = [Image.new("RGB", (9, 7))] * 2
-    with pytest.raises(UsageError, match="expected one picture; received 2"):
-        classifier.explain(pictures)
+    images = [Image.new("RGB", (9, 7))] * 2
+    with pytest.raises(UsageError, match="expected one image; received 2"):
+        classifier.explain(images)
     with pytest.raises(UsageError, match="received float32"):
         classifier.explain(np.zeros((9, 7, 3), np.float32))

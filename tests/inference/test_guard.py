@@ -21,7 +21,7 @@ def images_of(*shape, count=4):
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (32, 48), (141, 141), (16, 16), (9, 21)])
-def test_a_picture_of_any_size_becomes_the_means_of_equal_squares(shape):
+def test_an_image_of_any_size_becomes_the_means_of_equal_squares(shape):
     images = images_of(*shape)
     squares = shrink(images)
     assert squares.shape == (4, 16, 16, 3)
@@ -33,13 +33,13 @@ def test_a_picture_of_any_size_becomes_the_means_of_equal_squares(shape):
     np.testing.assert_allclose(squares, expected, atol=1e-5)
 
 
-def test_features_are_the_same_for_turned_pictures():
+def test_features_are_the_same_for_turned_images():
     images = images_of(64, 64)
     turned = np.rot90(images, axes=(1, 2))
     np.testing.assert_allclose(features(images), features(turned), rtol=1e-4, atol=1e-4)
 
 
-def test_a_plain_picture_has_its_colour_in_every_ring_and_no_spread():
+def test_a_plain_image_has_its_colour_in_every_ring_and_no_spread():
     known = features(np.full((1, 20, 30, 3), (51, 102, 204), np.uint8))
     assert known.shape == (1, FEATURES)
     np.testing.assert_allclose(known[0, :24].reshape(3, 8).T, [[0.2, 0.4, 0.8]] * 8, rtol=1e-5)

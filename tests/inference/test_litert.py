@@ -6,60 +6,57 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from malaria.base.errors import UserError
+from malaria.inference import litert
 from malaria.inference.litert import LiteRTNetwork, is_available
-from malaria.model import NETWORKS, build_model
-from malaria.networks.backend import keras
-from malaria.networks.export import to_tflite
-from malaria.saved.tflite import digest_pair, write_sealed
 
-DIGEST = digest_pair("ab" * 32, {"class_name": "Sequential", "config": {"layers": []}})
+IMAGES = np.random.default_rng(0).random((40, 3, 8, 6, 3), np.float32)
 
 
-@pytest.mark.parametrize("label_count", [2, 3])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_both_engines_give_one_answer_for_batches_of_any_size(tmp_path, capfd, name, label_count):
-    keras.utils.set_random_seed(1)
-    side = NETWORKS[name].smallest_side
-    size = (side + 5, side + 2)
-    model = build_model(name, image_size=size, label_count=label_count)
-    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
-    network = LiteRTNetwork(tmp_path / "a.tflite")
-    random = np.random.default_rng(2)
-    seen = []
-    for count in (1, 5, 3, 5, 1):
-        # Of unlike strength and far from 0..1, so that untrained weights answer unlike too.
-        strength = 10 ** random.uniform(-2, 2, size=(count, 1, 1, 1))
-        images = (strength * random.normal(size=(count, *size, 3))).astype(np.float32)
-        answers = network(images)
-        expected = model.predict_on_batch(images)
-        assert answers.shape == expected.shape
-        assert answers.dtype == np.float32
-        np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-4)
-        seen += list(expected)
-    assert np.ptp(seen, axis=0).min() > 0.05
-    assert network.output_count == expected.shape[1]
-    assert capfd.readouterr() == ("", "")
+@pytest.fixture
+def network(pairs):
+    """(LiteRT's, Keras's) of one small network."""
+    weights, model = pairs["ours"]
+    return LiteRTNetwork(weights.with_suffix(".tflite")), model
 
 
-def test_several_threads_ask_at_once_and_each_gets_its_own_answers(tmp_path):
-    model = build_model("compact", image_size=(16, 16), label_count=2)
-    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
-    network = LiteRTNetwork(tmp_path / "a.tflite")
-    batches = np.random.default_rng(0).random((40, 3, 16, 16, 3), np.float32)
+def test_several_threads_ask_at_once_and_each_gets_its_own_answers(network):
+    lite, model = network
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(network, batches))
-    for batch, answer in zip(batches, answers, strict=True):
-        np.testing.assert_allclose(answer, model.predict_on_batch(batch), rtol=0, atol=1e-5)
+        answers = list(threads.map(lite, IMAGES))
+    expected = model.predict_on_batch(IMAGES.reshape(120, 8, 6, 3))
+    np.testing.assert_allclose(np.concatenate(answers), expected, rtol=0, atol=1e-5)
 
 
-def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):
-    model = build_model("vgg", image_size=(42, 42), label_count=2)
-    write_sealed(tmp_path / "a.tflite", to_tflite(model), DIGEST)
-    network = LiteRTNetwork(tmp_path / "a.tflite")
-    first = network(np.full((2, 42, 42, 3), 30, np.float32))
+def test_an_answer_stays_when_the_next_is_asked_for(network):
+    first = network[0](np.full((2, 8, 6, 3), 30, np.float32))
     copy = first.copy()
-    network(np.full((2, 42, 42, 3), -30, np.float32))
+    network[0](np.full((2, 8, 6, 3), -30, np.float32))
     np.testing.assert_array_equal(first, copy)
+
+
+def test_the_file_may_lie_on_another_machine(network, tmp_path):
+    content = network[0].path.read_bytes()
+    copy = LiteRTNetwork(tmp_path / "not here.tflite", content=content)
+    np.testing.assert_array_equal(copy(IMAGES[0]), network[0](IMAGES[0]))
+    assert (copy.image_shape, copy.output_count) == ((8, 6, 3), 1)
+
+
+def test_of_a_network_that_needs_much_memory_fewer_images_are_asked_about(network, monkeypatch):
+    lite = network[0]
+    assert lite.batch_size == 8
+    memory = litert._memory_of(lite._idle[0].interpreter, lite.path)
+    monkeypatch.setattr(litert, "BATCH_BYTES", 3 * memory)
+    assert LiteRTNetwork(lite.path).batch_size == 3
+    monkeypatch.setattr(litert, "BATCH_BYTES", 0)
+    assert LiteRTNetwork(lite.path).batch_size == 1
+
+
+@pytest.mark.parametrize("name", ["MAX_TENSOR_BYTES", "MAX_BYTES"])
+def test_of_a_network_that_needs_more_than_any_for_cells_nothing_is_run(network, monkeypatch, name):
+    monkeypatch.setattr(litert, name, 100)
+    with pytest.raises(UserError, match=r"ours\.tflite: its tensors would take "):
+        LiteRTNetwork(network[0].path)
 
 
 def test_where_litert_is_not_installed_that_is_known(monkeypatch):

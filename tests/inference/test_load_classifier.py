@@ -2,31 +2,27 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import sha256_of
-from malaria.inference import litert
+from malaria.inference import litert, trial
 from malaria.inference import load_classifier as loading
-from malaria.inference.classifier import Classifier
-from malaria.inference.load_classifier import load_classifier, prepare_next_start
+from malaria.inference.load_classifier import keep_tflite, load_classifier
 from malaria.pictures.images import PixelFormat
-from malaria.saved.key import cache_folder
-from malaria.saved.metadata import KEY, Metadata
-from malaria.saved.pair import Pair, read_architecture
-from malaria.saved.tflite import SEAL_BYTES, digest_pair, write_sealed
+from malaria.saved.metadata import KEY
+from malaria.saved.pair import Pair
 
-PICTURES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
 
 
 def test_a_saved_network_answers_as_before(pairs):
     path, model = pairs["ours"]
     classifier = load_classifier(path)
-    probabilities = classifier.predict(PICTURES)
-    expected = model.predict(PICTURES.astype(np.float32) / 255, verbose=0)
+    probabilities = classifier.predict(IMAGES)
+    expected = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
     np.testing.assert_allclose(probabilities[:, 1:], expected, atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert np.ptp(expected) > 0
@@ -58,7 +54,7 @@ def test_the_size_a_network_has_anyway_may_be_named(pairs):
 def test_three_outputs_take_three_names(pairs):
     classifier = load_classifier(pairs["three"][0], labels=["a", "b", "c"])
     assert classifier.metadata.positive_label in classifier.metadata.labels
-    assert classifier.predict(PICTURES).shape == (5, 3)
+    assert classifier.predict(IMAGES).shape == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -84,15 +80,22 @@ def test_what_the_network_cannot_do_is_refused(pairs, name, options, message):
 
 @pytest.fixture
 def copy(pairs, tmp_path, monkeypatch):
-    """The pair "ours" in a folder of its own; what cannot be kept there goes to tmp_path/cache."""
-    shutil.copytree(cache_folder(), tmp_path / "cache" / "malaria")
+    """The pair "ours" in a folder of its own, on a machine whose cache knows nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "models").mkdir()
     weights, _ = pairs["ours"]
-    made = [tmp_path / "models" / f"ours{suffix}" for suffix in (".h5", ".json", ".tflite")]
-    for path in made:
+    pair = Pair.at(tmp_path / "models", "ours")
+    for path in (pair.weights, pair.architecture, pair.tflite):
         shutil.copy(weights.with_suffix(path.suffix), path)
-    return Pair(*made)
+    return pair
+
+
+@pytest.fixture
+def trials(monkeypatch):
+    """The paths that were tried apart."""
+    tried = []
+    monkeypatch.setattr(trial, "try_apart", tried.append)
+    return tried
 
 
 def uses_lite(classifier):
@@ -105,15 +108,40 @@ def test_both_engines_give_one_answer(pairs, name):
     answers = []
     for engine in ("auto", "litert", "keras"):
         classifier = load_classifier(pairs[name][0], engine=engine, labels=labels)
-        answers.append(classifier.predict(PICTURES))
-    np.testing.assert_array_equal(answers[0], answers[1])
+        answers.append(classifier.predict(IMAGES))
+    np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=1e-6)
     np.testing.assert_allclose(answers[1], answers[2], rtol=0, atol=1e-5)
 
 
-def test_a_pair_with_its_tflite_needs_nothing_afterwards(copy):
-    classifier = load_classifier(copy.weights)
-    assert uses_lite(classifier)
-    assert classifier.afterwards is None
+def test_a_pair_of_another_machine_is_believed_after_one_trial(copy, tmp_path, capsys):
+    for is_tried in (False, True):
+        known = {path.name for path in (tmp_path / "cache").glob("malaria/tried/*")}
+        assert known == ({sha256_of(copy.tflite)} if is_tried else set())
+        classifier = load_classifier(copy.weights)
+        assert uses_lite(classifier)
+        keep_tflite(classifier)
+    assert capsys.readouterr().err == ""
+    assert list((tmp_path / "cache" / "malaria").iterdir()) == [tmp_path / "cache/malaria/tried"]
+
+
+def test_the_second_start_and_the_pretrained_pairs_need_no_trial(copy, trials):
+    load_classifier(copy.weights)
+    assert trials == [copy.tflite]
+    load_classifier(copy.weights)
+    load_classifier()
+    assert trials == [copy.tflite]
+
+
+def test_what_was_saved_here_needs_no_trial(pairs, trials):
+    assert uses_lite(load_classifier(pairs["ours"][0]))
+    assert trials == []
+
+
+def test_where_no_trial_can_be_remembered_each_start_has_one(copy, trials, tmp_path):
+    (tmp_path / "cache").write_text("no folder")
+    for count in (1, 2):
+        assert uses_lite(load_classifier(copy.weights))
+        assert len(trials) == count
 
 
 def spoil_nothing(pair, other):
@@ -130,67 +158,76 @@ def spoil_a_byte(pair, other):
     pair.tflite.write_bytes(content)
 
 
+def spoil_the_record(pair, other):
+    """A pair of version 2.1.0, whose .json says nothing of the .tflite."""
+    name_in_json(pair, None)
+
+
 def spoil_as_a_stranger(pair, other):
-    """Another network with a seal that is right but for the key of the one who gave it."""
-    digest = digest_pair(sha256_of(pair.weights), read_architecture(pair))
-    content = other.with_suffix(".tflite").read_bytes()[:-SEAL_BYTES]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(pair.weights.parent / "stranger"))
-        write_sealed(pair.tflite, content, digest)
+    """Another network, which the .json names."""
+    spoil_with_another(pair, other)
+    name_in_json(pair, sha256_of(pair.tflite))
 
 
-@pytest.mark.parametrize(
-    "spoil", [spoil_nothing, spoil_with_another, spoil_a_byte, spoil_as_a_stranger]
-)
-def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_written(pairs, copy, spoil):
-    before = load_classifier(copy.weights).predict(PICTURES)
-    good = copy.tflite.read_bytes()
+def spoil_so_that_it_fails(pair, other):
+    """No network at all, which the .json names."""
+    pair.tflite.write_bytes(b"no network")
+    name_in_json(pair, sha256_of(pair.tflite))
+
+
+def name_in_json(pair, sha256):
+    content = json.loads(pair.architecture.read_text(encoding="utf-8"))
+    content[KEY]["tflite_sha256"] = sha256
+    pair.architecture.write_text(json.dumps(content), encoding="utf-8")
+
+
+SPOILED = {
+    spoil_nothing: None,
+    spoil_with_another: "ours.tflite: ours.json has no such SHA-256 of it",
+    spoil_a_byte: "ours.tflite: ours.json has no such SHA-256 of it",
+    spoil_the_record: "ours.tflite: ours.json has no such SHA-256 of it",
+    spoil_as_a_stranger: "expected (height, width, channels, outputs) (8, 6, 3, 1), received",
+    spoil_so_that_it_fails: "ours.tflite: expected a .tflite: ",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_kept(pairs, copy, spoil, capsys):
+    before = load_classifier(copy.weights).predict(IMAGES)
     spoil(copy, pairs["three"][0])
+    listed = {path: path.read_bytes() for path in copy.weights.parent.iterdir()}
     classifier = load_classifier(copy.weights)
+    told = capsys.readouterr().err
+    assert SPOILED[spoil] is None or SPOILED[spoil] in told
+    assert told.count("; the .h5 is read instead, which takes some seconds\n") == bool(told)
     assert not uses_lite(classifier)
-    np.testing.assert_allclose(classifier.predict(PICTURES), before, rtol=0, atol=1e-5)
-    assert classifier.afterwards() == copy.tflite
-    assert len(copy.tflite.read_bytes()) == pytest.approx(len(good), abs=500)
+    np.testing.assert_allclose(classifier.predict(IMAGES), before, rtol=0, atol=1e-5)
+    keep_tflite(classifier)
+    assert "with which the next start is quick" in capsys.readouterr().err
     again = load_classifier(copy.weights)
     assert uses_lite(again)
-    np.testing.assert_allclose(again.predict(PICTURES), before, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(again.predict(IMAGES), before, rtol=0, atol=1e-6)
+    assert capsys.readouterr().err == ""
+    assert {path: path.read_bytes() for path in copy.weights.parent.iterdir()} == listed
 
 
-def test_a_tflite_that_was_not_made_here_is_named(pairs, copy, capsys):
-    spoil_as_a_stranger(copy, pairs["three"][0])
-    load_classifier(copy.weights)
-    assert capsys.readouterr().err == (
-        f"{copy.tflite} is not used, for it was not made here of this model; reading the .h5 takes "
-        "some seconds\n"
-    )
-
-
-def test_litert_on_demand_writes_the_tflite_first(copy):
+def test_litert_on_demand_makes_the_tflite_first(copy, tmp_path):
     copy.tflite.unlink()
-    classifier = load_classifier(copy.weights, engine="litert")
-    assert uses_lite(classifier)
-    assert classifier.afterwards is None
-    assert copy.tflite.is_file()
+    assert uses_lite(load_classifier(copy.weights, engine="litert"))
+    assert len(list(tmp_path.glob("cache/malaria/*.tflite"))) == 1
 
 
-def test_keras_on_demand_leaves_the_folder_as_it_is(copy):
+def test_keras_on_demand_keeps_nothing(copy, tmp_path):
     copy.tflite.unlink()
     classifier = load_classifier(copy.weights, engine="keras")
     assert not uses_lite(classifier)
-    assert classifier.afterwards is None
-
-
-def test_beside_a_pair_that_cannot_be_written_the_cache_is_used(copy, tmp_path):
-    copy.tflite.unlink()
-    copy.tflite.mkdir()  # root may write anywhere, but not over a folder
-    classifier = load_classifier(copy.weights)
-    assert classifier.afterwards().is_relative_to(tmp_path / "cache")
-    assert uses_lite(load_classifier(copy.weights))
+    keep_tflite(classifier)
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(("many", "gpu", "lite"), [(True, True, False), (True, False, True),
                                                    (False, True, True)])  # fmt: skip
-def test_keras_answers_for_many_pictures_on_a_gpu(copy, monkeypatch, many, gpu, lite):
+def test_keras_answers_for_many_images_on_a_gpu(copy, monkeypatch, many, gpu, lite):
     monkeypatch.setattr(loading, "nvidia_smi_works", lambda: gpu)
     assert uses_lite(load_classifier(copy.weights, many=many)) is lite
     assert uses_lite(load_classifier(copy.weights, many=many, engine="litert"))
@@ -200,7 +237,6 @@ def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error
     monkeypatch.setattr(litert, "is_available", lambda: False)
     classifier = load_classifier(copy.weights)
     assert not uses_lite(classifier)
-    assert classifier.afterwards is None
     with pytest.raises(UserError) as caught:
         load_classifier(copy.weights, engine="litert")
     assert str(caught.value) == "--engine litert: not installed here; pip install ai-edge-litert"
@@ -225,19 +261,8 @@ def test_what_is_assumed_of_a_historic_pair_is_told_in_one_line(pairs, capsys):
     )
 
 
-def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(capsys):
-    def fail():
-        raise UserError("cannot write /a\x1b: Read-only file system")
-
-    def make(**changes):
-        metadata = Metadata(("sick", "well"), "well", PixelFormat((8, 6)))
-        return Classifier(metadata, network=None, **changes)
-
-    prepare_next_start(make())
-    assert capsys.readouterr().err == ""
-    prepare_next_start(make(afterwards=fail))
-    assert capsys.readouterr().err == (
-        "the next start will not be quicker: cannot write /a\\x1b: Read-only file system\n"
-    )
-    prepare_next_start(make(afterwards=lambda: Path("models/a.tflite")))
-    assert capsys.readouterr().err.startswith("saved models/a.tflite, ")
+def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(copy, tmp_path, capsys):
+    copy.tflite.unlink()
+    (tmp_path / "cache").write_text("no folder")
+    keep_tflite(load_classifier(copy.weights))
+    assert capsys.readouterr().err.startswith("the next start will not be quicker: cannot write ")

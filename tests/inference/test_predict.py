@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.base.machine import MOST_WORKERS, worker_count
 from malaria.inference.classifier import Classifier
-from malaria.inference.predict import BATCH_SIZE, READ_AHEAD, Rate, annotate, predict
+from malaria.inference.network import BATCH_SIZE
+from malaria.inference.predict import READ_AHEAD, Rate, annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
@@ -16,9 +18,9 @@ from malaria.saved.metadata import Metadata
 TWO = ("Parasitized", "Uninfected")
 
 
-def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, **pixels):
+def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, batch_size=8, **pixels):
     metadata = Metadata(labels, positive, PixelFormat((6, 4), **pixels), threshold)
-    return Classifier(metadata, network)
+    return Classifier(metadata, PlainNetwork(network, batch_size=batch_size))
 
 
 def red(images):
@@ -28,13 +30,13 @@ def red(images):
 
 @pytest.fixture
 def write_reds(tmp_path):
-    """A function that writes one picture for each grey level of red; None is no picture."""
+    """A function that writes one image for each grey level of red; None is no image."""
 
     def write(levels):
         paths = [tmp_path / f"{number}.png" for number in range(len(levels))]
         for path, level in zip(paths, levels, strict=True):
             if level is None:
-                path.write_text("no picture")
+                path.write_text("no image")
             else:
                 Image.new("RGB", (9, 9), (level, 20, 10)).save(path)
         return paths
@@ -46,7 +48,7 @@ def write_reds(tmp_path):
 def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
     levels = [0, 255, 51, None, 204, 102, 0, None]
     paths = write_reds(levels)
-    predictions = list(predict(paths, classifier(red), batch_size=batch_size))
+    predictions = list(predict(paths, classifier(red, batch_size=batch_size)))
     assert [prediction.path for prediction in predictions] == paths
     for level, prediction in zip(levels, predictions, strict=True):
         if level is None:
@@ -67,12 +69,12 @@ def test_the_network_sees_whole_batches_of_floats(write_reds):
         seen.append((images.shape, images.dtype))
         return red(images)
 
-    list(predict(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network), batch_size=3))
+    list(predict(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network, batch_size=3)))
     assert sorted(shape for shape, _ in seen) == [(1, 6, 4, 3), (2, 6, 4, 3), (3, 6, 4, 3)]
     assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
 
 
-def test_without_a_readable_picture_the_network_is_not_asked(tmp_path):
+def test_without_a_readable_image_the_network_is_not_asked(tmp_path):
     def network(images):
         raise AssertionError
 
@@ -89,7 +91,7 @@ def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
     [path] = write_reds([255])
     taken = itertools.count()
     paths = (path for _ in taken)
-    predictions = predict(paths, classifier(red), batch_size=4)
+    predictions = predict(paths, classifier(red, batch_size=4))
     for asked in range(1, 30):
         next(predictions)
         batches_begun = -(-asked // 4)
@@ -149,7 +151,7 @@ def test_what_is_no_probability_is_an_error_and_never_a_label(write_reds, value)
         assert prediction.error.startswith("the network gave no probabilities: (")
 
 
-def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
+def test_a_network_that_fails_is_not_taken_for_a_bad_image(write_reds):
     def network(images):
         raise FloatingPointError("odd")
 
@@ -157,7 +159,7 @@ def test_a_network_that_fails_is_not_taken_for_a_bad_picture(write_reds):
         list(predict(write_reds([1, 2, 3]), classifier(network)))
 
 
-def test_a_doubtful_picture_is_for_review_with_the_probability_of_the_positive_label(write_reds):
+def test_a_doubtful_image_is_for_review_with_the_probability_of_the_positive_label(write_reds):
     paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
     doubting = classifier(red).with_threshold(review=(0.4, 0.6))
     predictions = list(predict(paths, doubting))
@@ -184,7 +186,7 @@ def test_groups_and_true_labels_are_those_of_the_files(write_reds):
     assert second == predictions[1]
 
 
-def test_what_takes_time_after_the_last_picture_does_not_slow_the_rate(monkeypatch):
+def test_what_takes_time_after_the_last_image_does_not_slow_the_rate(monkeypatch):
     clock = iter([10.0, 11.0, 12.0, 999.0])
     monkeypatch.setattr("malaria.inference.predict.time.perf_counter", lambda: next(clock))
     rate = Rate()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plain_network import PlainNetwork
 
 from malaria.data.dataset import make_grouper
 from malaria.data.drawn_cells import write_cells
@@ -40,7 +41,7 @@ def trained(colour="RGB", scale=1 / 255, offset=0.0, turned=False):
         return 1 - answers if turned else answers
 
     assumed = Metadata(LABELS, LABELS[0], PixelFormat((64, 64)), is_assumed=True)
-    return Classifier(assumed, network)
+    return Classifier(assumed, PlainNetwork(network))
 
 
 def test_what_is_right_as_it_is_needs_no_other_options(cells):

@@ -1,20 +1,25 @@
 """Tests of malaria/inference/trial.py."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from malaria.base.errors import UserError
+from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
 from malaria.inference import trial
+from malaria.inference.keras_network import KerasNetwork
 from malaria.inference.load_classifier import load_classifier
 from malaria.networks.export import to_tflite
 from malaria.networks.save import save_pair
 from malaria.pictures.images import PixelFormat
-from malaria.saved.metadata import Metadata
+from malaria.saved.metadata import KEY, Metadata
 
 keras = tf.keras
 layers = keras.layers
+METADATA = Metadata(LABELS, LABELS[0], PixelFormat((16, 16)))
 
 
 def network(*hidden, last="sigmoid", side=16):
@@ -54,14 +59,14 @@ def assert_refused(path, *parts):
 
 def test_an_honest_tflite_is_taken(write_tflite):
     classifier = load_classifier(write_tflite(network()))
-    assert sum(classifier.classify(trial.PICTURE)[0].probabilities) == pytest.approx(1)
+    assert sum(classifier.classify(trial.IMAGE)[0].probabilities) == pytest.approx(1)
 
 
 def test_one_that_computes_for_too_long_is_given_up(write_tflite, monkeypatch):
     # 2e11 multiplications: 2 seconds or more on one core.
     slow = network(*(layers.Conv2D(64, 3, padding="same") for _ in range(20)), side=512)
     monkeypatch.setattr(trial, "SECONDS", 1)
-    assert_refused(write_tflite(slow), "no answer to a trial picture within 1 seconds")
+    assert_refused(write_tflite(slow), "no answer to a trial image within 1 seconds")
 
 
 def endless():
@@ -79,6 +84,16 @@ def test_a_loop_is_refused_before_it_runs(write_tflite):
     assert_refused(write_tflite(endless()), "expected the operators of a plain network", "WHILE")
 
 
+def test_of_a_pair_whose_json_names_a_loop_the_h5_answers(tmp_path, capsys):
+    pair = save_pair(network(), tmp_path, "a", METADATA.to_entries())
+    pair.tflite.write_bytes(endless())
+    content = json.loads(pair.architecture.read_text(encoding="utf-8"))
+    content[KEY]["tflite_sha256"] = sha256_of(pair.tflite)
+    pair.architecture.write_text(json.dumps(content), encoding="utf-8")
+    assert isinstance(load_classifier(pair.weights).network, KerasNetwork)
+    assert "WHILE; the .h5 is read instead, which takes some seconds" in capsys.readouterr().err
+
+
 def test_one_that_gives_no_probabilities_is_refused(write_tflite):
     assert_refused(write_tflite(without_numbers(network())), "expected probabilities")
 
@@ -86,14 +101,13 @@ def test_one_that_gives_no_probabilities_is_refused(write_tflite):
 def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
     path = write_tflite(network())
     monkeypatch.setattr(trial.sys, "executable", "/bin/false")
-    assert_refused(path, "LiteRT failed at a trial picture")
+    assert_refused(path, "LiteRT failed at a trial image")
 
 
 def test_a_pair_that_gives_no_probabilities_is_refused(tmp_path):
     model = without_numbers(network())
-    metadata = Metadata(LABELS, LABELS[0], PixelFormat((16, 16)))
-    pair = save_pair(model, tmp_path / "models", "a", metadata.to_entries())
-    assert_refused(pair.weights, "expected probabilities for a trial picture")
+    pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
+    assert_refused(pair.weights, "expected probabilities for a trial image")
 
 
 def test_a_module_in_the_current_folder_is_not_imported(write_tflite, tmp_path, monkeypatch):

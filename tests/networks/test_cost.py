@@ -28,5 +28,5 @@ def test_a_network_within_another_counts_as_what_it_holds():
     [(Cost(2**28 + 1, 0), "bytes"), (Cost(0, MAX_MULTIPLICATIONS + 1), "multiplications")],
 )
 def test_more_than_a_network_for_cells_needs_is_refused(cost, unit):
-    with pytest.raises(UserError, match=f"{unit} allowed for one picture; use one that"):
+    with pytest.raises(UserError, match=f"{unit} allowed for one image; use one that"):
         cost.check()

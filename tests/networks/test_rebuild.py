@@ -4,6 +4,7 @@ The golden pairs are what tf_keras wrote: see make_golden.py.
 """
 
 import copy
+import inspect
 import json
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras, tf
 from malaria.networks.load_model import load_model
-from malaria.networks.rebuild import is_native, rebuild
-from malaria.networks.vocabulary import ACTIVATIONS, check_architecture
+from malaria.networks.rebuild import _plain_layer, rebuild
+from malaria.networks.vocabulary import ACTIVATIONS, LAYERS, check_architecture
 from malaria.saved.pair import find_pair, read_architecture
 
 GOLDEN = Path(__file__).parent / "keras2"
@@ -83,10 +84,36 @@ def test_layers_keep_their_names(name):
     assert received == expected[-len(received) :]
 
 
-def test_keras_2_and_keras_3_are_told_apart():
-    ours = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    assert is_native(json.loads(ours.to_json()))
-    assert not any(is_native(read(name)) for name in NAMES)
+@pytest.mark.parametrize(
+    "compute",
+    [
+        *(lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / 2),
+        *(lambda x, y: 1 - x, lambda x, y: 2 * x, lambda x, y: 0.5 / x),
+    ],
+)
+def test_arithmetic_of_tensors_and_numbers_gives_the_same(compute):
+    start = keras.Input((4, 4, 3))
+    conv = keras.layers.Conv2D(3, 3, padding="same")
+    model = keras.Model(start, keras.layers.Flatten()(compute(start, conv(start))))
+    again = check_and_rebuild(json.loads(model.to_json()))
+    again.set_weights(model.get_weights())
+    images = np.random.default_rng(1).random((2, 4, 4, 3), np.float32) + 1
+    np.testing.assert_array_equal(again(images), model(images))
+
+
+def test_every_layer_with_its_defaults_is_built_again():
+    needed = {"pool_size": 2, "kernel_size": 3, "filters": 2, "units": 2, "rate": 0.1, "size": 2}
+    needed |= {"height": 8, "width": 8, "scale": 0.5, "activation": "relu", "target_shape": (-1,)}
+    for name, (layer, _) in LAYERS.items():
+        taken = inspect.signature(layer).parameters
+        wanted = {
+            key: needed[key] for key in needed if key in taken and name != "BatchNormalization"
+        }
+        if name.startswith(("BatchNorm", "LayerNorm")):
+            wanted.pop("scale", None)
+        config = layer(**wanted).get_config()
+        again = _plain_layer(name, json.loads(json.dumps(config)))
+        assert again.get_config()["name"] == config["name"]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

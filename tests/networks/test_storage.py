@@ -22,7 +22,7 @@ from malaria.training.devices import computing_in
 
 GOLDEN = Path(__file__).parent / "keras2"
 SIZE = (20, 20, 3)
-PICTURES = np.random.default_rng(7).random((4, *SIZE), dtype=np.float32)
+IMAGES = np.random.default_rng(7).random((4, *SIZE), dtype=np.float32)
 ENTRIES = {
     "labels": ["Parasitized", "Uninfected"],
     "positive_label": "Parasitized",
@@ -65,7 +65,7 @@ def functional():
 
 
 def predict(model):
-    return model.predict(PICTURES, verbose=0)
+    return model.predict(IMAGES, verbose=0)
 
 
 def load(pair):
@@ -119,10 +119,11 @@ def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capf
     assert caplog.messages == []
 
 
-def test_the_json_holds_keras_own_keys_the_metadata_and_the_checksum(saved):
+def test_the_json_holds_keras_own_keys_the_metadata_and_both_checksums(saved):
     architecture = read_architecture(saved)
-    recorded = sha256_of(saved.weights)
-    assert architecture.pop(KEY) == {**ENTRIES, "weights_sha256": recorded}
+    weights, tflite = sha256_of(saved.weights), sha256_of(saved.tflite)
+    recorded = {"weights_sha256": weights, "tflite_sha256": tflite}
+    assert architecture.pop(KEY) == ENTRIES | recorded
     expected = json.loads(sequential().to_json())
     assert architecture == {key: expected[key] for key in expected if key != "compile_config"}
     keras.models.model_from_json(saved.architecture.read_text(encoding="utf-8"))
@@ -294,7 +295,7 @@ def test_a_network_that_cannot_be_is_refused_in_one_line(saved, change, message)
 @pytest.mark.parametrize(
     "shape", [[None, 20, 20, 1], [None, None, None, 3], [8, 20, 20, 3], [None, 1200]]
 )
-def test_a_network_that_takes_no_pictures_is_refused(saved, shape):
+def test_a_network_that_takes_no_images_is_refused(saved, shape):
     def change(layers, _):
         layers[0]["config"]["batch_shape"] = shape
         del layers[1:5]
@@ -306,7 +307,7 @@ GIANTS = {
     "units": lambda layers, _: layers[-2]["config"].update(units=10**9),
     "filters": lambda layers, _: layers[1]["config"].update(filters=10**9),
     "digits": lambda layers, _: layers[1]["config"].update(filters=10**3000),
-    "pictures": lambda layers, _: layers[0]["config"].update(
+    "images": lambda layers, _: layers[0]["config"].update(
         {"batch_shape": [None, 10**6, 10**6, 3], "batch_input_shape": [None, 10**6, 10**6, 3]}
     ),
 }
@@ -326,12 +327,12 @@ def test_a_giant_is_refused_at_once_and_its_memory_is_never_asked_for(saved, for
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-def test_a_network_too_large_for_one_picture_is_refused(saved):
+def test_a_network_too_large_for_one_image_is_refused(saved):
     def change(layers, _):
         layers[0]["config"]["batch_shape"] = [None, 10_000, 10_000, 3]
         layers[3:] = [keras_object("GlobalMaxPooling2D", config={"name": "top"})]
 
-    refuse(saved, changed(saved, change), "more than the 1,073,741,824 bytes allowed for one pict")
+    refuse(saved, changed(saved, change), "more than the 1,073,741,824 bytes allowed for one image")
 
 
 @pytest.mark.parametrize(

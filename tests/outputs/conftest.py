@@ -2,6 +2,7 @@
 
 import pytest
 from PIL import Image
+from plain_network import PlainNetwork
 
 from malaria.data.dataset import make_grouper
 from malaria.inference.classifier import Classifier
@@ -18,7 +19,8 @@ PATIENT_OF = make_grouper("patient")
 def classifier():
     """P(Uninfected) is the red of the first pixel."""
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((9, 7)))
-    return Classifier(metadata, lambda images: images[:, :1, 0, 0], Pair.at("models", "a"))
+    network = PlainNetwork(lambda images: images[:, :1, 0, 0])
+    return Classifier(metadata, network, Pair.at("models", "a"))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_without_a_labelled_picture_there_is_nothing_to_evaluate(
     labelled, predict_all, feed, tmp_path
 ):
     output = MetricsFile(tmp_path / "metrics.json", labelled)
-    with pytest.raises(UserError, match="none of the pictures could be read and has"):
+    with pytest.raises(UserError, match="none of the images could be read and has"):
         feed(output, predict_all()[:1])
     assert not (tmp_path / "metrics.json").exists()
 

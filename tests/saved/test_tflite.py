@@ -2,143 +2,152 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.saved.metadata import KEY
-from malaria.saved.pair import Pair
-from malaria.saved.tflite import (
-    SEAL_BYTES,
-    cache_path,
-    digest_pair,
-    find_sealed,
-    keep_sealed,
-    write_sealed,
-)
+from malaria.base.files import sha256_of
+from malaria.pictures.images import PixelFormat
+from malaria.saved import tflite
+from malaria.saved.metadata import KEY, Metadata
+from malaria.saved.pair import Pair, default_pair, find_pair
 
-DIGEST = digest_pair("ab" * 32, {"class_name": "Sequential", "config": {"layers": []}})
+NETWORK = {"class_name": "Sequential", "config": {"layers": []}}
+DIGEST = tflite.digest_pair("ab" * 32, NETWORK)
 CONTENT = bytes(range(256)) * 10
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture
-def pair(tmp_path, monkeypatch):
-    """The names of a pair; what cannot be kept beside it would go to tmp_path/cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Pair.at(tmp_path / "models", "a")
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The folder of what is kept; there is none yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "malaria"
 
 
-def test_what_was_written_for_a_pair_is_found(pair):
-    write_sealed(pair.tflite, CONTENT, DIGEST)
-    assert find_sealed(pair, DIGEST) == pair.tflite
-    assert len(pair.tflite.read_bytes()) == len(CONTENT) + SEAL_BYTES
+def metadata_with(**details):
+    return Metadata(("a", "b"), "a", PixelFormat((8, 8)), details=details)
 
 
-def test_what_another_user_sealed_is_not_used(pair, tmp_path, monkeypatch):
-    write_sealed(pair.tflite, CONTENT, DIGEST)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
-    assert find_sealed(pair, DIGEST) is None
+@pytest.mark.parametrize(
+    ("recorded", "expected"), [(SHA256, True), (SHA256[1:], False), (None, False), (7, False)]
+)
+def test_a_tflite_belongs_to_the_pair_whose_json_names_its_sha256(tmp_path, recorded, expected):
+    pair = Pair.at(tmp_path, "a")
+    pair.tflite.write_bytes(CONTENT)
+    assert tflite.belongs(pair, metadata_with(tflite_sha256=recorded)) is expected
+    assert not tflite.belongs(pair, metadata_with())
+    pair.tflite.write_bytes(CONTENT[:-1])
+    assert not tflite.belongs(pair, metadata_with(tflite_sha256=recorded))
 
 
-def test_the_seal_that_version_1_gave_proves_nothing(pair):
-    pair.tflite.parent.mkdir()
-    pair.tflite.write_bytes(CONTENT + b"malaria1" + DIGEST + hashlib.sha256(CONTENT).digest())
-    assert find_sealed(pair, DIGEST) is None
-
-
-def test_nothing_is_found_where_there_is_none(pair):
-    assert find_sealed(pair, DIGEST) is None
+def test_only_pairs_that_come_with_the_program_are_pretrained(tmp_path):
+    assert tflite.is_pretrained(find_pair(default_pair()))
+    # A stranger's link to the pretrained weights says nothing of the .tflite beside it.
+    (tmp_path / "compact.h5").symlink_to(default_pair())
+    assert not tflite.is_pretrained(Pair.at(tmp_path, "compact"))
 
 
 @pytest.mark.parametrize(
     ("weights", "architecture"),
     [
-        ("ac" * 32, {"class_name": "Sequential", "config": {"layers": []}}),
-        ("ab" * 32, {"class_name": "Functional", "config": {"layers": []}}),
-        ("ab" * 32, {"class_name": "Sequential", "config": {"layers": [{}]}}),
+        ("ac" * 32, NETWORK),
+        ("ab" * 32, {**NETWORK, "class_name": "Functional"}),
+        ("ab" * 32, {**NETWORK, "config": {"layers": [{}]}}),
     ],
     ids=["weights", "class", "layers"],
 )
-def test_another_pairs_network_is_not_used(pair, weights, architecture):
-    write_sealed(pair.tflite, CONTENT, digest_pair(weights, architecture))
-    assert find_sealed(pair, DIGEST) is None
+def test_another_pair_has_another_digest(weights, architecture):
+    assert tflite.digest_pair(weights, architecture) != DIGEST
 
 
 def test_the_metadata_and_the_order_of_the_keys_do_not_count():
     architecture = {"config": {"layers": []}, KEY: {"threshold": 0.3}, "class_name": "Sequential"}
-    assert digest_pair("ab" * 32, architecture) == DIGEST
-
-
-def damage_at(place):
-    def damage(content):
-        changed = bytearray(content)
-        changed[place] ^= 1
-        return bytes(changed)
-
-    return damage
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(damage_at(place) for place in (0, 1000, len(CONTENT), len(CONTENT) + 10, -1)),
-        lambda content: content[:-1],
-        lambda content: content[1:],
-        lambda content: content[: len(content) // 2],
-        lambda content: content[:SEAL_BYTES],
-        lambda content: content[:10],
-        lambda content: content + b"\0",
-        lambda content: content + content[-SEAL_BYTES:],
-        lambda content: CONTENT,
-        lambda content: b"",
-    ],
-)
-def test_a_damaged_file_is_not_used(pair, damage):
-    write_sealed(pair.tflite, CONTENT, DIGEST)
-    pair.tflite.write_bytes(damage(pair.tflite.read_bytes()))
-    assert find_sealed(pair, DIGEST) is None
-
-
-def test_a_file_of_more_than_a_block_is_checked_to_its_end(pair):
-    content = bytes(3 << 20)
-    write_sealed(pair.tflite, content, DIGEST)
-    assert find_sealed(pair, DIGEST) == pair.tflite
-    pair.tflite.write_bytes(damage_at((2 << 20) + 5)(pair.tflite.read_bytes()))
-    assert find_sealed(pair, DIGEST) is None
-
-
-def test_it_is_kept_beside_its_pair_in_place_of_a_wrong_one(pair):
-    pair.tflite.parent.mkdir()
-    pair.tflite.write_bytes(b"of another pair")
-    assert keep_sealed(pair, CONTENT, DIGEST) == pair.tflite
-    assert find_sealed(pair, DIGEST) == pair.tflite
-    assert not cache_path(DIGEST).exists()
-
-
-def test_it_is_kept_in_the_cache_where_nothing_can_be_written_beside(pair, tmp_path):
-    pair.tflite.mkdir(parents=True)  # root may write anywhere, but not over a folder
-    assert keep_sealed(pair, CONTENT, DIGEST) == cache_path(DIGEST)
-    assert find_sealed(pair, DIGEST) == cache_path(DIGEST)
-    assert cache_path(DIGEST).is_relative_to(tmp_path / "cache")
-    assert [path.name for path in pair.tflite.parent.iterdir()] == ["a.tflite"]
-    other = digest_pair("cd" * 32, {})
-    assert find_sealed(pair, other) is None
-
-
-def test_where_neither_can_be_written_that_is_told(pair, tmp_path):
-    pair.tflite.mkdir(parents=True)
-    (tmp_path / "cache").write_text("no folder")
-    assert find_sealed(pair, DIGEST) is None
-    with pytest.raises(UserError, match=r"cannot write .*cache"):
-        keep_sealed(pair, CONTENT, DIGEST)
-
-
-def test_without_a_setting_the_cache_is_in_the_home_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_path(DIGEST) == tmp_path / ".cache" / "malaria" / f"{DIGEST.hex()}.tflite"
-
-
-def test_a_digest_is_of_the_network_and_the_weights_alone():
+    assert tflite.digest_pair("ab" * 32, architecture) == DIGEST
     text = json.dumps({"a": 1, "b": 2}) + "ef" * 32
-    assert digest_pair("ef" * 32, {"b": 2, "a": 1}) == hashlib.sha256(text.encode()).digest()
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert tflite.digest_pair("ef" * 32, {"b": 2, "a": 1}) == expected
+
+
+def test_what_was_kept_is_found_and_nothing_else(cache):
+    assert tflite.find_kept(DIGEST) is None
+    path = tflite.keep(CONTENT, DIGEST)
+    assert path == cache / f"{DIGEST}.tflite" == tflite.find_kept(DIGEST)
+    assert path.read_bytes() == CONTENT
+    assert tflite.find_kept(tflite.digest_pair("cd" * 32, {})) is None
+
+
+@pytest.mark.parametrize("damage", [CONTENT[:-1], CONTENT[1:], CONTENT + b"\0", b""])
+def test_a_kept_file_that_was_changed_is_not_used(damage):
+    tflite.keep(CONTENT, DIGEST).write_bytes(damage)
+    assert tflite.find_kept(DIGEST) is None
+    assert tflite.keep(CONTENT, DIGEST) == tflite.find_kept(DIGEST)
+
+
+def test_a_link_in_place_of_a_kept_file_is_not_followed(cache, tmp_path):
+    path = tflite.keep(CONTENT, DIGEST)
+    path.rename(tmp_path / "target")
+    path.symlink_to(tmp_path / "target")
+    assert tflite.find_kept(DIGEST) is None
+    tflite.keep(b"other", DIGEST)
+    assert not path.is_symlink()
+    assert (tmp_path / "target").read_bytes() == CONTENT
+
+
+def test_a_trial_is_remembered(cache):
+    assert not tflite.is_tried(SHA256)
+    for _ in range(2):
+        tflite.note_tried(SHA256)
+        assert tflite.is_tried(SHA256)
+    assert not tflite.is_tried(SHA256[::-1])
+    assert [path.name for path in (cache / "tried").iterdir()] == [SHA256]
+
+
+def test_a_link_in_place_of_a_note_is_neither_believed_nor_followed(cache, tmp_path):
+    (cache / "tried").mkdir(parents=True)
+    (cache / "tried" / SHA256).symlink_to(tmp_path / "target")
+    tflite.note_tried(SHA256)
+    assert not (tmp_path / "target").exists()
+    (tmp_path / "target").touch()
+    assert not tflite.is_tried(SHA256)
+
+
+def test_what_another_user_wrote_is_not_believed(monkeypatch):
+    tflite.keep(CONTENT, DIGEST)
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    assert tflite.find_kept(DIGEST) is None
+    assert not tflite.is_tried(SHA256)
+
+
+def test_where_nothing_can_be_written_trials_are_forgotten_and_keeping_is_an_error(cache):
+    cache.write_text("no folder")
+    tflite.note_tried(SHA256)
+    assert not tflite.is_tried(SHA256)
+    with pytest.raises(UserError, match=r"cannot write .*malaria"):
+        tflite.keep(CONTENT, DIGEST)
+
+
+def test_the_cache_is_in_the_home_folder_of_a_user_who_has_one(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tflite.keep(CONTENT, DIGEST).parent == tmp_path / ".cache" / "malaria"
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(tflite.Path, "home", no_home)
+    tflite.note_tried(SHA256)
+    assert tflite.find_kept(DIGEST) is None
+    with pytest.raises(UserError, match="there is no home folder"):
+        tflite.keep(CONTENT, DIGEST)
+
+
+def test_a_file_of_more_than_a_block_is_checked_to_its_end(tmp_path):
+    content = bytearray(3 << 20)
+    path = tflite.keep(bytes(content), DIGEST)
+    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+    content[(2 << 20) + 5] = 1
+    path.write_bytes(content)
+    assert tflite.find_kept(DIGEST) is None

@@ -1,0 +1,93 @@
+"""overrides: what a user says of labels and pixels, in place of a model's metadata."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable, quote
+from malaria.pictures.images import PerChannel
+from malaria.saved.architecture import InputShape
+from malaria.saved.metadata import Metadata
+
+# Of the images that ImageNet's networks of PyTorch learnt from, by channel.
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
+SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
+    "255": (1 / 255, 0.0),
+    "1": (1.0, 0.0),
+    "-1..1": (1 / 127.5, -1.0),
+    "imagenet": (
+        (1 / 255 / DEVIATION[0], 1 / 255 / DEVIATION[1], 1 / 255 / DEVIATION[2]),
+        (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
+    ),
+}
+
+
+def override_labels(
+    metadata: Metadata, output_count: int, labels: Sequence[str] | None, positive: str | None
+) -> Metadata:
+    """The metadata with these labels. Raises UsageError for those the network cannot have."""
+    labels = tuple(labels or metadata.labels)
+    expected = 2 if output_count == 1 else output_count
+    if len(labels) != expected:
+        raise UsageError(
+            f"--labels: the network tells {expected} labels apart; received {len(labels)}: "
+            f"{printable(', '.join(labels))}"
+        )
+    if positive is None:
+        positive = metadata.positive_label
+        positive = positive if positive in labels else labels[metadata.positive]
+    if positive not in labels:
+        raise UsageError(
+            f"--positive: expected one of {printable(', '.join(labels))}; "
+            f"received {quote(positive)}"
+        )
+    return replace(metadata, labels=labels, positive_label=positive)
+
+
+def override_pixels(
+    metadata: Metadata,
+    shape: InputShape | None,
+    *,
+    size: tuple[int, int] | None,
+    channels: str | None,
+    scale: str | None,
+) -> Metadata:
+    """The metadata with images read so. Raises UsageError for what the network cannot take.
+
+    shape: (height, width, channels) that the network asks for, or None if it does not say.
+    """
+    height, width, depth = shape or (None, None, None)
+    fixed = (height, width) if height and width else None
+    if shape is not None and fixed is None and size is None and metadata.is_assumed:
+        raise UsageError(
+            "the network takes images of every size: say the height and the width that it was "
+            "trained with, --resize=H,W"
+        )
+    _check_size(metadata, fixed, size)
+    pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
+    if channels is not None:
+        pixels = replace(pixels, colour=channels.upper())
+    if depth is not None and (depth == 1) != (pixels.colour == "GREY"):
+        raise UsageError(
+            f"--channels: the network takes {depth} channels; received {pixels.colour.lower()}"
+        )
+    if scale is not None:
+        factor, offset = SCALES[scale]
+        pixels = replace(pixels, scale=factor, offset=offset)
+    return replace(metadata, pixels=pixels)
+
+
+def _check_size(
+    metadata: Metadata, fixed: tuple[int, int] | None, size: tuple[int, int] | None
+) -> None:
+    if size is not None and fixed is not None and tuple(size) != fixed:
+        raise UsageError(
+            f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
+            f"received {size[0]},{size[1]}"
+        )
+    if fixed not in (None, metadata.pixels.size):
+        raise UserError(
+            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
+            "(height, width): copy both files again from where they were trained"
+        )

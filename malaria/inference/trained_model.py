@@ -1,0 +1,152 @@
+"""trained_model: a trained network with all that is needed to feed it and to read it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from malaria.base.errors import UsageError, UserError
+from malaria.base.text import printable
+from malaria.evaluation.decisions import apply_temperature, decide, from_logits, label_probabilities
+from malaria.evaluation.tta import VIEWS, average, turn
+from malaria.inference.guard import Guard
+from malaria.inference.network import Network
+from malaria.inference.prediction import REVIEW
+from malaria.inference.sources import check_batch
+from malaria.saved.architecture import with_size
+from malaria.saved.metadata import Metadata
+from malaria.saved.pair import Pair, digest_of, read_architecture
+
+if TYPE_CHECKING:  # it brings TensorFlow with it
+    from malaria.inference.gradcam import Explainer
+
+Model = TypeVar("Model", bound="TrainedModel")
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network, how images are read for it, and what its outputs mean.
+
+    review: as in `with_threshold`. guard: what tells images that are no single cells, or None.
+    Several threads may use one at once.
+    """
+
+    metadata: Metadata
+    network: Network
+    pair: Pair | None = None
+    review: tuple[float, float] | None = None
+    guard: Guard | None = None
+
+    def with_threshold(
+        self: Model,
+        threshold: float | None = None,
+        *,
+        review: tuple[float, float] | None = None,
+        tta: bool | None = None,
+        guard: bool | None = None,
+    ) -> Model:
+        """The same with another threshold, or with doubtful cells labelled "review".
+
+        threshold: from this probability of the positive label on a cell is called positive. review:
+        (low, high), on the same probability. tta: whether answers are averaged over turns and
+        flips. guard: whether images that are no single cells are told. None: as the metadata
+        says. Raises UsageError for the first two beyond two labels, for tta with images that are
+        not square, and for the guard of a model that has none.
+        """
+        if (threshold, review) != (None, None) and len(self.metadata.labels) > 2:
+            raise UsageError(
+                "threshold and review: expected a model of two labels; this one has "
+                f"{len(self.metadata.labels)}"
+            )
+        threshold = self.metadata.threshold if threshold is None else threshold
+        tta = self.metadata.tta if tta is None else tta
+        height, width = self.metadata.pixels.size
+        if tta and height != width:
+            raise UsageError(f"tta: quarter turns need square images, not {height} x {width}")
+        if guard and self.guard is None:
+            raise UsageError(
+                f"--guard: {printable(self.name)} has none, for it was not trained by this program "
+                "or before it had one"
+            )
+        metadata = replace(self.metadata, threshold=threshold, tta=tta)
+        kept = None if guard is False else self.guard
+        return replace(self, metadata=metadata, review=review, guard=kept)
+
+    @property
+    def name(self) -> str:
+        """The model's, as its files are named."""
+        return self.pair.weights.stem if self.pair else "model"
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every label that `decide` may give."""
+        return (*self.metadata.labels, REVIEW) if self.review else self.metadata.labels
+
+    @property
+    def identity(self) -> str:
+        """Hexadecimal digits, the same for models that answer alike."""
+        weights = self.metadata.details.get("weights_sha256")
+        weights = weights or (self.pair and digest_of(self.pair))
+        guard = self.guard and (self.metadata.guard, self.guard.threshold)
+        text = repr((weights, self.metadata.labels, self.review, guard))
+        known = self.metadata
+        reading = repr((known.threshold, known.pixels, known.tta, known.temperature))
+        return hashlib.sha256((text + reading).encode()).hexdigest()
+
+    def load_keras(self) -> Any:
+        """The network in Keras, for what needs its gradients. This imports TensorFlow."""
+        from malaria.networks.load_model import load_model
+
+        if self.pair is None or self.pair.kind == "tflite":
+            raise UserError("a .tflite has no Keras form: expected a pair or a file of Keras")
+        architecture = read_architecture(self.pair)
+        return load_model(self.pair, with_size(architecture, self.metadata.pixels.size))
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        """Grad-CAM of the network, made once. Raises UserError for one that has none."""
+        from malaria.inference.gradcam import Explainer
+
+        return Explainer(self.load_keras())
+
+    def scale(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3) uint8 as the network takes it, float32. Raises UsageError."""
+        check_batch(images)
+        return self.metadata.pixels.to_floats(images)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities (n, number of labels), in label order, of (n, height, width, 3) uint8.
+
+        The images have the size and the colour order of metadata.pixels. Raises UsageError for
+        floats, which are refused and never rescaled, and for other shapes.
+        """
+        images = self.scale(images)
+        if self.metadata.tta:
+            outputs = average(self._ask(turn(images, view)) for view in VIEWS)
+        else:
+            outputs = self._ask(images)
+        return apply_temperature(label_probabilities(outputs), self.metadata.temperature)
+
+    def _ask(self, images: np.ndarray) -> np.ndarray:
+        outputs = self.network(images)
+        return from_logits(outputs) if self.metadata.logits else outputs
+
+    def find_unlike(self, images: np.ndarray) -> list[str | None]:
+        """The reason why each image, as `predict` takes it, is no single cell, or None."""
+        if self.guard is None:
+            return [None] * len(images)
+        is_reversed = self.metadata.pixels.colour == "BGR"
+        return self.guard.reasons(images[..., ::-1] if is_reversed else images)
+
+    def decide(self, probabilities: np.ndarray) -> list[str]:
+        """The names of the labels by the threshold; REVIEW for those in doubt."""
+        positive = self.metadata.positive
+        numbers = decide(probabilities, positive=positive, threshold=self.metadata.threshold)
+        low, high = self.review or (1.0, 0.0)
+        doubtful = (low < probabilities[:, positive]) & (probabilities[:, positive] < high)
+        return [
+            REVIEW if is_doubtful else self.metadata.labels[number]
+            for number, is_doubtful in zip(numbers, doubtful, strict=True)
+        ]
