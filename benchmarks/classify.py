@@ -41,7 +41,7 @@ from malaria.saved.pair import find_pair, read_architecture
 
 TOP = Path(__file__).resolve().parent.parent
 BATCHES = (1, 4, 8, 16, 32, 64)
-# What a user would write who has only Keras, for one picture or for a folder.
+# What a user would write who has only Keras, for one image or for a folder.
 KERAS_START = """
 import sys
 import numpy, keras

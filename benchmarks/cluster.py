@@ -3,7 +3,7 @@
 
     python benchmarks/cluster.py [--image=cells/] [--count N] [--rounds N] [--workers 1 2]
 
-Writes a list of `count` paths, the pictures of a folder again and again, and lets run.py write a
+Writes a list of `count` paths, the images of a folder again and again, and lets run.py write a
 row of each to a .csv: alone, and on a Ray of one node with as many cores as --workers, which is
 started before and not counted. Takes turns, so that a machine that slows down slows all; shows the
 rows a second that run.py tells, their ratio to plain in the same round, and for the process where
@@ -31,7 +31,7 @@ from malaria.data.drawn_cells import write_cells
 from malaria.pictures.folders import find_images
 
 TOP = Path(__file__).resolve().parent.parent
-# More pictures than this are only the same ones again, which the disk's cache has anyway.
+# More images than this are only the same ones again, which the disk's cache has anyway.
 DIFFERENT = 4000
 MEASURE = """
 import resource, subprocess, sys

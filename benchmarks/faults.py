@@ -42,7 +42,7 @@ plot_training_data: false
 """
 # What takes longer hangs.
 SECONDS = 300
-# Pictures in the folder that is classified.
+# Images in the folder that is classified.
 COUNT = 4000
 # How large a file may become, bytes.
 LIMITS = (0, 1000, 30_000, 300_000, 10_000_000)
@@ -220,7 +220,7 @@ def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 def _one_line(status: int, said: str) -> Outcome:
     """Broken unless it ended with 1 and one line that begins with error."""
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    # Of an overlay that cannot be written only the picture that it is of is told.
+    # Of an overlay that cannot be written only the image that it is of is told.
     is_told = len(errors) == 1 or "no overlay of " in said
     is_kept = status == 1 and is_told and "Traceback" not in said
     return None if is_kept else f"exit status {status}: {said[-300:]!r}"

@@ -200,7 +200,7 @@ def run_classify(options, folder):
 
 
 def read_all(paths, pixels):
-    """Read and resize every picture, in as many threads as run.py takes."""
+    """Read and resize every image, in as many threads as run.py takes."""
     from malaria.pictures.images import read_image
 
     parts = [paths[start : start + 64] for start in range(0, len(paths), 64)]

@@ -7,7 +7,7 @@
 
 labs: a folder with train/<laboratory>/<label>/, choose/<laboratory>/<label>/ and
 fields/<laboratory>/ with annotations.json. `prepare` makes links: of the NLM's cells those of
-config.yaml's 36 validation patients are judged, of mpidb's two patients, of the pictures that are
+config.yaml's 36 validation patients are judged, of mpidb's two patients, of the images that are
 no cells every third field; nothing of these is learnt. With --for-choice other patients are judged,
 25 of the NLM's 82 and one of mpidb's, and those that are reported are left out of both: by these,
 and by choose/, a recipe may be chosen. With --for-folds every cell is learnt from, for
@@ -107,7 +107,7 @@ def split_nlm(cells, purpose):
 
 
 def place_picture(path, laboratory, out, purpose):
-    """Link one picture of train/ to the side that its patient or its field is on."""
+    """Link one image of train/ to the side that its patient or its field is on."""
     label, side = path.parent.name, "learn"
     if laboratory == "mpidb":
         judged = {"report": REPORTED, "choice": CHOSEN_BY, "folds": ()}[purpose]
@@ -186,7 +186,7 @@ def judge(classifier, folder, labs):
 
 
 def measure(predictions, threshold):
-    """What HEAD names from accuracy on, of pictures in folders of their labels."""
+    """What HEAD names from accuracy on, of images in folders of their labels."""
     labels = np.array([LABELS.index(one.path.parent.name) for one in predictions])
     probabilities = np.array([one.probabilities for one in predictions])
     called, sick = probabilities[:, 0] >= threshold, labels == 0
@@ -208,7 +208,7 @@ def by_stage(predictions, threshold):
 
 
 def marks(classifier, pictures):
-    """(how many pictures, the share of them that is marked)."""
+    """(how many images, the share of them that is marked)."""
     predictions = classifier.classify(pictures)
     return len(predictions), np.mean([one.unlike is not None for one in predictions])
 

@@ -40,7 +40,7 @@ def main(arguments):
             seconds, megabytes = classify(
                 cells, Path(folder) / "rows.csv", f"--model={options.model}"
             )
-            print(f"{count} pictures: {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
+            print(f"{count} images: {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
 
 
 def fill(cells, drawn, count):

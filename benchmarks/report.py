@@ -53,7 +53,7 @@ requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() -
 
 def main(arguments):
     parser = Parser(description=__doc__)
-    parser.add_argument("--images", help="folder of pictures (default: drawn)")
+    parser.add_argument("--images", help="folder of images (default: drawn)")
     parser.add_argument("--count", type=int, default=5000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     add_common(parser)
@@ -68,7 +68,7 @@ def main(arguments):
 
 
 def write_report(path, images):
-    """A report on these pictures, evaluated, with made-up probabilities and 30 patients."""
+    """A report on these images, evaluated, with made-up probabilities and 30 patients."""
     random = np.random.default_rng(0)
     page = Page(path, labels=LABELS, positive_label=LABELS[0], threshold=0.5, model_name="model")
     started = time.perf_counter()
@@ -80,9 +80,7 @@ def write_report(path, images):
         page.add(Prediction(image, label, max(both), both, **known))
     page.write()
     seconds = time.perf_counter() - started
-    print(
-        f"{len(page.rows)} pictures: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s to write"
-    )
+    print(f"{len(page.rows)} images: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s to write")
 
 
 def measure(report, options):

@@ -6,7 +6,7 @@
 Takes the networks of a cross-validation. Each judges cells of the patients it never saw, a random
 choice of `--each` a fold, as they are and after each change; last, drawn cells, which none of them
 learnt from. Prints accuracy, sensitivity, specificity, AUC and expected calibration error, all
-folds together; lengths are of pictures 128 pixels high and wide. A change much like one that the
+folds together; lengths are of images 128 pixels high and wide. A change much like one that the
 networks' augmentation makes has a star: bearing it says little of other laboratories.
 """
 
@@ -72,7 +72,7 @@ def learnt_changes(classifier):
 
 
 def choose_cells(classifier, images, count):
-    """(pictures, labels) of patients that this network never saw."""
+    """(images, labels) of patients that this network never saw."""
     details = json.loads(classifier.pair.architecture.read_text())["malaria"]
     unseen = set(details["split"]["validation_patients"])
     samples = scan_folder(images, classifier.metadata.labels, PATIENT_PATTERN)
@@ -83,7 +83,7 @@ def choose_cells(classifier, images, count):
 
 
 def draw_cells(classifier, count):
-    """(pictures, labels) of drawn cells, half of them parasitized."""
+    """(images, labels) of drawn cells, half of them parasitized."""
     stains = [draw_stain(np.random.default_rng([9, n])) for n in range(DRAWN_PATIENTS)]
     positive = classifier.metadata.labels.index("Parasitized")
     labels = np.arange(count) % 2

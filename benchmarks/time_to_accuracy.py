@@ -4,7 +4,7 @@
     python benchmarks/time_to_accuracy.py --images=cell_images/ [--target .9594] [--minutes 10]
         [--config config.yaml] [--split image|patient] [--seed N] [--set KEY=VALUE ...]
 
-Ours is timed from the start of the process and a folder of pictures to the saved pair, and its
+Ours is timed from the start of the process and a folder of images to the saved pair, and its
 accuracy is the pair's on all validation images. The original's recipe (configs/original.yaml: Adam
 at a constant 1e-4, its augmentation) is stopped after the epoch in which so many minutes are over;
 then the epochs seen say how long its 35 of 60 training and 15 validation batches of 200 take.

@@ -41,7 +41,7 @@ def draw_field():
 
 @pytest.fixture
 def write_cells(tmp_path):
-    """A function that writes noise as `count` pictures of each patient into folder/<label>."""
+    """A function that writes noise as `count` images of each patient into folder/<label>."""
     random = np.random.default_rng(1)
 
     def write(folder="cells", labels=("Parasitized", "Uninfected"), patients=(1, 2), count=2):

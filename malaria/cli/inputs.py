@@ -57,7 +57,7 @@ class Inputs:
                 if entry.label not in labels:
                     received = "none" if entry.label is None else quote(entry.label)
                     raise UserError(
-                        f"{printable(name)}, picture {number}: expected a label of {list(labels)}; "
+                        f"{printable(name)}, image {number}: expected a label of {list(labels)}; "
                         f"received {received}"
                     )
 
@@ -85,13 +85,13 @@ class Inputs:
         where = printable(", ".join(self.names))
         every = not_empty(
             chain.from_iterable(map(self._expand, self.names, self._lists)),
-            f"--image: no pictures in {where}: expected {KINDS}",
+            f"--image: no images in {where}: expected {KINDS}",
         )
         if self.interval is None:
             return every
         return not_empty(
             islice(every, *self.interval),
-            f"--slice: there are fewer than {self.interval[0] + 1} pictures",
+            f"--slice: there are fewer than {self.interval[0] + 1} images",
         )
 
     def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[AnyPath]:
@@ -106,7 +106,7 @@ def _open_list(name: str) -> Listing | Stdin | None:
     if name == STDIN:
         return Stdin()
     if name == "":
-        raise UserError("--image: expected a picture, a folder or a list; received an empty name")
+        raise UserError("--image: expected an image, a folder or a list; received an empty name")
     if name.startswith("@") and not os.path.lexists(name):
         return Listing(to_path(name[1:]))
     path = to_path(name)

@@ -114,9 +114,7 @@ def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
     """None of them could fill the memory."""
     for line in iter(lambda: file.readline(LONGEST), ""):
         if len(line) == LONGEST:
-            raise UserError(
-                f"{path}: a line of {LONGEST:,} characters or more, no list of pictures"
-            )
+            raise UserError(f"{path}: a line of {LONGEST:,} characters or more, no list of images")
         yield line
 
 
@@ -157,4 +155,4 @@ def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
 
 
 def _check_first(entries: Iterator[Entry], name: object) -> Iterator[Entry]:
-    return not_empty(entries, f"no pictures are named in {printable(name)}: expected a path a line")
+    return not_empty(entries, f"no images are named in {printable(name)}: expected a path a line")

@@ -41,7 +41,7 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
 
 def find_some(folder: AnyPath) -> Iterator[AnyPath]:
     """An iterator over the images in `folder`. Raises UserError at once if there are none."""
-    return not_empty(find_images(folder), f"no pictures in {printable(folder)}: expected {KINDS}")
+    return not_empty(find_images(folder), f"no images in {printable(folder)}: expected {KINDS}")
 
 
 def check_batch(images: Any) -> None:
@@ -50,7 +50,7 @@ def check_batch(images: Any) -> None:
         raise UsageError(f"expected a uint8 array; received {type(images).__name__}")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
         raise UsageError(
-            f"expected a batch (n, height, width, 3) of pictures; received {images.shape}"
+            f"expected a batch (n, height, width, 3) of images; received {images.shape}"
         )
     check_array(images[0])
 

@@ -73,8 +73,7 @@ def _find_bits(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int)
     bits = bits_for(max((_peak_of(path, find_peak) for path in some), default=0))
     if bits < 16:
         log(
-            f"{printable(folder)}: its 16-bit {suffix} pictures use {bits} bits, "
-            "and are read as such"
+            f"{printable(folder)}: its 16-bit {suffix} images use {bits} bits, and are read as such"
         )
     return bits
 

@@ -107,7 +107,7 @@ def describe_skipped(skipped: Counter[str]) -> str:
     """The counts in one line for people."""
     parts = (f"{count:,} {printable(kind)}" for kind, count in skipped.most_common(10))
     more = ", ..." if len(skipped) > 10 else ""
-    return f"passed over, not pictures: {', '.join(parts)}{more}"
+    return f"passed over, not images: {', '.join(parts)}{more}"
 
 
 def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None:

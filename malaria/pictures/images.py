@@ -32,7 +32,7 @@ REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "no such file",
     PermissionError: "no permission to read it",
     IsADirectoryError: "not a regular file",
-    UnidentifiedImageError: "not a picture of a known kind",
+    UnidentifiedImageError: "not an image of a known kind",
 }
 
 Fit = Literal["stretch", "pad", "crop"]
@@ -136,7 +136,7 @@ def check_array(array: np.ndarray) -> None:
         )
     if not fits or 0 in array.shape:
         raise UsageError(
-            "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
+            "expected an image (height, width), (height, width, 3) or (height, width, 4); "
             f"received {array.shape}"
         )
 

@@ -13,7 +13,7 @@ KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 # An image of one cell has under a megapixel, a field under 30.
 MAX_PIXELS = 64_000_000
 # Decoders take memory by the row too.
-MAX_PICTURE_SIDE = 32_768
+MAX_IMAGE_SIDE = 32_768
 MAX_FILE_BYTES = 512_000_000
 
 
@@ -57,6 +57,6 @@ def open_regular(path: Path, limit: int | None = MAX_FILE_BYTES) -> BinaryIO:
 
 def check_sides(width: int, height: int) -> None:
     """Raise UnreadableImageError if an image, or one tile of it, is larger than allowed."""
-    if width * height > MAX_PIXELS or max(width, height) > MAX_PICTURE_SIDE:
-        allowed = f"{MAX_PIXELS:,}, or {MAX_PICTURE_SIDE:,} a side, allowed"
+    if width * height > MAX_PIXELS or max(width, height) > MAX_IMAGE_SIDE:
+        allowed = f"{MAX_PIXELS:,}, or {MAX_IMAGE_SIDE:,} a side, allowed"
         raise UnreadableImageError(f"{width} x {height} pixels, more than the {allowed}")

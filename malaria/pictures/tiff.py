@@ -76,9 +76,9 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
     samples = sizes.get("S", sizes.get("C", 1))
     if axes not in (*GREY, *LAST, *FIRST) or samples > 4:
         text = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
-        raise UnreadableImageError(f"a stack ({text}): expected one picture, grey or in colour")
+        raise UnreadableImageError(f"a stack ({text}): expected one image, grey or in colour")
     if axes in ("CYX", "YXC") and samples == 2:
-        raise UnreadableImageError("two channels: expected one picture, grey or in colour")
+        raise UnreadableImageError("two channels: expected one image, grey or in colour")
     if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
         raise UnreadableImageError(
             f"{page.bitspersample}-bit pixels, whose range is not known: expected 8 or 16 bits, "
@@ -86,7 +86,7 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
         )
     images = [one for one in file.series if one.kind not in ("label", "macro", "thumbnail")]
     if len(images) > 1:
-        raise UnreadableImageError(f"{len(images)} pictures in one file: expected one")
+        raise UnreadableImageError(f"{len(images)} images in one file: expected one")
 
 
 def _read(series: Any) -> np.ndarray:

@@ -59,7 +59,7 @@ def test_a_folder_its_files_a_list_a_table_and_stdin_give_the_same_rows(run, pla
 
 def test_what_is_passed_over_is_counted_once(run):
     _, _, said = run("--image", "cells", "--count_only")
-    assert said.count("passed over, not pictures: 2 hidden, 1 .txt\n") == 1
+    assert said.count("passed over, not images: 2 hidden, 1 .txt\n") == 1
 
 
 def test_a_table_with_labels_is_evaluated_by_its_labels_and_patients(run, place):
@@ -90,10 +90,10 @@ def test_an_image_of_a_list_that_is_not_there_is_a_row_with_the_reason(run):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([""], "--image: expected a picture, a folder or a list; received an empty name"),
+        ([""], "--image: expected an image, a folder or a list; received an empty name"),
         (["gone.png"], "--image: no file or folder gone.png"),
         (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
-        (["@empty.txt"], "no pictures are named in empty.txt: expected a path a line"),
+        (["@empty.txt"], "no images are named in empty.txt: expected a path a line"),
         (["no_path.csv"], "no_path.csv: expected a column 'path' in its first line"),
         (["@pipe"], "cannot read pipe: not a regular file"),
     ],
@@ -128,9 +128,9 @@ def test_the_labels_of_every_list_are_checked_before_anything_is_evaluated(tmp_p
         (tmp_path / name).write_text(f"path,label\nx.png,ill\ny.png,{label}\nz.png,\n")
     inputs = Inputs([str(tmp_path / name) for name in ("a.csv", "b.csv")])
     inputs.check_labels(["ill", "other", None])
-    with pytest.raises(UserError, match=r"a\.csv, picture 3: expected a label of .* none"):
+    with pytest.raises(UserError, match=r"a\.csv, image 3: expected a label of .* none"):
         inputs.check_labels(["ill", "other"])
-    with pytest.raises(UserError, match=r"b\.csv, picture 2: expected a label of .* 'other'"):
+    with pytest.raises(UserError, match=r"b\.csv, image 2: expected a label of .* 'other'"):
         inputs.check_labels(["ill", None])
 
 

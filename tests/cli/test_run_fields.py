@@ -41,7 +41,7 @@ def test_fields_become_rows_tables_cells_and_a_page(slides, tmp_path):
     table = json.loads((tmp_path / "out_fields.json").read_text())
     assert [row["level"] for row in table] == ["field"] * 4 + ["patient"] * 2 + ["all"]
     assert table[-1]["red cells"] + table[-1]["unlike"] == len(found)
-    assert "passed over, not pictures: 1 .txt" in result.stderr
+    assert "passed over, not images: 1 .txt" in result.stderr
     assert len(list(cells.rglob("*.png"))) == len(found)
     assert page.read_text().count('class="whole-field"') == 3
 

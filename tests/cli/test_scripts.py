@@ -76,14 +76,14 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classified(place):
-    """run.py on all the cells, a broken picture and odd names among them."""
+    """run.py on all the cells, a broken image and odd names among them."""
     folder = place / "to classify"
     shutil.copytree(place / "cells", folder)
     one = next((folder / "Uninfected").iterdir())
     (folder / "größe Zelle №1.PNG").write_bytes(one.read_bytes())
     (folder / "link.png").symlink_to(one)
     (folder / "broken.jpg").write_bytes(b"nothing")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     Image.open(one).convert("L").save(folder / "grey.png")
     Image.fromarray(np.asarray(Image.open(one).convert("L")).astype(np.uint16) * 257).save(
         folder / "sixteen bits.tif"
@@ -109,7 +109,7 @@ def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classifie
     folder, result = classified
     rows = {row[0]: row[1:] for row in rows_of(result)}
     assert len(rows) == 20 + 5
-    assert rows.pop(str(folder / "broken.jpg")) == ["unreadable", "not a picture of a known kind"]
+    assert rows.pop(str(folder / "broken.jpg")) == ["unreadable", "not an image of a known kind"]
     for label, probability in rows.values():
         assert label in ("Parasitized", "Uninfected")
         assert 0.5 <= float(probability) <= 1
@@ -119,7 +119,7 @@ def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified
     _, result = classified
     assert result.returncode == 1
     first, share, *groups, skipped = result.stderr.splitlines()
-    assert skipped == "passed over, not pictures: 1 .txt"
+    assert skipped == "passed over, not images: 1 .txt"
     assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
     assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
     assert [line.split()[0] for line in groups] == ["group", *"12345"]
@@ -214,8 +214,8 @@ def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_pa
         (["--model=none", "--image=cells"], 1, "no model at none"),
         (["--model=cells", "--image=cells"], 1, "no model in cells"),
         (["--model=made/for it", "--image=gone.png"], 1, "no file or folder gone.png"),
-        (["--model=made/for it", "--image=empty"], 1, "no pictures in empty"),
-        (["--model=made/for it", "--image=cells", "--slice=90,99"], 1, "fewer than 91 pictures"),
+        (["--model=made/for it", "--image=empty"], 1, "no images in empty"),
+        (["--model=made/for it", "--image=cells", "--slice=90,99"], 1, "fewer than 91 images"),
         (["--model=made/for it", "--image=cells", "--labels=a,b,c"], 2, "tells 2 labels apart"),
         (["--model=made/for it", "--image=cells", "--colour"], 2, "unrecognized arguments"),
         (["--model=made/for it", "--image=unsorted", "--evaluate"], 1, "expected sub-folders of"),
@@ -292,7 +292,7 @@ def copy_pair(place, folder, *suffixes):
 
 
 def write_kinds(cell, folder):
-    """One cell in every kind of picture that is read."""
+    """One cell in every kind of image that is read."""
     folder.mkdir()
     with Image.open(cell) as image:
         colour = image.convert("RGB")
@@ -344,7 +344,7 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
 
 @pytest.fixture
 def hostile(place, tmp_path):
-    """A folder of pictures whose names are formulas, or no text."""
+    """A folder of images whose names are formulas, or no text."""
     folder = tmp_path / "hostile"
     folder.mkdir()
     cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()

@@ -38,7 +38,7 @@ def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
             f"--image={cells}", f"--output={rows}", "--evaluate", f"--metrics={metrics}", "--tta",
             *more,
         )  # fmt: skip
-        assert result.returncode == 1, result.stderr  # of the damaged picture
+        assert result.returncode == 1, result.stderr  # of the damaged image
     assert result.stderr.splitlines()[0] == "cluster: 3 nodes, 3 cores"
     for name in files:
         assert (tmp_path / "many" / name).read_text() == (tmp_path / "alone" / name).read_text()

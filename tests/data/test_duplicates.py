@@ -89,8 +89,8 @@ def test_copies_and_what_was_passed_over_are_told(cells):
     copy(cells, FIRST, "Parasitized/C1_copy.png")
     (cells / "Parasitized" / "._C1_cell_1.png").write_bytes(b"of macOS")
     (cells / "Uninfected" / ".ipynb_checkpoints").mkdir()
-    (cells / "Uninfected" / "notes.txt").write_text("no picture")
+    (cells / "Uninfected" / "notes.txt").write_text("no image")
     images = split(settings(cells), load_images(settings(cells)))
     lines = list(describe_images(images, LABELS))
     assert "duplicates: 1 images are copies of others, by their content" in lines
-    assert "passed over, not pictures: 2 hidden, 1 .txt" in lines
+    assert "passed over, not images: 2 hidden, 1 .txt" in lines

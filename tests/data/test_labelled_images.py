@@ -130,7 +130,7 @@ def test_an_imbalance_is_told_with_its_remedy(parasitized, uninfected, times):
 
 
 def test_of_many_unreadable_pictures_ten_are_named():
-    unreadable = {Path(f"{number}.png"): "no picture" for number in range(12)}
+    unreadable = {Path(f"{number}.png"): "no image" for number in range(12)}
     lines = list(describe_images(images_of(unreadable=unreadable), LABELS))
     assert "left out: 12 unreadable images" in lines
     assert sum(line.startswith("  ") for line in lines) == 10

@@ -15,15 +15,15 @@ from malaria.pictures.images import PixelFormat, read_image
 
 FORMAT = PixelFormat((6, 5))
 CACHES = ["memory", "disk", "none"]
-REASON = "not a picture of a known kind"
+REASON = "not an image of a known kind"
 
 
 @pytest.fixture
 def samples(write_cells):
-    """Twelve samples; the third and the last are no pictures."""
+    """Twelve samples; the third and the last are no images."""
     paths = sorted(write_cells(count=3).rglob("*.png"))
     for number in (2, -1):
-        paths[number].write_text("no picture")
+        paths[number].write_text("no image")
     return [Sample(path, number % 2, "1") for number, path in enumerate(paths)]
 
 
@@ -124,7 +124,7 @@ def test_the_cache_is_not_used_for_anything_else(samples, tmp_path, change):
 
 
 def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monkeypatch):
-    # SystemExit, raised while pictures are read, with the clearing up taken away: as a kill.
+    # SystemExit, raised while images are read, with the clearing up taken away: as a kill.
     def stop(*arguments):
         raise SystemExit
 

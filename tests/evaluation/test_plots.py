@@ -32,7 +32,7 @@ def make_result(labels, probabilities, names, positive):
 
 
 def draw_all(folder, kind="svg", name="Parasitized"):
-    """Every picture, drawn with a label of this name; returns their paths."""
+    """Every plot, drawn with a label of this name; returns their paths."""
     stems = ("history", "confusion", "roc", "grid", "reliability")
     paths = [folder / f"{stem}.{kind}" for stem in stems]
     # Of four images of the first label three are found, of two of the second both.

@@ -13,7 +13,7 @@ from malaria.saved.metadata import Metadata
 
 
 class AllCells:
-    """A guard to whom every picture is a single cell."""
+    """A guard to whom every image is a single cell."""
 
     threshold = 0.5
 
@@ -56,7 +56,7 @@ def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
     classifier, draw_field, save, tmp_path
 ):
     paths = [save(draw_field(seed=number)[0], f"{number}.png") for number in range(5)]
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     empty = save(Image.new("RGB", (500, 400), (220, 225, 220)), "empty.png")
     mixed = [paths[0], tmp_path / "broken.png", paths[1], empty, *paths[2:], tmp_path / "none.png"]
     predictions = list(predict_fields(mixed, classifier))
@@ -64,7 +64,7 @@ def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
     assert names == mixed
     errors = {one.path.name: one.error for one in predictions if one.error}
     assert errors == {
-        "broken.png": "not a picture of a known kind",
+        "broken.png": "not an image of a known kind",
         "empty.png": NO_CELLS,
         "none.png": "no such file",
     }
@@ -76,7 +76,7 @@ def test_a_picture_of_a_single_cell_says_so(classifier, save):
     path = save(cell)
     [prediction] = predict_fields([path], classifier)
     assert prediction.error == SINGLE
-    # Where a guard can tell, the size of the picture does not matter.
+    # Where a guard can tell, the size of the image does not matter.
     large = save(cell.resize((300, 300)), "large.png")
     known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
     [prediction] = predict_fields([large], known)

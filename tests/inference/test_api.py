@@ -82,7 +82,7 @@ def test_a_missing_and_a_broken_image_are_records_with_the_reason(cells, model, 
     _, paths = cells
     (tmp_path / "broken.png").write_bytes(b"nothing")
     found = model.classify([tmp_path / "gone.png", paths[0], tmp_path / "broken.png"])
-    assert [one.error for one in found] == ["no such file", None, "not a picture of a known kind"]
+    assert [one.error for one in found] == ["no such file", None, "not an image of a known kind"]
     assert found[0].label is found[0].probability is found[0].probabilities is None
 
 
@@ -124,7 +124,7 @@ def test_anything_else_is_refused_in_one_sentence(model, source, message):
 
 
 def test_a_folder_without_images_is_refused(model, tmp_path):
-    with pytest.raises(UserError, match="no pictures in "):
+    with pytest.raises(UserError, match="no images in "):
         model.classify(tmp_path)
 
 

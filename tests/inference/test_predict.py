@@ -52,7 +52,7 @@ def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
     assert [prediction.path for prediction in predictions] == paths
     for level, prediction in zip(levels, predictions, strict=True):
         if level is None:
-            assert prediction.error == "not a picture of a known kind"
+            assert prediction.error == "not an image of a known kind"
             assert (prediction.label, prediction.probability) == (None, None)
             assert prediction.probabilities is None
         else:

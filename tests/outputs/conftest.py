@@ -25,7 +25,7 @@ def classifier():
 
 @pytest.fixture
 def folder(write_cells):
-    """Eight cells of two patients, a picture without a label and a broken one."""
+    """Eight cells of two patients, an image without a label and a broken one."""
     folder = write_cells()
     Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
     (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
@@ -40,7 +40,7 @@ def labelled(folder, classifier):
 
 @pytest.fixture
 def predict_all(folder, classifier, labelled):
-    """A function: the predictions of all pictures of `folder`, with patients and true labels."""
+    """A function: the predictions of all images of `folder`, with patients and true labels."""
 
     def predictions():
         paths = [folder / "no label.png", *sorted(folder.glob("*/*.png"))]

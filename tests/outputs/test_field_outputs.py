@@ -1,4 +1,4 @@
-"""What becomes of the cells of fields: tables, pictures, files and a page."""
+"""What becomes of the cells of fields: tables, images, files and a page."""
 
 import csv
 import json

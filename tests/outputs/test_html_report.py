@@ -116,7 +116,7 @@ def page(tmp_path):
         group = "C10" if number < 4 else "C2"
         page.add(cell(path, positive, group=group, true_label=LABELS[0]))
     page.add(cell(path, 0.45, "review", group="C2", true_label=LABELS[0]))
-    page.add(Prediction(tmp_path / "bad.png", error="not a picture of a known kind"))
+    page.add(Prediction(tmp_path / "bad.png", error="not an image of a known kind"))
     return page
 
 

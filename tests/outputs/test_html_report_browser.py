@@ -68,7 +68,7 @@ def open_browser(profile, *, size=(1280, 900)):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The file of a report on CELLS, one with an overlay, and on two unreadable pictures."""
+    """The file of a report on CELLS, one with an overlay, and on two unreadable images."""
     folder = tmp_path_factory.mktemp("report")
     page = Page(
         folder / "report.html",
@@ -249,7 +249,7 @@ def focused(browser):
 
 
 def dialog(browser):
-    """What the open dialog says: its title, its lines as a dict, how many pictures it shows."""
+    """What the open dialog says: its title, its lines as a dict, how many images it shows."""
     assert run(browser, "document.getElementById('cell').open")
     lines = run(browser, "document.getElementById('cell-details').innerText").split("\n")
     lines = [line for line in lines if line]
@@ -297,7 +297,7 @@ def test_the_end_and_the_home_key_reach_the_last_and_the_first_picture(browser):
 
 @pytest.fixture
 def many(browser, tmp_path):
-    """A report of more pictures than are put into the grid at once, opened; returns how many."""
+    """A report of more images than are put into the grid at once, opened; returns how many."""
     page = Page(
         tmp_path / "report.html",
         labels=LABELS,
@@ -386,9 +386,9 @@ def test_the_policy_stops_a_script_a_style_and_a_request_that_got_in(chromium, r
                 "<p id=probe style='color: red'></p><img src=x onerror='window.hacked = 1'>");
             const script = document.createElement("script");
             script.textContent = "window.hacked = 2";
-            const picture = document.createElement("img");
-            picture.src = arguments[0];
-            document.body.append(script, picture);
+            const image = document.createElement("img");
+            image.src = arguments[0];
+            document.body.append(script, image);
             """,
             address,
         )

@@ -72,7 +72,7 @@ def test_a_dark_picture_stays_dark_beside_bright_ones(tmp_path, capsys):
     np.testing.assert_array_equal(read_image(tmp_path / "dark.png", SIZE), RGB // 8)
     np.testing.assert_array_equal(read_image(tmp_path / "bright1.png", SIZE), RGB)
     said = capsys.readouterr().err
-    assert said == f"{tmp_path}: its 16-bit .png pictures use 12 bits, and are read as such\n"
+    assert said == f"{tmp_path}: its 16-bit .png images use 12 bits, and are read as such\n"
 
 
 def test_a_picture_brighter_than_those_looked_at_counts_for_itself(tmp_path):

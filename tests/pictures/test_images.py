@@ -156,7 +156,7 @@ def encoded(kind):
     return buffer.getvalue()
 
 
-UNKNOWN = "not a picture of a known kind"
+UNKNOWN = "not an image of a known kind"
 CHANGED = bytearray(encoded("PNG"))
 CHANGED[3000] ^= 0xFF
 
@@ -165,7 +165,7 @@ CHANGED[3000] ^= 0xFF
     ("name", "content", "reason"),
     [
         ("empty.png", b"", UNKNOWN),
-        ("text.png", b"no picture\n" * 99, UNKNOWN),
+        ("text.png", b"no image\n" * 99, UNKNOWN),
         ("Thumbs.db.png", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, UNKNOWN),
         ("rare.png", encoded("PPM"), UNKNOWN),
         ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", UNKNOWN),
@@ -296,6 +296,6 @@ def test_an_array_of_another_shape_is_refused_with_those_that_can_be(shape):
     with pytest.raises(UsageError) as caught:
         check_array(np.zeros(shape, np.uint8))
     assert str(caught.value) == (
-        "expected a picture (height, width), (height, width, 3) or (height, width, 4); "
+        "expected an image (height, width), (height, width, 3) or (height, width, 4); "
         f"received {shape}"
     )

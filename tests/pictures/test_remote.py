@@ -41,9 +41,9 @@ def cells(tmp_path_factory):
     """Drawn cells, and what does not belong among them."""
     place = tmp_path_factory.mktemp("site")
     write_cells(place / "cells", 4, seed=1, patients=2)
-    (place / "cells" / ".hidden.png").write_bytes(b"not a picture")
-    (place / "cells" / "notes.txt").write_text("not a picture")
-    (place / "cells" / "Parasitized" / "C9 a#b%20.png").write_bytes(b"not a picture")
+    (place / "cells" / ".hidden.png").write_bytes(b"not an image")
+    (place / "cells" / "notes.txt").write_text("not an image")
+    (place / "cells" / "Parasitized" / "C9 a#b%20.png").write_bytes(b"not an image")
     return place
 
 
@@ -129,8 +129,8 @@ def test_a_remote_folder_gives_the_rows_of_the_same_folder_here(run, cells, site
     assert len(there.splitlines()) == 9
     assert said_there.splitlines()[1:-1] == said_here.splitlines()[1:-1]
     assert said_there.splitlines()[-1] in (
-        "passed over, not pictures: 1 .txt, 1 hidden",
-        "passed over, not pictures: 1 hidden, 1 .txt",
+        "passed over, not images: 1 .txt, 1 hidden",
+        "passed over, not images: 1 hidden, 1 .txt",
     )
 
 
@@ -268,7 +268,7 @@ def test_a_12_bit_tiff_is_scaled_by_what_lies_beside_it(memory, tmp_path, capsys
     here = read_image(tmp_path / "a.tif", SIZE)
     np.testing.assert_array_equal(read_image("memory://b/a.tif", SIZE), here)
     assert here.max() == 500 >> 4
-    assert "memory://b/: its 16-bit .tif pictures use 12 bits" in capsys.readouterr().err
+    assert "memory://b/: its 16-bit .tif images use 12 bits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [0, 1, 3000, 3001])

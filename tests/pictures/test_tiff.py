@@ -59,7 +59,7 @@ def test_every_way_to_write_a_cell_gives_its_pixels(tmp_path, name):
     [
         (np.stack([CELL] * 4), {"photometric": "rgb"}, "a stack"),
         (np.stack([CELL[..., 0]] * 5), {}, "a stack"),
-        (PLANES[:2], {"metadata": CYX}, "two channels: expected one picture"),
+        (PLANES[:2], {"metadata": CYX}, "two channels: expected one image"),
         (CELL.astype(np.float32), {"photometric": "rgb"}, "32-bit pixels, whose"),
         (CELL.astype(np.int16), {"photometric": "rgb"}, "16-bit pixels, whose"),
         (CELL.astype(np.uint32), {"photometric": "rgb"}, "32-bit pixels, whose"),
@@ -75,7 +75,7 @@ def test_what_is_not_one_image_of_a_known_range_is_refused(tmp_path, array, opti
 def test_several_images_in_one_file_are_refused(tmp_path):
     for number in range(3):
         tifffile.imwrite(tmp_path / "a.tif", CELL, append=bool(number))
-    with pytest.raises(UnreadableImageError, match=r"^3 pictures in one file: expected one"):
+    with pytest.raises(UnreadableImageError, match=r"^3 images in one file: expected one"):
         read_image(tmp_path / "a.tif", SAME_SIZE)
 
 

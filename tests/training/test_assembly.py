@@ -31,7 +31,7 @@ def load(settings):
 
 def spoil(config, pattern):
     for path in sorted(Path(config.train_images).glob(pattern)):
-        path.write_text("no picture")
+        path.write_text("no image")
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
@@ -57,7 +57,7 @@ def test_both_sides_are_described_with_what_was_left_out(config):
     assert training.startswith("training: 11 images (Parasitized 5, Uninfected 6) of ")
     assert validation.startswith("validation: 4 images (Parasitized 2, Uninfected 2) of ")
     assert left_out == "left out: 1 unreadable images"
-    assert path.endswith("C1P1thinF_IMG_cell_0.png: not a picture of a known kind")
+    assert path.endswith("C1P1thinF_IMG_cell_0.png: not an image of a known kind")
 
 
 def test_of_many_unreadable_pictures_ten_are_named(config):

@@ -78,7 +78,7 @@ def test_a_training_with_teachers_ends_elsewhere_and_keeps_their_names(cells, te
 def test_a_teacher_of_another_size_sees_the_images_at_its_own(teachers):
     [teacher] = teachers[:1]
     teach = load_teachers([str(teacher)], LABELS, PixelFormat((48, 48)), share=1.0)
-    # So smooth that however it is made smaller, the picture stays the same.
+    # So smooth that however it is made smaller, the image stays the same.
     ramp = np.linspace(0.2, 0.8, 24, dtype=np.float32)
     small = np.stack([ramp[:, None] * ramp] * 3, axis=-1)[None] * [[[[1.0, 0.6, 0.8]]]]
     images = small.repeat(2, axis=1).repeat(2, axis=2).astype(np.float32)

@@ -103,7 +103,7 @@ def trained(tmp_path_factory):
     (folder / "white").mkdir()
     for number, picture in enumerate(np.random.default_rng(1).integers(0, 99, (9, 20, 20, 3))):
         Image.fromarray(picture.astype(np.uint8)).save(folder / "white" / f"{number}.png")
-    (folder / "white" / "broken.png").write_bytes(b"no picture")
+    (folder / "white" / "broken.png").write_bytes(b"no image")
     known = {"train_images": str(folder / "cells"), "output_models": str(folder / "models")}
     return folder, train(Config(**known, **FAST, not_cells=str(folder / "white")))
 
@@ -147,7 +147,7 @@ def test_a_damaged_guard_is_refused_when_the_model_is_loaded(trained, tmp_path):
 def test_without_a_readable_picture_of_what_is_no_cell_nothing_is_fitted(trained, tmp_path):
     folder, _ = trained
     (tmp_path / "white").mkdir()
-    (tmp_path / "white" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "white" / "broken.png").write_bytes(b"no image")
     config = Config(train_images=str(folder / "cells"), **FAST)
     images = assembly.split(config, assembly.load_images(config))
     with pytest.raises(UserError, match=r"not_cells: none of the images in .* is readable"):

@@ -48,7 +48,7 @@ TOP = Path(__file__).parents[2]
 def cells(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn") / "cells"
     write_cells(folder, 24, seed=3, patients=6)
-    (folder / "Parasitized" / "C9_broken.png").write_bytes(b"no picture")
+    (folder / "Parasitized" / "C9_broken.png").write_bytes(b"no image")
     (folder / "Parasitized" / "Thumbs.db").write_bytes(b"not for us")
     return folder
 
@@ -69,7 +69,7 @@ def settings(cells, folder, **changes):
 
 
 def folder_of(result):
-    """The folder of metrics, tables and pictures beside the saved pair."""
+    """The folder of metrics, tables and plots beside the saved pair."""
     return result.model.with_suffix("")
 
 
@@ -203,7 +203,7 @@ def test_a_check_tells_everything_and_trains_nothing(cells, tmp_path):
     text = "\n".join(dry_run(config))
     assert "training: 32 images (Parasitized 16, Uninfected 16) of 4 patients" in text
     assert "validation: 16 images (Parasitized 8, Uninfected 8) of 2 patients" in text
-    assert "C9_broken.png: not a picture of a known kind" in text
+    assert "C9_broken.png: not an image of a known kind" in text
     assert "network: tiny, 67 parameters, 48 x 48 pixels" in text
     assert "epochs: 3 of 4 steps of 8 images" in text
     assert re.search(r"estimated time: \d+\.\d (minutes|hours)", text)

@@ -4,7 +4,7 @@
     python tests/networks/foreign/make_golden.py
 
 Needs tf_keras (Keras 2) beside keras (Keras 3). The versions are in expected.json, with what each
-network answers to the pictures of `pictures()`.
+network answers to the images of `pictures()`.
 """
 
 import json
