@@ -17,7 +17,7 @@ from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
 # begin a text: in bytes 14 to 17 a .bmp has the length of its second header.
 SIGNATURES = re.compile(
-    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\0|MM\0\*|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0",
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0",
     re.DOTALL,
 )
 

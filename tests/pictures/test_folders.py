@@ -7,7 +7,7 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.pictures.folders import find_images, sub_folders
-from malaria.pictures.images import open_image
+from malaria.pictures.images import FORMATS, open_image
 from malaria.pictures.limits import is_image_name
 
 
@@ -39,19 +39,22 @@ def test_pictures_are_found_in_all_folders_sorted_by_name(tmp_path):
 
 
 def test_names_of_every_sort_are_found_and_read(tmp_path):
-    names = [
-        b"a b.png",
-        "Zelle \u00e4 \u5bc4\u751f.png".encode(),
-        b"byte\xff.png",
-        b"line\n.png",
-        b"-x.png",
-    ]
+    odd = "Zelle \u00e4 \u5bc4\u751f.png".encode()
+    names = [b"a b.png", odd, b"byte\xff.png", b"line\n.png", b"-x.png"]
     for name in names:
         Image.new("RGB", (3, 2)).save(tmp_path / os.fsdecode(name))
     paths = list(find_images(tmp_path))
     assert {os.fsencode(path.name) for path in paths} == set(names)
     for path in paths:
         assert open_image(path).size == (3, 2)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_image_with_another_ending_or_none_is_told_by_its_first_bytes(tmp_path, kind):
+    for name in ("image", "image.dat"):
+        Image.new("RGB", (300, 200)).save(tmp_path / name, kind)
+    (tmp_path / "text").write_bytes(b"BM may begin a text, as a .bmp")
+    assert found(tmp_path) == ["image", "image.dat"]
 
 
 def test_links_are_followed_but_each_real_folder_once(tmp_path):
