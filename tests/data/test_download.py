@@ -76,10 +76,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
         status = 200 if start == 0 else 206 if start < size else 416
         self.send_response(status)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        if status == 416:
-            self.send_header("Content-Range", f"bytes */{size}")
+        if status != 200:
+            part = f"{start}-{size - 1}" if status == 206 else "*"
+            self.send_header("Content-Range", f"bytes {part}/{size}")
         self.send_header("Content-Length", str(max(size - start, 0)))
         self.end_headers()
         return start

@@ -65,7 +65,7 @@ def test_where_pillow_has_no_decoder_for_the_lower_bits_the_image_is_refused(tmp
         read_image(tmp_path / "a.png", SIZE)
 
 
-def test_a_dark_picture_stays_dark_beside_bright_ones(tmp_path, capsys):
+def test_a_dark_image_stays_dark_beside_bright_ones(tmp_path, capsys):
     for number in range(3):
         write_png(tmp_path / f"bright{number}.png", RGB.astype(np.uint16) * 16)
     write_png(tmp_path / "dark.png", (RGB // 8).astype(np.uint16) * 16)
@@ -75,7 +75,7 @@ def test_a_dark_picture_stays_dark_beside_bright_ones(tmp_path, capsys):
     assert said == f"{tmp_path}: its 16-bit .png images use 12 bits, and are read as such\n"
 
 
-def test_a_picture_brighter_than_those_looked_at_counts_for_itself(tmp_path):
+def test_an_image_brighter_than_those_looked_at_counts_for_itself(tmp_path):
     path = tmp_path / "a.tif"
     path.touch()
     assert bits_in_folder(path, 900, lambda other, file: 800) == 10

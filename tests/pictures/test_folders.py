@@ -17,7 +17,7 @@ from malaria.pictures.limits import is_image_name
      ("e.tiff", True), ("f.bmp", True), ("g.webp", True), ("Thumbs.db", False), ("a.gif", True),
      ("png", False), ("a.png.txt", False), ("", False)],
 )  # fmt: skip
-def test_the_ending_in_any_case_tells_a_picture(name, is_picture):
+def test_the_ending_in_any_case_tells_an_image(name, is_picture):
     assert is_image_name(name) is is_picture
 
 
@@ -32,7 +32,7 @@ def touch(folder, *names):
         path.touch()
 
 
-def test_pictures_are_found_in_all_folders_sorted_by_name(tmp_path):
+def test_images_are_found_in_all_folders_sorted_by_name(tmp_path):
     names = ["b.png", "a.JPG", "Thumbs.db", "notes.txt", "z/2.png", "z/10.png", "y/x/w/1.bmp"]
     touch(tmp_path, *names, "empty/nothing.txt")
     assert found(tmp_path) == ["a.JPG", "b.png", "y/x/w/1.bmp", "z/10.png", "z/2.png"]

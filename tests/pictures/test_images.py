@@ -115,7 +115,7 @@ def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path, orientation):
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
-def test_odd_metadata_is_no_reason_to_refuse_a_picture(tmp_path, exif):
+def test_odd_metadata_is_no_reason_to_refuse_an_image(tmp_path, exif):
     Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg", SAME_SIZE).shape == (HEIGHT, WIDTH, 3)
 
@@ -179,7 +179,7 @@ CHANGED[3000] ^= 0xFF
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
-def test_a_file_that_is_no_whole_picture_is_refused(tmp_path, name, content, reason):
+def test_a_file_that_is_no_whole_image_is_refused(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableImageError, match=f"^{reason}") as caught:
         read_image(tmp_path / name, SAME_SIZE)
@@ -243,7 +243,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
     ids=["same size", "BGR", "bilinear", "bicubic"],
 )
 @pytest.mark.parametrize("array", [GREY, RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]])
-def test_a_picture_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
+def test_an_image_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
     Image.fromarray(array).save(tmp_path / "a.png")
     expected = read_image(tmp_path / "a.png", pixel_format)
     for source in (array, Image.fromarray(array), str(tmp_path / "a.png")):
@@ -273,7 +273,7 @@ def test_a_pil_image_is_turned_as_its_camera_was_held_and_stays_as_it_was(tmp_pa
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (12, 10), (12, 10, 3), (12, 10, 4)])
-def test_an_array_of_grey_levels_is_a_picture(shape):
+def test_an_array_of_grey_levels_is_an_image(shape):
     check_array(np.zeros(shape, np.uint8))
 
 

@@ -186,7 +186,7 @@ def test_the_python_interface_takes_urls(cells, site):
     assert classifier.classify(str(there[0].path)) == there[:1]
 
 
-def test_a_link_leads_to_a_picture_where_a_browser_can_go():
+def test_a_link_leads_to_an_image_where_a_browser_can_go():
     assert link_to(to_path("https://host/a%20b.png"), Path("out")) == "https://host/a%20b.png"
     assert link_to(to_path("s3://b/a.png"), Path("out")) is None
 

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from malaria.data.drawn_cells import write_cells
 from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 
@@ -88,21 +89,14 @@ def test_a_tile_too_large_is_refused_before_it_is_decoded(tmp_path):
         read_image(tmp_path / "a.tif", SAME_SIZE)
 
 
-def test_the_pretrained_model_answers_the_same_for_twelve_bits_as_for_eight(tmp_path, drawn):
-    model = load_classifier()
+def test_the_pretrained_model_answers_the_same_for_twelve_bits_as_for_eight(tmp_path):
+    model, drawn = load_classifier(), write_cells(tmp_path / "cells", 4, seed=1)
     for number, path in enumerate(drawn):
         pixels = np.asarray(Image.open(path).convert("RGB"))
         tifffile.imwrite(tmp_path / f"{number}.tif", deep(pixels, 16))
     expected = [one.probabilities for one in model.classify(drawn)]
     found = [one.probabilities for one in model.classify(sorted(tmp_path.glob("*.tif")))]
     assert found == expected
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    from malaria.data.drawn_cells import write_cells
-
-    return write_cells(tmp_path_factory.mktemp("cells"), 4, seed=1)
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
