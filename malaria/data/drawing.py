@@ -36,7 +36,7 @@ class Canvas(NamedTuple):
     x: np.ndarray  # (1, width)
     y: np.ndarray  # (height, 1)
 
-    def blob(self, centre: Sequence[float], radii: Sequence[float], softness: float) -> np.ndarray:
+    def blob(self, centre: np.ndarray, radii: np.ndarray, softness: float) -> np.ndarray:
         """Opacity (height, width), 0..1, of an ellipse whose edge is `softness` radii wide."""
         distance = np.hypot((self.x - centre[0]) / radii[0], (self.y - centre[1]) / radii[1])
         return ((1 - distance) / softness + 0.5).clip(0, 1)

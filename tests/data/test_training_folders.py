@@ -63,7 +63,7 @@ def test_exactly_enough_images_are_enough(write_cells):
         (
             ["Parasitized/a.png", "Uninfected/Thumbs.db"],
             "train_images",
-            "no images in {folder}/Uninfected: expected "
+            "no images of Uninfected in {folder}: expected "
             ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif",
         ),
     ],
