@@ -47,10 +47,9 @@ class Comparison(NamedTuple):
 def estimate(
     scored: Scored, *, groups: Groups = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """{name of METRICS: Estimate}.
+    """{name of METRICS: Estimate}; intervals are percentile ones (Efron 1979).
 
-    The interval is the percentile one (Efron 1979); resamples that lack a label are left out. That
-    of the calibration error lies high: a resample is less calibrated than what it is drawn from.
+    That of the calibration error lies high: a resample is less calibrated than its source.
     """
     members = group_members(groups, len(scored.predicted))
     return _estimate(lambda weights: compute_metrics(scored, weights), members, resamples, seed)
@@ -115,7 +114,7 @@ def _estimate(
 ) -> dict[str, Estimate]:
     """{name: Estimate} of statistic, a function of weights that gives (rows, number of METRICS).
 
-    There is no interval where half of the resamples or more are NaN.
+    NaN is left out; where half of the resamples or more are, there is no interval.
     """
     values = statistic(np.ones((1, len(members))))[0]
     drawn = np.concatenate([statistic(each) for each in draw_weights(members, resamples, seed)])

@@ -147,10 +147,7 @@ def reliability(
 
 
 def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin, 0..bins-1, of each probability: [0, 1/bins], (1/bins, 2/bins], ...
-
-    Guo et al. 2017 write it ((m - 1)/M, m/M].
-    """
+    """The bin, 0..bins-1, of each probability: [0, 1/bins], (1/bins, 2/bins], ..."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted, side="left")
 
 
@@ -168,8 +165,7 @@ def _rank(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranking]:
 
     Of two labels the second is ranked, as by the sigmoid: 1 - p has ties where p is tiny.
     """
-    count = probabilities.shape[1]
-    rankings = []
+    rankings, count = [], probabilities.shape[1]
     for label in [1] if count == 2 else range(count):
         is_true = labels == label
         if 0 < is_true.sum() < len(labels):

@@ -151,10 +151,7 @@ class Result:
 
     @property
     def mistakes(self) -> list[dict[str, Any]]:
-        """[{"path", "true", "predicted", "probability"}] of misclassified images, surest first.
-
-        Images that lie in the wrong folder are found here too.
-        """
+        """[{"path", "true", "predicted", "probability"}] of misclassified images, surest first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         confidence = self.probabilities[wrong, self.predicted[wrong]]
         worst = np.argsort(-confidence, kind="stable")[:MISTAKES]
@@ -170,7 +167,7 @@ class Result:
 
 
 def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
-    """{name: Comparison} of each model but the first, minus the first, of {name: Result}.
+    """{name: Comparison} of each model but the first, minus the first.
 
     Raises UserError if they are not about the same images and labels.
     """
