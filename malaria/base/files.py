@@ -16,10 +16,7 @@ from malaria.base.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
 # Some take the wide forms of Asian keyboards for the same.
-FORMULA_STARTS = (
-    *("=", "+", "-", "@", "\t", "\r", "\n"),
-    *("\uff1d", "\uff0b", "\uff0d", "\uff20"),
-)
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 LEFTOVER_SECONDS = 86_400
 _CHUNK = 1 << 20
 

@@ -74,7 +74,6 @@ def draw_cell(
 
 
 def _start_canvas(rng: np.random.Generator, stain: Stain) -> Canvas:
-    """A Canvas of random size, all in the colour of one cell of the patient."""
     height = rng.normal(130, 20)
     sides = np.array([height, height * np.exp(rng.normal(0, 0.1))])
     height, width = sides.clip(SMALLEST_SIDE, LARGEST_SIDE).round().astype(int)
@@ -123,9 +122,9 @@ def _draw_body(canvas: Canvas, depth: np.ndarray, stain: Stain) -> None:
 
 
 def _draw_parasite(canvas: Canvas, room: np.ndarray, stain: Stain) -> np.ndarray:
-    """Draw a ring or a compact body with a dot of chromatin; returns where (height, width), bool.
+    """Draw a ring or a compact body; returns where, (height, width), bool.
 
-    The dot lies at a pixel of `room` (height, width), bool, otherwise it could be cut away.
+    Its dot of chromatin lies at a pixel of `room`, otherwise it could be cut away.
     """
     rng = canvas.rng
     row, column = rng.choice(np.argwhere(room))

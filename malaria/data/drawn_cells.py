@@ -30,11 +30,9 @@ def write_cells(
 ) -> list[Path]:
     """Write `count` cells per label as `folder/<label>/C<patient>P...png`; returns their paths.
 
-    The first label is drawn parasitized, the second uninfected. Patients take turns, in both
-    labels alike. The same arguments give the same bytes; a larger count only adds cells.
-
-    Raises UsageError for a count or a number of patients below 1, UserError if a folder of a label
-    has files already.
+    The first label is drawn parasitized, the others uninfected. Patients take turns in each. The
+    same arguments give the same bytes; a larger count only adds cells. Raises UsageError for
+    numbers below 1, UserError if a folder of a label has files already.
     """
     folders = [Path(folder) / label for label in labels]
     stains, paths = _draw_stains(count, patients, seed, folders), []

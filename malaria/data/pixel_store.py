@@ -67,11 +67,7 @@ class Pixels:
 
 
 def load_pixels(
-    samples: Sequence[Sample],
-    pixel_format: PixelFormat,
-    *,
-    cache: Cache,
-    folder: Path | str,
+    samples: Sequence[Sample], pixel_format: PixelFormat, *, cache: Cache, folder: Path | str
 ) -> tuple[Pixels, dict[Path, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
@@ -113,7 +109,6 @@ def _fill(
     stored: np.ndarray | None, samples: Sequence[Sample], pixel_format: PixelFormat
 ) -> dict[int, str]:
     """Read every sample into its row; return {row: reason} of the unreadable ones."""
-
     faults: dict[int, str] = {}
 
     def read(row: int) -> None:

@@ -59,10 +59,7 @@ def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, s
 
 
 def _split(samples: Sequence[Sample], *, by: SplitBy, test_size: float, seed: int) -> Sides:
-    """By image, or of DRAWS random draws of patients the one with the best balance.
-
-    That is where the share of each label of each source is nearest to test_size. Raises ValueError.
-    """
+    """By image, or the best balanced of DRAWS draws of patients. Raises ValueError."""
     # It takes a second to import, which --help need not wait for.
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
@@ -152,10 +149,9 @@ def divide_alike(
 
 
 def split_by_source(samples: Sequence[Sample]) -> dict[str, Sides]:
-    """{source: (training, validation)}: each source is once the validation side, whole.
+    """{source: (training, validation)}, sorted index arrays: each source is validated whole.
 
-    Two sorted index arrays each. A validation side may lack a label. Raises UserError if there is
-    one source only.
+    A validation side may lack a label. Raises UserError if there is one source only.
     """
     sources = np.array([sample.source for sample in samples])
     names = list(dict.fromkeys(sources.tolist()))

@@ -56,12 +56,7 @@ def estimate(
 
 
 def compare(
-    one: Scored,
-    other: Scored,
-    *,
-    groups: Groups = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    one: Scored, other: Scored, *, groups: Groups = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
     """The Comparison on the same resamples: what makes a patient hard for both cancels out."""
     members = group_members(groups, len(one.predicted))

@@ -43,11 +43,7 @@ class Scored(NamedTuple):
 
 
 def score(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    positive: int,
-    threshold: float | np.ndarray,
+    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, threshold: float | np.ndarray
 ) -> Scored:
     """The Scored of a model's answers. threshold: one, or one for each image.
 

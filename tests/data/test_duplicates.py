@@ -31,9 +31,7 @@ def samples_of(cells):
 
 
 def settings(cells, **changes):
-    known = {"image_size": (16, 16), "model": "compact", "test_size": 0.25, "batch_size": 4}
-    folder = str(cells.parent / "models")
-    return Config(train_images=str(cells), output_models=folder, **known | changes)
+    return Config(train_images=str(cells), image_size=(16, 16), test_size=0.25, **changes)
 
 
 FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
@@ -57,10 +55,8 @@ def test_a_picture_under_two_labels_is_found_and_refused(cells):
         check_contradictions(samples, LABELS)
     first, *lines = str(caught.value).splitlines()
     assert first.startswith("2 files hold images that lie under two labels: remove the wrong")
-    assert lines == [
-        f"  Parasitized: {cells / FIRST}",
-        f"  Uninfected: {cells}/Uninfected/C9_copy.png",
-    ]
+    named = (f"Parasitized: {cells / FIRST}", f"Uninfected: {cells}/Uninfected/C9_copy.png")
+    assert lines == [f"  {line}" for line in named]
 
 
 def test_a_training_refuses_contradictions_unless_it_is_told_to_exclude_them(cells, capsys):
@@ -79,8 +75,10 @@ def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
     for seed in range(6):
         known = settings(cells, split_by=split_by, random_state=seed)
         images = split(known, load_images(known))
-        sides = [images.chosen(side) for side in (images.training, images.validation)]
-        training, validation = ({sample.path.read_bytes() for sample in side} for side in sides)
+        training, validation = (
+            {sample.path.read_bytes() for sample in images.chosen(side)}
+            for side in (images.training, images.validation)
+        )
         assert not training & validation
         assert len(images.training) + len(images.validation) + images.copies_left_out == 19
 

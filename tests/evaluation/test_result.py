@@ -9,7 +9,7 @@ from malaria.base.errors import UserError
 from malaria.evaluation.bootstrap import Estimate, compare, estimate
 from malaria.evaluation.format import describe, to_json
 from malaria.evaluation.metrics import METRICS, score
-from malaria.evaluation.result import MISTAKES, Result, compare_with_first
+from malaria.evaluation.result import MISTAKES, compare_with_first
 
 
 def test_a_result_counts_its_images_by_true_and_by_predicted_label(six_cells):
@@ -17,8 +17,7 @@ def test_a_result_counts_its_images_by_true_and_by_predicted_label(six_cells):
     assert result.positive == 0
     assert result.predicted.tolist() == [0, 0, 0, 1, 1, 0]
     assert result.confusion == [[3, 1], [1, 1]]
-    assert result.counts == {"Parasitized": 4, "Uninfected": 2}
-    assert list(result.counts) == ["Parasitized", "Uninfected"]
+    assert list(result.counts.items()) == [("Parasitized", 4), ("Uninfected", 2)]
 
 
 def test_a_label_without_images_is_counted_too(six_cells):
@@ -92,12 +91,6 @@ def test_a_result_says_whether_patients_or_images_are_resampled(
     }
 
 
-def test_the_report_names_every_label_in_order(six_cells):
-    rows = [line.split() for line in six_cells().classification_report.splitlines()]
-    assert ["Parasitized", "0.750", "0.750", "0.750", "4"] in rows
-    assert ["Uninfected", "0.500", "0.500", "0.500", "2"] in rows
-
-
 def test_the_report_is_printable_and_names_an_absent_label_too(six_cells):
     known = {"label_names": ("a\x1b[2J", "b\r"), "positive_label": "b\r", "threshold": 1.0}
     report = six_cells(labels=np.zeros(6, int), **known).classification_report
@@ -139,13 +132,8 @@ def test_each_model_is_compared_with_the_first_on_the_same_resamples(six_cells):
     comparisons = compare_with_first({"first": first, "second": second, "third": third})
     assert list(comparisons) == ["second", "third"]
     for name, other in (("second", second), ("third", third)):
-        expected = compare(
-            *(other.scored, first.scored),
-            groups=list("aabbcc"),
-            resamples=50,
-            seed=1,
-        )
-        assert comparisons[name] == expected
+        known = {"groups": list("aabbcc"), "resamples": 50, "seed": 1}
+        assert comparisons[name] == compare(other.scored, first.scored, **known)
     # Minus the first, which has three right that the second, calling nothing positive, has not.
     assert (comparisons["second"].only_one, comparisons["second"].only_other) == (1, 3)
     assert comparisons["second"].differences["sensitivity"].value == -3 / 4
@@ -156,7 +144,7 @@ def test_each_model_is_compared_with_the_first_on_the_same_resamples(six_cells):
     [
         {"label_names": ("Uninfected", "Parasitized")},
         {"positive_label": "Uninfected"},
-        {"paths": [*(f"cells/{number}.png" for number in range(5)), "other.png"]},
+        {"paths": list("abcdef")},
     ],
 )
 def test_models_of_other_images_or_labels_are_not_compared(six_cells, changes):
@@ -164,23 +152,14 @@ def test_models_of_other_images_or_labels_are_not_compared(six_cells, changes):
         compare_with_first({"first": six_cells(), "second": six_cells(**changes)})
 
 
-def test_of_three_labels_each_is_told_against_the_rest():
-    labels = np.array([0, 0, 1, 1, 2, 2])
-    probabilities = np.array(
-        [
-            *([0.8, 0.1, 0.1], [0.3, 0.6, 0.1]),
-            *([0.1, 0.8, 0.1], [0.2, 0.7, 0.1]),
-            *([0.1, 0.1, 0.8], [0.4, 0.1, 0.5]),
-        ]
-    )
-    result = Result(
-        paths=[str(n) for n in range(6)],
-        labels=labels,
-        probabilities=probabilities,
+def test_of_three_labels_each_is_told_against_the_rest(six_cells):
+    first, second = [0.8, 0.3, 0.1, 0.2, 0.1, 0.4], [0.1, 0.6, 0.8, 0.7, 0.1, 0.1]
+    third = [0.1, 0.1, 0.1, 0.1, 0.8, 0.5]
+    result = six_cells(
+        labels=np.array([0, 0, 1, 1, 2, 2]),
+        probabilities=np.stack([first, second, third], axis=1),
         label_names=("a", "b", "c"),
         positive_label="c",
-        threshold=0.5,
-        resamples=10,
     )
     assert result.by_label["a"] == {"sensitivity": 0.5, "specificity": 1.0, "auc": 7 / 8}
     assert result.by_label["b"] == {"sensitivity": 1.0, "specificity": 0.75, "auc": 1.0}

@@ -67,12 +67,9 @@ def test_tta_is_refused_for_images_that_are_not_square():
 @pytest.mark.parametrize(("size", "tta"), [([9, 9], "yes"), ([9, 9], 1), ([9, 8], True)])
 def test_the_metadata_with_an_impossible_tta_is_refused(size, tta):
     entries = {
-        "labels": list(LABELS),
-        "positive_label": "Parasitized",
-        "image_size": size,
+        **{"labels": list(LABELS), "positive_label": "Parasitized", "threshold": 0.5},
         "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
-        "threshold": 0.5,
-        "tta": tta,
+        **{"image_size": size, "tta": tta},
     }
     with pytest.raises(UserError, match="tta"):
         _parse(entries, "a.json")
