@@ -47,9 +47,7 @@ def test_paths_may_be_relative_to_where_we_are(folder, samples, listing, tmp_pat
     assert (found.paths, found.listed) == ({samples[0].path}, 2)
 
 
-def test_a_name_that_a_spreadsheet_would_compute_is_found_by_what_was_written_for_it(
-    folder, listing
-):
+def test_a_name_that_a_spreadsheet_would_compute_is_found_by_its_text(folder, listing):
     (folder / "Parasitized" / "=1+1.png").touch()
     samples = scan_folder(folder, LABELS, PATIENT_PATTERN)
     listing.write_text("path\n'=1+1.png\n")
@@ -60,23 +58,20 @@ def test_a_name_that_a_spreadsheet_would_compute_is_found_by_what_was_written_fo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (None, r"cannot read .*mine.csv: No such file"),
         ("file\na.png\n", "expected a column 'path'"),
         ("", "expected a column 'path'"),
         ("path\nother/a.png\n", "none of the 1 files .* received other/a.png"),
         ("path\n\x1b[2J\n", r"received \\x1b\[2J$"),
         ("path\n" + "x" * 999, r"received x{197}\.\.\.$"),
     ],
-    ids=["another column", "empty", "another folder", "a sequence", "a long name"],
+    ids=["missing", "another column", "empty", "another folder", "a sequence", "a long name"],
 )
 def test_a_list_that_excludes_nothing_is_refused(folder, samples, listing, text, message):
-    listing.write_text(text)
+    if text is not None:
+        listing.write_text(text)
     with pytest.raises(UserError, match=message):
         read_exclusion(str(listing), samples, folder)
-
-
-def test_a_missing_list_is_refused(folder, samples, tmp_path):
-    with pytest.raises(UserError, match=r"cannot read .*gone.csv: No such file"):
-        read_exclusion(str(tmp_path / "gone.csv"), samples, folder)
 
 
 def test_a_list_of_nothing_and_no_list_exclude_nothing(folder, samples, listing):
