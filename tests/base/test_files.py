@@ -159,17 +159,15 @@ def test_a_name_is_one_cell_and_no_formula_in_every_country(tmp_path, name):
     assert row[1] == "0.5"
 
 
-def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path):
-    old, new = (tmp_path / f".a.csv.{digits}.partial" for digits in ("0a", "1b"))
-    for path in (old, new):
-        path.write_text("half")
+def test_what_a_killed_writer_left_is_removed_a_day_later_and_no_planted_link_written_to(path):
+    old, new, link = (
+        path.with_name(f".a.csv.{name}.partial") for name in ("0a", "1b", os.getpid())
+    )
+    for left in (old, new):
+        left.write_text("half")
     os.utime(old, (0, 0))
-    write_text(tmp_path / "a.csv", "whole")
-    assert names(tmp_path) == [new.name, "a.csv"]
-
-
-def test_a_planted_link_is_not_written_through(tmp_path):
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / f".a.csv.{os.getpid()}.partial").symlink_to(tmp_path / "precious")
-    write_text(tmp_path / "a.csv", "whole")
-    assert (tmp_path / "precious").read_text() == "mine"
+    link.symlink_to(path)
+    write_text(path.with_name("a.csv"), "whole")
+    assert not old.exists()
+    assert new.exists()
+    assert path.read_text() == "old"

@@ -12,8 +12,9 @@ CARD = "echo Some Card, 550.54.15, 80000, 81559"
 
 
 @pytest.fixture(autouse=True)
-def nothing_hides_a_gpu(monkeypatch):
+def one_card(monkeypatch, nvidia_smi):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvidia_smi(CARD)
 
 
 @pytest.fixture
@@ -46,8 +47,7 @@ def test_without_a_driver_there_is_nothing_to_explain(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
-def test_a_variable_that_hides_the_card_is_named(nvidia_smi, monkeypatch, value):
-    nvidia_smi(CARD)
+def test_a_variable_that_hides_the_card_is_named(monkeypatch, value):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     reason = explain(is_built_for_cuda=True)
     assert reason == f"CUDA_VISIBLE_DEVICES is {value!r}, which hides every GPU: unset it"
@@ -61,16 +61,14 @@ def test_a_tensorflow_for_processors_and_an_old_driver_are_named(nvidia_smi):
     assert explain(is_built_for_cuda=True).startswith(reason)
 
 
-def test_a_library_that_is_missing_is_named_alone(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_a_library_that_is_missing_is_named_alone(packages):
     folders = packages([name for name in LIBRARIES if name != "libcufft.so.11"])
     assert explain(is_built_for_cuda=True, folders=folders) == (
         "libcufft.so.11 is not installed: pip install -r requirements-gpu.txt"
     )
 
 
-def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(packages):
     folders = packages(LIBRARIES)
     # As a cuBLAS that is newer than the cuBLASLt beside it.
     packages(["libcublas.so.12"], "int lt_of_another_version(); int f() { return "
@@ -81,8 +79,7 @@ def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(nvidia_smi, 
     )
 
 
-def test_a_library_that_needs_a_missing_one_names_that(nvidia_smi, packages, tmp_path):
-    nvidia_smi(CARD)
+def test_a_library_that_needs_a_missing_one_names_that(packages, tmp_path):
     folders = packages(LIBRARIES)
     other = packages(["libother.so.1"])[0] + "/nvidia/some/lib/libother.so.1"
     path = f"{folders[0]}/nvidia/some/lib/libcudnn.so.9"
@@ -100,8 +97,7 @@ def test_memory_that_another_process_holds_is_told(nvidia_smi, packages):
     assert reason.startswith("of its memory 12 of 81559 MiB are free: end the process that holds")
 
 
-def test_where_all_libraries_open_the_way_to_more_is_told(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_where_all_libraries_open_the_way_to_more_is_told(packages):
     folders = packages(LIBRARIES)
     assert find_failures(folders) == {}
     assert "TF_CPP_MIN_LOG_LEVEL=0" in explain(is_built_for_cuda=True, folders=folders)

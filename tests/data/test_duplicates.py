@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import LABELS, Sample, scan_folder
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, Sample, scan_folder
 from malaria.data.duplicates import (
     check_contradictions,
     count_copies,
@@ -26,10 +26,6 @@ def copy(cells, name, to):
     shutil.copy(cells / name, cells / to)
 
 
-def samples_of(cells):
-    return scan_folder(cells, LABELS, r"^C(\d+)")
-
-
 def settings(cells, **changes):
     return Config(train_images=str(cells), image_size=(16, 16), test_size=0.25, **changes)
 
@@ -40,7 +36,7 @@ FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
 def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
     copy(cells, FIRST, "Parasitized/C4_copy.png")
     gone = Sample(tmp_path / "gone.png", 0, None)
-    samples = with_contents([*samples_of(cells), gone, gone])
+    samples = with_contents([*scan_folder(cells, LABELS, PATIENT_PATTERN), gone, gone])
     assert count_copies(samples) == 1
     alike = [sample.path.name for sample in samples if sample.content == samples[0].content]
     assert alike == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
@@ -48,7 +44,7 @@ def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
 
 def test_a_picture_under_two_labels_is_found_and_refused(cells):
     copy(cells, FIRST, "Uninfected/C9_copy.png")
-    samples = with_contents(samples_of(cells))
+    samples = with_contents(scan_folder(cells, LABELS, PATIENT_PATTERN))
     found = [sample.path.name for sample in find_contradictions(samples)]
     assert found == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
     with pytest.raises(UserError) as caught:

@@ -28,23 +28,16 @@ def listing(tmp_path):
         ("path\nParasitized/{name}\n", 1),
         ("path,why\n{folder}/Parasitized/{name},blurred\n{folder}/gone.png,\n", 2),
         ("\ufeffpath\r\n{folder}/Parasitized/{name}\r\n", 1),
+        ("path\n./cells/Parasitized/{name}\ncells/Parasitized/{name}\n", 2),
     ],
-    ids=["relative to the folder of the images", "as other tables write them", "a spreadsheet's"],
+    ids=["relative to the folder", "as other tables write them", "a spreadsheet's", "from here"],
 )
-def test_listed_paths_are_found(folder, samples, listing, text, listed):
+def test_listed_paths_are_found(folder, samples, listing, monkeypatch, text, listed):
+    monkeypatch.chdir(listing.parent)
     text = text.format(name=samples[2].path.name, folder=folder)
     listing.write_bytes(text.encode("utf-8"))
-    assert read_exclusion(str(listing), samples, folder) == Exclusion(
-        frozenset({samples[2].path}), str(listing), listed
-    )
-
-
-def test_paths_may_be_relative_to_where_we_are(folder, samples, listing, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    relative = samples[0].path.relative_to(tmp_path)
-    listing.write_text(f"path\n./{relative}\n{relative}\n")
-    found = read_exclusion("mine.csv", samples, folder)
-    assert (found.paths, found.listed) == ({samples[0].path}, 2)
+    expected = Exclusion(frozenset({samples[2].path}), str(listing), listed)
+    assert read_exclusion(str(listing), samples, folder) == expected
 
 
 def test_a_name_that_a_spreadsheet_would_compute_is_found_by_its_text(folder, listing):

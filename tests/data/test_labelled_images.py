@@ -37,21 +37,16 @@ def images_of(samples=SAMPLES, **changes):
     return LabelledImages(pixels, **changes)
 
 
-def test_before_they_are_split_no_image_is_on_a_side():
-    images = images_of()
-    np.testing.assert_array_equal(images.labels, [0] * 8 + [1] * 8)
-    assert (len(images.training), len(images.validation)) == (0, 0)
-    assert images.excluded == frozenset()
-
-
 def test_what_is_excluded_is_left_out_of_the_training_side_only():
+    assert images_of().excluded == frozenset()
     images = images_of(exclusion=EXCLUSION)
+    assert images.labels.tolist() == [0] * 8 + [1] * 8
     split = images.sides(np.array([0, 1, 2, 9, 10]), np.array([3, 8]))
     assert split.training.tolist() == [0, 2, 9, 10]
     assert split.validation.tolist() == [3, 8]
     assert split.excluded == {1, 8}
     assert split.chosen(split.validation) == [SAMPLES[3], SAMPLES[8]]
-    assert len(images.training) == 0
+    assert len(images.training) == len(images.validation) == 0
     # None of label 0 would be left.
     with pytest.raises(UserError, match="no training images of a label are left after"):
         images.sides(np.array([1, 9, 10]), np.array([0, 8]))

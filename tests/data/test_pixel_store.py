@@ -70,22 +70,10 @@ def is_painted(loaded):
     return bool((loaded.read(np.arange(len(loaded.samples))) == 77).all())
 
 
-def test_the_cache_on_the_disk_is_used_again(samples, tmp_path):
-    load(samples, "disk", tmp_path / "cache")
-    paint_cache(tmp_path / "cache")
-    assert is_painted(load(samples, "disk", tmp_path / "cache")[0])
-
-
-def touch(path):
+def change_file(path, more=b"", later=0):
     status = path.stat()
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-
-
-def lengthen(path):
-    """Change the content, but not the time."""
-    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    path.write_bytes(path.read_bytes() + b"\0")
-    os.utime(path, ns=times)
+    path.write_bytes(path.read_bytes() + more)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + later))
 
 
 @pytest.mark.parametrize(
@@ -96,31 +84,32 @@ def lengthen(path):
         lambda samples: (samples, PixelFormat((6, 5), resampling="bicubic")),
         lambda samples: (samples[1:], FORMAT),
         lambda samples: (samples[::-1], FORMAT),
-        lambda samples: (touch(samples[5].path), (samples, FORMAT))[1],
-        lambda samples: (lengthen(samples[5].path), (samples, FORMAT))[1],
+        lambda samples: (change_file(samples[5].path, later=1), (samples, FORMAT))[1],
+        lambda samples: (change_file(samples[5].path, more=b"\0"), (samples, FORMAT))[1],
     ],
     ids=["size", "colour", "filter", "fewer files", "other order", "newer file", "longer file"],
 )
-def test_the_cache_is_not_used_for_anything_else(samples, tmp_path, change):
+def test_the_cache_is_used_again_but_not_for_anything_else(samples, tmp_path, change):
     load(samples, "disk", tmp_path / "cache")
     paint_cache(tmp_path / "cache")
+    assert is_painted(load(samples, "disk", tmp_path / "cache")[0])
     changed, pixel_format = change(samples)
     loaded, _ = load(changed, "disk", tmp_path / "cache", pixel_format)
     assert not is_painted(loaded)
-    np.testing.assert_array_equal(
-        loaded.read([0])[0], read_image(loaded.samples[0].path, pixel_format)
-    )
+    first = read_image(loaded.samples[0].path, pixel_format)
+    np.testing.assert_array_equal(loaded.read([0])[0], first)
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
 
 
 def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monkeypatch):
-    # SystemExit, raised while images are read, with the clearing up taken away: as a kill.
-    def stop(*arguments):
-        raise SystemExit
-
+    # Interrupted while images are read, with the clearing up taken away: as a kill.
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_image", stop)
+        patched.setattr(pixels, "read_image", interrupt)
         patched.setattr(pixels.shutil, "rmtree", lambda *arguments, **settings: None)
-        with pytest.raises(SystemExit):
+        with pytest.raises(KeyboardInterrupt):
             load(samples, "disk", tmp_path / "cache")
     [left] = entries(tmp_path / "cache")
     assert left.endswith(".partial")
@@ -130,9 +119,6 @@ def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monke
 
 
 def test_an_interrupted_run_leaves_nothing(samples, tmp_path, monkeypatch):
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(pixels, "read_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load(samples, "disk", tmp_path / "cache")

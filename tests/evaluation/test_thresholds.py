@@ -77,10 +77,8 @@ def test_of_separable_labels_the_threshold_is_in_the_middle_of_the_gap(rule):
 
 def test_of_equal_youden_indices_the_one_that_finds_more_is_chosen():
     # From 0.75 on: sensitivity 1/2, specificity 1. From 0.25 on: sensitivity 1, specificity 1/2.
-    labels, probabilities = [0, 1, 0, 1], two_columns([0.0, 0.25, 0.5, 0.75])
-    chosen = choose_threshold(labels, probabilities, positive=1, rule="youden")
-    assert chosen == 0.125
-    assert rates(labels, probabilities, 1, chosen) == (1, 0.5)
+    probabilities = two_columns([0.0, 0.25, 0.5, 0.75])
+    assert choose_threshold([0, 1, 0, 1], probabilities, positive=1, rule="youden") == 0.125
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -92,9 +90,7 @@ def test_images_of_one_probability_are_all_positive(rule):
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("low", [0.5, 0.3, 1e-7])
 def test_between_neighbouring_floats_the_threshold_still_parts_them(kind, low):
-    low = kind(low)
-    scores = np.array([low, np.nextafter(low, kind(1), dtype=kind)])
-    probabilities = np.stack([1 - scores, scores], axis=1)
+    probabilities = two_columns(np.array([low, np.nextafter(kind(low), kind(1))], kind))
     chosen = choose_threshold([0, 1], probabilities, positive=1, rule="youden")
     assert decide(probabilities, positive=1, threshold=chosen).tolist() == [0, 1]
 

@@ -34,9 +34,9 @@ def test_there_are_eight_unlike_views_and_the_first_is_the_picture_itself():
 def test_a_view_moves_pixels_and_changes_none(view):
     turned = turn(IMAGES, view)
     assert turned.flags.c_contiguous
-    for before, after in zip(IMAGES, turned, strict=True):
-        assert sorted(map(tuple, before.reshape(9, 3))) == sorted(map(tuple, after.reshape(9, 3)))
-        np.testing.assert_array_equal(after[1, 1], before[1, 1])
+    np.testing.assert_array_equal(turned[:, 1, 1], IMAGES[:, 1, 1])
+    for before, after in zip(IMAGES.reshape(2, 9, 3), turned.reshape(2, 9, 3), strict=True):
+        assert sorted(before.tolist()) == sorted(after.tolist())
 
 
 def test_answers_are_averaged_as_floats_of_four_bytes():
