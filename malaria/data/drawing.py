@@ -117,7 +117,7 @@ def _draw_body(canvas: Canvas, depth: np.ndarray, stain: Stain) -> None:
         pallor = canvas.blob(rng.normal(0, 0.1, 2), rng.uniform(0.25, 0.5, 2), softness=1.4)
         canvas.paint(pallor * rng.beta(1.2, 3), stain.clear)
     for _ in range(rng.choice(4, p=(0.6, 0.2, 0.1, 0.1))):
-        speck = canvas.blob(rng.uniform(-0.65, 0.65, 2), rng.uniform(0.02, 0.1, 2), softness=0.8)
+        speck = canvas.blob(rng.uniform(-0.65, 0.65, 2), rng.uniform(0.02, 0.06, 2), softness=0.6)
         canvas.paint(speck * rng.uniform(0.08, 0.25), stain.parasite)
 
 
