@@ -87,7 +87,7 @@ def test_the_positive_label_is_parasitized_or_the_last(labels, positive):
         (Pattern("none"), None),
     ],
 )
-def test_pictures_are_grouped_by_patient_by_folder_or_by_a_pattern(group_by, group):
+def test_images_are_grouped_by_patient_by_folder_or_by_a_pattern(group_by, group):
     assert make_grouper(group_by)(Path("cells/slide 2/C7P3_1.png")) == group
 
 

@@ -42,7 +42,7 @@ def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
     assert alike == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
 
 
-def test_a_picture_under_two_labels_is_found_and_refused(cells):
+def test_an_image_under_two_labels_is_found_and_refused(cells):
     copy(cells, FIRST, "Uninfected/C9_copy.png")
     samples = with_contents(scan_folder(cells, LABELS, PATIENT_PATTERN))
     found = [sample.path.name for sample in find_contradictions(samples)]
@@ -65,7 +65,7 @@ def test_a_training_refuses_contradictions_unless_it_is_told_to_exclude_them(cel
 
 
 @pytest.mark.parametrize("split_by", ["patient", "image"])
-def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
+def test_no_image_is_on_both_sides_whatever_it_is_called(cells, split_by):
     for number in range(2, 5):
         copy(cells, FIRST, f"Parasitized/C{number}P1thinF_copy.png")
     for seed in range(6):

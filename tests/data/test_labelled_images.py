@@ -109,14 +109,14 @@ def test_an_imbalance_is_told_with_its_remedy(parasitized, uninfected, times):
     assert told == ([times] if times else [])
 
 
-def test_of_many_unreadable_pictures_ten_are_named():
+def test_of_many_unreadable_images_ten_are_named():
     unreadable = {Path(f"{number}.png"): "no picture" for number in range(12)}
     lines = list(describe_images(images_of(unreadable=unreadable), LABELS))
     assert "left out: 12 unreadable images" in lines
     assert sum(line.startswith("  ") for line in lines) == 10
 
 
-def test_every_label_needs_a_picture():
+def test_every_label_needs_an_image():
     check_labels(SAMPLES, LABELS)
     for label, samples in zip(LABELS, (SAMPLES[8:], SAMPLES[:8]), strict=True):
         with pytest.raises(UserError, match=f"^none of the images of {label} is readable$"):

@@ -152,18 +152,18 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
 
 
 def test_more_than_the_memory_holds_is_refused_before_reading():
-    picture = Sample(Path("never_read.png"), 0, None)
+    sample = Sample(Path("never_read.png"), 0, None)
     with pytest.raises(UserError, match="GB of memory: set cache: disk, or a smaller image_size"):
-        load([picture] * 1_000_000, "memory", pixel_format=PixelFormat((4096, 4096)))
+        load([sample] * 1_000_000, "memory", pixel_format=PixelFormat((4096, 4096)))
 
 
-def test_pictures_without_a_cache_are_read_anew(samples):
+def test_images_without_a_cache_are_read_anew(samples):
     loaded, _ = load(samples, "none")
     Image.new("RGB", (5, 6), (1, 2, 3)).save(samples[0].path)
     np.testing.assert_array_equal(loaded.read([0])[0, 0, 0], [1, 2, 3])
 
 
-def test_forgotten_pictures_give_their_memory_back_and_a_cache_on_disk_stays(samples, tmp_path):
+def test_forgotten_images_give_their_memory_back_and_a_cache_on_disk_stays(samples, tmp_path):
     in_memory, _ = load(samples, "memory")
     in_memory.forget()
     assert in_memory.stored.nbytes == 0
@@ -173,7 +173,7 @@ def test_forgotten_pictures_give_their_memory_back_and_a_cache_on_disk_stays(sam
     np.testing.assert_array_equal(again.stored, on_disk.stored)
 
 
-def test_of_a_picture_that_is_gone_when_it_is_read_again_the_name_is_told(samples):
+def test_of_an_image_that_is_gone_when_it_is_read_again_the_name_is_told(samples):
     loaded, _ = load(samples, "none")
     samples[0].path.unlink()
     with pytest.raises(UserError) as caught:

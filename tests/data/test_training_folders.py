@@ -1,4 +1,4 @@
-"""Folders to learn from: what is wrong with them, and whose pictures they hold."""
+"""Folders to learn from: what is wrong with them, and whose images they hold."""
 
 from collections import Counter
 

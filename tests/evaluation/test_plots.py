@@ -26,7 +26,7 @@ def make_result(labels, probabilities, names, positive):
 
 
 def draw_all(folder, kind="svg", name="Parasitized"):
-    """Every picture, drawn with a label of this name; returns their paths."""
+    """Every figure, drawn with a label of this name; returns their paths."""
     stems = ("history", "confusion", "roc", "grid", "reliability")
     paths = [folder / f"{stem}.{kind}" for stem in stems]
     # Of four images of the first label three are found, of two of the second both.
@@ -120,14 +120,14 @@ def test_one_epoch_is_drawn_too(tmp_path):
     assert {"training (augmented)", "validation", "epoch"} <= set(texts(tmp_path / "a.svg"))
 
 
-def test_a_grid_holds_every_picture_with_its_title(tmp_path):
+def test_a_grid_holds_every_image_with_its_title(tmp_path):
     titles = [f"cell {number}" for number in range(11)]
     plots.plot_grid(tmp_path / "a.svg", np.zeros((11, 4, 4, 3)), titles, columns=4)
     assert len(elements(tmp_path / "a.svg", "image")) == 11
     assert texts(tmp_path / "a.svg") == titles
 
 
-def test_a_picture_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
+def test_an_image_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
     result = make_result([0, 1], np.eye(2), "ab", "a")
     (tmp_path / "a.svg").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*a\.svg"):

@@ -88,10 +88,9 @@ def test_the_report_is_printable_and_names_an_absent_label_too(six_cells):
 
 
 def test_a_result_of_no_images_has_no_metrics(six_cells):
-    nothing = six_cells().of(np.array([], int))
     for name in ("metrics", "values"):
         with pytest.raises(UserError, match="nothing to evaluate: no image could be read"):
-            getattr(nothing, name)
+            getattr(six_cells().of(np.array([], int)), name)
 
 
 def test_the_worst_mistakes_come_surest_first(six_cells):
@@ -132,12 +131,9 @@ def test_models_of_other_images_or_labels_are_not_compared(six_cells, changes):
 def test_of_three_labels_each_is_told_against_the_rest(six_cells):
     first, second = [0.8, 0.3, 0.1, 0.2, 0.1, 0.4], [0.1, 0.6, 0.8, 0.7, 0.1, 0.1]
     third = [0.1, 0.1, 0.1, 0.1, 0.8, 0.5]
-    result = six_cells(
-        labels=np.array([0, 0, 1, 1, 2, 2]),
-        probabilities=np.stack([first, second, third], axis=1),
-        label_names=("a", "b", "c"),
-        positive_label="c",
-    )
+    known = {"label_names": ("a", "b", "c"), "positive_label": "c"}
+    probabilities = np.stack([first, second, third], axis=1)
+    result = six_cells(labels=np.repeat(range(3), 2), probabilities=probabilities, **known)
     assert result.by_label["a"] == {"sensitivity": 0.5, "specificity": 1.0, "auc": 7 / 8}
     assert result.by_label["b"] == {"sensitivity": 1.0, "specificity": 0.75, "auc": 1.0}
     assert result.by_label["c"]["sensitivity"] == 1.0

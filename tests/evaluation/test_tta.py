@@ -24,7 +24,7 @@ def corner(images):
     return images[:, 0, 0, :1] / 100
 
 
-def test_there_are_eight_unlike_views_and_the_first_is_the_picture_itself():
+def test_there_are_eight_unlike_views_and_the_first_is_the_image_itself():
     views = [turn(IMAGES, view) for view in VIEWS]
     assert len({view.tobytes() for view in views}) == len(views) == 8
     np.testing.assert_array_equal(views[0], IMAGES)

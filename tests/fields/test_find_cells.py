@@ -54,7 +54,7 @@ def test_cells_come_from_the_top_down_and_lie_in_the_field(draw_field):
 
 
 @pytest.mark.parametrize("scale", [0.5, 3, 8])
-def test_the_size_of_the_picture_does_not_matter(draw_field, scale):
+def test_the_size_of_the_image_does_not_matter(draw_field, scale):
     field, boxes = draw_field(rows=4, columns=4)
     large = field.resize([round(side * scale) for side in field.size])
     found = find_cells(large)
@@ -112,7 +112,7 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         *(np.full((40, 60, 3), level, np.uint8) for level in (0, 120, 255)),
         np.zeros((1, 1, 3), np.uint8),
@@ -122,6 +122,6 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
         np.tile(np.linspace(0, 255, 300).astype(np.uint8)[None, :, None], (50, 1, 3)),
     ],
 )
-def test_where_there_are_no_cells_nothing_fails(picture):
-    found = find_cells(Image.fromarray(picture))
-    assert found == [] or picture.std() > 50
+def test_where_there_are_no_cells_nothing_fails(image):
+    found = find_cells(Image.fromarray(image))
+    assert found == [] or image.std() > 50

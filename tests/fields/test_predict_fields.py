@@ -12,7 +12,7 @@ from malaria.saved.metadata import Metadata
 
 
 class AllCells:
-    """A guard to whom every picture is a single cell."""
+    """A guard to whom every image is a single cell."""
 
     threshold = 0.5
 
