@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,10 +16,7 @@ from malaria.base.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
 # Some take the wide forms of Asian keyboards for the same.
-FORMULA_STARTS = (
-    *("=", "+", "-", "@", "\t", "\r", "\n"),
-    *("\uff1d", "\uff0b", "\uff0d", "\uff20"),
-)
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 LEFTOVER_SECONDS = 86_400
 _CHUNK = 1 << 20
 
@@ -31,7 +29,11 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     with _temporary(path) as temporary:
-        _remove_leftovers(path)
+        # What writers left that were killed a day ago or earlier.
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            with suppress(OSError):
+                if time.time() - left.lstat().st_mtime > LEFTOVER_SECONDS:
+                    left.unlink()
         yield temporary
         flush(temporary)
         os.replace(temporary, path)
@@ -48,10 +50,7 @@ def check_writable(path: Path | str) -> None:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Give the path of a file to write beside `path`, which is removed in the end if it is there.
-
-    Raises UserError for an OSError in the block.
-    """
+    """Give a path beside `path`, removed in the end; UserError for an OSError in the block."""
     # Not a name that somebody could guess and put a link at.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
@@ -62,14 +61,6 @@ def _temporary(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what writers of `path` left that were killed a day ago or earlier."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        with suppress(OSError):
-            if time.time() - left.lstat().st_mtime > LEFTOVER_SECONDS:
-                left.unlink()
 
 
 def flush(path: Path) -> None:
@@ -97,15 +88,13 @@ def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[A
 def csv_line(row: Sequence[Any]) -> str:
     """One line of a CSV; no text in it becomes a formula, and None is empty.
 
-    Texts with a semicolon or a tab are quoted too: in some countries these separate cells, and
-    what follows one would be a cell of its own.
+    Texts with a semicolon or a tab are quoted too: in some countries these separate cells.
     """
-    cells = ("" if value is None else _csv_cell(str(safe_cell(value))) for value in row)
+    cells = ["" if value is None else str(safe_cell(value)) for value in row]
+    for number, text in enumerate(cells):
+        if set(text) & set(',";\t\r\n'):
+            cells[number] = '"' + text.replace('"', '""') + '"'
     return ",".join(cells) + "\r\n"
-
-
-def _csv_cell(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',";\t\r\n') else text
 
 
 def plain_cell(text: str) -> str:
@@ -130,9 +119,8 @@ def sha256_of(path: Path | str) -> str:
 
 def hash_file(file: BinaryIO, size: int | None = None) -> bytes:
     """The SHA-256, 32 bytes, of the next `size` bytes of an open file; None: of all that follow."""
-    digest = hashlib.sha256()
-    left = size
-    while block := file.read(_CHUNK if left is None else max(0, min(_CHUNK, left))):
+    digest, left = hashlib.sha256(), sys.maxsize if size is None else max(0, size)
+    while block := file.read(min(_CHUNK, left)):
         digest.update(block)
-        left = None if left is None else left - len(block)
+        left -= len(block)
     return digest.digest()

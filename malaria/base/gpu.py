@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,18 +63,17 @@ def list_cards() -> list[Card]:
 
 def _ask_driver(*options: str) -> str:
     """The output of nvidia-smi; empty if it is not there or fails."""
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    command = ["nvidia-smi", *options]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout if answer.returncode == 0 else ""
+    with suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.check_output(
+            ["nvidia-smi", *options], stderr=subprocess.DEVNULL, text=True
+        )
+    return ""
 
 
 def explain(*, is_built_for_cuda: bool, folders: Sequence[str] | None = None) -> str | None:
     """Why TensorFlow sees no GPU and what mends it, one line; None where nvidia-smi finds none.
 
-    is_built_for_cuda: whether the installed TensorFlow is. folders: where Python's packages are, if
-    not in sys.path.
+    folders: where Python's packages are, if not in sys.path.
     """
     cards = list_cards()
     if not cards:
@@ -85,11 +84,9 @@ def explain(*, is_built_for_cuda: bool, folders: Sequence[str] | None = None) ->
     if not is_built_for_cuda:
         return f"the installed TensorFlow is the one for processors: {INSTALL}"
     card = cards[0]
-    if _version(card.driver) < OLDEST_DRIVER:
+    if tuple(map(int, re.findall(r"\d+", card.driver)[:2])) < OLDEST_DRIVER:
         oldest = ".".join(map(str, OLDEST_DRIVER))
-        return (
-            f"its driver is {card.driver}, and CUDA 12 needs {oldest} or later: update the driver"
-        )
+        return f"its driver is {card.driver}, and CUDA 12 needs {oldest} or later: update it"
     failures = find_failures(sys.path if folders is None else folders)
     if failures:
         return "; ".join(_describe(name, failure) for name, failure in failures.items())
@@ -123,19 +120,13 @@ def _find(name: str, folders: Sequence[str]) -> str:
 def _describe(name: str, failure: str) -> str:
     """The meaning of a linker's message, and the command that mends it."""
     remedy = f"pip install --force-reinstall {LIBRARIES[name]}" if name in LIBRARIES else INSTALL
-    symbol = re.search(r"undefined symbol: ([^,\s]+)", failure)
-    if symbol:
+    if symbol := re.search(r"undefined symbol: ([^,\s]+)", failure):
         return (
             f"{name} misses the symbol {symbol[1]}: it and a library it needs are of different "
             f"versions: {remedy}"
         )
-    absent = re.match(r"([^:\s]+): cannot open shared object file", failure)
-    if absent:
+    if absent := re.match(r"([^:\s]+): cannot open shared object file", failure):
         missing = Path(absent[1]).name
         what = name if missing == name else f"{name} needs {missing}, which"
         return f"{what} is not installed: {INSTALL}"
     return f"{name} does not open ({failure}): {remedy}"
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

@@ -21,24 +21,16 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 
     doing: what the other is doing then, such as "a.csv is being written".
     """
-    file = take_lock(path, doing)
-    try:
-        yield
-    finally:
-        release_lock(path, file)
-
-
-def take_lock(path: Path, doing: str) -> int:
-    """The open lock file, held until `release_lock` or the end of the process. See `locked`."""
     held = False
     while not held:
-        file = _open(path)
-        try:
-            held = hold(file, path, doing, owner=os.getpid())
-        finally:
-            if not held:
-                os.close(file)
-    return file
+        with open(_open(path), "rb+", buffering=0) as file:
+            held = hold(file.fileno(), path, doing, owner=os.getpid())
+            if held:
+                try:
+                    yield
+                finally:
+                    # Before it is closed: after that the next owner's would be removed.
+                    path.unlink(missing_ok=True)
 
 
 def hold(file: int, path: Path, doing: str, *, owner: int) -> bool:
@@ -61,12 +53,6 @@ def hold(file: int, path: Path, doing: str, *, owner: int) -> bool:
         os.ftruncate(file, 0)
         os.write(file, f"process {owner} since {started}\n".encode())
     return True
-
-
-def release_lock(path: Path, file: int) -> None:
-    """Remove the lock file and close it; in this order, so that no other is removed."""
-    path.unlink(missing_ok=True)
-    os.close(file)
 
 
 def _open(path: Path) -> int:

@@ -17,10 +17,7 @@ SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Pattern:
-    """A regular expression that finds a part of a name.
-
-    Raises ValueError, which says why, if `text` is none.
-    """
+    """A regular expression that finds a part of a name; ValueError, with the reason, for none."""
 
     text: str
 

@@ -17,9 +17,8 @@ def describe_share(count: int, total: int) -> str:
 def wilson(count: int, total: int) -> tuple[float, float]:
     """The 95 % score interval (low, high) of the proportion count / total; (0, 1) if total is 0.
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
-    American Statistical Association 22 (1927) 209-212. It takes the counted ones as independent:
-    for cells of one patient it is too narrow.
+    Wilson, Journal of the American Statistical Association 22 (1927) 209-212. It takes the counted
+    ones as independent: for cells of one patient it is too narrow.
     """
     if total == 0:
         return 0.0, 1.0

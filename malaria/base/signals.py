@@ -14,9 +14,9 @@ _pressed: list[float] = []
 
 
 def end_on_interrupt() -> None:
-    """Let Ctrl-C end the program with one line; called before anything large is imported.
+    """Let Ctrl-C end the program with one line, unless it was started to ignore Ctrl-C.
 
-    A program that was started to ignore Ctrl-C goes on to do so.
+    Called before anything large is imported.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)

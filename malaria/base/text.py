@@ -22,7 +22,7 @@ def printable(text: object) -> str:
 def shorten(text: object, length: int, *, from_end: bool = False) -> str:
     """`text`, printable, in at most `length` characters; `...` stands for what was cut off.
 
-    from_end: cut at the beginning instead, as suits a path, whose end says more.
+    from_end: cut at the beginning, as suits a path.
     """
     shown = printable(text)
     if len(shown) <= length:
@@ -47,14 +47,10 @@ def natural_key(name: str) -> str:
 
 def align(rows: Sequence[Sequence[Any]]) -> str:
     """Lines of columns two spaces apart, the first flush left, the others flush right."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[f"{x:,}" if isinstance(x, int) else printable(x) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for first, *rest in cells:
         others = [f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *others]))
     return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else printable(value)

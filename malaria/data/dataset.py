@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,7 @@ PATIENT, FOLDER = "patient", "folder"
 class Sample:
     """One labelled image. label: its index in the list of labels. patient: None if not known.
 
-    source: the name of the laboratory or data set that it is of. content: the same for files of
-    equal bytes; None if it is like no other, or not known.
+    source: its laboratory or data set. content: the same for files of equal bytes, else None.
     """
 
     path: Path
@@ -61,10 +61,9 @@ def scan_folder(
 
 
 def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
-    """A function from an image's path to its group, a text, or None.
+    """A function from an image's path to its group, or None.
 
-    group_by: PATIENT (as in the NLM's file names), FOLDER (the one it lies in), or a Pattern,
-    searched in the path: its first group, or the whole match.
+    group_by: PATIENT (of the NLM's names), FOLDER (the one it lies in) or a Pattern on the path.
     """
     if isinstance(group_by, Pattern):
         return lambda path: group_by.find(str(path))
@@ -80,13 +79,11 @@ def make_patient_finder(pattern: str | None) -> Callable[[AnyPath], str | None]:
 
     pattern: of a saved model; None, or what is no pattern, is the NLM's.
     """
-    if pattern in (None, PATIENT_PATTERN):
-        return _nlm_patient
-    try:
-        known = Pattern(str(pattern))
-    except ValueError:
-        return _nlm_patient
-    return lambda path: known.find(path.name)
+    if pattern is not None and pattern != PATIENT_PATTERN:
+        with suppress(ValueError):
+            known = Pattern(pattern)
+            return lambda path: known.find(path.name)
+    return _nlm_patient
 
 
 def _nlm_patient(path: AnyPath) -> str | None:

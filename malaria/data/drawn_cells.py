@@ -30,20 +30,17 @@ def write_cells(
 ) -> list[Path]:
     """Write `count` cells per label as `folder/<label>/C<patient>P...png`; returns their paths.
 
-    The first label is drawn parasitized, the second uninfected. Patients take turns, in both
-    labels alike. The same arguments give the same bytes; a larger count only adds cells.
-
-    Raises UsageError for a count or a number of patients below 1, UserError if a folder of a label
-    has files already.
+    The first label is drawn parasitized, the others uninfected. Patients take turns in each. The
+    same arguments give the same bytes; a larger count only adds cells. Raises UsageError for
+    numbers below 1, UserError if a folder of a label has files already.
     """
-    _check(count, patients, seed, [Path(folder) / label for label in labels])
-    stains, paths = _draw_stains(patients, seed), []
-    for index, label in enumerate(labels):
+    folders = [Path(folder) / label for label in labels]
+    stains, paths = _draw_stains(count, patients, seed, folders), []
+    for index, target in enumerate(folders):
         for number in range(count):
             rng, patient = np.random.default_rng([seed, index, number]), number % patients
             pixels, _ = draw_cell(rng, parasitized=index == 0, stain=stains[patient])
-            name = _name(patient, "cell", number)
-            paths.append(_save(Image.fromarray(pixels), Path(folder) / label / name))
+            paths.append(_save(Image.fromarray(pixels), target, "cell", patient, number))
     return paths
 
 
@@ -54,13 +51,12 @@ def write_fields(
 
     The same arguments give the same bytes. Raises what write_cells raises.
     """
-    _check(count, patients, seed, [Path(folder)])
-    stains, paths = _draw_stains(patients, seed), []
+    stains, paths = _draw_stains(count, patients, seed, [Path(folder)]), []
     for number in range(count):
         rng, patient = np.random.default_rng([seed, 3, number]), number % patients
         sick = np.flatnonzero(rng.random(ROWS * COLUMNS) < PARASITIZED).tolist()
         field, _ = draw_field(rng, stains[patient], parasitized=sick, square=square)
-        paths.append(_save(field, Path(folder) / _name(patient, "field", number)))
+        paths.append(_save(field, Path(folder), "field", patient, number))
     return paths
 
 
@@ -78,21 +74,21 @@ def draw_field(
 
     parasitized: the indices of those that are, counted along the rows.
     """
-    size = int(square * SIZE)
+    size, margin = int(square * SIZE), square // 8
     field = Image.new("RGB", (square * columns, square * rows), background)
     boxes = []
     for number in range(rows * columns):
         pixels, _ = draw_cell(rng, parasitized=number in parasitized, stain=stain)
-        shape = Image.fromarray((pixels.max(axis=2) > 0).astype(np.uint8) * 255)
-        row, column = divmod(number, columns)
-        box = Box(square * column + square // 8, square * row + square // 8, size, size)
         cell = Image.fromarray(pixels).resize((size, size))
-        field.paste(cell, (box.left, box.top), shape.resize((size, size)))
-        boxes.append(box)
+        shape = Image.fromarray(pixels.any(axis=2)).convert("L").resize((size, size))
+        row, column = divmod(number, columns)
+        boxes.append(Box(square * column + margin, square * row + margin, size, size))
+        field.paste(cell, (boxes[-1].left, boxes[-1].top), shape)
     return field, boxes
 
 
-def _check(count: int, patients: int, seed: int, folders: Sequence[Path]) -> None:
+def _draw_stains(count: int, patients: int, seed: int, folders: Sequence[Path]) -> list[Stain]:
+    """Each patient's Stain; raises for numbers that cannot be and for folders with files."""
     if count < 1 or patients < 1 or seed < 0:
         raise UsageError(
             "expected count and patients of at least 1, seed of at least 0. "
@@ -101,18 +97,12 @@ def _check(count: int, patients: int, seed: int, folders: Sequence[Path]) -> Non
     for folder in folders:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{printable(folder)} is not empty; name another folder")
-
-
-def _draw_stains(patients: int, seed: int) -> list[Stain]:
     # Stream 2 of the seed: cells have 0 and 1, and would otherwise repeat their patient's numbers.
     return [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
 
 
-def _name(patient: int, kind: str, number: int) -> str:
-    return f"C{patient + 1}P{patient + 1}thinF_synthetic_{kind}_{number + 1}.png"
-
-
-def _save(image: Image.Image, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _save(image: Image.Image, folder: Path, kind: str, patient: int, number: int) -> Path:
+    path = folder / f"C{patient + 1}P{patient + 1}thinF_synthetic_{kind}_{number + 1}.png"
+    folder.mkdir(parents=True, exist_ok=True)
     image.save(path)
     return path

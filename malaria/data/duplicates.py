@@ -4,8 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
@@ -24,26 +24,18 @@ class ContradictionError(UserError):
 
 def with_contents(samples: Sequence[Sample]) -> list[Sample]:
     """The samples with their content, a SHA-256, if another file has the same size."""
-    sizes = [_size(sample.path) for sample in samples]
+    # What is no file, or cannot be read, is among the unreadable ones later.
+    sizes = [os.path.getsize(s.path) if os.path.isfile(s.path) else None for s in samples]
     counts = Counter(sizes)
 
     def with_content(sample: Sample, size: int | None) -> Sample:
-        if size is None or counts[size] == 1:
-            return sample
-        try:
-            return replace(sample, content=sha256_of(sample.path))
-        except UserError:
-            return sample  # it is among the unreadable ones later
+        if size is not None and counts[size] > 1:
+            with suppress(UserError):
+                return replace(sample, content=sha256_of(sample.path))
+        return sample
 
     with ThreadPoolExecutor(usable_cores()) as threads:
         return list(threads.map(with_content, samples, sizes))
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return None
 
 
 def find_contradictions(samples: Sequence[Sample]) -> list[Sample]:
@@ -55,13 +47,8 @@ def find_contradictions(samples: Sequence[Sample]) -> list[Sample]:
     for sample in samples:
         if sample.content is not None:
             copies.setdefault(sample.content, []).append(sample)
-    return [
-        sample
-        for some in copies.values()
-        if len({sample.label for sample in some}) > 1
-        for sample in some
-        if is_readable(sample.path)
-    ]
+    contradicted = [some for some in copies.values() if len({one.label for one in some}) > 1]
+    return [one for some in contradicted for one in some if is_readable(one.path)]
 
 
 def check_contradictions(samples: Sequence[Sample], label_names: Sequence[str]) -> None:
@@ -69,13 +56,11 @@ def check_contradictions(samples: Sequence[Sample], label_names: Sequence[str]) 
     found = find_contradictions(samples)
     if not found:
         return
-    lines = [
-        f"  {printable(label_names[sample.label])}: {printable(sample.path)}"
-        for sample in found[:NAMED]
-    ]
+    named = [f"{label_names[sample.label]}: {sample.path}" for sample in found[:NAMED]]
+    lines = map(printable, named + ["..."] * (len(found) > NAMED))
     raise ContradictionError(
         f"{len(found)} files hold images that lie under two labels: remove the wrong ones, or "
-        "set contradictions: exclude\n" + "\n".join(lines + ["  ..."] * (len(found) > NAMED))
+        "set contradictions: exclude" + "".join(f"\n  {line}" for line in lines)
     )
 
 

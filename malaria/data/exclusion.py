@@ -16,7 +16,7 @@ from malaria.data.listing import read_text_file
 
 @dataclass(frozen=True)
 class Exclusion:
-    """The images that are never trained on. listing: the file that names them; listed: how many."""
+    """The images never trained on; the file that names them, and how many it names."""
 
     paths: frozenset[Path] = frozenset()
     listing: str | None = None
@@ -24,20 +24,16 @@ class Exclusion:
 
 
 def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path | str) -> Exclusion:
-    """The samples that a .csv with a column `path` names; None names none.
+    """The samples that a .csv with a column `path` names, relative to `folder` or to where we are.
 
-    Paths are relative to `folder`, in which the labels' folders are, or to where we are. Raises
-    UserError if the listing cannot be read, or names none of the samples.
+    Raises UserError if it cannot be read or names none of the samples.
     """
     if listing is None:
         return Exclusion()
     listed = _read_paths(Path(listing))
-    known = {}
-    for sample in samples:
-        known[os.path.relpath(sample.path, folder)] = sample.path
-        known[os.path.abspath(sample.path)] = sample.path
-    found = {known.get(os.path.normpath(text), known.get(os.path.abspath(text))) for text in listed}
-    paths = frozenset(path for path in found if path is not None)
+    # Each text as relative to the folder, and to where we are; an absolute one is the same in both.
+    named = {os.path.abspath(Path(below, text)) for text in listed for below in (folder, "")}
+    paths = frozenset(one.path for one in samples if os.path.abspath(one.path) in named)
     if listed and not paths:
         raise UserError(
             f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "

@@ -23,26 +23,21 @@ IMBALANCE = 4
 NAMED = 10
 
 
-def _no_indices() -> np.ndarray:
-    return np.array([], np.int64)
-
-
 @dataclass(frozen=True)
 class LabelledImages:
     """Images with labels, and which of them are on the training and on the validation side.
 
-    pixels: of all readable images. unreadable: {path: reason} of the others. exclusion: what is
-    left out of training. skipped: what was passed over in the folders, by ending. training,
-    validation: indices into pixels.samples; none before `sides`. copies_left_out: of images on the
-    validation side.
+    pixels: of all readable images. unreadable: {path: reason} of the others. skipped: what was
+    passed over in the folders, by ending. training, validation: indices into pixels.samples; none
+    before `sides`. copies_left_out: of validation images, from training.
     """
 
     pixels: Pixels
     unreadable: dict[Path, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
     skipped: Counter[str] = field(default_factory=Counter)
-    training: np.ndarray = field(default_factory=_no_indices)
-    validation: np.ndarray = field(default_factory=_no_indices)
+    training: np.ndarray = field(default_factory=lambda: np.arange(0))
+    validation: np.ndarray = field(default_factory=lambda: np.arange(0))
     copies_left_out: int = 0
 
     @property
@@ -58,8 +53,8 @@ class LabelledImages:
     @cached_property
     def excluded(self) -> frozenset[int]:
         """The indices of the images that are never trained on."""
-        places = enumerate(self.samples)
-        return frozenset(index for index, one in places if one.path in self.exclusion.paths)
+        paths = self.exclusion.paths
+        return frozenset(n for n, sample in enumerate(self.samples) if sample.path in paths)
 
     @property
     def digest(self) -> str:
@@ -76,15 +71,15 @@ class LabelledImages:
         So are copies of validation images. Raises UserError if training then lacks a label.
         """
         allowed = [index for index in training if index not in self.excluded]
-        validated = {sample.content for sample in self.chosen(validation)} - {None}
-        kept = np.array([i for i in allowed if self.samples[i].content not in validated], np.int64)
+        copied = {sample.content for sample in self.chosen(validation)} - {None}
+        kept = np.array([n for n in allowed if self.samples[n].content not in copied], np.int64)
         if len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
             raise UserError(
                 "no training images of a label are left after those that exclude names and copies "
                 "of validation images: expected fewer of these"
             )
-        left_out = len(allowed) - len(kept)
-        return replace(self, training=kept, validation=validation, copies_left_out=left_out)
+        copies = len(allowed) - len(kept)
+        return replace(self, training=kept, validation=validation, copies_left_out=copies)
 
     def chosen(self, indices: np.ndarray) -> list[Sample]:
         """The samples of these indices."""
@@ -99,7 +94,7 @@ def check_labels(samples: Sequence[Sample], labels: Sequence[str]) -> None:
 
 
 def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
-    """Lines for people: what lies on each side of the split, and what could not be read."""
+    """The lines of describe_sides, and what was passed over, is double or could not be read."""
     yield from describe_sides(images, labels)
     if images.skipped:
         yield describe_skipped(images.skipped)
@@ -120,8 +115,7 @@ def describe_sides(images: LabelledImages, labels: Sequence[str]) -> Iterator[st
         yield f"{name}: {len(indices)} images ({counts}) of {patients} patients"
         by_source = count_by_source(samples, labels)
         for source, known in by_source.items() if len(by_source) > 1 else ():
-            there = {label: count for label, count in known.items() if count}
-            yield f"  {printable(source)}: {_describe_counts(there)}"
+            yield f"  {printable(source)}: {_describe_counts(+Counter(known))}"
     if images.copies_left_out:
         yield f"left out of training: {images.copies_left_out} copies of validation images"
     yield from _describe_imbalance(count_samples(images.chosen(images.training), labels))

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,7 @@ class Pixels:
     """The images of `samples`, which were all readable.
 
     stored: (rows, height, width, 3), uint8, or None where each image is read anew. rows: of each
-    sample in `stored`. failures: what `read` has raised, of which TensorFlow keeps only that
-    something failed.
+    sample in `stored`. failures: what `read` has raised, which TensorFlow does not hand on.
     """
 
     samples: list[Sample]
@@ -42,10 +42,7 @@ class Pixels:
     failures: list[UserError] = field(default_factory=list)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """The images of these samples, (len(indices), height, width, 3), uint8.
-
-        Raises UserError for one that can no longer be read.
-        """
+        """(len(indices), height, width, 3), uint8. Raises UserError for one that is gone."""
         if self.stored is not None:
             return self.stored[self.rows[indices]]
         paths = [self.samples[index].path for index in indices]
@@ -70,11 +67,7 @@ class Pixels:
 
 
 def load_pixels(
-    samples: Sequence[Sample],
-    pixel_format: PixelFormat,
-    *,
-    cache: Cache,
-    folder: Path | str,
+    samples: Sequence[Sample], pixel_format: PixelFormat, *, cache: Cache, folder: Path | str
 ) -> tuple[Pixels, dict[Path, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
@@ -102,36 +95,31 @@ def stored_bytes(count: int, pixel_format: PixelFormat) -> int:
 
 
 def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
-    needed = stored_bytes(count, pixel_format)
-    available = usable_memory()
-    message = (
+    needed, available = stored_bytes(count, pixel_format), usable_memory()
+    if needed <= 0.8 * available:
+        with suppress(MemoryError):
+            return np.empty((count, *pixel_format.size, 3), np.uint8)
+    raise UserError(
         f"{count} images of {pixel_format.size} need {needed / 1e9:.1f} GB of the "
         f"{available / 1e9:.1f} GB of memory: set cache: disk, or a smaller image_size"
     )
-    if needed > 0.8 * available:
-        raise UserError(message)
-    try:
-        return np.empty((count, *pixel_format.size, 3), np.uint8)
-    except MemoryError:
-        raise UserError(message) from None
 
 
 def _fill(
     stored: np.ndarray | None, samples: Sequence[Sample], pixel_format: PixelFormat
 ) -> dict[int, str]:
     """Read every sample into its row; return {row: reason} of the unreadable ones."""
+    faults: dict[int, str] = {}
 
-    def read(row: int) -> tuple[int, str | None]:
+    def read(row: int) -> None:
         try:
             if stored is None:
                 open_image(samples[row].path)
             else:
                 stored[row] = read_image(samples[row].path, pixel_format)
         except UnreadableImageError as error:
-            return row, str(error)
-        return row, None
+            faults[row] = str(error)
 
-    faults: dict[int, str] = {}
     with (
         ThreadPoolExecutor(usable_cores()) as threads,
         # None: a bar on a terminal only.
@@ -139,9 +127,8 @@ def _fill(
     ):
         for start in range(0, len(samples), CHUNK):
             rows = range(start, min(start + CHUNK, len(samples)))
-            faults |= {row: fault for row, fault in threads.map(read, rows) if fault}
-            bar.update(len(rows))
-    return faults
+            bar.update(len(list(threads.map(read, rows))))
+    return dict(sorted(faults.items()))
 
 
 def _disk_array(
@@ -154,10 +141,8 @@ def _disk_array(
     try:
         faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
         stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        if stored.shape != (len(samples), *pixel_format.size, 3):
-            raise ValueError(f"holds {stored.shape}")
         return stored, {int(row): reason for row, reason in faults.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"the cache {target} is damaged ({error}): delete it") from None
 
 
@@ -166,11 +151,9 @@ def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
     digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
         entry: tuple[object, ...] = (os.path.realpath(sample.path),)
-        try:
+        with suppress(OSError):  # it will be among the unreadable ones
             status = os.stat(sample.path)
             entry += (status.st_size, status.st_mtime_ns)
-        except OSError as error:  # it will be among the unreadable ones
-            entry += (error.strerror,)
         digest.update(repr(entry).encode())
     return digest.hexdigest()[:16]
 
@@ -206,7 +189,7 @@ def _reserve(path: Path, count: int, pixel_format: PixelFormat) -> np.memmap:
     """
     shape = (count, *pixel_format.size, 3)
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    with open(path, "rb+") as file:
-        if hasattr(os, "posix_fallocate"):
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
             os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
     return stored

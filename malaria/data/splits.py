@@ -40,17 +40,15 @@ def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, s
     by="image": it is the share of images, the same for each label. Raises UserError if a side
     would lack a label.
     """
-    labels = np.array([sample.label for sample in samples])
-    patients = known_patients(samples) if by == "patient" else None
     try:
-        training, validation = _split(samples, labels, patients, test_size=test_size, seed=seed)
+        training, validation = _split(samples, by=by, test_size=test_size, seed=seed)
     except ValueError:
-        count = len(samples) if patients is None else len(set(patients))
-        remedy = "another test_size" + (", or split_by: image" if patients else "")
+        count = len({sample.patient if by == "patient" else sample.path for sample in samples})
         raise UserError(
             f"cannot split {count} {by}s with test_size {test_size}: expected more {by}s, or "
-            f"{remedy}"
+            "another test_size" + (", or split_by: image" if by == "patient" else "")
         ) from None
+    labels = np.array([sample.label for sample in samples])
     for side, indices in (("training", training), ("validation", validation)):
         if len(np.unique(labels[indices])) < len(np.unique(labels)):
             raise UserError(
@@ -60,26 +58,17 @@ def split_samples(samples: Sequence[Sample], *, by: SplitBy, test_size: float, s
     return np.sort(training), np.sort(validation)
 
 
-def _split(
-    samples: Sequence[Sample],
-    labels: np.ndarray,
-    patients: Sequence[str] | None,
-    *,
-    test_size: float,
-    seed: int,
-) -> Sides:
-    """By image, or of DRAWS random draws of patients the one with the best balance.
-
-    That is where the share of each label of each source is nearest to test_size. Raises ValueError.
-    """
+def _split(samples: Sequence[Sample], *, by: SplitBy, test_size: float, seed: int) -> Sides:
+    """By image, or the best balanced of DRAWS draws of patients. Raises ValueError."""
     # It takes a second to import, which --help need not wait for.
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
     known = {"test_size": test_size, "random_state": seed}
-    if patients is None:
+    if by == "image":
+        labels = [sample.label for sample in samples]
         return train_test_split(np.arange(len(samples)), stratify=labels, **known)
-    draws = GroupShuffleSplit(DRAWS, **known).split(labels, groups=patients)
-    strata = number_strata(samples)
+    patients, strata = known_patients(samples), number_strata(samples)
+    draws = GroupShuffleSplit(DRAWS, **known).split(patients, groups=patients)
     return min(draws, key=lambda draw: _imbalance(strata, draw[1], test_size))
 
 
@@ -115,8 +104,8 @@ def known_patients(samples: Sequence[Sample]) -> list[str]:
 def number_strata(samples: Sequence[Sample]) -> np.ndarray:
     """A number for each sample, 0, 1, ..., equal for those of one label and one source, (n,)."""
     pairs = [(sample.label, sample.source) for sample in samples]
-    known = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
-    return np.array([known[pair] for pair in pairs], np.int64)
+    known = sorted(set(pairs))
+    return np.array([known.index(pair) for pair in pairs], np.int64)
 
 
 def _imbalance(strata: np.ndarray, validation: np.ndarray, test_size: float) -> float:
@@ -137,23 +126,20 @@ def fold_samples(samples: Sequence[Sample], *, by: SplitBy, count: int, seed: in
     if scarcest < count:
         kind = "images of each label" if patients is None else "patients"
         raise UserError(f"--folds: expected at least {count} {kind}; received {scarcest}")
-    strata = number_strata(samples) if patients is not None else labels
+    strata = labels if patients is None else number_strata(samples)
     parts = divide_alike(strata, patients, count=count, seed=seed)
-    for training, validation in parts:
-        if any(len(np.unique(labels[side])) < labels.max() + 1 for side in (training, validation)):
-            raise UserError(
-                f"--folds: a label is missing in a part of {count}: expected fewer parts"
-            )
-    return [(np.sort(training), np.sort(validation)) for training, validation in parts]
+    if any(len(np.unique(labels[side])) < labels.max() + 1 for part in parts for side in part):
+        raise UserError(f"--folds: a label is missing in a part of {count}: expected fewer parts")
+    return parts
 
 
 def divide_alike(
     strata: np.ndarray, groups: Sequence[str] | None, *, count: int, seed: int
 ) -> list[Sides]:
-    """`count` pairs of index arrays, (training, validation); each index is once validated.
+    """`count` pairs of sorted index arrays, (training, validation); each is once validated.
 
     The share of each of the strata, (n,), is alike in all parts as far as may be. groups: of each
-    index, none of which is on both sides of a pair; None: there are none.
+    index, none of which is on both sides of a pair.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -163,17 +149,15 @@ def divide_alike(
 
 
 def split_by_source(samples: Sequence[Sample]) -> dict[str, Sides]:
-    """{source: (training, validation)}: each source is once the validation side, whole.
+    """{source: (training, validation)}, sorted index arrays: each source is validated whole.
 
-    Two sorted index arrays each. A validation side may lack a label. Raises UserError if there is
-    one source only.
+    A validation side may lack a label. Raises UserError if there is one source only.
     """
     sources = np.array([sample.source for sample in samples])
     names = list(dict.fromkeys(sources.tolist()))
     if len(names) < 2:
         raise UserError(
-            "--folds=source: expected train_images to be a list of at least two folders; received "
-            "one"
+            "--folds=source: expected train_images to be a list of folders; received one"
         )
     return {
         name: (np.flatnonzero(sources != name), np.flatnonzero(sources == name)) for name in names

@@ -17,9 +17,9 @@ from malaria.pictures.limits import KINDS
 class TrainingFolder:
     """A folder with a sub-folder for each label that it has images of.
 
-    name: of the laboratory or data set, its source. patient_pattern: a regular expression; its
-    first group in a file's name is the patient or the field. is_one_of_several: then a sample's
-    patient is written "name:patient", for two laboratories may number theirs alike.
+    name: of the laboratory or data set, its source. patient_pattern: as of scan_folder.
+    is_one_of_several: then a sample's patient is written "name:patient", for two laboratories may
+    number theirs alike.
     """
 
     folder: str
@@ -30,13 +30,11 @@ class TrainingFolder:
     def scan(self, labels: Sequence[str], skipped: Counter[str]) -> list[Sample]:
         """Its samples, in the order of labels, then of paths; see dataset.scan_folder."""
         samples = scan_folder(self.folder, labels, self.patient_pattern, skipped)
-        return [self._named(sample) for sample in samples]
-
-    def _named(self, sample: Sample) -> Sample:
-        patient = sample.patient
-        if self.is_one_of_several and patient is not None:
-            patient = f"{self.name}:{patient}"
-        return replace(sample, patient=patient, source=self.name)
+        prefix = f"{self.name}:" if self.is_one_of_several else ""
+        return [
+            replace(one, source=self.name, patient=one.patient and prefix + one.patient)
+            for one in samples
+        ]
 
 
 def name_of(folder: str) -> str:
@@ -68,14 +66,9 @@ def find_problems(
 
 
 def _count(folder: Path, labels: Sequence[str], most: int) -> Counter[str]:
-    """The number of images of each label, counted up to `most`."""
-    return Counter(
-        {
-            label: sum(1 for _ in islice(find_images(folder / label), most))
-            for label in labels
-            if (folder / label).is_dir()
-        }
-    )
+    """The number of images of each label that has a folder, counted up to `most`."""
+    there = [label for label in labels if (folder / label).is_dir()]
+    return Counter({label: len([*islice(find_images(folder / label), most)]) for label in there})
 
 
 def _problem_of_folder(
@@ -88,10 +81,8 @@ def _problem_of_folder(
     if missing and (is_alone or not found):
         return {"labels": _describe_missing(folder, missing)}
     empty = [label for label in labels if found[label] == 0]
-    if empty and is_alone:
-        return {"train_images": f"no images in {folder / empty[0]}: expected {KINDS}"}
-    if len(empty) == len(labels):
-        names = ", ".join(labels)
+    if empty and (is_alone or len(empty) == len(labels)):
+        names = ", ".join(empty)
         return {"train_images": f"no images of {names} in {folder}: expected {KINDS}"}
     return {}
 

@@ -34,8 +34,8 @@ class Estimate(NamedTuple):
 class Comparison(NamedTuple):
     """One model against another on the same images.
 
-    differences: {metric: Estimate}, one minus other. only_one, only_other: the number of images
-    that only this model classifies correctly. p_value: McNemar's, as if images were independent.
+    differences: {metric: Estimate}, one minus other. only_one, only_other: how many images only
+    this model has right. p_value: McNemar's, as if images were independent.
     """
 
     differences: dict[str, Estimate]
@@ -47,31 +47,24 @@ class Comparison(NamedTuple):
 def estimate(
     scored: Scored, *, groups: Groups = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """{name of METRICS: Estimate}.
+    """{name of METRICS: Estimate}; intervals are percentile ones (Efron 1979).
 
-    The interval is the percentile one (Efron 1979); resamples that lack a label are left out. That
-    of the calibration error lies high: a resample is less calibrated than what it is drawn from.
+    That of the calibration error lies high: a resample is less calibrated than its source.
     """
     members = group_members(groups, len(scored.predicted))
     return _estimate(lambda weights: compute_metrics(scored, weights), members, resamples, seed)
 
 
 def compare(
-    one: Scored,
-    other: Scored,
-    *,
-    groups: Groups = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    one: Scored, other: Scored, *, groups: Groups = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
-    """The Comparison of two models on the same images, and on the same resamples of these.
+    """The Comparison on the same resamples: what makes a patient hard for both cancels out."""
+    members = group_members(groups, len(one.predicted))
 
-    So what makes a patient hard for both cancels out.
-    """
-    differences = _estimate(
-        lambda weights: compute_metrics(one, weights) - compute_metrics(other, weights),
-        *(group_members(groups, len(one.predicted)), resamples, seed),
-    )
+    def difference(weights: np.ndarray) -> np.ndarray:
+        return compute_metrics(one, weights) - compute_metrics(other, weights)
+
+    differences = _estimate(difference, members, resamples, seed)
     only_one = int(np.sum(one.is_correct > other.is_correct))
     only_other = int(np.sum(one.is_correct < other.is_correct))
     return Comparison(differences, only_one, only_other, mcnemar(only_one, only_other))
@@ -114,23 +107,17 @@ def draw_weights(members: np.ndarray, resamples: int, seed: int) -> Iterator[np.
 def _estimate(
     statistic: Callable[[np.ndarray], np.ndarray], members: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Estimate]:
-    """{name: Estimate} of statistic, a function of weights that gives (rows, number of METRICS)."""
+    """{name: Estimate} of statistic, a function of weights that gives (rows, number of METRICS).
+
+    NaN is left out; where half of the resamples or more are, there is no interval.
+    """
     values = statistic(np.ones((1, len(members))))[0]
-    drawn = [statistic(weights) for weights in draw_weights(members, resamples, seed)]
-    columns = np.concatenate(drawn).T
-    return {
-        name: Estimate(*(defined(number) for number in (value, *_interval(column))))
-        for name, value, column in zip(METRICS, values, columns, strict=True)
-    }
-
-
-def _interval(drawn: np.ndarray) -> tuple[float, float]:
-    """The (low, high) percentiles; NaN if half of the resamples or more are."""
-    valid = drawn[~np.isnan(drawn)]
-    if 2 * len(valid) <= len(drawn):
-        return np.nan, np.nan
-    low, high = np.percentile(valid, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return low, high
+    drawn = np.concatenate([statistic(each) for each in draw_weights(members, resamples, seed)])
+    is_vague = np.isnan(drawn).mean(axis=0) >= 0.5
+    percentiles = 50 * (1 - LEVEL), 50 * (1 + LEVEL)
+    ends = np.nanpercentile(np.where(is_vague, 0, drawn), percentiles, axis=0)
+    rows = np.stack([values, *np.where(is_vague, np.nan, ends)], axis=1)
+    return {name: Estimate(*map(defined, row)) for name, row in zip(METRICS, rows, strict=True)}
 
 
 def defined(number: float) -> float | None:

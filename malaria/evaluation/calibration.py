@@ -1,6 +1,7 @@
 """calibration: fit a model's threshold and temperature to one's own labelled cells."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +23,10 @@ PARTS, SEED = 5, 0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted to labelled cells, and the metrics before and after.
+    """What was fitted to labelled cells, and {metric: Estimate} before and after.
 
-    before, after: {name of a metric: Estimate}; the latter cross-fitted: of each cell at a
-    threshold and a temperature that were fitted without it, and without any cell of its patient
-    where `by` is "patients".
+    The latter is cross-fitted: of each cell at a threshold and a temperature that were fitted
+    without it, and without any cell of its patient where `by` is "patients".
     """
 
     threshold: float
@@ -38,12 +38,9 @@ class Calibration:
 
     def update(self, metadata: Metadata) -> Metadata:
         """The metadata of the calibrated model, with these metrics in its details."""
-        record = {
-            "images": self.images,
-            "cross_fitted_by": self.by,
-            "before": {name: one._asdict() for name, one in self.before.items()},
-            "after": {name: one._asdict() for name, one in self.after.items()},
-        }
+        record: dict[str, Any] = {"images": self.images, "cross_fitted_by": self.by}
+        for when, estimates in (("before", self.before), ("after", self.after)):
+            record[when] = {name: one._asdict() for name, one in estimates.items()}
         return replace(
             metadata,
             threshold=self.threshold,
@@ -53,13 +50,14 @@ class Calibration:
 
 
 def calibrate(result: Result, rule: float | str) -> Calibration:
-    """Fit to a model's answers as they are.
+    """Fit to a model's answers; rule: as thresholds.choose_threshold takes it.
 
-    rule: for the threshold, as thresholds.choose_threshold takes it. Raises UserError for too few
-    cells, and for a label without any.
+    Raises UserError for too few cells, and for too few of a label.
     """
     labels, probabilities = result.labels, result.probabilities
-    _check_counts(result)
+    _check_count(len(labels), LEAST, "labelled cells")
+    for name, count in result.counts.items():
+        _check_count(count, LEAST_OF_LABEL, f"cells of {printable(name)}")
     parts, by = _divide(result)
     thresholds, scaled = np.empty(len(labels)), np.empty_like(probabilities)
     for fitted, judged in parts:
@@ -70,17 +68,9 @@ def calibrate(result: Result, rule: float | str) -> Calibration:
     return Calibration(*_fit(result, rule), len(labels), by, before=result.metrics, after=after)
 
 
-def _check_counts(result: Result) -> None:
-    if len(result.labels) < LEAST:
-        raise UserError(
-            f"--calibrate: expected at least {LEAST} labelled cells; received {len(result.labels)}"
-        )
-    for name, count in result.counts.items():
-        if count < LEAST_OF_LABEL:
-            raise UserError(
-                f"--calibrate: expected at least {LEAST_OF_LABEL} cells of {printable(name)}; "
-                f"received {count}"
-            )
+def _check_count(count: int, least: int, what: str) -> None:
+    if count < least:
+        raise UserError(f"--calibrate: expected at least {least} {what}; received {count}")
 
 
 def _fit(result: Result, rule: float | str) -> tuple[float, float]:
@@ -106,12 +96,9 @@ def describe_calibration(fitted: Calibration) -> str:
     rows = [["metric", "before", "", f"after, by {fitted.by}", ""]]
     for name, one in fitted.before.items():
         rows.append([title_of(name), *texts_of(one), *texts_of(fitted.after[name])])
-    first = (
+    return (
         f"{fitted.images:,} images: threshold {fitted.threshold:.4g}, temperature "
-        f"{fitted.temperature:.4g}"
-    )
-    last = (
-        f"after: each image at a threshold and a temperature that were fitted without it, and "
+        f"{fitted.temperature:.4g}\n\n{align(rows)}\n\n"
+        "after: each image at a threshold and a temperature that were fitted without it, and "
         f"without all other images of its patient where that is known (by {fitted.by})"
     )
-    return "\n\n".join([first, align(rows), last])

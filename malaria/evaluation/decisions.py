@@ -33,8 +33,8 @@ def decide(
 ) -> np.ndarray:
     """The label of each row of (n, number of labels), as (n,) integers.
 
-    Of two labels the positive one, if its probability is at least `threshold`, else the other; of
-    more the likeliest. positive: its index among the labels. threshold: one, or (n,).
+    Of two labels the one with index `positive`, if its probability is at least `threshold` (one, or
+    (n,)), else the other; of more the likeliest.
     """
     if probabilities.shape[1] > 2:
         return probabilities.argmax(axis=1)

@@ -63,17 +63,19 @@ def title_of(metric: str) -> str:
 
 def describe(result: Result) -> str:
     """A Result as text for people."""
+    matrix: list[list[Any]] = [["true, predicted as", *result.label_names]]
+    matrix += [[a, *row] for a, row in zip(result.label_names, result.confusion, strict=True)]
     parts = [
         _describe_images(result),
-        align([["metric", "value", "95 % interval"], *_metric_rows(result.metrics)]),
+        _describe_metrics(result.metrics),
         _describe_intervals(result.intervals),
-        *([_describe_labels(result)] if len(result.label_names) > 2 else []),
-        *([describe_sources(result)] if result.by_source else []),
+        _describe_labels(result) if len(result.label_names) > 2 else "",
+        describe_sources(result) if result.by_source else "",
         result.classification_report.rstrip("\n"),
-        "confusion matrix, row = true label, column = predicted label\n" + _describe_matrix(result),
+        "confusion matrix, row = true label, column = predicted label\n" + align(matrix),
         _describe_mistakes(result.mistakes),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def describe_sources(result: Result) -> str:
@@ -91,10 +93,7 @@ def describe_comparison(
     comparisons: Mapping[str, Comparison],
     images_per_second: Mapping[str, float],
 ) -> str:
-    """Several models side by side, and each against the first, as text for people.
-
-    results, images_per_second: by the model's name. comparisons: as from compare_with_first.
-    """
+    """Several models, by name, side by side, and each against the first, as text for people."""
     first_name, first = next(iter(results.items()))
     rows: list[Sequence[str]] = [["metric", *results]]
     for name in first.metrics:
@@ -107,14 +106,13 @@ def describe_comparison(
 
 def _describe_difference(name: str, first_name: str, comparison: Comparison) -> str:
     title = f"{name} minus {first_name}, on the same resamples"
-    rows = [["metric", "difference", "95 % interval"]]
-    rows += _metric_rows(comparison.differences, sign="+")
     test = (
         f"right in {name} only: {comparison.only_one:,} images; in {first_name} only: "
         f"{comparison.only_other:,}; McNemar's exact p = {comparison.p_value:.2g}, if images were "
         "independent"
     )
-    return "\n".join([printable(title), align(rows), printable(test)])
+    table = _describe_metrics(comparison.differences, "difference", sign="+")
+    return "\n".join([printable(title), table, printable(test)])
 
 
 def _describe_images(result: Result) -> str:
@@ -136,29 +134,23 @@ def _describe_intervals(intervals: Mapping[str, Any]) -> str:
 
 
 def _describe_labels(result: Result) -> str:
-    """Each label against the rest, where no one label is the positive one."""
     rows = [[name, *map(_number, values.values())] for name, values in result.by_label.items()]
     return align([["each label against the rest", "sensitivity", "specificity", "AUC"], *rows])
 
 
-def _describe_matrix(result: Result) -> str:
-    rows = zip(result.label_names, result.confusion, strict=True)
-    return align(
-        [["true, predicted as", *result.label_names], *([name, *row] for name, row in rows)]
-    )
-
-
 def _describe_mistakes(mistakes: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        printable("{probability:.4f} {predicted}, truly {true}: {path}".format_map(mistake))
-        for mistake in mistakes
-    ]
-    head = "the surest mistakes, with the probability of the predicted label"
-    return "\n".join([head, *lines]) if lines else "no mistakes"
+    if not mistakes:
+        return "no mistakes"
+    form = "{probability:.4f} {predicted}, truly {true}: {path}"
+    lines = [printable(form.format_map(mistake)) for mistake in mistakes]
+    return "\n".join(["the surest mistakes, with the probability of the predicted label", *lines])
 
 
-def _metric_rows(estimates: Mapping[str, Estimate], sign: str = "") -> list[list[str]]:
-    return [[title_of(name), *texts_of(one, sign)] for name, one in estimates.items()]
+def _describe_metrics(
+    estimates: Mapping[str, Estimate], value: str = "value", sign: str = ""
+) -> str:
+    rows = [[title_of(name), *texts_of(one, sign)] for name, one in estimates.items()]
+    return align([["metric", value, "95 % interval"], *rows])
 
 
 def texts_of(one: Estimate, sign: str = "") -> tuple[str, str]:

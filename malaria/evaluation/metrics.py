@@ -20,8 +20,8 @@ METRICS = (
     *("auc", "brier", "calibration_error", "cross_entropy"),
 )
 BINS = 15
-# For the AUC of a label: (order of the images by its probability, where new values start, whether
-# it is the true label).
+# For the AUC of a label: (order of the images by its probability, where new values start in it,
+# whether it is the true label).
 Ranking = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -43,11 +43,7 @@ class Scored(NamedTuple):
 
 
 def score(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    positive: int,
-    threshold: float | np.ndarray,
+    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, threshold: float | np.ndarray
 ) -> Scored:
     """The Scored of a model's answers. threshold: one, or one for each image.
 
@@ -56,21 +52,20 @@ def score(
     if len(labels) == 0:
         raise UserError("nothing to evaluate: no image could be read and has a known label")
     predicted = decide(probabilities, positive=positive, threshold=threshold)
-    probabilities = probabilities.astype(np.float64)
-    count = probabilities.shape[1]
-    claimed, outcomes = predicted, np.empty((len(labels), 0))
+    probabilities, count = probabilities.astype(np.float64), probabilities.shape[1]
+    each, claimed, outcomes = np.arange(len(labels)), predicted, np.empty((len(labels), 0))
     squares = np.square(probabilities - np.eye(count)[labels]).sum(axis=1)
     if count == 2:
         claimed = np.full_like(labels, positive)
-        outcomes = _outcomes(labels == positive, predicted == positive)
-        # Both labels have the same square; their sum holds it twice.
-        squares /= 2
+        outcomes = np.eye(4)[2 * (labels != positive) + (predicted != positive)]
+        squares /= 2  # both labels have the same, and the sum holds it twice
+    expected = probabilities[each, claimed]
     return Scored(
         predicted=predicted,
         is_correct=(predicted == labels).astype(np.float64),
         squared_errors=squares,
-        cross_entropies=-np.log(_of_label(probabilities, labels).clip(CLIP, 1 - CLIP)),
-        gaps=_gaps(labels, probabilities, claimed),
+        cross_entropies=-np.log(probabilities[each, labels].clip(CLIP, 1 - CLIP)),
+        gaps=np.eye(BINS)[bin_of(expected)] * (expected - (labels == claimed))[:, None],
         outcomes=outcomes,
         rankings=_rank(labels, probabilities),
     )
@@ -79,22 +74,23 @@ def score(
 def compute_metrics(scored: Scored, weights: np.ndarray | None = None) -> np.ndarray:
     """(rows, number of METRICS) of weights (rows, n); NaN where a metric is undefined.
 
-    weights: None counts each image once. sensitivity, specificity, precision and f1 are of the
-    positive label, and undefined beyond two labels. auc: beyond two labels the mean over each that
-    is there against the rest. brier: the mean of (p - y)^2 of the positive label, 0..1; beyond two
-    labels of its sum over the labels, 0..2 (Brier 1950). calibration_error: the expected one (Guo
-    et al. 2017, equation 3), the mean over BINS bins, by their number of images, of |mean predicted
-    - mean observed|; predicted is the probability of the positive label, beyond two labels, as in
-    the paper, of the likeliest. cross_entropy: the mean of -log(probability of the true label), in
-    nats, clipped as Keras does.
+    weights: None counts each image once. sensitivity, specificity, precision, f1: of the positive
+    label; undefined beyond two labels. auc: beyond two labels the mean over each that is there
+    against the rest. brier: the mean of (p - y)^2 of the positive label, 0..1; beyond two labels of
+    its sum over the labels, 0..2 (Brier 1950). calibration_error: the expected one (Guo et al.
+    2017, equation 3), the mean over BINS bins, by their number of images, of |mean predicted - mean
+    observed|; predicted is the probability of the positive label, beyond two labels of the
+    likeliest. cross_entropy: the mean of -log(probability of the true label), in nats, clipped as
+    Keras does.
     """
     if weights is None:
         weights = np.ones((1, len(scored.predicted)))
     total = weights.sum(axis=1)
+    aucs = [_auc(weights, ranking) for ranking in scored.rankings]
     values = [
         weights @ scored.is_correct / total,
         *_detection(weights @ scored.outcomes),
-        _mean_auc(weights, scored.rankings),
+        np.mean(aucs or [np.full_like(total, np.nan)], axis=0),
         weights @ scored.squared_errors / total,
         np.abs(weights @ scored.gaps).sum(axis=1) / total,
         weights @ scored.cross_entropies / total,
@@ -106,8 +102,8 @@ def roc_curve(
     labels: np.ndarray, probabilities: np.ndarray, label: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(false positive rates, true positive rates) for `label` against the rest."""
-    false, true, _ = sklearn_metrics.roc_curve(labels == label, probabilities[:, label])
-    return false, true
+    rates = sklearn_metrics.roc_curve(labels == label, probabilities[:, label])
+    return rates[:2]
 
 
 def roc_points(
@@ -138,36 +134,17 @@ def reliability(
     places = bin_of(predicted, bins)
     return [
         {
-            "predicted": float(predicted[places == place].mean()),
-            "observed": float(observed[places == place].mean()),
-            "count": int(np.sum(places == place)),
+            "predicted": float(predicted[inside].mean()),
+            "observed": float(observed[inside].mean()),
+            "count": int(inside.sum()),
         }
-        for place in np.unique(places)
+        for inside in (places == place for place in np.unique(places))
     ]
 
 
 def bin_of(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin, 0..bins-1, of each probability: [0, 1/bins], (1/bins, 2/bins], ...
-
-    Guo et al. 2017 write it ((m - 1)/M, m/M].
-    """
+    """The bin, 0..bins-1, of each probability: [0, 1/bins], (1/bins, 2/bins], ..."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted, side="left")
-
-
-def _of_label(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The probability of one label of each image, (n,)."""
-    return probabilities[np.arange(len(labels)), labels]
-
-
-def _gaps(labels: np.ndarray, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
-    """Of the label that is claimed of each image, (n,), its probability minus whether it is so."""
-    expected = _of_label(probabilities, claimed)
-    return np.eye(BINS)[bin_of(expected)] * (expected - (labels == claimed))[:, None]
-
-
-def _outcomes(is_positive: np.ndarray, is_called: np.ndarray) -> np.ndarray:
-    pairs = [(a, b) for a in (is_positive, ~is_positive) for b in (is_called, ~is_called)]
-    return np.stack([a & b for a, b in pairs], axis=1).astype(np.float64)
 
 
 def _detection(outcomes: np.ndarray) -> list[np.ndarray]:
@@ -184,8 +161,7 @@ def _rank(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranking]:
 
     Of two labels the second is ranked, as by the sigmoid: 1 - p has ties where p is tiny.
     """
-    count = probabilities.shape[1]
-    rankings = []
+    rankings, count = [], probabilities.shape[1]
     for label in [1] if count == 2 else range(count):
         is_true = labels == label
         if 0 < is_true.sum() < len(labels):
@@ -195,18 +171,12 @@ def _rank(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranking]:
     return rankings
 
 
-def _mean_auc(weights: np.ndarray, rankings: list[Ranking]) -> np.ndarray:
-    """The mean of the AUCs of all `rankings`, (rows,); NaN where a label has no weight."""
-    if not rankings:
-        return np.full(len(weights), np.nan)
-    mean: np.ndarray = np.mean([_auc(weights, *ranking) for ranking in rankings], axis=0)
-    return mean
+def _auc(weights: np.ndarray, ranking: Ranking) -> np.ndarray:
+    """The share of pairs of a true and another image that are in order; a tie is half a pair.
 
-
-def _auc(
-    weights: np.ndarray, order: np.ndarray, starts: np.ndarray, is_true: np.ndarray
-) -> np.ndarray:
-    """The share of pairs of a true and another image that are in order; a tie is half a pair."""
+    (rows,); NaN where the label or the others have no weight.
+    """
+    order, starts, is_true = ranking
     weights = weights[:, order]
     true = np.add.reduceat(weights * is_true, starts, axis=1)
     other = np.add.reduceat(weights * ~is_true, starts, axis=1)

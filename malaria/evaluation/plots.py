@@ -26,6 +26,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
+    "legend.frameon": False,
 }
 WITHOUT_GRID = STYLE | {"axes.grid": False}
 # Longer names of labels are cut short.
@@ -34,17 +35,20 @@ TRAINING, VALIDATION = "#4269d0", "#ff725c"
 
 
 @contextmanager
-def _figure(
-    path: Path, width: float, height: float, style: dict[Any, Any] = STYLE, **known: Any
-) -> Iterator[Figure]:
-    """Give a figure of this size, inches, to draw on; then write it whole, as .svg or .png."""
+def _axes(
+    path: Path, size: tuple[float, float], style: dict[Any, Any] = STYLE, shape: Any = (1, 1)
+) -> Iterator[Any]:
+    """Give the axes of a figure of this size, inches, then write it whole, as .svg or .png.
+
+    shape: (rows, columns); of more than one the axes are an array.
+    """
     kind = path.suffix[1:]
     metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
     with rc_context(style), warnings.catch_warnings():
         # A letter that the font lacks: an .svg is shown in its reader's, a .png has a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure = Figure(figsize=(width, height), **known)
-        yield figure
+        figure = Figure(figsize=size)
+        yield figure.subplots(*shape)
         with whole_file(path) as temporary:
             figure.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight", dpi=110)
 
@@ -53,14 +57,13 @@ def plot_history(path: Path, history: Sequence[Mapping[str, float]], key: str, t
     """A curve over epochs of history[i][key] (training) and history[i]["val_" + key]."""
     epochs = [row["epoch"] for row in history]
     curves = ("training (augmented)", key, TRAINING), ("validation", f"val_{key}", VALIDATION)
-    with _figure(path, 6.4, 4) as figure:
-        axes = figure.add_subplot()
+    with _axes(path, (6.4, 4)) as axes:
         for name, column, colour in curves:
             values = [row[column] for row in history]
             axes.plot(epochs, values, marker="o", markersize=4, color=colour, label=name)
         axes.set(xlabel="epoch", ylabel=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False)
+        axes.legend()
 
 
 def plot_confusion(path: Path, result: Result) -> None:
@@ -69,8 +72,7 @@ def plot_confusion(path: Path, result: Result) -> None:
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     names = [shorten(name, NAME_LENGTH) for name in result.label_names]
     side = 2.6 + 0.9 * len(names)
-    with _figure(path, side, side, WITHOUT_GRID) as figure:
-        axes = figure.add_subplot()
+    with _axes(path, (side, side), WITHOUT_GRID) as axes:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set(xlabel="predicted", ylabel="true")
         axes.set_xticks(range(len(names)), names)
@@ -84,8 +86,7 @@ def plot_confusion(path: Path, result: Result) -> None:
 def plot_roc(path: Path, result: Result) -> None:
     """ROC curves: of the positive label for two labels, of each label against the rest for more."""
     names, auc = result.label_names, result.values["auc"]
-    with _figure(path, 4.8, 4.8) as figure:
-        axes = figure.add_subplot()
+    with _axes(path, (4.8, 4.8)) as axes:
         for label in [result.positive] if len(names) == 2 else range(len(names)):
             if len(np.unique(result.labels == label)) < 2:
                 continue  # of a label that is not there, or is everywhere, there is no curve
@@ -96,28 +97,22 @@ def plot_roc(path: Path, result: Result) -> None:
         title = "AUC undefined" if auc is None else f"AUC {auc:.4f}"
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=title)
         axes.set_aspect("equal")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(loc="lower right")
 
 
 def plot_reliability(path: Path, result: Result) -> None:
-    """Reliability diagram of the positive label: observed share against predicted probability.
-
-    The area of a point is as the number of images in its bin.
-    """
+    """Reliability diagram of the positive label; points are as large as their bins."""
     bins = reliability(result.labels, result.probabilities, result.positive)
-    predicted, observed, counts = (
-        np.array([row[name] for row in bins]) for name in ("predicted", "observed", "count")
-    )
+    predicted, observed, counts = np.array([list(row.values()) for row in bins]).T
     positive = shorten(result.positive_label, NAME_LENGTH)
-    with _figure(path, 4.8, 4.8) as figure:
-        axes = figure.add_subplot()
+    with _axes(path, (4.8, 4.8)) as axes:
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
         axes.plot(predicted, observed, color=TRAINING, linewidth=1)
         sizes = 16 + 500 * counts / counts.max()
         axes.scatter(predicted, observed, s=sizes, color=TRAINING, alpha=0.6, clip_on=False)
         axes.set(xlabel=f"predicted probability of {positive}", ylabel="observed share")
         axes.set_aspect("equal")
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(loc="upper left")
 
 
 def plot_grid(
@@ -129,13 +124,12 @@ def plot_grid(
     colours: Sequence[str] | None = None,
 ) -> None:
     """Images (n, height, width, 3), uint8 or 0..1, in rows of `columns`, each with its title."""
-    rows = -(-len(images) // columns)
-    size, style = (1.6 * columns, 1.85 * rows), WITHOUT_GRID | {"font.size": 8}
-    with _figure(path, *size, style, layout="constrained") as figure:
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axis in axes:
+    rows, colours = -(-len(images) // columns), colours or ["black"] * len(images)
+    style = WITHOUT_GRID | {"font.size": 8, "figure.constrained_layout.use": True}
+    with _axes(path, (1.6 * columns, 1.85 * rows), style, (rows, columns)) as axes:
+        places = np.ravel(axes)
+        for axis in places:
             axis.set_axis_off()
-        colours = colours or ["black"] * len(images)
-        for axis, image, title, colour in zip(axes, images, titles, colours, strict=False):
+        for axis, image, title, colour in zip(places, images, titles, colours, strict=False):
             axis.imshow(image)
             axis.set_title(printable(title), color=colour)

@@ -25,16 +25,18 @@ from malaria.evaluation.bootstrap import (
 
 # This many of the mistakes with the highest probability are named.
 MISTAKES = 20
+# What models that are compared have in common.
+SUBJECT = ("label_names", "positive_label", "paths")
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """A model's answers on n labelled images, and their metrics.
 
-    paths, labels (n,) integers, probabilities (n, number of labels), groups (patients, or None):
-    of each image, in one order; sources: the laboratory or data set of each, where there are
-    several. label_names: label 0 first. positive_label: the one that sensitivity is of. model: the
-    saved .h5 that was evaluated, where there is one. resamples, seed: for the intervals.
+    paths, labels (n,) integers, probabilities (n, number of labels), groups (patients), sources
+    (laboratories, where there are several): of each image, in one order. label_names: label 0
+    first. positive_label: the one that sensitivity is of. model: the saved .h5 that was evaluated.
+    resamples, seed: for the intervals.
     """
 
     paths: list[str]
@@ -116,27 +118,23 @@ class Result:
     @cached_property
     def by_source(self) -> dict[str, "Result"]:
         """{source: the Result of its images}; {} where there are not two."""
-        sources = np.array(self.sources or [])
-        names = list(dict.fromkeys(self.sources or []))
+        sources, names = np.array(self.sources), list(dict.fromkeys(self.sources or ()))
         if len(names) < 2:
             return {}
         return {name: self.of(np.flatnonzero(sources == name)) for name in names}
 
     @cached_property
     def by_label(self) -> dict[str, dict[str, float | None]]:
-        """{label: {"sensitivity", "specificity", "auc"}}, each label against the rest.
-
-        None where a label is not there.
-        """
+        """{label: {"sensitivity", "specificity", "auc"}}, against the rest; None if undefined."""
         return {name: self._against_rest(index) for index, name in enumerate(self.label_names)}
 
     def _against_rest(self, label: int) -> dict[str, float | None]:
         is_true, is_called = self.labels == label, self.predicted == label
         found, spared = is_called[is_true], ~is_called[~is_true]
+        sensitivity, specificity = (float(x.mean()) if len(x) else None for x in (found, spared))
         auc = None
         if len(found) and len(spared):
             auc = float(roc_auc_score(is_true, self.probabilities[:, label]))
-        sensitivity, specificity = (float(x.mean()) if len(x) else None for x in (found, spared))
         return {"sensitivity": sensitivity, "specificity": specificity, "auc": auc}
 
     @property
@@ -153,11 +151,7 @@ class Result:
 
     @property
     def mistakes(self) -> list[dict[str, Any]]:
-        """[{"path", "true", "predicted", "probability"}] of misclassified images.
-
-        probability: of the predicted label; the highest come first. Images that lie in the wrong
-        folder are found here too.
-        """
+        """[{"path", "true", "predicted", "probability"}] of misclassified images, surest first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         confidence = self.probabilities[wrong, self.predicted[wrong]]
         worst = np.argsort(-confidence, kind="stable")[:MISTAKES]
@@ -173,14 +167,14 @@ class Result:
 
 
 def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
-    """{name: Comparison} of each model but the first, minus the first, of {name: Result}.
+    """{name: Comparison} of each model but the first, minus the first.
 
     Raises UserError if they are not about the same images and labels.
     """
     (first_name, first), *others = results.items()
     comparisons = {}
     for name, other in others:
-        if _subject(other) != _subject(first):
+        if any(getattr(other, key) != getattr(first, key) for key in SUBJECT):
             raise UserError(
                 f"{printable(name)} cannot be compared with {printable(first_name)}: expected the "
                 f"same images and the labels {list(first.label_names)}; "
@@ -193,7 +187,3 @@ def compare_with_first(results: dict[str, Result]) -> dict[str, Comparison]:
             seed=first.seed,
         )
     return comparisons
-
-
-def _subject(result: Result) -> tuple[Any, ...]:
-    return result.label_names, result.positive_label, result.paths

@@ -6,6 +6,7 @@ index of the positive label. An image is called positive as decisions.decide say
 
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,10 @@ def parse_rule(value: object) -> float | str:
     text = "".join(str(value).lower().split())
     if text == YOUDEN or 0 < _target(text) <= 1:
         return text
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 1:
-        raise ValueError(f"expected {ALLOWED}")
-    return number
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise ValueError(f"expected {ALLOWED}")
 
 
 def choose_threshold(
@@ -39,10 +37,9 @@ def choose_threshold(
 ) -> float:
     """The threshold that `rule` picks on these images, 0..1.
 
-    A number is that threshold. "youden" maximises sensitivity + specificity - 1 (Youden 1950), and
-    of equal ones finds more positives. "sensitivity>=S" is the highest with that sensitivity. Both
-    lie in the middle between two probabilities: at the edge, an image like one of these could fall
-    on the other side.
+    "youden" maximises sensitivity + specificity - 1 (Youden 1950), and of equal ones finds more
+    positives. "sensitivity>=S" is the highest with that sensitivity. Both lie in the middle between
+    two probabilities: at the edge, an image like one of these could fall on the other side.
 
     Raises ValueError for another rule, and UserError where a label is absent or there are three.
     """
@@ -53,7 +50,7 @@ def choose_threshold(
         raise UserError(f"threshold {rule}: expected two labels, received {probabilities.shape[1]}")
     is_positive = np.asarray(labels) == positive
     positives, negatives = np.sum(is_positive), np.sum(~is_positive)
-    if positives == 0 or negatives == 0:
+    if not positives or not negatives:
         raise UserError(f"threshold {rule}: expected images of both labels, found one label only")
     values, found, alarms = _cuts(is_positive, probabilities[:, positive])
     if rule == YOUDEN:

@@ -1,8 +1,7 @@
 """tta: test-time augmentation, the mean of a network's answers to eight views of an image.
 
-The views are the quarter turns of a square image and their mirror images. A cell may lie on the
-slide in any direction, so all eight ask the same question. Krizhevsky et al. 2012 averaged so over
-other views.
+The views are the quarter turns of a square image and their mirror images: a cell may lie on the
+slide in any direction. Krizhevsky et al. 2012 averaged so over other views.
 """
 
 from collections.abc import Iterable
@@ -13,9 +12,9 @@ VIEWS = range(8)
 
 
 def turn(images: np.ndarray, view: int) -> np.ndarray:
-    """One view of square images (n, side, side, channels): same shape, same type, contiguous.
+    """Square images (n, side, side, channels) turned `view` % 4 quarters; from 4 on mirrored too.
 
-    view: 0..3 for that number of quarter turns; 4..7 for the same, mirrored.
+    Contiguous, of the same shape and type.
     """
     turned = np.rot90(images, view % 4, axes=(1, 2))
     return np.ascontiguousarray(turned[:, :, ::-1] if view >= 4 else turned)

@@ -12,17 +12,13 @@ from malaria.inference.prediction import UNLIKE, Prediction
 
 @dataclass
 class FieldCounts:
-    """The cells found in one field, or in several.
-
-    labels: how many cells have each label, of the model or not. error: why there are none.
-    """
+    """How many cells of one field, or of several, have each label; error: why there are none."""
 
     group: str | None = None
     labels: Counter[str] = field(default_factory=Counter)
     error: str | None = None
 
     def add(self, prediction: Prediction) -> None:
-        """Count one cell, or keep why there is none."""
         self.group = prediction.group
         if prediction.label is None:
             self.error = prediction.error
@@ -33,8 +29,8 @@ class FieldCounts:
 def tally(counts: FieldCounts, labels: Sequence[str], positive: str) -> dict[str, Any]:
     """One row of the table of fields; labels: of the model.
 
-    parasitaemia: the share of red cells; low, high: its 95 % interval (Wilson). not decided: left
-    for a person. unlike: what was cut out and is no red cell; neither counts as one.
+    low, high: the 95 % interval (Wilson) of the parasitaemia. Neither what is not decided, and left
+    for a person, nor what is unlike a red cell counts as one.
     """
     decided = sum(counts.labels[label] for label in labels)
     found, unlike = counts.labels[positive], counts.labels[UNLIKE]
@@ -62,6 +58,4 @@ def by_group(fields: dict[str, FieldCounts]) -> Iterator[tuple[str, FieldCounts,
 
 
 def add_up(fields: Sequence[FieldCounts]) -> FieldCounts:
-    """The counts of all these fields together."""
-    total: Counter[str] = sum((counts.labels for counts in fields), Counter())
-    return FieldCounts(labels=total)
+    return FieldCounts(labels=sum((counts.labels for counts in fields), Counter()))

@@ -68,13 +68,10 @@ def _find(field: Image.Image, side: int) -> tuple[list[Box], float]:
 def _background(green: np.ndarray) -> np.ndarray:
     """The light of the empty slide at each place, grey levels: smooth, and never black."""
     step = max(1, min(green.shape) // 12)
-    places = [range(0, length, step) for length in green.shape]
-    light = np.array(
-        [
-            [np.quantile(green[y : y + 2 * step, x : x + 2 * step], 0.95) for x in places[1]]
-            for y in places[0]
-        ]
-    )
+    light = np.empty([len(range(0, length, step)) for length in green.shape])
+    for row, column in np.ndindex(light.shape):
+        top, left = row * step, column * step
+        light[row, column] = np.quantile(green[top : top + 2 * step, left : left + 2 * step], 0.95)
     # Where cells cover everything there is no slide to be seen.
     light = ndimage.gaussian_filter(np.maximum(light, 0.8 * np.quantile(green, 0.98)), 1.5)
     zoom = [length / count for length, count in zip(green.shape, light.shape, strict=True)]
@@ -90,7 +87,7 @@ def _is_dense(green: np.ndarray, light: np.ndarray) -> np.ndarray:
         return np.zeros(green.shape, bool)
     threshold = _threshold(some)
     slide = np.median(some[some < threshold])
-    return np.asarray(density > slide + RIM * (threshold - slide))
+    return density > slide + RIM * (threshold - slide)
 
 
 def _threshold(density: np.ndarray) -> float:
@@ -151,10 +148,7 @@ def _fill_pallor(cells: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _part(cells: np.ndarray, light: np.ndarray, radius: float) -> np.ndarray:
-    """A number for each cell at its pixels, 0 elsewhere; those that touch are parted.
-
-    light: of each pixel, as a share of the background.
-    """
+    """A number for each cell at its pixels, 0 elsewhere. light: as a share of the background."""
     from skimage.feature import peak_local_max
     from skimage.morphology import disk, white_tophat
     from skimage.segmentation import watershed
@@ -182,26 +176,20 @@ def _part(cells: np.ndarray, light: np.ndarray, radius: float) -> np.ndarray:
 
 def _choose(regions: np.ndarray, radius: float) -> list[tuple[slice, slice]]:
     """The rows and columns of the regions that have the size of a cell."""
-    areas = np.bincount(regions.ravel()) / (np.pi * radius**2)
-    places = enumerate(ndimage.find_objects(regions), start=1)
-    return [
-        place
-        for number, place in places
-        if place is not None
-        and (WHOLE if _is_cut(place, regions.shape) else SMALLEST) < areas[number] < LARGEST
-    ]
-
-
-def _is_cut(place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
-    """True if the border of the field may cut it."""
-    ends = zip(place, shape, strict=True)
-    return any(part.start == 0 or part.stop == length for part, length in ends)
+    areas = np.bincount(regions.ravel())[1:] / (np.pi * radius**2)
+    chosen = []
+    for area, place in zip(areas, ndimage.find_objects(regions), strict=True):
+        if place is not None:
+            ends = zip(place, regions.shape, strict=True)
+            is_cut = any(part.start == 0 or part.stop == length for part, length in ends)
+            if (WHOLE if is_cut else SMALLEST) < area < LARGEST:
+                chosen.append(place)
+    return chosen
 
 
 def _scale(place: tuple[slice, slice], scale: float, size: tuple[int, int]) -> Box:
     """The box in the field, (width, height) `size`, of rows and columns of the resized one."""
     rows, columns = place
     left, top = int(columns.start * scale), int(rows.start * scale)
-    right = min(size[0], round(columns.stop * scale))
-    bottom = min(size[1], round(rows.stop * scale))
-    return Box(left, top, right - left, bottom - top)
+    right, bottom = round(columns.stop * scale), round(rows.stop * scale)
+    return Box(left, top, min(size[0], right) - left, min(size[1], bottom) - top)

@@ -35,38 +35,30 @@ def write_half(path, error):
         raise error
 
 
-def test_the_file_is_replaced_only_when_the_block_ends_well(tmp_path):
-    path = tmp_path / "figures.txt"
-    path.write_text("old")
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "figures.txt").write_text("old")
+    return tmp_path / "figures.txt"
+
+
+def test_the_file_is_replaced_only_when_the_block_ends_well(path):
     with whole_file(path) as temporary:
         temporary.write_text("new")
         assert path.read_text() == "old"
-        assert temporary.parent == tmp_path
+        assert temporary.parent == path.parent
     assert path.read_text() == "new"
-    assert names(tmp_path) == ["figures.txt"]
+    assert names(path.parent) == ["figures.txt"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
-def test_after_a_failure_the_old_content_is_there_and_nothing_else(tmp_path, error):
-    path = tmp_path / "figures.txt"
-    path.write_text("old")
+def test_after_a_failure_the_old_content_is_there_and_nothing_else(path, error):
     with pytest.raises(error):
         write_half(path, error)
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["figures.txt"]
-
-
-def test_missing_folders_are_made(tmp_path):
-    write_text(tmp_path / "a" / "b" / "c.txt", "x")
-    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
-
-
-def test_a_full_disk_is_told_in_one_line(tmp_path):
-    path = tmp_path / "figures.txt"
     with pytest.raises(UserError) as caught:
         write_half(path, OSError(28, "No space left on device"))
     assert str(caught.value) == f"cannot write {path}: No space left on device"
-    assert names(tmp_path) == []
+    assert path.read_text() == "old"
+    assert names(path.parent) == ["figures.txt"]
 
 
 @pytest.mark.parametrize(
@@ -82,27 +74,32 @@ def test_a_path_that_cannot_be_written_is_told_and_all_is_kept(tmp_path, name, r
     assert names(tmp_path / "folder") == ["inside"]
 
 
-def test_a_block_that_writes_nothing_leaves_the_old_file(tmp_path):
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(UserError, match="No such file"), whole_file(tmp_path / "a.txt"):
+def test_a_block_that_writes_nothing_leaves_the_old_file(path):
+    with pytest.raises(UserError, match="No such file"), whole_file(path):
         pass
-    assert (tmp_path / "a.txt").read_text() == "old"
+    assert path.read_text() == "old"
 
 
-def test_text_is_utf_8_and_undecodable_bytes_stay_as_they_are(tmp_path):
-    write_text(tmp_path / "a.txt", os.fsdecode("ä".encode() + b"\xff"))
-    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\xff"
+def test_text_is_utf_8_undecodable_bytes_stay_and_missing_folders_are_made(tmp_path):
+    write_text(tmp_path / "new" / "a.txt", os.fsdecode("ä".encode() + b"\xff"))
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"\xc3\xa4\xff"
+
+
+def write_and_read(path, header, row):
+    write_csv(path, header, [row])
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
 
 
 @pytest.mark.parametrize(
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-2+3|cmd", "=", "-0.5"]
 )
 def test_text_that_a_spreadsheet_would_compute_is_shown_instead(tmp_path, text):
-    assert safe_cell(text) == f"'{text}"
-    write_csv(tmp_path / "a.csv", ["name", text], [[text, 1]])
-    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [["name", f"'{text}"], [f"'{text}", "1"]]
-    assert plain_cell(safe_cell(text)) == text
+    shown = safe_cell(text)
+    assert shown == f"'{text}"
+    table = write_and_read(tmp_path / "a.csv", ["name", text], [text, 1])
+    assert table == [["name", shown], [shown, "1"]]
+    assert plain_cell(shown) == text
 
 
 @pytest.mark.parametrize("value", [-1, -0.5, 0, 1e-7, np.float64(-0.25), np.int64(-3), None])
@@ -113,9 +110,8 @@ def test_numbers_stay_numbers(value):
 @pytest.mark.parametrize("text", ["", "a=b", "C1P1.png", "1-2", "'x", "a\nb", 'say "x", y'])
 def test_other_text_stays_as_it_is_and_comes_back_whole(tmp_path, text):
     assert plain_cell(text) == text
-    write_csv(tmp_path / "a.csv", ["name", "loss"], [[text, -0.5]])
-    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [["name", "loss"], [text, "-0.5"]]
+    table = write_and_read(tmp_path / "a.csv", ["name", "loss"], [text, -0.5])
+    assert table == [["name", "loss"], [text, "-0.5"]]
 
 
 def test_an_undecodable_name_keeps_its_bytes_in_a_table(tmp_path):
@@ -123,32 +119,25 @@ def test_an_undecodable_name_keeps_its_bytes_in_a_table(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == b"path\r\ncell\xff.png\r\n"
 
 
-def test_a_row_that_fails_leaves_the_old_table(tmp_path):
-    write_csv(tmp_path / "a.csv", ["n"], [[1]])
+def test_a_row_or_a_value_that_fails_leaves_the_old_file(tmp_path):
+    table, content = tmp_path / "a.csv", tmp_path / "a.json"
+    write_csv(table, ["n"], [[1]])
     with pytest.raises(ZeroDivisionError):
-        write_csv(tmp_path / "a.csv", ["n"], ([1 / number] for number in (1, 0)))
-    assert (tmp_path / "a.csv").read_bytes() == b"n\r\n1\r\n"
-    assert names(tmp_path) == ["a.csv"]
-
-
-def test_json_is_written_whole_and_values_that_it_cannot_hold_leave_the_old_file(tmp_path):
-    write_json(tmp_path / "a.json", {"accuracy": 0.5, "labels": ["ä"]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"accuracy": 0.5, "labels": ["ä"]}
+        write_csv(table, ["n"], ([1 / number] for number in (1, 0)))
+    assert table.read_bytes() == b"n\r\n1\r\n"
+    write_json(content, {"accuracy": 0.5, "labels": ["ä"]})
     with pytest.raises(TypeError):
-        write_json(tmp_path / "a.json", {"labels": {1, 2}})
-    assert json.loads((tmp_path / "a.json").read_text())["accuracy"] == 0.5
-    assert names(tmp_path) == ["a.json"]
+        write_json(content, {"labels": {1, 2}})
+    assert json.loads(content.read_text()) == {"accuracy": 0.5, "labels": ["ä"]}
+    assert names(tmp_path) == ["a.csv", "a.json"]
 
 
-def test_the_checksum_is_the_sha_256_of_the_bytes_and_a_missing_file_has_none(tmp_path):
-    path = tmp_path / "abc"
-    path.write_bytes(b"abc")
-    assert sha256_of(path) == SHA256_OF_ABC
+def test_the_checksum_is_the_sha_256_of_the_bytes_and_a_missing_file_has_none(path):
     content = bytes(range(256)) * 10_000  # more than one block
     path.write_bytes(content)
     assert sha256_of(path) == hashlib.sha256(content).hexdigest()
     with pytest.raises(UserError, match=r"cannot read .*nothing: No such file"):
-        sha256_of(tmp_path / "nothing")
+        sha256_of(path.with_name("nothing"))
 
 
 def test_a_part_of_a_file_has_a_checksum_and_what_follows_is_left_to_read():
@@ -170,17 +159,15 @@ def test_a_name_is_one_cell_and_no_formula_in_every_country(tmp_path, name):
     assert row[1] == "0.5"
 
 
-def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path):
-    old, new = (tmp_path / f".a.csv.{digits}.partial" for digits in ("0a", "1b"))
-    for path in (old, new):
-        path.write_text("half")
+def test_what_a_killed_writer_left_is_removed_a_day_later_and_no_planted_link_written_to(path):
+    old, new, link = (
+        path.with_name(f".a.csv.{name}.partial") for name in ("0a", "1b", os.getpid())
+    )
+    for left in (old, new):
+        left.write_text("half")
     os.utime(old, (0, 0))
-    write_text(tmp_path / "a.csv", "whole")
-    assert names(tmp_path) == [new.name, "a.csv"]
-
-
-def test_a_planted_link_is_not_written_through(tmp_path):
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / f".a.csv.{os.getpid()}.partial").symlink_to(tmp_path / "precious")
-    write_text(tmp_path / "a.csv", "whole")
-    assert (tmp_path / "precious").read_text() == "mine"
+    link.symlink_to(path)
+    write_text(path.with_name("a.csv"), "whole")
+    assert not old.exists()
+    assert new.exists()
+    assert path.read_text() == "old"

@@ -9,18 +9,20 @@ import pytest
 from malaria.base.gpu import LIBRARIES, Card, explain, find_failures, list_cards
 
 CARD = "echo Some Card, 550.54.15, 80000, 81559"
-needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
 
 @pytest.fixture(autouse=True)
-def nothing_hides_a_gpu(monkeypatch):
+def one_card(monkeypatch, nvidia_smi):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvidia_smi(CARD)
 
 
 @pytest.fixture
 def packages(tmp_path):
     """A function that puts NVIDIA's libraries, empty ones of these names, where packages are."""
     folder = tmp_path / "site"
+    if shutil.which("gcc") is None:
+        pytest.skip("there is no gcc")
 
     def make(names, source=""):
         for name in names:
@@ -45,39 +47,28 @@ def test_without_a_driver_there_is_nothing_to_explain(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
-def test_a_variable_that_hides_the_card_is_named(nvidia_smi, monkeypatch, value):
-    nvidia_smi(CARD)
+def test_a_variable_that_hides_the_card_is_named(monkeypatch, value):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     reason = explain(is_built_for_cuda=True)
     assert reason == f"CUDA_VISIBLE_DEVICES is {value!r}, which hides every GPU: unset it"
 
 
-def test_a_tensorflow_for_processors_is_named(nvidia_smi):
-    nvidia_smi(CARD)
-    assert explain(is_built_for_cuda=False) == (
-        "the installed TensorFlow is the one for processors: pip install -r requirements-gpu.txt"
-    )
-
-
-def test_an_old_driver_is_named(nvidia_smi):
+def test_a_tensorflow_for_processors_and_an_old_driver_are_named(nvidia_smi):
     nvidia_smi("echo Some Card, 470.82.01, 80000, 81559")
-    assert "its driver is 470.82.01, and CUDA 12 needs 525.60 or later" in explain(
-        is_built_for_cuda=True
-    )
+    reason = "the installed TensorFlow is the one for processors: pip install -r requirements-gpu"
+    assert explain(is_built_for_cuda=False).startswith(reason)
+    reason = "its driver is 470.82.01, and CUDA 12 needs 525.60 or later"
+    assert explain(is_built_for_cuda=True).startswith(reason)
 
 
-@needs_compiler
-def test_a_library_that_is_missing_is_named_alone(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_a_library_that_is_missing_is_named_alone(packages):
     folders = packages([name for name in LIBRARIES if name != "libcufft.so.11"])
     assert explain(is_built_for_cuda=True, folders=folders) == (
         "libcufft.so.11 is not installed: pip install -r requirements-gpu.txt"
     )
 
 
-@needs_compiler
-def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(packages):
     folders = packages(LIBRARIES)
     # As a cuBLAS that is newer than the cuBLASLt beside it.
     packages(["libcublas.so.12"], "int lt_of_another_version(); int f() { return "
@@ -88,9 +79,7 @@ def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(nvidia_smi, 
     )
 
 
-@needs_compiler
-def test_a_library_that_needs_a_missing_one_names_that(nvidia_smi, packages, tmp_path):
-    nvidia_smi(CARD)
+def test_a_library_that_needs_a_missing_one_names_that(packages, tmp_path):
     folders = packages(LIBRARIES)
     other = packages(["libother.so.1"])[0] + "/nvidia/some/lib/libother.so.1"
     path = f"{folders[0]}/nvidia/some/lib/libcudnn.so.9"
@@ -102,22 +91,18 @@ def test_a_library_that_needs_a_missing_one_names_that(nvidia_smi, packages, tmp
     )
 
 
-@needs_compiler
 def test_memory_that_another_process_holds_is_told(nvidia_smi, packages):
     nvidia_smi("echo Some Card, 550.54.15, 12, 81559")
     reason = explain(is_built_for_cuda=True, folders=packages(LIBRARIES))
     assert reason.startswith("of its memory 12 of 81559 MiB are free: end the process that holds")
 
 
-@needs_compiler
-def test_where_all_libraries_open_the_way_to_more_is_told(nvidia_smi, packages):
-    nvidia_smi(CARD)
+def test_where_all_libraries_open_the_way_to_more_is_told(packages):
     folders = packages(LIBRARIES)
     assert find_failures(folders) == {}
     assert "TF_CPP_MIN_LOG_LEVEL=0" in explain(is_built_for_cuda=True, folders=folders)
 
 
-@needs_compiler
 def test_a_library_that_ends_the_process_does_not_end_this_one(packages):
     folders = packages(LIBRARIES)
     packages(["libcudnn.so.9"], "#include <stdlib.h>\n"

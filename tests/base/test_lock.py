@@ -70,24 +70,19 @@ def test_a_planted_link_is_not_written_through(tmp_path):
     assert (tmp_path / "precious").read_text() == "mine"
 
 
-def failing(number):
-    """A function that fails with that errno."""
-
-    def fail(*_):
-        raise OSError(number, os.strerror(number))
-
-    return fail
+def fail(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_disk_that_knows_no_locks_is_worked_on_without(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock.fcntl, "flock", failing(errno.ENOSYS))
+    monkeypatch.setattr(lock.fcntl, "flock", fail)
     with locked(tmp_path / "lock", "it"):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_on_a_full_disk_the_lock_holds_without_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
+    monkeypatch.setattr(os, "write", fail)
     with (
         locked(tmp_path / "lock", "it"),
         pytest.raises(UserError, match="it by another process: wait"),

@@ -36,5 +36,4 @@ def test_a_pattern_that_would_run_for_ever_is_stopped(monkeypatch):
 
 
 def test_equal_texts_are_equal_patterns():
-    assert Pattern("a") == Pattern("a") != Pattern("b")
-    assert len({Pattern("a"), Pattern("a")}) == 1
+    assert len({Pattern("a"), Pattern("a"), Pattern("b")}) == 2

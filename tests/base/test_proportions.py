@@ -29,11 +29,7 @@ def test_scipy_says_the_same(count, total):
 
 @pytest.mark.parametrize("total", [1, 7, 10**9])
 def test_none_and_all_end_exactly_at_zero_and_one(total):
-    assert wilson(0, total)[0] == 0.0
-    assert wilson(total, total)[1] == 1.0
-    assert 0 < wilson(0, total)[1] < 1
-    assert 0 < wilson(total, total)[0] < 1
-
-
-def test_of_nothing_nothing_is_known():
-    assert wilson(0, 0) == (0.0, 1.0)
+    (none, most), (least, every) = wilson(0, total), wilson(total, total)
+    assert (none, every) == wilson(0, 0) == (0.0, 1.0)
+    assert 0 < most < 1
+    assert 0 < least < 1

@@ -1,6 +1,5 @@
 """Tests of malaria/base/signals.py."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -27,17 +26,14 @@ sys.exit(run_script(main, []))
 
 def start(code):
     """A program that has run `code` up to its line 'working'."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys; {code}"],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
-        env={**os.environ, "PYTHONPATH": str(TOP)},
-    )
+    command, pipe = [sys.executable, "-c", f"import sys; {code}"], subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=TOP)
     assert process.stdout.readline() == "working\n"
     return process
 
 
 def press(process, times=1, pause=0.0):
-    """Ctrl-C; what came of it: exit status, stdout, stderr."""
+    """Ctrl-C: (exit status, stdout, stderr)."""
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         time.sleep(pause)
@@ -58,8 +54,7 @@ def test_while_it_works_what_is_open_is_closed_however_often_it_is_pressed(times
 
 def test_pressed_for_longer_it_ends_what_does_not_end():
     stuck = start(BEGIN + MAIN.format(cleaning=20))
-    status, out, err = press(stuck, 7, 0.2)
-    assert (status, out, err) == (130, "", "interrupted\n")
+    assert press(stuck, 7, 0.2) == (130, "", "interrupted\n")
 
 
 def test_a_program_that_ignores_ctrl_c_goes_on_to_do_so():

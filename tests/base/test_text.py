@@ -8,19 +8,16 @@ from malaria.base.text import natural_key, printable, quote, shorten
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a\x1b[31mred\x1b[0m", r"a\x1b[31mred\x1b[0m"),
-        ("two\nlines\r\n", r"two\nlines\r\n"),
-        ("a\tb\x00c\x7f", r"a\tb\x00c\x7f"),
-        ("\x9b31m", r"\x9b31m"),
-        ("gnp.\u202ecod", r"gnp.\u202ecod"),
-        ("\u2066a\u2069\u200b\ufeff", r"\u2066a\u2069\u200b\ufeff"),
+        ("a\x1b[31mred\x1b[0m\x9b31m", r"a\x1b[31mred\x1b[0m\x9b31m"),
+        ("two\nlines\r\n\tb\x00c\x7f", r"two\nlines\r\n\tb\x00c\x7f"),
+        ("gnp.\u202ecod\u2066a\u2069\u200b\ufeff", r"gnp.\u202ecod\u2066a\u2069\u200b\ufeff"),
         ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
         ("b\udcff.png", r"b\udcff.png"),
     ],
 )
 def test_what_could_move_a_cursor_or_break_a_line_is_escaped(text, expected):
-    assert printable(text) == expected
-    assert printable(text).isprintable()
+    assert printable(text) == expected == printable(expected)
+    assert expected.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -28,10 +25,6 @@ def test_what_could_move_a_cursor_or_break_a_line_is_escaped(text, expected):
 )
 def test_other_text_stays_as_it_is(text):
     assert printable(text) == text
-
-
-def test_printable_twice_is_printable_once():
-    assert printable(printable("a\n\\\x1b")) == printable("a\n\\\x1b")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +62,5 @@ def test_a_strangers_text_is_quoted_on_one_line_of_bounded_length():
 def test_names_are_sorted_as_people_count():
     names = ["C10", "C2", "10", "b", "2", "C2P10", "C2P9", "", "a"]
     assert sorted(names, key=natural_key) == ["", "2", "10", "C2", "C2P9", "C2P10", "C10", "a", "b"]
-
-
-def test_numbers_of_many_digits_are_sorted_by_their_value_too():
     names = ["20150619114756", "9", "100000000000000000"]
-    assert sorted(names, key=natural_key) == [names[1], names[0], names[2]]
+    assert sorted(names, key=natural_key) == sorted(names, key=int)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import LABELS, Sample, scan_folder
+from malaria.data.dataset import LABELS, PATIENT_PATTERN, Sample, scan_folder
 from malaria.data.duplicates import (
     check_contradictions,
     count_copies,
@@ -26,14 +26,8 @@ def copy(cells, name, to):
     shutil.copy(cells / name, cells / to)
 
 
-def samples_of(cells):
-    return scan_folder(cells, LABELS, r"^C(\d+)")
-
-
 def settings(cells, **changes):
-    known = {"image_size": (16, 16), "model": "compact", "test_size": 0.25, "batch_size": 4}
-    folder = str(cells.parent / "models")
-    return Config(train_images=str(cells), output_models=folder, **known | changes)
+    return Config(train_images=str(cells), image_size=(16, 16), test_size=0.25, **changes)
 
 
 FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
@@ -42,25 +36,23 @@ FIRST = "Parasitized/C1P1thinF_IMG_cell_0.png"
 def test_only_files_of_the_same_bytes_have_the_same_number(cells, tmp_path):
     copy(cells, FIRST, "Parasitized/C4_copy.png")
     gone = Sample(tmp_path / "gone.png", 0, None)
-    samples = with_contents([*samples_of(cells), gone, gone])
+    samples = with_contents([*scan_folder(cells, LABELS, PATIENT_PATTERN), gone, gone])
     assert count_copies(samples) == 1
     alike = [sample.path.name for sample in samples if sample.content == samples[0].content]
     assert alike == ["C1P1thinF_IMG_cell_0.png", "C4_copy.png"]
 
 
-def test_a_picture_under_two_labels_is_found_and_refused(cells):
+def test_an_image_under_two_labels_is_found_and_refused(cells):
     copy(cells, FIRST, "Uninfected/C9_copy.png")
-    samples = with_contents(samples_of(cells))
+    samples = with_contents(scan_folder(cells, LABELS, PATIENT_PATTERN))
     found = [sample.path.name for sample in find_contradictions(samples)]
     assert found == ["C1P1thinF_IMG_cell_0.png", "C9_copy.png"]
     with pytest.raises(UserError) as caught:
         check_contradictions(samples, LABELS)
     first, *lines = str(caught.value).splitlines()
     assert first.startswith("2 files hold images that lie under two labels: remove the wrong")
-    assert lines == [
-        f"  Parasitized: {cells / FIRST}",
-        f"  Uninfected: {cells}/Uninfected/C9_copy.png",
-    ]
+    named = (f"Parasitized: {cells / FIRST}", f"Uninfected: {cells}/Uninfected/C9_copy.png")
+    assert lines == [f"  {line}" for line in named]
 
 
 def test_a_training_refuses_contradictions_unless_it_is_told_to_exclude_them(cells, capsys):
@@ -73,14 +65,16 @@ def test_a_training_refuses_contradictions_unless_it_is_told_to_exclude_them(cel
 
 
 @pytest.mark.parametrize("split_by", ["patient", "image"])
-def test_no_picture_is_on_both_sides_whatever_it_is_called(cells, split_by):
+def test_no_image_is_on_both_sides_whatever_it_is_called(cells, split_by):
     for number in range(2, 5):
         copy(cells, FIRST, f"Parasitized/C{number}P1thinF_copy.png")
     for seed in range(6):
         known = settings(cells, split_by=split_by, random_state=seed)
         images = split(known, load_images(known))
-        sides = [images.chosen(side) for side in (images.training, images.validation)]
-        training, validation = ({sample.path.read_bytes() for sample in side} for side in sides)
+        training, validation = (
+            {sample.path.read_bytes() for sample in images.chosen(side)}
+            for side in (images.training, images.validation)
+        )
         assert not training & validation
         assert len(images.training) + len(images.validation) + images.copies_left_out == 19
 

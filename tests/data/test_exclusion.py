@@ -28,28 +28,19 @@ def listing(tmp_path):
         ("path\nParasitized/{name}\n", 1),
         ("path,why\n{folder}/Parasitized/{name},blurred\n{folder}/gone.png,\n", 2),
         ("\ufeffpath\r\n{folder}/Parasitized/{name}\r\n", 1),
+        ("path\n./cells/Parasitized/{name}\ncells/Parasitized/{name}\n", 2),
     ],
-    ids=["relative to the folder of the images", "as other tables write them", "a spreadsheet's"],
+    ids=["relative to the folder", "as other tables write them", "a spreadsheet's", "from here"],
 )
-def test_listed_paths_are_found(folder, samples, listing, text, listed):
+def test_listed_paths_are_found(folder, samples, listing, monkeypatch, text, listed):
+    monkeypatch.chdir(listing.parent)
     text = text.format(name=samples[2].path.name, folder=folder)
     listing.write_bytes(text.encode("utf-8"))
-    assert read_exclusion(str(listing), samples, folder) == Exclusion(
-        frozenset({samples[2].path}), str(listing), listed
-    )
+    expected = Exclusion(frozenset({samples[2].path}), str(listing), listed)
+    assert read_exclusion(str(listing), samples, folder) == expected
 
 
-def test_paths_may_be_relative_to_where_we_are(folder, samples, listing, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    relative = samples[0].path.relative_to(tmp_path)
-    listing.write_text(f"path\n./{relative}\n{relative}\n")
-    found = read_exclusion("mine.csv", samples, folder)
-    assert (found.paths, found.listed) == ({samples[0].path}, 2)
-
-
-def test_a_name_that_a_spreadsheet_would_compute_is_found_by_what_was_written_for_it(
-    folder, listing
-):
+def test_a_name_that_a_spreadsheet_would_compute_is_found_by_its_text(folder, listing):
     (folder / "Parasitized" / "=1+1.png").touch()
     samples = scan_folder(folder, LABELS, PATIENT_PATTERN)
     listing.write_text("path\n'=1+1.png\n")
@@ -60,23 +51,20 @@ def test_a_name_that_a_spreadsheet_would_compute_is_found_by_what_was_written_fo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (None, r"cannot read .*mine.csv: No such file"),
         ("file\na.png\n", "expected a column 'path'"),
         ("", "expected a column 'path'"),
         ("path\nother/a.png\n", "none of the 1 files .* received other/a.png"),
         ("path\n\x1b[2J\n", r"received \\x1b\[2J$"),
         ("path\n" + "x" * 999, r"received x{197}\.\.\.$"),
     ],
-    ids=["another column", "empty", "another folder", "a sequence", "a long name"],
+    ids=["missing", "another column", "empty", "another folder", "a sequence", "a long name"],
 )
 def test_a_list_that_excludes_nothing_is_refused(folder, samples, listing, text, message):
-    listing.write_text(text)
+    if text is not None:
+        listing.write_text(text)
     with pytest.raises(UserError, match=message):
         read_exclusion(str(listing), samples, folder)
-
-
-def test_a_missing_list_is_refused(folder, samples, tmp_path):
-    with pytest.raises(UserError, match=r"cannot read .*gone.csv: No such file"):
-        read_exclusion(str(tmp_path / "gone.csv"), samples, folder)
 
 
 def test_a_list_of_nothing_and_no_list_exclude_nothing(folder, samples, listing):

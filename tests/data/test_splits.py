@@ -59,11 +59,8 @@ def test_no_patient_is_on_both_sides_and_their_share_is_test_size(seed):
 
 def test_different_seeds_give_different_splits():
     for by in ("patient", "image"):
-        sides = [
-            split_samples(SAMPLES, by=by, test_size=0.3, seed=seed)[1].tobytes()
-            for seed in range(5)
-        ]
-        assert len(set(sides)) > 1
+        splits = [split_samples(SAMPLES, by=by, test_size=0.3, seed=seed) for seed in range(5)]
+        assert len({validation.tobytes() for _, validation in splits}) > 1
 
 
 def test_of_all_draws_one_with_balanced_labels_is_taken():
@@ -105,14 +102,10 @@ def test_names_without_a_patient_are_told_in_one_line():
     ("by", "samples", "message"),
     [
         ("patient", [sample for sample in SAMPLES if sample.patient == "1"], "cannot split 1 pat"),
-        (
-            "image",
-            SAMPLES[:1] + SAMPLES[-2:],
-            "cannot split 3 images with test_size 0.3: expected more images",
-        ),
+        ("image", SAMPLES[:1] + SAMPLES[-2:], "split 3 images with test_size 0.3: expected more i"),
         (
             "patient",
-            draw_samples(lambda patient, label: 1 if label or patient == 1 else 0),
+            draw_samples(lambda patient, label: label or patient == 1),
             "side lacks a label with 11 images split by patient: expected more images, or another",
         ),
     ],
@@ -134,7 +127,4 @@ def test_the_chosen_are_unlike_and_keep_their_order(per_label):
     chosen = choose_samples(SAMPLES, per_label, seed=3)
     assert Counter(sample.label for sample in chosen) == {0: per_label, 1: per_label}
     assert [sample for sample in SAMPLES if sample in chosen] == chosen
-
-
-def test_without_a_number_all_are_chosen():
-    assert choose_samples(SAMPLES, None, seed=1) == SAMPLES
+    assert choose_samples(SAMPLES, None, seed=3) == SAMPLES

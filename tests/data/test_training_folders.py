@@ -5,11 +5,7 @@ from collections import Counter
 import pytest
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN
-from malaria.data.training_folders import (
-    TrainingFolder,
-    find_problems,
-    name_of,
-)
+from malaria.data.training_folders import TrainingFolder, find_problems, name_of
 
 
 def one(folder, name="a", **known):
@@ -41,14 +37,15 @@ def test_exactly_enough_images_are_enough(write_cells):
     }
 
 
+NO_FOLDER = "no folder {folder}; run download.sh, or name another folder"
+KINDS = ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif"
+GOOD = ("Parasitized/a.png", "Uninfected/a.png")
+
+
 @pytest.mark.parametrize(
     ("make", "key", "problem"),
     [
-        (
-            [],
-            "train_images",
-            "no folder {folder}; run download.sh, or name another folder",
-        ),
+        ([], "train_images", NO_FOLDER),
         (
             ["Parasitised/a.png", "Uninfected/a.png"],
             "labels",
@@ -63,8 +60,7 @@ def test_exactly_enough_images_are_enough(write_cells):
         (
             ["Parasitized/a.png", "Uninfected/Thumbs.db"],
             "train_images",
-            "no images in {folder}/Uninfected: expected "
-            ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif",
+            "no images of Uninfected in {folder}: expected " + KINDS,
         ),
     ],
 )
@@ -74,28 +70,26 @@ def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem
 
 
 def test_one_of_several_may_lack_a_label(tmp_path):
-    first = touch(tmp_path / "x", "Parasitized/a.png", "Uninfected/a.png")
+    first = touch(tmp_path / "x", *GOOD)
     second = touch(tmp_path / "y", "Uninfected/a.png")
     assert find_problems(several(x=first, y=second), LABELS, None) == {}
     assert find_problems([one(second)], LABELS, None).keys() == {"labels"}
 
 
 @pytest.mark.parametrize(
-    ("names", "problem"),
+    ("names", "key", "problem"),
     [
-        ([], {"train_images": "no folder {folder}; run download.sh, or name another folder"}),
-        (["other/a.png"], {"labels": "no folder for Parasitized, Uninfected in {folder}; "
-                           "the folders there: ['other']"}),
-        (["Uninfected/Thumbs.db"], {"train_images": "no images of Parasitized, Uninfected in "
-                                    "{folder}: expected .png, .jpg, .jpeg, .jfif, .bmp, .tif, "
-                                    ".tiff, .webp or .gif"}),
+        ([], "train_images", NO_FOLDER),
+        (["other/a.png"], "labels", "no folder for {labels} in {folder}; the folders there: "
+         "['other']"),
+        (["Uninfected/Thumbs.db"], "train_images", "no images of {labels} in {folder}: expected "
+         + KINDS),
     ],
 )  # fmt: skip
-def test_one_of_several_without_any_label_is_refused(tmp_path, names, problem):
-    good = touch(tmp_path / "x", "Parasitized/a.png", "Uninfected/a.png")
-    bad = touch(tmp_path / "y", *names)
-    expected = {key: text.format(folder=bad) for key, text in problem.items()}
-    assert find_problems(several(x=good, y=bad), LABELS, None) == expected
+def test_one_of_several_without_any_label_is_refused(tmp_path, names, key, problem):
+    good, bad = touch(tmp_path / "x", *GOOD), touch(tmp_path / "y", *names)
+    text = problem.format(folder=bad, labels=", ".join(LABELS))
+    assert find_problems(several(x=good, y=bad), LABELS, None) == {key: text}
 
 
 def test_a_label_that_none_of_several_has_is_named(tmp_path):
@@ -106,23 +100,17 @@ def test_a_label_that_none_of_several_has_is_named(tmp_path):
 
 
 def test_images_of_several_folders_are_counted_together(tmp_path):
-    names = ("Parasitized/a.png", "Uninfected/a.png")
-    folders = {name: touch(tmp_path / name, *names) for name in ("x", "y")}
+    folders = {name: touch(tmp_path / name, *GOOD) for name in ("x", "y")}
     assert find_problems(several(**folders), LABELS, 2) == {}
     assert find_problems(several(**folders), LABELS, 3).keys() == {"train_size"}
 
 
 def test_a_patient_of_one_laboratory_is_not_the_one_of_that_number_in_another(write_cells):
     folder = write_cells(patients=(1,), count=1)
-    for source in several(x=folder, y=folder):
-        samples = source.scan(LABELS, Counter())
-        expected = (f"{source.name}:1", source.name)
-        assert [(sample.patient, sample.source) for sample in samples] == [expected] * 2
-
-
-def test_the_patients_of_a_single_folder_keep_their_names(write_cells):
-    [sample, _] = one(write_cells(patients=(1,), count=1)).scan(LABELS, Counter())
-    assert (sample.patient, sample.source) == ("1", "a")
+    sources = [*several(x=folder, y=folder), one(folder)]
+    samples = [sample for source in sources for sample in source.scan(LABELS, Counter())]
+    assert [one.patient for one in samples] == ["x:1", "x:1", "y:1", "y:1", "1", "1"]
+    assert [one.source for one in samples] == list("xxyyaa")
 
 
 @pytest.mark.parametrize("folder", ["data/txl", "data/txl/", "./data/../data/txl"])

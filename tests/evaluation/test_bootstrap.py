@@ -41,24 +41,27 @@ def values(estimates):
     return [estimates[name].value for name in METRICS]
 
 
-def test_the_order_of_the_labels_changes_nothing(draw):
+def plain_percentiles(statistic, groups, count, resamples, seed):
+    """The ends of the interval of a function of images, by a plain loop over resamples."""
+    members = group_members(groups, count)
+    drawn = []
+    for weights in np.concatenate([*draw_weights(members, resamples, seed)]):
+        drawn.append(statistic(np.repeat(np.arange(count), weights.astype(int))))
+    return np.percentile(drawn, [2.5, 97.5], axis=0)
+
+
+def test_the_order_of_labels_and_of_images_changes_nothing(draw):
     labels, probabilities, groups = draw(0, decimals=9)
     settings = {"groups": groups, "resamples": 50}
     estimates = measure(labels, probabilities, positive=0, **settings)
     turned = measure(1 - labels, probabilities[:, ::-1], positive=1, **settings)
+    order = np.random.default_rng(0).permutation(len(labels))
+    settings["groups"] = [groups[place] for place in order]
+    shuffled = measure(labels[order], probabilities[order], **settings)
     assert tuple(estimates) == tuple(turned) == METRICS
     for name in METRICS:
         assert estimates[name] == pytest.approx(turned[name], abs=1e-12)
-
-
-def test_the_order_of_the_images_changes_nothing_where_patients_are_resampled(draw):
-    labels, probabilities, groups = draw(0)
-    order = np.random.default_rng(0).permutation(len(labels))
-    estimates = measure(labels, probabilities, groups=groups, resamples=50)
-    shuffled = [groups[place] for place in order]
-    again = measure(labels[order], probabilities[order], groups=shuffled, resamples=50)
-    for name in METRICS:
-        assert estimates[name] == pytest.approx(again[name], abs=1e-12)
+        assert estimates[name] == pytest.approx(shuffled[name], abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -80,11 +83,11 @@ def test_the_intervals_are_the_percentiles_of_a_plain_loop_over_resamples(
     labels, probabilities, groups = draw(seed)
     groups = groups if by_patient else None
     estimates = measure(labels, probabilities, groups=groups, resamples=60, seed=seed)
-    drawn = []
-    for weights in np.concatenate([*draw_weights(group_members(groups, len(labels)), 60, seed)]):
-        images = [image for image, times in enumerate(weights) for _ in range(int(times))]
-        drawn.append(naive_metrics(labels[images], probabilities[images], 0, 0.5))
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+
+    def metrics_of(images):
+        return naive_metrics(labels[images], probabilities[images], 0, 0.5)
+
+    low, high = plain_percentiles(metrics_of, groups, len(labels), 60, seed)
     assert [one.low for one in estimates.values()] == pytest.approx(low.tolist(), abs=1e-12)
     assert [one.high for one in estimates.values()] == pytest.approx(high.tolist(), abs=1e-12)
 
@@ -98,23 +101,18 @@ def test_the_interval_of_a_difference_is_of_one_minus_other_on_the_same_resample
     groups = groups if by_patient else None
     thresholds = (0.5, 0.4)
     comparison = compare_at(labels, one, other, thresholds, groups=groups, resamples=40, seed=3)
-    drawn = []
-    for weights in np.concatenate([*draw_weights(group_members(groups, len(labels)), 40, 3)]):
-        images = np.repeat(np.arange(len(labels)), weights.astype(int))
-        pair = [
-            naive_metrics(labels[images], probabilities[images], 0, threshold)
-            for probabilities, threshold in zip((one, other), thresholds, strict=True)
-        ]
-        drawn.append(np.subtract(*pair))
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    whole = [
-        values(measure(labels, probabilities, threshold=threshold, resamples=1))
-        for probabilities, threshold in zip((one, other), thresholds, strict=True)
-    ]
+
+    def difference_of(images):
+        return np.subtract(
+            naive_metrics(labels[images], one[images], 0, thresholds[0]),
+            naive_metrics(labels[images], other[images], 0, thresholds[1]),
+        )
+
+    ends = plain_percentiles(difference_of, groups, len(labels), 40, 3)
+    expected = zip(difference_of(np.arange(len(labels))), *ends, strict=True)
     assert tuple(comparison.differences) == METRICS
-    for place, difference in enumerate(comparison.differences.values()):
-        expected = (whole[0][place] - whole[1][place], low[place], high[place])
-        assert difference == pytest.approx(expected, abs=1e-12)
+    for difference, numbers in zip(comparison.differences.values(), expected, strict=True):
+        assert difference == pytest.approx(numbers, abs=1e-12)
 
 
 def test_a_resample_holds_as_many_patients_as_there_are_and_all_images_of_each():
@@ -142,10 +140,8 @@ def test_without_two_known_patients_single_images_are_drawn(groups):
 
 def test_a_seed_gives_the_same_intervals_and_another_one_others(draw):
     labels, probabilities, groups = draw(0)
-    first, second, third = (
-        measure(labels, probabilities, seed=seed, groups=groups, resamples=100)
-        for seed in (1, 1, 2)
-    )
+    known = {"groups": groups, "resamples": 100}
+    first, second, third = (measure(labels, probabilities, seed=n, **known) for n in (1, 1, 2))
     assert first == second
     assert values(first) == values(third)
     assert first["auc"] != third["auc"]
@@ -187,36 +183,27 @@ def test_with_one_label_only_the_metrics_of_the_other_are_none():
     assert undefined == {"specificity", "auc"}
     assert estimates["sensitivity"].value == estimates["accuracy"].value == 3 / 4
     assert estimates["precision"] == Estimate(1, 1, 1)
-
-
-def test_where_nothing_is_called_positive_the_precision_is_none():
+    # Where nothing is called positive there is no precision.
     estimates = measure(LABELS, PROBABILITIES, threshold=0.95)
     assert estimates["precision"] == UNDEFINED
     assert estimates["f1"].value == 0
 
 
-def test_a_metric_that_most_resamples_leave_undefined_has_no_interval():
+def test_resamples_without_a_label_are_left_out_of_an_interval_unless_most_are():
+    # The only image of label 1 is in 1 - (3/4)^4 = 68 % of the resamples.
+    labels, second = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.9])
+    estimates = measure(labels, np.stack([1 - second, second], axis=1), positive=1)
+    assert estimates["auc"] == estimates["sensitivity"] == Estimate(1, 1, 1)
     # All of three labels are in 6 of 27 resamples of three images.
     estimates = measure(np.arange(3), np.eye(3))
     assert estimates["auc"] == Estimate(1, None, None)
     assert estimates["accuracy"] == Estimate(1, 1, 1)
 
 
-def test_resamples_without_a_label_are_left_out_of_an_interval():
-    # The only image of label 1 is in 1 - (3/4)^4 = 68 % of the resamples.
-    labels, second = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.9])
-    estimates = measure(labels, np.stack([1 - second, second], axis=1), positive=1)
-    assert estimates["auc"] == Estimate(1, 1, 1)
-    assert estimates["sensitivity"] == Estimate(1, 1, 1)
-
-
-def test_a_model_against_itself_differs_in_nothing():
+def test_the_images_that_only_one_model_has_right_are_counted_for_each():
     comparison = compare_at(LABELS, PROBABILITIES, PROBABILITIES, (0.5, 0.5))
     assert set(comparison.differences.values()) == {Estimate(0, 0, 0)}
     assert (comparison.only_one, comparison.only_other, comparison.p_value) == (0, 0, 1)
-
-
-def test_the_images_that_only_one_model_has_right_are_counted_for_each():
     # At 0.95 all are called Uninfected: right in the two of label 1, wrong in the others.
     comparison = compare_at(LABELS, PROBABILITIES, PROBABILITIES, (0.5, 0.95))
     assert (comparison.only_one, comparison.only_other) == (3, 1)

@@ -1,4 +1,4 @@
-"""Calibrating to a laboratory's own cells: what is fitted, and that its figures are honest."""
+"""Tests of malaria/evaluation/calibration.py: what is fitted, and that its metrics are honest."""
 
 import numpy as np
 import pytest
@@ -33,12 +33,12 @@ def test_the_temperature_that_made_the_answers_too_sure_is_found():
 
 def test_a_temperature_keeps_the_order_the_sums_and_one_half():
     probabilities = answers(count=50).probabilities
-    cooler, warmer = (apply_temperature(probabilities, one) for one in (0.5, 3))
-    for scaled in (cooler, warmer):
+    for temperature in (0.5, 3):
+        scaled = apply_temperature(probabilities, temperature)
         np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-6)
         assert (np.diff(scaled[np.argsort(probabilities[:, 0]), 0]) >= 0).all()
         assert ((scaled[:, 0] >= 0.5) == (probabilities[:, 0] >= 0.5)).all()
-    assert (np.abs(warmer - 0.5) <= np.abs(probabilities - 0.5)).all()
+    assert (np.abs(scaled - 0.5) <= np.abs(probabilities - 0.5)).all()
     assert apply_temperature(probabilities, 1.0) is probabilities
 
 
@@ -49,8 +49,7 @@ def test_of_three_labels_each_row_still_adds_up_to_one():
 
 
 def test_a_threshold_that_leans_to_one_label_is_set_right():
-    result = answers(count=2000, temperature=1.0, shift=-3.0)
-    fitted = calibrate(result, "youden")
+    fitted = calibrate(answers(count=2000, temperature=1.0, shift=-3.0), "youden")
     assert fitted.before["sensitivity"].value < 0.5
     assert fitted.after["accuracy"].value > fitted.before["accuracy"].value + 0.1
     assert fitted.threshold < 0.4
@@ -58,12 +57,11 @@ def test_a_threshold_that_leans_to_one_label_is_set_right():
 
 def test_the_figures_after_are_of_images_that_nothing_was_fitted_to():
     # Labels that have nothing to do with the answers: whoever fits to them finds something.
-    labels = np.random.default_rng(5).integers(0, 2, 120)
-    result = answers(count=120, labels=labels)
+    result = answers(count=120, labels=np.random.default_rng(5).integers(0, 2, 120))
     fitted = calibrate(result, "youden")
     scaled = apply_temperature(result.probabilities, fitted.temperature)
     called = np.where(scaled[:, 0] >= fitted.threshold, 0, 1)
-    assert (called == labels).mean() > fitted.after["accuracy"].value + 0.02
+    assert (called == result.labels).mean() > fitted.after["accuracy"].value + 0.02
 
 
 def test_no_patient_is_fitted_to_and_judged():
@@ -73,21 +71,15 @@ def test_no_patient_is_fitted_to_and_judged():
     assert calibrate(answers(), 0.3).threshold == 0.3
 
 
-@pytest.mark.parametrize(
-    ("result", "message"),
-    [
-        (answers(count=LEAST - 1), "at least 100 labelled cells; received 99"),
-        (answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "10 cells of Parasitized"),
-    ],
-)
-def test_too_few_cells_are_refused(result, message):
-    with pytest.raises(UserError, match=message):
-        calibrate(result, "youden")
+def test_too_few_cells_are_refused():
+    with pytest.raises(UserError, match="at least 100 labelled cells; received 99"):
+        calibrate(answers(count=LEAST - 1), "youden")
+    with pytest.raises(UserError, match="at least 10 cells of Parasitized; received 5"):
+        calibrate(answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "youden")
 
 
 def test_the_model_answers_at_its_temperature_and_says_what_it_was_fitted_to():
-    result = answers()
-    fitted = calibrate(result, "sensitivity>=0.9")
+    fitted = calibrate(answers(), "sensitivity>=0.9")
     metadata = Metadata(LABELS, "Parasitized", PixelFormat((8, 8)), temperature=2.0)
     updated = fitted.update(metadata)
     assert updated.temperature == pytest.approx(2 * fitted.temperature)

@@ -6,14 +6,11 @@ import pytest
 from malaria.evaluation.decisions import decide, label_probabilities
 
 
-def test_one_output_is_the_probability_of_the_second_label():
+def test_one_output_is_the_probability_of_the_second_label_and_more_are_those_of_all():
     outputs = np.array([[0.25], [1.0], [0.0]], np.float32)
     np.testing.assert_array_equal(label_probabilities(outputs), [[0.75, 0.25], [0, 1], [1, 0]])
-
-
-@pytest.mark.parametrize("row", [[0.25, 0.75], [0.2, 0.3, 0.5], [0.1, 0.2, 0.3, 0.4]])
-def test_more_outputs_are_the_probabilities_themselves(row):
-    np.testing.assert_array_equal(label_probabilities(np.array([row])), [row])
+    for row in ([0.25, 0.75], [0.2, 0.3, 0.5], [0.1, 0.2, 0.3, 0.4]):
+        np.testing.assert_array_equal(label_probabilities(np.array([row])), [row])
 
 
 @pytest.mark.parametrize(

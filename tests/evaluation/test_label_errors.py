@@ -26,9 +26,9 @@ def test_the_least_probable_label_comes_first():
 
 def test_of_several_other_labels_the_likeliest_is_named():
     labels = np.array([0, 0, 1, 1, 2, 2])
-    sure = [[0.8, 0.1, 0.1], [0.05, 0.35, 0.6], [0.1, 0.8, 0.1]]
-    more = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.2, 0.5, 0.3]]
-    suspected, likelier = find_label_errors(labels, np.array([sure[0], sure[1], sure[2], *more]))
+    rows = [[0.8, 0.1, 0.1], [0.05, 0.35, 0.6], [0.1, 0.8, 0.1]]
+    rows += [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.2, 0.5, 0.3]]
+    suspected, likelier = find_label_errors(labels, np.array(rows))
     assert (suspected.tolist(), likelier.tolist()) == ([1, 3, 5], [2, 0, 1])
 
 

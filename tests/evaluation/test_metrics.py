@@ -41,32 +41,30 @@ def reliability(result, **known):
     return metrics.reliability(result.labels, result.probabilities, result.positive, **known)
 
 
-def test_rows_of_the_matrix_are_true_labels_and_columns_predicted_ones():
-    assert confusion(LABELS, PROBABILITIES) == [[3, 1], [1, 1]]
-    assert confusion([0, 0, 2], np.eye(3)[[1, 1, 0]]) == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
-
-
+# The tie of the third cell goes to whichever label is positive.
 @pytest.mark.parametrize(
-    ("positive", "matrix", "sensitivity", "specificity"),
-    # The tie of the third cell goes to whichever label is positive.
-    [(0, [[3, 1], [1, 1]], 3 / 4, 1 / 2), (1, [[2, 2], [1, 1]], 1 / 2, 1 / 2)],
+    ("positive", "threshold", "matrix", "sensitivity", "specificity"),
+    [
+        (0, 0.5, [[3, 1], [1, 1]], 3 / 4, 1 / 2),
+        (1, 0.5, [[2, 2], [1, 1]], 1 / 2, 1 / 2),
+        (0, 0.51, [[2, 2], [1, 1]], 1 / 2, 1 / 2),
+        (0, 0.05, [[4, 0], [2, 0]], 1, 0),
+    ],
 )
-def test_sensitivity_is_the_share_found_of_the_positive_label(
-    positive, matrix, sensitivity, specificity
+def test_rows_are_true_labels_and_sensitivity_is_the_share_found_of_the_positive_one(
+    positive, threshold, matrix, sensitivity, specificity
 ):
-    assert confusion(LABELS, PROBABILITIES, positive) == matrix
-    found = measure(LABELS, PROBABILITIES, positive)
+    assert confusion(LABELS, PROBABILITIES, positive, threshold) == matrix
+    found = measure(LABELS, PROBABILITIES, positive, threshold)
     assert (found["sensitivity"], found["specificity"]) == (sensitivity, specificity)
-
-
-@pytest.mark.parametrize(
-    ("threshold", "matrix"),
-    [(0.5, [[3, 1], [1, 1]]), (0.51, [[2, 2], [1, 1]]), (0.05, [[4, 0], [2, 0]])],
-)
-def test_a_higher_threshold_calls_fewer_cells_positive(threshold, matrix):
-    assert confusion(LABELS, PROBABILITIES, threshold=threshold) == matrix
-    found = measure(LABELS, PROBABILITIES, threshold=threshold)
     assert found["accuracy"] == (matrix[0][0] + matrix[1][1]) / 6
+
+
+def test_of_three_labels_the_likeliest_is_predicted_whatever_the_threshold():
+    assert confusion([0, 0, 2], np.eye(3)[[1, 1, 0]]) == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
+    for threshold in (0.01, 0.5):
+        found = confusion([0, 1, 1, 2], THREE, threshold=threshold)
+        assert found == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.4])
@@ -80,17 +78,13 @@ def test_the_metrics_are_those_of_scikit_learn(draw, naive_metrics, seed, positi
 
 
 def test_the_metrics_of_six_cells_counted_by_hand():
-    found = measure(LABELS, PROBABILITIES)
-    assert tuple(found) == METRICS
-    assert found["accuracy"] == 4 / 6
-    assert found["sensitivity"] == 3 / 4
-    assert found["specificity"] == 1 / 2
-    assert found["precision"] == 3 / 4
-    assert found["f1"] == 3 / 4
-    assert found["auc"] == (2 + 2 + 1 + 0) / 8
-    assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.25 + 0.81 + 0.16 + 0.49) / 6)
+    accuracy, *rates, auc, brier, _, cross_entropy = measure(LABELS, PROBABILITIES).values()
+    assert accuracy == 4 / 6
+    assert rates == [3 / 4, 1 / 2, 3 / 4, 3 / 4]
+    assert auc == (2 + 2 + 1 + 0) / 8
+    assert brier == pytest.approx((0.01 + 0.04 + 0.25 + 0.81 + 0.16 + 0.49) / 6)
     logarithms = map(math.log, [0.9, 0.8, 0.5, 0.1, 0.6, 0.3])
-    assert found["cross_entropy"] == pytest.approx(-sum(logarithms) / 6)
+    assert cross_entropy == pytest.approx(-sum(logarithms) / 6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -118,25 +112,12 @@ def test_a_sure_mistake_costs_as_much_as_in_keras_and_no_more():
     assert measure([0], certain)["cross_entropy"] == pytest.approx(1e-7)
 
 
-@pytest.mark.parametrize("threshold", [0.01, 0.5])
-def test_three_labels_have_no_sensitivity(threshold):
-    labels = [0, 1, 1, 2]
-    assert confusion(labels, THREE, threshold=threshold) == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
-    found = measure(labels, THREE, threshold=threshold)
-    for name in ("sensitivity", "specificity", "precision", "f1"):
-        assert math.isnan(found[name])
-    assert found["accuracy"] == 3 / 4
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_three_labels_have_the_metrics_that_have_a_meaning(draw, naive_error, seed):
     labels, probabilities, _ = draw(seed, label_count=3)
     best = probabilities.argmax(axis=1)
     of_truth = probabilities[np.arange(len(labels)), labels]
-    areas = [
-        sklearn_metrics.roc_auc_score(labels == label, probabilities[:, label])
-        for label in range(3)
-    ]
+    areas = [sklearn_metrics.roc_auc_score(labels == n, probabilities[:, n]) for n in range(3)]
     squares = [
         sum((row[label] - (label == true)) ** 2 for label in range(3))
         for row, true in zip(probabilities, labels, strict=True)
@@ -179,25 +160,16 @@ def test_reliability_has_the_means_of_each_bin_with_images(six_cells):
     ]
 
 
-def test_probabilities_of_exactly_0_and_1_are_in_the_outer_bins(six_cells):
-    certain = six_cells(
-        paths=["a", "b"],
-        labels=np.array([1, 1]),
-        probabilities=np.array([[0.0, 1.0], [1.0, 0.0]]),
-        positive_label="Uninfected",
-    )
-    assert reliability(certain) == [
-        {"predicted": 0, "observed": 1, "count": 1},
-        {"predicted": 1, "observed": 1, "count": 1},
-    ]
+def test_probabilities_of_exactly_0_and_1_are_in_the_outer_bins():
+    bins = metrics.reliability(np.array([1, 1]), np.eye(2), 1)
+    assert bins == [{"predicted": p, "observed": 1, "count": 1} for p in (0, 1)]
 
 
 @pytest.mark.parametrize("positive", ["Parasitized", "Uninfected"])
 def test_the_calibration_error_is_the_mean_gap_of_the_reliability_curve(draw, six_cells, positive):
     labels, probabilities, _ = draw(0, count=300)
-    result = six_cells(
-        labels=labels, probabilities=probabilities.astype(np.float32), positive_label=positive
-    )
+    known = {"labels": labels, "probabilities": probabilities.astype(np.float32)}
+    result = six_cells(**known, positive_label=positive)
     bins = reliability(result)
     gaps = [point["count"] * abs(point["predicted"] - point["observed"]) for point in bins]
     expected = sum(gaps) / len(labels)
@@ -221,23 +193,14 @@ def test_near_every_point_that_a_thinned_roc_curve_lacks_there_is_one_that_it_ha
         assert np.min(np.abs(along) + np.abs(up)) <= 2 / (most - 1) + 1e-12
 
 
-def test_a_short_roc_curve_stays_as_it_is(six_cells):
-    result = six_cells(
-        labels=np.array([0, 0, 1, 1]), probabilities=np.array([[0.9, 0.1], [0.4, 0.6]] * 2)
-    )
-    assert roc_points(result) == {"false": [0, 0.5, 1], "true": [0, 0.5, 1]}
-
-
-def test_without_both_labels_there_is_no_roc_curve(six_cells):
+def test_a_short_roc_curve_stays_as_it_is_and_without_both_labels_there_is_none(six_cells):
+    labels, probabilities = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6]] * 2)
+    points = metrics.roc_points(labels, probabilities, 0)
+    assert points == {"false": [0, 0.5, 1], "true": [0, 0.5, 1]}
     assert roc_points(six_cells().of(np.arange(4))) == {"false": [], "true": []}
 
 
-def test_of_three_labels_the_curve_is_of_the_positive_one_against_the_rest(six_cells):
-    result = six_cells(
-        labels=np.array([0, 1, 2]),
-        probabilities=np.eye(3),
-        label_names=("a", "b", "c"),
-        positive_label="b",
-    )
-    assert roc_points(result) == {"false": [0, 0, 1], "true": [0, 1, 1]}
-    assert [point["count"] for point in reliability(result)] == [2, 1]
+def test_of_three_labels_the_curve_is_of_the_positive_one_against_the_rest():
+    answers = np.arange(3), np.eye(3), 1
+    assert metrics.roc_points(*answers) == {"false": [0, 0, 1], "true": [0, 1, 1]}
+    assert [point["count"] for point in metrics.reliability(*answers)] == [2, 1]

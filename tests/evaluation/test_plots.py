@@ -10,13 +10,7 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UserError
-from malaria.evaluation.plots import (
-    plot_confusion,
-    plot_grid,
-    plot_history,
-    plot_reliability,
-    plot_roc,
-)
+from malaria.evaluation import plots
 from malaria.evaluation.result import Result
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,18 +26,18 @@ def make_result(labels, probabilities, names, positive):
 
 
 def draw_all(folder, kind="svg", name="Parasitized"):
-    """Every plot, drawn with a label of this name; returns their paths."""
+    """Every figure, drawn with a label of this name; returns their paths."""
     stems = ("history", "confusion", "roc", "grid", "reliability")
     paths = [folder / f"{stem}.{kind}" for stem in stems]
     # Of four images of the first label three are found, of two of the second both.
     first = np.array([0.9, 0.8, 0.7, 0.2, 0.3, 0.1])
     probabilities = np.stack([first, 1 - first], axis=1)
     result = make_result([0, 0, 0, 0, 1, 1], probabilities, (name, "Uninfected"), name)
-    plot_history(paths[0], HISTORY, "accuracy", "accuracy")
-    plot_confusion(paths[1], result)
-    plot_roc(paths[2], result)
-    plot_grid(paths[3], PICTURES, [f"{name} 0.900"] * 3)
-    plot_reliability(paths[4], result)
+    plots.plot_history(paths[0], HISTORY, "accuracy", "accuracy")
+    plots.plot_confusion(paths[1], result)
+    plots.plot_roc(paths[2], result)
+    plots.plot_grid(paths[3], PICTURES, [f"{name} 0.900"] * 3)
+    plots.plot_reliability(paths[4], result)
     return paths
 
 
@@ -66,11 +60,7 @@ def test_a_png_is_one_and_a_long_name_does_not_make_it_endless(tmp_path):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("$x^$", "$x^$"),
-        (r"\frac{$", r"\frac{$"),
-        ("_b", "_b"),
-        ("寄生", "寄生"),
-        ("<script>a&amp;</script>", "<script>a&amp;</script>"),
+        *[(x, x) for x in ("$x^$", r"\frac{$", "_b", "寄生", "<script>a&amp;</script>")],
         ("a\x1b\nb", r"a\x1b\nb"),
         ("x" * 200, "x" * 21 + "..."),
     ],
@@ -97,11 +87,9 @@ def test_the_matrix_shows_counts_and_shares_of_each_row(tmp_path):
     shown = " ".join(texts(confusion))
     for part in ("3", "75.0%", "25.0%", "0.0%", "2", "100.0%", "predicted", "true"):
         assert part in shown.split()
-
-
-def test_a_matrix_without_cells_of_a_label_is_drawn(tmp_path):
+    # A label without cells is drawn too.
     result = make_result([1, 1, 1, 2, 2, 2], np.eye(3)[[0, 1, 1, 2, 2, 2]], "abc", "a")
-    plot_confusion(tmp_path / "a.svg", result)
+    plots.plot_confusion(tmp_path / "a.svg", result)
     assert "33.3%" in " ".join(texts(tmp_path / "a.svg"))
 
 
@@ -110,7 +98,7 @@ def test_roc_shows_the_positive_label_of_two_and_each_of_three(tmp_path, labels,
     names = "abc"[:labels]
     truth = np.array([0, 1, 2, 0, 1, 2]) % labels
     probabilities = np.full((6, labels), 1 / labels)
-    plot_roc(tmp_path / "a.svg", make_result(truth, probabilities, names, "b"))
+    plots.plot_roc(tmp_path / "a.svg", make_result(truth, probabilities, names, "b"))
     shown = texts(tmp_path / "a.svg")
     assert [name for name in names if name in shown] == curves
     assert "AUC 0.5000" in shown
@@ -120,30 +108,30 @@ def test_reliability_has_a_point_for_each_bin_with_images(tmp_path):
     first = np.array([0.01, 0.02, 0.5, 0.99])
     probabilities = np.stack([first, 1 - first], axis=1)
     result = make_result([1, 1, 0, 0], probabilities, "ab", "a")
-    plot_reliability(tmp_path / "a.svg", result)
+    plots.plot_reliability(tmp_path / "a.svg", result)
     groups = elements(tmp_path / "a.svg", "g")
-    [points] = [group for group in groups if group.get("id", "").startswith("PathCollection")]
+    [points] = [one for one in groups if one.get("id", "").startswith("PathCollection")]
     assert [point.tag for point in points] == [f"{{{SVG}}}path"] * 3
     assert "observed share" in texts(tmp_path / "a.svg")
 
 
 def test_one_epoch_is_drawn_too(tmp_path):
-    plot_history(tmp_path / "a.svg", HISTORY[:1], "accuracy", "accuracy")
+    plots.plot_history(tmp_path / "a.svg", HISTORY[:1], "accuracy", "accuracy")
     assert {"training (augmented)", "validation", "epoch"} <= set(texts(tmp_path / "a.svg"))
 
 
-def test_a_grid_holds_every_picture_with_its_title(tmp_path):
+def test_a_grid_holds_every_image_with_its_title(tmp_path):
     titles = [f"cell {number}" for number in range(11)]
-    plot_grid(tmp_path / "a.svg", np.zeros((11, 4, 4, 3)), titles, columns=4)
+    plots.plot_grid(tmp_path / "a.svg", np.zeros((11, 4, 4, 3)), titles, columns=4)
     assert len(elements(tmp_path / "a.svg", "image")) == 11
     assert texts(tmp_path / "a.svg") == titles
 
 
-def test_a_picture_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
+def test_an_image_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path):
     result = make_result([0, 1], np.eye(2), "ab", "a")
     (tmp_path / "a.svg").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*a\.svg"):
-        plot_confusion(tmp_path / "a.svg", result)
+        plots.plot_confusion(tmp_path / "a.svg", result)
     assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
 
 

@@ -77,10 +77,8 @@ def test_of_separable_labels_the_threshold_is_in_the_middle_of_the_gap(rule):
 
 def test_of_equal_youden_indices_the_one_that_finds_more_is_chosen():
     # From 0.75 on: sensitivity 1/2, specificity 1. From 0.25 on: sensitivity 1, specificity 1/2.
-    labels, probabilities = [0, 1, 0, 1], two_columns([0.0, 0.25, 0.5, 0.75])
-    chosen = choose_threshold(labels, probabilities, positive=1, rule="youden")
-    assert chosen == 0.125
-    assert rates(labels, probabilities, 1, chosen) == (1, 0.5)
+    probabilities = two_columns([0.0, 0.25, 0.5, 0.75])
+    assert choose_threshold([0, 1, 0, 1], probabilities, positive=1, rule="youden") == 0.125
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -92,23 +90,17 @@ def test_images_of_one_probability_are_all_positive(rule):
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("low", [0.5, 0.3, 1e-7])
 def test_between_neighbouring_floats_the_threshold_still_parts_them(kind, low):
-    low = kind(low)
-    scores = np.array([low, np.nextafter(low, kind(1), dtype=kind)])
-    probabilities = np.stack([1 - scores, scores], axis=1)
+    probabilities = two_columns(np.array([low, np.nextafter(kind(low), kind(1))], kind))
     chosen = choose_threshold([0, 1], probabilities, positive=1, rule="youden")
     assert decide(probabilities, positive=1, threshold=chosen).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("labels", [[], [0, 0], [1, 1]])
-def test_a_rule_needs_images_of_both_labels(labels, rule):
-    probabilities = two_columns([0.25, 0.75][: len(labels)])
-    with pytest.raises(UserError, match="expected images of both labels, found one label only"):
-        choose_threshold(np.array(labels), probabilities, positive=1, rule=rule)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_needs_two_labels(rule):
+def test_a_rule_needs_images_of_two_labels(rule):
+    for labels in ([], [0, 0], [1, 1]):
+        probabilities = two_columns([0.25, 0.75][: len(labels)])
+        with pytest.raises(UserError, match="expected images of both labels, found one label only"):
+            choose_threshold(np.array(labels), probabilities, positive=1, rule=rule)
     with pytest.raises(UserError, match="expected two labels, received 3"):
         choose_threshold([0, 1, 2], np.eye(3), positive=1, rule=rule)
 
@@ -121,15 +113,9 @@ def test_a_number_is_the_threshold_whatever_the_images():
 @pytest.mark.parametrize(
     ("value", "rule"),
     [
-        (0.4, 0.4),
-        (0, 0.0),
-        (1, 1.0),
-        ("0.25", 0.25),
-        ("youden", "youden"),
-        (" Youden ", "youden"),
-        ("sensitivity>=0.98", "sensitivity>=0.98"),
-        ("sensitivity >= .9", "sensitivity>=.9"),
-        ("sensitivity>=1", "sensitivity>=1"),
+        *[(0.4, 0.4), (0, 0.0), (1, 1.0), ("0.25", 0.25)],
+        *[("youden", "youden"), (" Youden ", "youden")],
+        *[("sensitivity >= .9", "sensitivity>=.9"), ("sensitivity>=1", "sensitivity>=1")],
         ("sensitivity>=0.00001", "sensitivity>=0.00001"),
     ],
 )

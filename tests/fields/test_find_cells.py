@@ -16,6 +16,16 @@ def overlap(box, other):
     return shared / (box.width * box.height + width * height - shared)
 
 
+def assert_found(found, places, least=0.6):
+    """Each place (left, top, width, height, ...) is nearly the box of a cell."""
+    for place in places:
+        assert max(overlap(box, place[:4]) for box in found) > least
+
+
+def squares(centres, radius):
+    return [(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in centres]
+
+
 def disc(draw, x, y, radius, colour=(190, 120, 130)):
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
@@ -30,8 +40,7 @@ def test_every_cell_is_found_once_and_where_it_lies(draw_field, seed):
     field, boxes = draw_field(rows=4, columns=5, seed=seed, parasitized=(1, 7))
     found = find_cells(field)
     assert len(found) == len(boxes)
-    for *place, _ in boxes:
-        assert max(overlap(box, place) for box in found) > 0.6
+    assert_found(found, boxes)
 
 
 def test_cells_come_from_the_top_down_and_lie_in_the_field(draw_field):
@@ -45,13 +54,12 @@ def test_cells_come_from_the_top_down_and_lie_in_the_field(draw_field):
 
 
 @pytest.mark.parametrize("scale", [0.5, 3, 8])
-def test_the_size_of_the_picture_does_not_matter(draw_field, scale):
+def test_the_size_of_the_image_does_not_matter(draw_field, scale):
     field, boxes = draw_field(rows=4, columns=4)
     large = field.resize([round(side * scale) for side in field.size])
     found = find_cells(large)
     assert len(found) == 16
-    for *place, _ in boxes:
-        assert max(overlap(box, [scale * number for number in place]) for box in found) > 0.6
+    assert_found(found, scale * np.array(boxes))
 
 
 def test_cells_that_touch_are_parted():
@@ -61,8 +69,7 @@ def test_cells_that_touch_are_parted():
         disc(draw, *centre, 27)
     found = find_cells(field)
     assert len(found) == len(centres)
-    for x, y in centres:
-        assert max(overlap(box, (x - 27, y - 27, 54, 54)) for box in found) > 0.6
+    assert_found(found, squares(centres, 27))
 
 
 def test_a_pale_middle_is_no_hole_and_a_gap_within_a_ring_of_cells_no_cell():
@@ -94,21 +101,18 @@ def test_the_nuclei_of_white_cells_do_not_hide_pale_red_ones():
     for x, y in centres:
         disc(draw, x, y, 35, (215, 185, 190))
     disc(draw, 380, 270, 70, (90, 30, 120))
-    found = find_cells(field)
-    for x, y in centres:
-        assert max(overlap(box, (x - 35, y - 35, 70, 70)) for box in found) > 0.6
+    assert_found(find_cells(field), squares(centres, 35))
 
 
 def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
     field, boxes = draw_field(rows=4, columns=5)
     shade = np.linspace(1, 0.65, field.width)[None, :, None]
     found = find_cells(Image.fromarray((np.asarray(field) * shade).astype(np.uint8)))
-    for *place, _ in boxes:
-        assert max(overlap(box, place) for box in found) > 0.5
+    assert_found(found, boxes, 0.5)
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         *(np.full((40, 60, 3), level, np.uint8) for level in (0, 120, 255)),
         np.zeros((1, 1, 3), np.uint8),
@@ -118,6 +122,6 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
         np.tile(np.linspace(0, 255, 300).astype(np.uint8)[None, :, None], (50, 1, 3)),
     ],
 )
-def test_where_there_are_no_cells_nothing_fails(picture):
-    found = find_cells(Image.fromarray(picture))
-    assert found == [] or picture.std() > 50
+def test_where_there_are_no_cells_nothing_fails(image):
+    found = find_cells(Image.fromarray(image))
+    assert found == [] or image.std() > 50

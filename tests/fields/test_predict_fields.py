@@ -39,9 +39,7 @@ def save(tmp_path):
     return save
 
 
-def test_each_cell_of_a_field_is_classified_as_the_picture_of_it_would_be(
-    classifier, draw_field, save
-):
+def test_each_cell_of_a_field_is_classified_as_its_image_would_be(classifier, draw_field, save):
     field, boxes = draw_field(rows=3, columns=5)
     predictions = list(predict_fields([save(field)], classifier))
     assert len(predictions) == len(boxes)
@@ -60,31 +58,23 @@ def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
     empty = save(Image.new("RGB", (500, 400), (220, 225, 220)), "empty.png")
     mixed = [paths[0], tmp_path / "broken.png", paths[1], empty, *paths[2:], tmp_path / "none.png"]
     predictions = list(predict_fields(mixed, classifier))
-    names = list(dict.fromkeys(one.path for one in predictions))
-    assert names == mixed
-    errors = {one.path.name: one.error for one in predictions if one.error}
-    assert errors == {
-        "broken.png": "not an image of a known kind",
-        "empty.png": NO_CELLS,
-        "none.png": "no such file",
-    }
+    assert list(dict.fromkeys(one.path for one in predictions)) == mixed
+    unknown = "not an image of a known kind"
+    errors = {"broken.png": unknown, "empty.png": NO_CELLS, "none.png": "no such file"}
+    assert {one.path.name: one.error for one in predictions if one.error} == errors
 
 
-def test_a_picture_of_a_single_cell_says_so(classifier, save):
+def test_an_image_of_a_single_cell_says_so(classifier, draw_field, save):
     cell = Image.new("RGB", (100, 100), (225, 230, 225))
     cell.paste((190, 120, 130), (10, 10, 90, 90))
     path = save(cell)
     [prediction] = predict_fields([path], classifier)
     assert prediction.error == SINGLE
-    # Where a guard can tell, the size of the image does not matter.
+    # Where a guard can tell, the size of the image does not matter, unless there are many cells.
     large = save(cell.resize((300, 300)), "large.png")
     known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
     [prediction] = predict_fields([large], known)
     assert prediction.error == SINGLE
-
-
-def test_a_field_of_many_cells_is_one_whatever_the_guard_says(classifier, draw_field, save):
-    known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
     field, boxes = draw_field()
     assert len(list(predict_fields([save(field)], known))) == len(boxes)
 
