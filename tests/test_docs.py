@@ -25,7 +25,7 @@ SCRIPTS = {
 }
 # Commands whose few options are not checked.
 MODULES = {"draw": draw, "doctor": doctor}
-PARSERS = {"train": train.make_parser, "classify": options.make_parser}
+PARSERS = {"train": train.parse, "classify": options.parse}
 
 
 def text_of(page):
@@ -89,7 +89,7 @@ def check_arguments(command, arguments):
     if command in MODULES:
         assert callable(MODULES[command].main)
         return
-    parsed = PARSERS[command]().parse_args(arguments)
+    parsed = PARSERS[command](arguments)
     if command == "train" and (TOP / parsed.config).is_file():
         assert isinstance(read_config(TOP / parsed.config, parsed.set), Config)
 

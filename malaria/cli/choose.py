@@ -28,7 +28,6 @@ from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
-    from malaria.inference.explain import Overlays
 
 Predictor = Callable[[Iterable[AnyPath], Classifier], Iterator[Prediction]]
 
@@ -72,9 +71,8 @@ def check_outputs(options: Options) -> None:
     """Raise UserError if one of the files that are asked for could not be written in the end."""
     metrics = options.metrics if options.evaluate else None
     cells = options.cells / "cell.png" if options.cells else None
-    for path in (options.output, options.plot, options.report, metrics, cells):
-        if path is not None:
-            check_writable(path)
+    for path in filter(None, (options.output, options.plot, options.report, metrics, cells)):
+        check_writable(path)
 
 
 def choose_outputs(
@@ -105,7 +103,6 @@ def choose_outputs(
 def _choose_for_fields(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> Iterator[Output]:
-    """The outputs that only whole fields have."""
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
 
@@ -121,11 +118,10 @@ def find_group(
     options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
 ) -> Callable[[AnyPath], str | None]:
     """A function from an image to its group: as a list says, as --group_by, as the model knows."""
-    group_by = options.group_by if by_folder or options.group_by != FOLDER else None
-    if group_by in (None, PATIENT):
+    if options.group_by in (None, PATIENT) or (options.group_by == FOLDER and not by_folder):
         grouper = make_patient_finder(classifier.metadata.patient_pattern)
     else:
-        grouper = make_grouper(group_by)
+        grouper = make_grouper(options.group_by)
     return lambda path: inputs.patient_of(path) or grouper(path)
 
 
@@ -149,15 +145,6 @@ def open_labelled(
     return LabelledPredictions.of_folder(classifier, inputs.folder, group_of=group_of)
 
 
-def open_overlays(options: Options, classifier: Classifier, inputs: Inputs) -> "Overlays | None":
-    """The Grad-CAM overlays of --explain, if asked for. Raises UsageError, UserError."""
-    if options.explain is None:
-        return None
-    from malaria.inference.explain import Overlays
-
-    return Overlays(options.explain, inputs.roots, classifier)
-
-
 def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Writer | None:
     """The file of --output. Raises UserError if it cannot be begun, or was interrupted."""
     if options.output is None:
@@ -177,7 +164,6 @@ def save_as_pair(classifier: Classifier, path: Path) -> None:
     # Late, since it brings TensorFlow with it.
     from malaria.networks.save import save_pair
 
-    metadata = classifier.metadata
-    entries = metadata.details | metadata.to_entries()
+    entries = classifier.metadata.details | classifier.metadata.to_entries()
     pair = save_pair(classifier.load_keras(), path.parent, path.stem, entries)
     log(f"saved {printable(pair.weights)}, its .json and its .tflite")

@@ -8,7 +8,7 @@ from pathlib import Path
 from malaria.base.errors import UsageError
 from malaria.base.patterns import Pattern
 from malaria.cli import values
-from malaria.cli.command import Parser, add_options, name_program, option
+from malaria.cli.command import make_parser, option
 from malaria.inference.load_classifier import SCALES, Engine
 from malaria.outputs.formats import FORMATS
 from malaria.saved.pair import default_pair
@@ -189,21 +189,14 @@ EXCLUDES = {
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The Options of a command line. Raises UsageError."""
-    options = Options(**vars(make_parser().parse_args(arguments)))
+    """The Options of a command line. Raises UsageError, also for those that exclude each other."""
+    parser = make_parser(Options, "run.py", DESCRIPTION, EXAMPLES)
+    options = Options(**vars(parser.parse_args(arguments)))
     _check_together(options)
     return options
 
 
-def make_parser() -> Parser:
-    """The parser of run.py."""
-    parser = Parser(description=DESCRIPTION, **name_program("run.py", EXAMPLES))
-    add_options(parser, Options)
-    return parser
-
-
 def _check_together(options: Options) -> None:
-    """Raise UsageError for options that do not go together."""
     given = [name for name, value in vars(options).items() if value not in (None, False, [])]
     if "image" not in given and "calibrate" not in given:
         raise UsageError("the following arguments are required: --image; see run.py --help")

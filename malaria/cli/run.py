@@ -15,7 +15,6 @@ from malaria.cli.choose import (
     find_group,
     open_classifier,
     open_labelled,
-    open_overlays,
     open_predictor,
     open_writer,
     save_as_pair,
@@ -64,14 +63,16 @@ def classify(
 ) -> int:
     """Give each prediction to all that was asked for; return how many images failed somewhere."""
     labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
-    overlays = open_overlays(options, classifier, inputs)
-    writer = open_writer(options, classifier, inputs)
-    rate = Rate()
+    overlays = None
+    if options.explain:
+        from malaria.inference.explain import Overlays
+
+        overlays = Overlays(options.explain, inputs.roots, classifier)
+    writer, rate = open_writer(options, classifier, inputs), Rate()
     thing = "cell" if options.fields else "image"
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
     outputs = [*choose_outputs(options, classifier, inputs, labelled), summary]
-    if writer:
-        outputs.append(writer)
+    outputs += [writer] if writer else []
     try:
         with open_predictor(options) as ask:
             predictions = annotate(

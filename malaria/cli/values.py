@@ -18,6 +18,7 @@ from malaria.evaluation.thresholds import parse_rule
 from malaria.pictures.images import MAX_SIDE
 
 Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
 DEFAULT_PLOT = "predictions.png"
 
 
@@ -33,18 +34,15 @@ def size(text: str) -> tuple[int, int]:
     return _two(text, int, expected, lambda *sides: min(sides) > 0 and max(sides) <= MAX_SIDE)
 
 
-def threshold(text: str) -> float | str:
-    """A number from 0 to 1, or a rule."""
-    try:
-        return parse_rule(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{error}; received {text}") from None
-
-
 def two_probabilities(text: str) -> tuple[float, float]:
     """LOW,HIGH -> (LOW, HIGH), with 0 <= LOW < HIGH <= 1."""
     expected = "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1"
     return _two(text, float, expected, lambda low, high: 0 <= low < high <= 1)
+
+
+def threshold(text: str) -> float | str:
+    """A number from 0 to 1, or a rule."""
+    return _or_refuse(parse_rule, text)
 
 
 def cluster(text: str) -> str:
@@ -86,17 +84,18 @@ def ending(*suffixes: str) -> Callable[[str], Path]:
 def plot(text: str) -> Path | None:
     """A .png; true means DEFAULT_PLOT, false none."""
     # The first original took a word here, and any word meant yes.
-    if text.lower() in ("true", "false"):
-        return Path(DEFAULT_PLOT) if text.lower() == "true" else None
-    return ending(".png")(text)
+    words = {"true": Path(DEFAULT_PLOT), "false": None}
+    return words[text.lower()] if text.lower() in words else ending(".png")(text)
 
 
 def grouping(text: str) -> str | Pattern:
     """PATIENT, FOLDER, or a regular expression."""
-    if text in (PATIENT, FOLDER):
-        return text
+    return text if text in (PATIENT, FOLDER) else _or_refuse(Pattern, text)
+
+
+def _or_refuse(parse: Callable[[str], Value], text: str) -> Value:
     try:
-        return Pattern(text)
+        return parse(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{error}; received {text}") from None
 
