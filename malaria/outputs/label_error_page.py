@@ -34,8 +34,8 @@ def write_label_errors(
 ) -> int:
     """Write label_errors.csv and label_errors.html into `folder`; return how many there are.
 
-    samples: what the rows of `probabilities`, out of fold, are about. source: the folder the images
-    are in; paths in the table are relative to it, as the setting `exclude` takes them.
+    samples: what the rows of `probabilities`, out of fold, are about. source: the folder of the
+    images, to which paths in the table are relative, as the setting `exclude` takes them.
     """
     labels = np.array([sample.label for sample in samples])
     suspected, likelier = find_label_errors(labels, probabilities)
@@ -52,7 +52,7 @@ def write_label_errors(
         path = Path(os.path.relpath(sample.path, source)).as_posix()
         names = label_names[sample.label], label_names[other]
         numbers = round(row[sample.label], 6), round(row[other], 6)
-        rows.append((path, sample.patient or "", *names, *numbers))
+        rows.append((path, sample.patient, *names, *numbers))
         known = {"group": sample.patient, "true_label": names[0]}
         page.add(Prediction(sample.path, names[1], row[other], tuple(row), **known))
     write_csv(folder / CSV, HEADER, rows)

@@ -4,18 +4,17 @@ from malaria.inference.prediction import Prediction
 
 
 class Output:
-    """Takes each prediction as it comes, and is finished once after the last.
-
-    An interrupted run is not finished; what an output holds by then is given back by `close`, which
-    is called in any case.
-    """
+    """Takes each prediction as it comes; finished once after the last, closed in any case."""
 
     def add(self, prediction: Prediction) -> None:
         """Take one prediction. Raises UserError where it cannot be kept."""
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Write or print what there is to say in the end. Raises UserError where it cannot be."""
+        """Write or print what there is to say in the end; not called of an interrupted run.
+
+        Raises UserError where it cannot be.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

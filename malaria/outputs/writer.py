@@ -31,8 +31,8 @@ class Writer(Output):
 
     path: its ending says which of formats.FORMATS it is written in. source: what is classified,
     the same text for the same images. model: a digest of the model, its threshold and its labels.
-    No file mixes two sources or models. fields: whether an image has a row for each of its cells;
-    then an interrupted run goes on with the last image that has one. Raises UserError.
+    No file mixes two sources or models. fields: an image has a row for each of its cells, and an
+    interrupted run goes on with the last image that has one. Raises UserError.
     """
 
     def __init__(
@@ -45,8 +45,7 @@ class Writer(Output):
         resume: bool,
         fields: bool = False,
     ) -> None:
-        self.path, self.labels, self.write = path, labels, FORMATS[path.suffix.lower()]
-        self.fields = fields
+        self.path, self.labels, self.fields = path, labels, fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
         self.count = 0
@@ -55,19 +54,15 @@ class Writer(Output):
         lock = path.with_name(f".{path.name}.lock")
         with ExitStack() as begun:
             begun.enter_context(locked(lock, f"{path} is being written"))
-            self._begin(resume=resume)
+            if self.partial.exists() and not resume:
+                raise UserError(
+                    f"{path} was interrupted: go on with --resume, or delete {self.partial}"
+                )
+            with _writing(self.partial):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._cut_torn_row()
+                self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
             self._lock = begun.pop_all()
-
-    def _begin(self, *, resume: bool) -> None:
-        path = self.path
-        if self.partial.exists() and not resume:
-            raise UserError(
-                f"{path} was interrupted: go on with --resume, or delete {self.partial}"
-            )
-        with _writing(self.partial):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._cut_torn_row()
-            self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row, and of the last field."""
@@ -102,7 +97,10 @@ class Writer(Output):
         Rows come in the order of the paths, so both are gone through side by side. Only where they
         part, since images came or went meanwhile, the other rows' paths are held in memory.
         """
-        paths, written = iter(paths), self._written()
+        rows = (real_name(one.path) for one in self._read() if one.path)
+        # A field has several rows, one after the other.
+        written = (name for name, _ in groupby(rows)) if self.fields else rows
+        paths = iter(paths)
         for path in paths:
             expected = next(written, None)
             if expected is None:
@@ -111,11 +109,6 @@ class Writer(Output):
                 known = {expected, *written}
                 rest = chain([path], paths)
                 yield from (one for one in rest if real_name(one) not in known)
-
-    def _written(self) -> Iterator[str]:
-        """The real path of each row; of a field, which has several, once."""
-        paths = (real_name(one.path) for one in self._read() if one.path)
-        return (path for path, _ in groupby(paths)) if self.fields else paths
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
@@ -146,7 +139,7 @@ class Writer(Output):
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            self.write(map(json.loads, lines), file, self.labels)
+            FORMATS[self.path.suffix.lower()](map(json.loads, lines), file, self.labels)
         self.partial.unlink()
         self._lock.close()
         log(f"saved {printable(self.path)}")

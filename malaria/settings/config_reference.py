@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
+from malaria.settings.declare import extra_of
 
 HEADER = """\
 # Every setting of a training. Keys left out keep the value shown here; --set key=value overrides.
@@ -43,16 +43,15 @@ def settings_table() -> str:
 
 def setting_names() -> str:
     """The names of all settings, wrapped for --help."""
-    inner = [f"augmentation.{name}" for name in Augmentation.model_fields]
-    names = [name for name in Config.model_fields if name != "augmentation"] + inner
-    indent = "  "
-    return textwrap.fill(", ".join(names), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    names = [name for name in Config.model_fields if name != "augmentation"]
+    names += [f"augmentation.{name}" for name in Augmentation.model_fields]
+    return textwrap.indent(textwrap.fill(", ".join(names), WIDTH - 2), "  ")
 
 
 def _yaml_lines(config: Config) -> Iterator[str]:
     for name, field in Config.model_fields.items():
-        if _extra(field, "section"):
-            yield f"\n# {_extra(field, 'section')}"
+        if section := extra_of(field, "section"):
+            yield f"\n# {section}"
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from _commented(f"{name}:", field.description)
@@ -77,7 +76,7 @@ def _rows(settings: type[BaseModel], values: BaseModel, prefix: str) -> Iterator
         value = getattr(values, name)
         if isinstance(value, BaseModel):
             continue
-        was = _extra(field, "was")
+        was = extra_of(field, "was")
         former = f" (formerly `{prefix}{was}`)" if was else ""
         cells = f"`{prefix}{name}`", f"`{to_yaml(value)}`", allowed(schemas[name])
         yield [cell.replace("|", "\\|") for cell in (*cells, f"{field.description}{former}")]
@@ -104,8 +103,3 @@ def to_yaml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(to_yaml, value))}]"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _extra(field: FieldInfo, key: str) -> Any:
-    extra = field.json_schema_extra
-    return extra.get(key) if isinstance(extra, dict) else None
