@@ -38,13 +38,10 @@ from malaria.settings.declare import (
     setting,
 )
 
-# A number, or a rule that picks one on the validation images.
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
 # Settings that may change between a run and its resumption: they change no weight.
-NOT_IN_IDENTITY = {
-    *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
-    "tensorboard",
-}
+NOT_IN_IDENTITY = {"cache", "devices", "guard", "not_cells", "output_models", "tensorboard"}
+NOT_IN_IDENTITY |= {"plot_training_data"}
 # The networks that may begin with smaller images.
 ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)
 
@@ -120,7 +117,6 @@ class Config(Settings):
         "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
         section="Network",
     )
-
     init_weights: Text | None = setting(
         None,
         "weights to start from: the path of a saved model, or pretrained; layers of another shape "

@@ -36,7 +36,7 @@ def make_config(settings: Config | Mapping[str, Any]) -> Config:
     values = settings.model_dump() if isinstance(settings, Config) else dict(settings)
     config, problems = check(values, with_data=True)
     if problems:
-        raise UsageError(list_problems(problems))
+        raise UsageError(list_problems(problems, {}, "settings"))
     return config
 
 
@@ -46,16 +46,17 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
     with_data: look at the images, too, if their folder and the labels are valid.
     """
     config, problems = _validate(values)
+    # In place of the wrong settings `config` holds defaults, of which nothing is said.
     wrong = {key.partition(".")[0] for key in problems}
-    for key, problem in _contradictions(config, wrong):
-        problems.setdefault(key, problem)
+    for keys, is_wrong, problem in (*_rules(config), *_rules_of_progressive(config)):
+        if is_wrong and not wrong.intersection(keys.split()):
+            problems.setdefault(keys.split()[0], problem)
     if with_data and not wrong & {"train_images", "labels"}:
         problems = _data_problems(config) | problems
     return config, problems
 
 
 def _data_problems(config: Config) -> Problems:
-    """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(folder), None) is None:
@@ -63,20 +64,20 @@ def _data_problems(config: Config) -> Problems:
     return problems
 
 
-def list_problems(problems: Problems, origins: Mapping[str, str] | None = None) -> str:
-    """The problems as one message, a line each. origins: where each setting stands, if known."""
-    origins = origins or {}
-    order = [*origins, *problems]
+def list_problems(problems: Problems, origins: Mapping[str, str], otherwise: str) -> str:
+    """The problems as one message, a line each, in the order of the settings.
+
+    origins: where each setting stands; `otherwise` of those that it lacks.
+    """
+    order, count = [*origins, *problems], len(problems)
     lines = [
-        f"{origins.get(key, 'settings')}: {shorten(key, 80)}: {problems[key]}"
+        f"{origins.get(key, otherwise)}: {shorten(key, 80)}: {problems[key]}"
         for key in sorted(problems, key=order.index)
     ]
-    if len(lines) == 1:
+    if count == 1:
         return lines[0]
-    lines, count = lines[:LISTED], len(lines)
-    if count > LISTED:
-        lines.append(f"and {count - LISTED:,} more")
-    return f"{count} problems in the settings\n" + "\n".join(f"  {line}" for line in lines)
+    more = [f"and {count - LISTED:,} more"] if count > LISTED else []
+    return "\n  ".join([f"{count} problems in the settings", *lines[:LISTED], *more])
 
 
 def show(value: object) -> str:
@@ -94,8 +95,8 @@ def _validate(values: dict[str, Any]) -> tuple[Config, Problems]:
         faults = error.errors(include_url=False)
     problems: Problems = {}
     for fault in faults:
-        key = ".".join(str(part) for part in fault["loc"][:2] if isinstance(part, str))
-        key = key if key.split(".")[0] == "augmentation" else str(fault["loc"][0])
+        depth = 2 if fault["loc"][0] == "augmentation" else 1
+        key = ".".join(map(str, fault["loc"][:depth]))
         problems.setdefault(key, _explain(key, fault, values))
     # Not by their dots: an unknown key may have some of its own.
     wrong = {fault["loc"][0] for fault in faults}
@@ -120,17 +121,8 @@ def _unknown(key: str) -> str:
     return f"no such key; did you mean {near[0]}?" if near else f"no such key; known: {known}"
 
 
-def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]]:
-    """Pairs (key, problem) of settings that are valid one by one but not together.
-
-    In place of the `wrong` keys `config` holds defaults, of which nothing is said.
-    """
-    for keys, is_wrong, problem in (*_rules(config), *_rules_of_progressive(config)):
-        if is_wrong and not wrong.intersection(keys.split()):
-            yield keys.split()[0], problem
-
-
-# (the settings that are compared, first the one that is reported; whether they clash; the problem)
+# Of settings that are valid one by one but not together: those that are compared, first the one
+# that is reported; whether they clash; the problem.
 Rules = Iterator[tuple[str, bool, str]]
 
 
@@ -156,7 +148,6 @@ def _rules(config: Config) -> Rules:
 
 
 def _rules_of_progressive(config: Config) -> Rules:
-    """Rules of the settings of epochs with smaller images."""
     keys, size = "progressive_epochs progressive_size model", config.progressive_size
     problem = "expected progressive_epochs and progressive_size together, or neither"
     yield keys, bool(config.progressive_epochs) != (size is not None), problem
