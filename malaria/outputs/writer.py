@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,6 @@ from malaria.outputs.formats import FORMATS
 from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
-
-# At most this many rows are lost when the power goes, and then computed again.
-FLUSH_EVERY = 32
 
 
 class Writer(Output):
@@ -48,7 +45,6 @@ class Writer(Output):
         self.path, self.labels, self.fields = path, labels, fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
-        self.count = 0
         # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
         self._repeated: deque[AnyPath | None] = deque()
         lock = path.with_name(f".{path.name}.lock")
@@ -61,7 +57,8 @@ class Writer(Output):
             with _writing(self.partial):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._cut_torn_row()
-                self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
+                # Line by line, so that a crash loses no row that was told.
+                self.file = open(self.partial, "a", buffering=1, encoding="ascii")  # noqa: SIM115
             self._lock = begun.pop_all()
 
     def _cut_torn_row(self) -> None:
@@ -72,7 +69,7 @@ class Writer(Output):
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                if self.fields and (path := _path_of(line)) != field:
+                if self.fields and (path := line.partition(b', "label": ')[0]) != field:
                     field, field_start = path, whole
                 whole += len(line)
             file.truncate(field_start if self.fields else whole)
@@ -94,32 +91,31 @@ class Writer(Output):
     def without_written(self, paths: Iterable[AnyPath]) -> Iterator[AnyPath]:
         """The paths without those that the interrupted run has rows of, however they are spelled.
 
-        Rows come in the order of the paths, so both are gone through side by side. Only where they
-        part, since images came or went meanwhile, the other rows' paths are held in memory.
+        Rows come in the order of the paths. Where images came or went meanwhile, `ahead` holds the
+        rows that were passed over; else it is empty, so that a list of millions takes no memory.
         """
         rows = (real_name(one.path) for one in self._read() if one.path)
         # A field has several rows, one after the other.
         written = (name for name, _ in groupby(rows)) if self.fields else rows
-        paths = iter(paths)
+        ahead: Counter[str] = Counter()
         for path in paths:
-            expected = next(written, None)
-            if expected is None:
-                yield from chain([path], paths)
-            elif real_name(path) != expected:
-                known = {expected, *written}
-                rest = chain([path], paths)
-                yield from (one for one in rest if real_name(one) not in known)
+            name = real_name(path)
+            while name not in ahead and (row := next(written, None)):
+                ahead[row] += 1
+            count = ahead.pop(name, 0)
+            if not count:
+                yield path
+            elif count > 1:
+                ahead[name] = count - 1
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
         if self._repeated and self._repeated[0] == prediction.path:
             self._repeated.popleft()
             return
-        self.count += 1
+        row = _to_row(prediction, self.labels, fields=self.fields)
         with _writing(self.partial):
-            self.file.write(json.dumps(_to_row(prediction, self.labels, fields=self.fields)) + "\n")
-            if self.count % FLUSH_EVERY == 0:
-                self.file.flush()
+            self.file.write(json.dumps(row) + "\n")
 
     def close(self) -> None:
         """Leave the rows, if there are any, for a later --resume."""
@@ -143,14 +139,6 @@ class Writer(Output):
         self.partial.unlink()
         self._lock.close()
         log(f"saved {printable(self.path)}")
-
-
-def _path_of(line: bytes) -> Any:
-    """The path in a row; None of a damaged one, which `earlier` refuses."""
-    try:
-        return json.loads(line)["path"]
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 @contextmanager

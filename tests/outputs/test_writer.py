@@ -11,7 +11,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
-from malaria.outputs.writer import FLUSH_EVERY, Writer
+from malaria.outputs.writer import Writer
 
 LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
@@ -133,12 +133,11 @@ def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
     assert writer.partial.exists()
 
 
-def test_at_most_so_many_rows_wait_to_be_written(tmp_path):
+def test_no_row_waits_to_be_written(tmp_path):
     writer = open_writer(tmp_path / "a.csv")
-    for number in range(3 * FLUSH_EVERY - 1):
-        writer.add(Prediction(Path(f"{number}.png"), LABELS[0], 0.5, (0.5, 0.5)))
-        written = writer.partial.read_bytes().count(b"\n")
-        assert number + 1 - written < FLUSH_EVERY
+    for number, prediction in enumerate(PREDICTIONS, start=1):
+        writer.add(prediction)
+        assert writer.partial.read_bytes().count(b"\n") == number
     writer.close()
 
 
@@ -172,19 +171,13 @@ def test_a_place_where_nothing_can_be_written_is_told(tmp_path, name):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("count", [1, FLUSH_EVERY], ids=["at the end", "on the way"])
-def test_a_full_disk_is_told(tmp_path, count):
+def test_a_full_disk_is_told(tmp_path):
     writer = open_writer(tmp_path / "a.csv")
     writer.close()
-    writer.file = open("/dev/full", "w")  # noqa: SIM115  close() is what is tried
-
-    def add_all():
-        for _ in range(count):
-            writer.add(PREDICTIONS[0])
-        writer.close()
-
-    with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
-        add_all()
+    writer.file = open("/dev/full", "w", buffering=1)  # noqa: SIM115  close() is what is tried
+    for step in (lambda: writer.add(PREDICTIONS[0]), writer.close):
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+            step()
     with suppress(OSError):
         writer.file.close()
 
