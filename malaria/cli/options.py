@@ -167,24 +167,17 @@ NEEDS = {
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
     MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }
-# {option: (those that do not go with it, the message about one of them)}.
+# {option: those that do not go with it}.
 EXCLUDES = {
-    "calibrate": (
-        ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review", "cluster"),
-        "--{name} does not go with --calibrate; leave it out",
-    ),
-    "fields": (
-        ("evaluate", "explain", "plot"),
-        "--{name} is for images of single cells; leave out --fields",
-    ),
-    "cluster": (("explain",), "--{name} does not go with --cluster; leave one of them out"),
-    MODELS: (
-        (
-            *("calibrate", "cluster", "output", "report", "explain", "plot", "count_only"),
-            *("review", "save"),
-        ),
-        "--{name} goes with one --model; received {models}",
-    ),
+    "calibrate": "image evaluate fields output report explain plot review cluster",
+    "fields": "evaluate explain plot",
+    "cluster": "explain",
+    MODELS: "calibrate cluster output report explain plot count_only review save",
+}
+# {option: the message about one of those, where the usual one does not say enough}.
+REASONS = {
+    "fields": "--{other} is for images of single cells; leave out --fields",
+    MODELS: "--{other} goes with one --model; received {models}",
 }
 
 
@@ -202,10 +195,12 @@ def _check_together(options: Options) -> None:
         raise UsageError("the following arguments are required: --image; see run.py --help")
     if len(options.model) > 1:
         given.append(MODELS)
-    for name, (others, message) in EXCLUDES.items():
-        for other in others:
+    usual = "--{other} does not go with --{name}; leave one of them out"
+    for name, others in EXCLUDES.items():
+        for other in others.split():
             if name in given and other in given:
-                raise UsageError(message.format(name=other, models=len(options.model)))
+                known = {"name": name, "other": other, "models": len(options.model)}
+                raise UsageError(REASONS.get(name, usual).format(**known))
     for name, (needed, message) in NEEDS.items():
         if name in given and needed not in given:
             raise UsageError(message)
