@@ -76,10 +76,7 @@ def check_outputs(options: Options) -> None:
 
 
 def choose_outputs(
-    options: Options,
-    classifier: Classifier,
-    inputs: Inputs,
-    labelled: "LabelledPredictions | None",
+    options: Options, classifier: Classifier, inputs: Inputs, labelled: "LabelledPredictions | None"
 ) -> Iterator[Output]:
     """The outputs that show the predictions, in the order in which they are finished."""
     if not options.count_only:

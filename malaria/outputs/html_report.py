@@ -77,11 +77,7 @@ class Page:
         self.rows.append(row)
 
     def write(
-        self,
-        *,
-        evaluation: dict[str, Any] | None = None,
-        title: str | None = None,
-        note: str | None = None,
+        self, *, evaluation: dict[str, Any] | None = None, title: str = "", note: str = ""
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 

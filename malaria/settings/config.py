@@ -76,8 +76,7 @@ class Config(Settings):
         "how images of another aspect ratio are fitted: stretch; pad with black; crop the centre",
     )
     contradictions: Literal["refuse", "exclude"] = setting(
-        "refuse",
-        "images with the same content under two labels: refuse to train, or exclude them",
+        "refuse", "images with the same content under two labels: refuse to train, or exclude them"
     )
     cache: Literal["memory", "disk", "none"] = setting(
         "memory",

@@ -13,7 +13,7 @@ from malaria.data.training_folders import find_problems
 from malaria.model import NETWORKS
 from malaria.pictures.folders import KINDS, find_images
 from malaria.settings.augmentation_settings import Augmentation
-from malaria.settings.config import Config
+from malaria.settings.config import ANY_SIZE, Config
 
 # At most this many problems are listed; the rest are counted.
 LISTED = 30
@@ -48,7 +48,7 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
     config, problems = _validate(values)
     # In place of the wrong settings `config` holds defaults, of which nothing is said.
     wrong = {key.partition(".")[0] for key in problems}
-    for keys, is_wrong, problem in (*_rules(config), *_rules_of_progressive(config)):
+    for keys, is_wrong, problem in _rules(config):
         if is_wrong and not wrong.intersection(keys.split()):
             problems.setdefault(keys.split()[0], problem)
     if with_data and not wrong & {"train_images", "labels"}:
@@ -121,23 +121,26 @@ def _unknown(key: str) -> str:
     return f"no such key; did you mean {near[0]}?" if near else f"no such key; known: {known}"
 
 
-# Of settings that are valid one by one but not together: those that are compared, first the one
-# that is reported; whether they clash; the problem.
-Rules = Iterator[tuple[str, bool, str]]
+def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
+    """Rules of settings that may be valid one by one but not together.
 
-
-def _rules(config: Config) -> Rules:
+    Yields the settings that are compared, first the one that is reported; whether they clash; the
+    problem.
+    """
+    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
+    for key in ("image_size", "progressive_size"):
+        if size := list(getattr(config, key) or ()):
+            problem = f"quarter_turns need a square; received {size}"
+            yield f"{key} augmentation", turns and size[0] != size[1], problem
+            least = f"sides of at least {network.smallest_side} pixels"
+            problem = f"{config.model} needs {least}; received {size}"
+            yield f"{key} model", min(size) < network.smallest_side, problem
+    yield from _rules_of_progressive(config)
     labels, size = list(config.labels), list(config.image_size)
-    turns, is_square = config.augmentation.quarter_turns, size[0] == size[1]
-    smallest = NETWORKS[config.model].smallest_side
-    problem = f"quarter_turns need a square; received {size}"
-    yield "image_size augmentation", turns and not is_square, problem
-    problem = f"{config.model} needs sides of at least {smallest} pixels; received {size}"
-    yield "image_size model", min(size) < smallest, problem
     problem = f"expected one of {labels}; received {show(config.positive_label)}"
     yield "positive_label labels", config.positive_label not in (None, *labels), problem
     problem = f"quarter turns need a square image_size; received {size}"
-    yield "tta image_size", config.tta and not is_square, problem
+    yield "tta image_size", config.tta and size[0] != size[1], problem
     problem = f"are for two labels; received {len(labels)}"
     yield "teachers labels", bool(config.teachers) and len(labels) > 2, problem
     problem = "early_stopping goes with keep: best; received last"
@@ -147,18 +150,10 @@ def _rules(config: Config) -> Rules:
     yield "threshold labels", rule != 0.5 and len(labels) > 2, problem
 
 
-def _rules_of_progressive(config: Config) -> Rules:
-    keys, size = "progressive_epochs progressive_size model", config.progressive_size
+def _rules_of_progressive(config: Config) -> Iterator[tuple[str, bool, str]]:
+    keys, epochs = "progressive_epochs progressive_size", config.progressive_epochs
     problem = "expected progressive_epochs and progressive_size together, or neither"
-    yield keys, bool(config.progressive_epochs) != (size is not None), problem
-    if not config.progressive_epochs or size is None:
-        return
-    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
-    if not network.any_size:
-        able = " or ".join(name for name, one in NETWORKS.items() if one.any_size)
-        yield keys, True, f"expected model {able}, which take any size; received {config.model}"
-        return
-    problem = f"quarter_turns need a square; received {list(size)}"
-    yield "progressive_size augmentation model", turns and size[0] != size[1], problem
-    problem = f"expected at least {network.smallest_side}; received {list(size)}"
-    yield "progressive_size model", min(size) < network.smallest_side, problem
+    yield keys, bool(epochs) != bool(config.progressive_size), problem
+    able = ANY_SIZE.replace(", ", " or ")
+    problem = f"expected model {able}, which take any size; received {config.model}"
+    yield f"{keys} model", epochs > 0 and not NETWORKS[config.model].any_size, problem

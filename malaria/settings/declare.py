@@ -168,7 +168,5 @@ def _reason(error: ValidationError) -> str:
 
 # Not a tuple of its own validators, whose messages would name each way that did not fit.
 Folders = Annotated[
-    str | tuple[FolderEntry, ...],
-    BeforeValidator(_folders),
-    WithJsonSchema({"allowed": FOLDERS}),
+    str | tuple[FolderEntry, ...], BeforeValidator(_folders), WithJsonSchema({"allowed": FOLDERS})
 ]

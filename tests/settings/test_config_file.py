@@ -323,7 +323,7 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
         ("model: compact\nprogressive_epochs: 1\nprogressive_size: [48, 32]\n",
          "progressive_size: quarter_turns need a square; received [48, 32]"),
         ("model: compact\nprogressive_epochs: 1\nprogressive_size: [8, 8]\n",
-         "progressive_size: expected at least 16; received [8, 8]"),
+         "progressive_size: compact needs sides of at least 16 pixels; received [8, 8]"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_told(problems, text, problem):
