@@ -103,12 +103,13 @@ def _choose_for_fields(
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
 
-    yield FieldTable(classifier, options.output)
+    if options.report:
+        yield FieldReport(classifier, options.output, options.report)
+    else:
+        yield FieldTable(classifier, options.output)
     if options.cells:
         labels = classifier.metadata.labels
         yield CellFiles(options.cells, inputs.roots, labels, resume=options.resume)
-    if options.report:
-        yield FieldReport(options.report, classifier)
 
 
 def find_group(

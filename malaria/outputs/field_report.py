@@ -27,41 +27,34 @@ SHOWN = 100
 CELLS = 24
 
 
-class _Fields:
-    """Counts of the cells of each field."""
+class FieldTable(Output):
+    """Parasitaemia by field, by patient and in all."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, output: Path | None) -> None:
+        """output: the file of --output, beside which the table is written; None: it is not."""
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
+        self.table = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
         self.fields: dict[str, FieldCounts] = {}
 
     def add(self, prediction: Prediction) -> None:
         """Count one cell in its field."""
         self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
 
-    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
-        return tally(counts, self.labels, self.positive)
-
-
-class FieldTable(_Fields, Output):
-    """Parasitaemia by field, by patient and in all."""
-
-    def __init__(self, classifier: Classifier, output: Path | None) -> None:
-        """output: the file of --output, beside which the table is written; None: it is not."""
-        super().__init__(classifier)
-        self.path = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
-
     def finish(self) -> None:
         """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
         log(self._describe(rows))
-        if self.path is None:
+        if self.table is None:
             return
-        if self.path.suffix.lower() == ".csv":
-            write_csv(self.path, list(rows[0]), [list(row.values()) for row in rows])
+        if self.table.suffix.lower() == ".csv":
+            write_csv(self.table, list(rows[0]), [list(row.values()) for row in rows])
         else:
-            write_json(self.path, rows)
-        log(f"saved {printable(self.path)}")
+            write_json(self.table, rows)
+        log(f"saved {printable(self.table)}")
+
+    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
+        return tally(counts, self.labels, self.positive)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         """A row for each field, each patient, and all."""
@@ -93,12 +86,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [name, f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]
 
 
-class FieldReport(_Fields, Output):
-    """The page of --report for --fields. It holds the cells of one field at a time."""
+class FieldReport(FieldTable):
+    """The table, and the page of --report. It holds the cells of one field at a time."""
 
-    def __init__(self, path: Path, classifier: Classifier) -> None:
-        super().__init__(classifier)
-        self.path, self.classifier = path, classifier
+    def __init__(self, classifier: Classifier, output: Path | None, page: Path) -> None:
+        super().__init__(classifier, output)
+        self.page, self.classifier = page, classifier
         self.pictures: list[dict[str, Any]] = []
         self.waiting: list[Prediction] = []
 
@@ -110,11 +103,12 @@ class FieldReport(_Fields, Output):
         super().add(prediction)
 
     def finish(self) -> None:
-        """Write the page. Raises UserError if it cannot be written."""
+        """Write the table and the page. Raises UserError if they cannot be written."""
+        super().finish()
         if self.waiting:
             self._finish_field()
-        write_page(self.path, "field_report.html", self._content())
-        log(f"saved {printable(self.path)}")
+        write_page(self.page, "field_report.html", self._content())
+        log(f"saved {printable(self.page)}")
 
     def _finish_field(self) -> None:
         cells, self.waiting = self.waiting, []

@@ -29,7 +29,6 @@ class Page:
     def __init__(
         self,
         path: Path,
-        *,
         labels: Sequence[str],
         positive_label: str,
         threshold: float,
@@ -147,15 +146,8 @@ class HtmlReport(Page, Output):
         self, path: Path, classifier: Classifier, labelled: "LabelledPredictions | None" = None
     ) -> None:
         """labelled: collects the predictions to evaluate, if that is to be on the page too."""
-        self.labelled = labelled
-        metadata = classifier.metadata
-        super().__init__(
-            path,
-            labels=metadata.labels,
-            positive_label=metadata.positive_label,
-            threshold=metadata.threshold,
-            model_name=classifier.name,
-        )
+        self.labelled, of = labelled, classifier.metadata
+        super().__init__(path, of.labels, of.positive_label, of.threshold, classifier.name)
 
     def finish(self) -> None:
         """Write the page. Raises UserError if it cannot be written."""

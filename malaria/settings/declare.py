@@ -48,7 +48,6 @@ def _must(is_right: Callable[[Any], bool], expected: str) -> Callable[[Any], Any
 
 
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
 # More would fill the memory before the first step is done.
 Steps = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]

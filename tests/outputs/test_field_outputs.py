@@ -191,7 +191,7 @@ def report(classifier, tmp_path, draw_field, feed):
             for n, (*place, _) in enumerate(boxes)
         ]
     predictions.append(Prediction(tmp_path / "b.png", error="no <i>cells</i>"))
-    feed(FieldReport(tmp_path / "r.html", classifier), predictions)
+    feed(FieldReport(classifier, None, tmp_path / "r.html"), predictions)
     return (tmp_path / "r.html").read_text()
 
 
@@ -215,7 +215,7 @@ def test_nothing_of_a_stranger_becomes_html_and_nothing_is_loaded_or_run(report)
 
 def test_a_field_that_is_gone_by_then_has_its_row_and_the_reason(classifier, tmp_path, feed):
     feed(
-        FieldReport(tmp_path / "r.html", classifier),
+        FieldReport(classifier, None, tmp_path / "r.html"),
         cells_of(tmp_path / "gone.png", sick=1, well=1),
     )
     text = (tmp_path / "r.html").read_text()
