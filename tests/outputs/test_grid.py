@@ -16,11 +16,6 @@ def test_the_grid_shows_what_could_be_read(predict_all, feed, tmp_path, capsys):
     assert capsys.readouterr().err == f"saved {tmp_path}/grid.png\n"
 
 
-def test_a_grid_of_nothing_is_no_file(feed, tmp_path):
-    feed(Grid(tmp_path / "grid.png"), [])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_of_many_pictures_the_first_are_shown(predict_all, tmp_path):
     grid = Grid(tmp_path / "grid.png")
     readable = [prediction for prediction in predict_all() if prediction.error is None]
@@ -43,6 +38,7 @@ def test_a_picture_that_is_gone_by_then_is_left_out(predict_all, feed, tmp_path,
     assert told == [f"{one.label} {one.probability:.3f}" for one in others]
 
 
-def test_where_all_images_are_gone_by_then_there_is_no_file(feed, tmp_path):
-    feed(Grid(tmp_path / "grid.png"), [Prediction(tmp_path / "gone.png", "a", 1.0)])
-    assert list(tmp_path.iterdir()) == []
+def test_of_nothing_and_where_all_images_are_gone_by_then_there_is_no_file(feed, tmp_path):
+    for predictions in ([], [Prediction(tmp_path / "gone.png", "a", 1.0)]):
+        feed(Grid(tmp_path / "grid.png"), predictions)
+        assert list(tmp_path.iterdir()) == []
