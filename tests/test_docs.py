@@ -17,12 +17,8 @@ PAGES += sorted((TOP / "docs").glob("*.md"))
 # [text](target) and ![text](target), but none within code.
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SCRIPTS = {
-    "train.py": "train",
-    "malaria-train": "train",
-    "run.py": "classify",
-    "malaria-classify": "classify",
-}
+SCRIPTS = dict.fromkeys(("train.py", "malaria-train"), "train")
+SCRIPTS |= dict.fromkeys(("run.py", "malaria-classify"), "classify")
 # Commands whose few options are not checked.
 MODULES = {"draw": draw, "doctor": doctor}
 PARSERS = {"train": train.parse, "classify": options.parse}
@@ -53,14 +49,12 @@ def test_every_link_to_a_file_leads_to_it_and_to_a_heading_of_it(page):
 
 def commands():
     """(page, command) of every command in a block of shell, lines that go on put together."""
-    for page in PAGES:
-        for language, block in FENCE.findall(text_of(page)):
-            if language not in ("bash", "sh"):
-                continue
-            for line in block.replace("\\\n", " ").splitlines():
-                command = line.strip().removeprefix("$ ")
-                if command and not command.startswith("#"):
-                    yield pytest.param(command, id=f"{page.name}: {command[:60]}")
+    blocks = [(page, *found) for page in PAGES for found in FENCE.findall(text_of(page))]
+    for page, language, block in blocks:
+        lines = block.replace("\\\n", " ").splitlines() if language in ("bash", "sh") else []
+        for command in (line.strip().removeprefix("$ ") for line in lines):
+            if command and not command.startswith("#"):
+                yield pytest.param(command, id=f"{page.name}: {command[:60]}")
 
 
 @pytest.mark.parametrize("command", list(commands()))
