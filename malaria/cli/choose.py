@@ -1,7 +1,6 @@
 """choose: the model, the predictor and the outputs that the options of run.py ask for.
 
-The libraries behind the rarer outputs take a second or more to import, so each is imported only
-where it is asked for.
+What takes a second or more to import is imported only where it is asked for.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +28,7 @@ from malaria.pictures.remote_path import AnyPath
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
 
-Predictor = Callable[[Iterable[AnyPath], Classifier], Iterator[Prediction]]
+Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
 
 
 def open_classifier(options: Options, path: Path, *, many: bool = False) -> Classifier:
@@ -51,20 +50,20 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
 
 
 @contextmanager
-def open_predictor(options: Options) -> Iterator[Predictor]:
+def open_predictor(options: Options, classifier: Classifier) -> Iterator[Predictor]:
     """The predict function for images or fields: local, or on a cluster joined for the block."""
     if options.cluster is not None:
         from malaria.cluster.connect import connected
         from malaria.cluster.predict_on_cluster import predict_on_cluster
 
         with connected(options.cluster):
-            yield partial(predict_on_cluster, fields=options.fields)
+            yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
     elif options.fields:
         from malaria.fields.predict_fields import predict_fields
 
-        yield predict_fields
+        yield partial(predict_fields, classifier=classifier)
     else:
-        yield predict
+        yield partial(predict, classifier=classifier)
 
 
 def check_outputs(options: Options) -> None:
@@ -135,10 +134,9 @@ def open_labelled(
         inputs.check_labels(classifier.metadata.labels)
         return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
     if inputs.folder is None:
-        names = printable(", ".join(inputs.names))
         raise UserError(
             "--evaluate: expected one folder with sub-folders named as the labels, or a .csv with "
-            f"the columns path and label; received {names}"
+            f"the columns path and label; received {printable(', '.join(inputs.names))}"
         )
     return LabelledPredictions.of_folder(classifier, inputs.folder, group_of=group_of)
 
@@ -159,7 +157,6 @@ def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Wri
 
 def save_as_pair(classifier: Classifier, path: Path) -> None:
     """Write the model as a pair with all that is known of it. Raises UserError."""
-    # Late, since it brings TensorFlow with it.
     from malaria.networks.save import save_pair
 
     entries = classifier.metadata.details | classifier.metadata.to_entries()

@@ -21,10 +21,7 @@ FLAGS: dict[Any, Any] = {bool: "store_true", bool | None: argparse.BooleanOption
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose mistakes are one line, whose options are not abbreviated.
-
-    Its description and its epilog are printed as they are written.
-    """
+    """Mistakes are one line, options not abbreviated; description and epilog are not wrapped."""
 
     def __init__(self, **settings: Any) -> None:
         kind = argparse.RawDescriptionHelpFormatter
@@ -47,8 +44,7 @@ def option(meaning: str, *, group: str = "", **settings: Any) -> Any:
 def make_parser(options: type, script: str, description: str, examples: str) -> Parser:
     """The parser of a script, or of the installed command that was started in its place.
 
-    options: the dataclass that declares them; --version and --debug are added. examples: with the
-    script as `python <script>`.
+    options: the dataclass that declares them. examples: with the script as `python <script>`.
     """
     started = Path(sys.argv[0]).name
     if started.startswith("malaria-"):
@@ -117,10 +113,7 @@ def _prepare_streams() -> None:
 
 
 def describe(error: Exception) -> str:
-    """A UserError's own lines; for anything else one line with its type and how to see more.
-
-    Both are printable: they may quote a stranger's file.
-    """
+    """The error's own lines or line, printable, since it may quote a stranger's file."""
     if isinstance(error, UserError):
         # Lines of ours begin with two spaces; any other break comes from a stranger's name.
         return "error: " + "\n  ".join(map(printable, str(error).split("\n  ")))

@@ -66,7 +66,6 @@ def examine() -> Iterator[tuple[str, str, str]]:
 
 
 def _tensorflow() -> Iterator[tuple[str, str, str]]:
-    """TensorFlow's build, the cards, and why it sees none of them."""
     command = [sys.executable, "-c", ASK]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     words = answer.stdout.split()

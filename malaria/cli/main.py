@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 from malaria import __version__
@@ -46,16 +47,10 @@ def main(arguments: Sequence[str]) -> int | None:
     return status
 
 
-def train() -> None:
-    """The command malaria-train."""
-    _run("train")
-
-
-def classify() -> None:
-    """The command malaria-classify."""
-    _run("classify")
-
-
 def _run(command: str) -> None:
     end_on_interrupt()
     sys.exit(run_script(main, [command, *sys.argv[1:]]))
+
+
+# The commands malaria-train and malaria-classify.
+train, classify = partial(_run, "train"), partial(_run, "classify")

@@ -64,9 +64,9 @@ def classify(
     outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
     outputs += [writer] if writer else []
     try:
-        with choose.open_predictor(options) as ask:
+        with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
-                predict_all(options, paths, ask, classifier, writer, rate),
+                predict_all(options, paths, ask, writer, rate),
                 group_of=choose.find_group(options, classifier, inputs),
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
@@ -88,7 +88,6 @@ def predict_all(
     options: Options,
     paths: Iterable[AnyPath],
     ask: choose.Predictor,
-    classifier: Classifier,
     writer: Writer | None,
     rate: Rate,
 ) -> Iterator[Prediction]:
@@ -99,4 +98,4 @@ def predict_all(
     # Rows on the same terminal would break the bar.
     hidden = True if sys.stdout.isatty() else None
     bar = tqdm(paths, unit=" fields" if options.fields else " images", disable=hidden)
-    yield from rate.measure(ask(bar, classifier))
+    yield from rate.measure(ask(bar))

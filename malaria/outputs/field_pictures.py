@@ -21,11 +21,12 @@ from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
-# On light and on stained slides: the positive label thick, the others thin.
+# Of the boxes, on light and on stained slides: of the positive label, thick; of another label; of
+# what has none of the model's.
 POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
 
 
-# Two: the page draws a field when the first cell of the next one has been cut out.
+# Two: the page draws a field when the next one has begun.
 @lru_cache(maxsize=2)
 def open_field(path: AnyPath) -> Image.Image:
     """The image of a field. Raises UnreadableImageError."""
@@ -35,11 +36,7 @@ def open_field(path: AnyPath) -> Image.Image:
 def draw_boxes(
     path: AnyPath, cells: Iterable[Prediction], labels: Sequence[str], positive: str
 ) -> bytes:
-    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
-
-    The positive label's are thick and red, those of the others thin and blue, grey for what is
-    none of the model's labels.
-    """
+    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError."""
     field = open_field(path)
     scale = min(1.0, SIDE / max(field.size))
     image = field.resize([max(1, round(side * scale)) for side in field.size])

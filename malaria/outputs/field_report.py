@@ -57,7 +57,6 @@ class FieldTable(Output):
         return tally(counts, self.labels, self.positive)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each field, each patient, and all."""
         every = list(self.fields.values())
         for level, name, number, counts in (
             *(("field", path, 1, one) for path, one in self.fields.items()),
@@ -68,7 +67,6 @@ class FieldTable(Output):
             yield known | self._tally(counts)
 
     def _describe(self, rows: list[dict[str, Any]]) -> str:
-        """The table for people; of many fields the first."""
         fields = [row for row in rows if row["level"] == "field"]
         shown = fields[:LISTED] + [row for row in rows if row["level"] != "field"]
         head = ["field or patient", "red cells", self.positive, "parasitaemia [95 % interval]"]
@@ -124,7 +122,6 @@ class FieldReport(FieldTable):
         self.pictures.append(known)
 
     def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-        """The cells with the positive label, as images."""
         found = [cell for cell in cells if cell.label == self.positive]
         found.sort(key=lambda cell: -(cell.probability or 0))
         return [

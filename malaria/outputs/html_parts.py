@@ -40,10 +40,7 @@ LIBRARIES = {
 
 
 def thumbnail(source: Source) -> str:
-    """The image as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
-
-    Raises UnreadableImageError with the reason.
-    """
+    """The image, small, as a JPEG in a data URI, RGB. Raises UnreadableImageError."""
     image = open_image(source)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return data_uri(as_jpeg(image, THUMBNAIL_QUALITY))

@@ -43,10 +43,7 @@ class Page:
         self.rows: list[Row] = []
 
     def add(self, prediction: Prediction) -> None:
-        """Keep one prediction with a thumbnail of its image, and of its overlay the whole.
-
-        A label that is none of the model's means that the image is left to a person.
-        """
+        """Keep one prediction with a thumbnail of its image, and of its overlay the whole."""
         # NaN, which JSON does not have, becomes None.
         known = [
             round(float(value), 6) if math.isfinite(value) else None
@@ -61,6 +58,7 @@ class Page:
             "positive": known[self.positive] if known else None,
             "group": _text(prediction.group),
             "truth": truth,
+            # Of another label than the model's: it is left to a person.
             "wrong": truth not in (None, label) and label in self.labels,
             "unlike": _text(prediction.unlike),
             "error": _text(prediction.error),
@@ -80,8 +78,8 @@ class Page:
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
-        title: in place of "Report on n images". note: a paragraph in place of all summaries,
-        where the images are a choice and shares of them would mislead.
+        title: in place of "Report on n images". note: a paragraph in place of all summaries, where
+        shares would mislead, since the images were chosen.
         evaluation: {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of true
         labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.

@@ -11,10 +11,7 @@ class Output:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Write or print what there is to say in the end; not called of an interrupted run.
-
-        Raises UserError where it cannot be.
-        """
+        """Write or print the results; not called if interrupted. Raises UserError."""
         raise NotImplementedError
 
     def close(self) -> None:

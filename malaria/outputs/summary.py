@@ -17,10 +17,7 @@ LISTED_GROUPS = 60
 
 
 class Summary(Output):
-    """Counts of predictions, printed on stderr.
-
-    counts_only: the counts are the result, on stdout. thing: what is counted.
-    """
+    """Counts of predictions on stderr; counts_only: as the result on stdout, too."""
 
     def __init__(
         self, classifier: Classifier, rate: Rate, *, counts_only: bool = False, thing: str = "image"

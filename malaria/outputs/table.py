@@ -34,9 +34,9 @@ class Rows(Output):
 
 
 def format_prediction(prediction: Prediction) -> str:
-    """One line, tab-separated: path, label, probability of that label; or the path and a reason.
+    """One line, tab-separated: path, label, its probability; or path, "unreadable" and the reason.
 
-    Of an image that is no single cell the reason follows; of a cell in a field its box, left, top,
+    After an image that is no single cell comes the reason; of a cell in a field its box, left, top,
     width and height in pixels, stands after the path.
     """
     path = printable(prediction.path)

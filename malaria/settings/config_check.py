@@ -28,10 +28,9 @@ Problems = dict[str, str]
 
 
 def make_config(settings: Config | Mapping[str, Any]) -> Config:
-    """The Config of these settings, once they and the images that they name are checked.
+    """The Config of these settings, defaults for those left out, and the images they name checked.
 
-    settings: a Config, or a dict of its settings; those left out keep their defaults. Raises
-    UsageError with every problem at once.
+    Raises UsageError with every problem at once.
     """
     values = settings.model_dump() if isinstance(settings, Config) else dict(settings)
     config, problems = check(values, with_data=True)
@@ -122,11 +121,7 @@ def _unknown(key: str) -> str:
 
 
 def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
-    """Rules of settings that may be valid one by one but not together.
-
-    Yields the settings that are compared, first the one that is reported; whether they clash; the
-    problem.
-    """
+    """Of settings that may clash: their names, first the one to report; if they do; the problem."""
     network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
     for key in ("image_size", "progressive_size"):
         if size := list(getattr(config, key) or ()):

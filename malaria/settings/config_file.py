@@ -24,8 +24,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            line = event.start_mark.line + 1
-            raise yaml.YAMLError(f"an alias, *{event.anchor}, in line {line} is not taken here")
+            where = f"*{event.anchor}, in line {event.start_mark.line + 1}"
+            raise yaml.YAMLError(f"an alias, {where} is not taken here")
         return super().compose_node(parent, index)
 
 
@@ -46,7 +46,6 @@ def read_config(
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
-    """The values in the file, and where each stands. Raises UsageError."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise UsageError(f"cannot read the config {path}: not a regular file")

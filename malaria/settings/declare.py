@@ -109,7 +109,6 @@ class Settings(BaseModel):
 
 
 def _paths(value: Any) -> Any:
-    """A text or a list of texts, as a tuple. Raises ValueError."""
     try:
         return _TEXTS.validate_python((value,) if isinstance(value, str) else value)
     except ValidationError:
@@ -141,7 +140,6 @@ _ENTRIES: TypeAdapter[tuple[FolderEntry, ...]] = TypeAdapter(
 
 
 def _folders(value: Any) -> Any:
-    """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
     if isinstance(value, str):
         if not 0 < len(value) <= MAX_TEXT:
             raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
