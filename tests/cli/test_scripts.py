@@ -1,14 +1,12 @@
 """The commands, on a model really trained on drawn cells.
 
-They run within this process, but for what only a process of its own shows: signals, a terminal, a
-pipe whose reader leaves.
+They run within this process, but for what only a process of its own shows: signals.
 """
 
 import csv
 import io
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -35,9 +33,10 @@ MAIN = {"train.py": train.main, "run.py": classify.main}
 RUN, TRAIN = ("run.py", "--model=made/for it"), ("train.py", f"--config={TOP / 'config.yaml'}")
 
 
-def run(script, *arguments, folder=TOP):
-    """What a script says and returns, started in `folder`."""
+def run(script, *arguments, folder=TOP, terminal=False):
+    """What a script says and returns, started in `folder`, on a terminal or not."""
     said = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
+    said["stdout"].isatty = lambda: terminal
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, stream in said.items():
@@ -99,7 +98,7 @@ def test_training_tells_the_metrics_and_where_the_model_is(place):
     assert re.search(r"^epoch 1/1: loss ", place.joinpath("train.err").read_text(), re.MULTILINE)
 
 
-def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classified):
+def test_every_image_whatever_its_name_and_kind_is_a_row_with_label_and_probability(classified):
     folder, result = classified
     rows = {row[0]: row[1:] for row in rows_of(result)}
     assert len(rows) == 20 + 5
@@ -107,6 +106,8 @@ def test_every_picture_of_a_folder_is_a_row_with_label_and_probability(classifie
     for label, probability in rows.values():
         assert label in ("Parasitized", "Uninfected")
         assert 0.5 <= float(probability) <= 1
+    assert rows[str(folder / "größe Zelle №1.PNG")] == rows[str(folder / "link.png")]
+    assert rows[str(folder / "grey.png")] == rows[str(folder / "sixteen bits.tif")]
 
 
 def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
@@ -117,15 +118,6 @@ def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified
     assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
     assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
     assert [line.split()[0] for line in groups] == ["group", *"12345"]
-
-
-def test_odd_names_links_grey_and_16_bit_pictures_are_classified(classified):
-    folder, result = classified
-    rows = {row[0]: row[1:] for row in rows_of(result)}
-    linked = rows[str(folder / "link.png")]
-    assert rows[str(folder / "größe Zelle №1.PNG")] == linked
-    assert rows[str(folder / "link.png")][0] != "unreadable"
-    assert rows[str(folder / "grey.png")] == rows[str(folder / "sixteen bits.tif")]
 
 
 def test_a_single_picture_gives_the_row_it_has_in_its_folder(place, classified):
@@ -319,42 +311,14 @@ def test_an_output_holds_every_image_whatever_its_name(model, hostile, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile", output.name]
 
 
-def test_on_a_terminal_the_rows_are_a_coloured_table(place):
-    said = run_on_terminal("--model=made/for it", "--image=cells", "--threshold=0", folder=place)
-    rows = [line for line in said.splitlines() if line.endswith(".png")]
+def test_on_a_terminal_the_rows_are_a_coloured_table(place, monkeypatch):
+    for name, value in {"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": ""}.items():
+        monkeypatch.setenv(name, value)
+    result = run(*RUN, "--image=cells", "--threshold=0", folder=place, terminal=True)
+    rows = result.stdout.splitlines()
     assert len(rows) == 20
-    assert "\t" not in said
+    assert "\t" not in result.stdout
     assert all(row.startswith("\x1b[31mParasitized\x1b[0m  ") for row in rows)
-
-
-def run_on_terminal(*arguments, folder):
-    """What run.py says on a pseudo-terminal of 60 columns."""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": ""}
-    command = [sys.executable, TOP / "run.py", *arguments]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
-    ):
-        os.close(theirs)
-        said = b""
-        try:
-            while block := os.read(ours, 1 << 16):
-                said += block
-        except OSError:  # so Linux says that the other end is closed
-            pass
-    os.close(ours)
-    return said.decode().replace("\r\n", "\n")
-
-
-@pytest.fixture(scope="module")
-def many(place):
-    """A folder of 2000 links to the drawn cells, which takes seconds to classify."""
-    folder = place / "many"
-    folder.mkdir()
-    cells = sorted((place / "cells").glob("*/*.png"))
-    for number in range(2000):
-        os.link(cells[number % len(cells)], folder / f"C{number % 7}P1_cell_{number}.png")
-    return folder
 
 
 def interrupt(arguments, folder, how, *, after=1):
@@ -373,7 +337,12 @@ def interrupt(arguments, folder, how, *, after=1):
     return process.returncode, said
 
 
-def test_an_interrupted_output_goes_on_and_no_row_is_lost_or_repeated(model, many, tmp_path):
+def test_an_interrupted_output_goes_on_and_no_row_is_lost_or_repeated(model, place, tmp_path):
+    many = place / "many"  # images, which take seconds to classify
+    many.mkdir()
+    cells = sorted((place / "cells").glob("*/*.png"))
+    for number in range(2000):
+        os.link(cells[number % len(cells)], many / f"C{number % 7}P1_cell_{number}.png")
     arguments = [f"--model={model}", f"--image={many}", "--output=a.csv"]
     status, said = interrupt(arguments, tmp_path, signal.SIGINT)
     assert status == 130

@@ -273,20 +273,15 @@ def test_the_large_view_has_all_figures_and_the_overlay_beside_the_picture(brows
     assert sizes == [40, 80]
 
 
-@pytest.fixture
-def many(browser, tmp_path):
-    """A report of more pictures than are put into the grid at once, opened; returns how many."""
+def test_all_of_many_pictures_come_into_the_grid_the_last_is_a_key_away_and_all_are_printed(
+    browser, tmp_path
+):
+    many = 2500  # more than are put into the grid at once
     page = Page(tmp_path / "report.html", LABELS, LABELS[0], 0.5, "model")
-    for number in range(2500):
+    for number in range(many):
         page.add(Prediction(f"{number}.png", error="no such file"))
     page.write()
     browser.get(page.path.as_uri())
-    return 2500
-
-
-def test_all_of_many_pictures_come_into_the_grid_the_last_is_a_key_away_and_all_are_printed(
-    browser, many
-):
     assert run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
     browser.set_script_timeout(10)
     browser.execute_async_script(

@@ -79,9 +79,9 @@ def test_the_second_originals_numbers_are_in_their_configs():
     assert (config.epochs, config.weight_decay, config.label_smoothing) == (6, 0.01, 0)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "{}"])
-def test_an_empty_config_is_the_defaults(read, text):
-    assert read(text) == Config()
+def test_an_empty_config_is_the_defaults(read):
+    for text in ("", "# nothing\n", "\ufeff", "{}"):
+        assert read(text) == Config()
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,9 @@ def test_what_is_no_config_is_refused_in_one_line(problems, text, message):
     assert "<unicode string>" not in line
 
 
-def test_a_missing_config_is_told(tmp_path):
+def test_a_missing_config_is_told_and_what_is_no_file_is_not_waited_for(tmp_path):
     with pytest.raises(UsageError, match=r"cannot read the config .*none\.yaml: No such file"):
         read_config(tmp_path / "none.yaml")
-
-
-def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in ("/dev/zero", tmp_path / "pipe"):
         with pytest.raises(UsageError, match=f"cannot read the config {path}: not a regular file"):
@@ -353,13 +350,10 @@ def test_the_positive_label_is_the_named_one_or_parasitized_or_the_last():
     assert Config(labels=others, positive_label="NORMAL").positive == "NORMAL"
 
 
-@pytest.mark.parametrize(
-    "setting",
-    ["cache: disk", "devices: cpu", "output_models: x/", "plot_training_data: false",
-     "tensorboard: true", "epochs: 16", "learning_rate: 7e-4"],
-)  # fmt: skip
-def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read, setting):
-    assert read(setting).identity == Config().identity
+def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read):
+    for setting in ("cache: disk", "devices: cpu", "output_models: x/", "plot_training_data: false",
+                    "tensorboard: true", "epochs: 16", "learning_rate: 7e-4"):  # fmt: skip
+        assert read(setting).identity == Config().identity
 
 
 IN_IDENTITY = {
@@ -434,9 +428,7 @@ def test_a_problem_under_a_former_name_is_told_at_its_line(problems):
     assert problems("augmentation:\n  stain: 2\n") == [
         "config.yaml, line 2: augmentation.color_jitter: expected less than 1; received 2"
     ]
-
-
-def test_both_names_of_one_setting_are_refused(problems):
+    # Both names of one setting are refused.
     [line] = problems("ema_decay: 0.9\nweight_average: 0.8\n")
     assert line.startswith("config.yaml, line 2: weight_average: no such key")
 
