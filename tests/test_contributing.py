@@ -111,12 +111,20 @@ def test_the_augmentation_changes_images_by_as_much_as_its_setting_says(copy):
     assert [float(line) for line in result.stdout.split()] == pytest.approx([0, 0.1], abs=0.005)
 
 
-def test_a_wrong_value_of_the_new_setting_is_refused(copy):
-    result = run(copy, "train.py", "--set=train_images=cells", "--set=augmentation.noise=2")
-    assert result.returncode == 2
-    assert result.stderr == (
-        "error: --set: augmentation.noise: expected less than or equal to 1; received 2\n"
-    )
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("train.py --set=train_images=cells --set=augmentation.noise=2",
+         "--set: augmentation.noise: expected less than or equal to 1; received 2"),
+        ("run.py --model=none --image=none --output=cells.xyz",
+         "argument --output: expected a name ending in .tsv or .csv or .json or .jsonl; "
+         "received cells.xyz; see run.py --help"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_of_what_is_new_is_refused_before_any_work_is_done(copy, command, line):
+    result = run(copy, *command.split())
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"error: {line}\n"
 
 
 def test_the_setting_is_in_the_help_and_in_the_printed_config(copy):
@@ -135,12 +143,3 @@ def test_the_network_classifies_and_the_output_format_is_written(copy, trained):
     rows = [line.split("\t") for line in (copy / "cells.tsv").read_text().splitlines()]
     assert len(rows) == 24
     assert [row[0] for row in rows] == [row.split("\t")[0] for row in result.stdout.splitlines()]
-
-
-def test_an_ending_that_no_format_has_is_refused_before_any_work_is_done(copy):
-    result = run(copy, "run.py", "--model=none", "--image=none", "--output=cells.xyz")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == (
-        "error: argument --output: expected a name ending in .tsv or .csv or .json or .jsonl; "
-        "received cells.xyz; see run.py --help\n"
-    )

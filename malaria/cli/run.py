@@ -66,7 +66,7 @@ def classify(
     try:
         with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
-                predict_all(options, paths, ask, writer, rate),
+                predict_all(paths, ask, writer, rate, " fields" if options.fields else " images"),
                 group_of=choose.find_group(options, classifier, inputs),
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
@@ -85,11 +85,7 @@ def classify(
 
 
 def predict_all(
-    options: Options,
-    paths: Iterable[AnyPath],
-    ask: choose.Predictor,
-    writer: Writer | None,
-    rate: Rate,
+    paths: Iterable[AnyPath], ask: choose.Predictor, writer: Writer | None, rate: Rate, unit: str
 ) -> Iterator[Prediction]:
     """The predictions of an interrupted run, if it is resumed, then the new ones, from `ask`."""
     if writer:
@@ -97,5 +93,5 @@ def predict_all(
         yield from writer.earlier()
     # Rows on the same terminal would break the bar.
     hidden = True if sys.stdout.isatty() else None
-    bar = tqdm(paths, unit=" fields" if options.fields else " images", disable=hidden)
+    bar = tqdm(paths, unit=unit, disable=hidden)
     yield from rate.measure(ask(bar))
