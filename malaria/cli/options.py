@@ -158,8 +158,7 @@ class Options:
     debug: bool = False
 
 
-# Not an option, but several values of --model.
-MODELS = "several models"
+MODELS = "several models"  # not an option, but several values of --model
 # {option: (the one that it needs, the message without that)}.
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),

@@ -12,8 +12,7 @@ from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError, open_image
 
-# At most this many images are plotted.
-PLOTTED = 64
+PLOTTED = 64  # images, at most
 SIDE = 128
 LABEL_LENGTH = 24
 

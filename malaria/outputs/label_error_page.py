@@ -31,13 +31,12 @@ def write_label_errors(
     table are relative, as the setting `exclude` takes them.
     """
     suspected, likelier = find_label_errors(result.labels, result.probabilities)
-    label_names = result.label_names
-    page = Page(folder / HTML, label_names, result.positive_label, result.threshold, MODEL)
+    page = Page(folder / HTML, result.label_names, result.positive_label, 0.5, MODEL)
     rows = []
     for index, other in zip(suspected.tolist(), likelier.tolist(), strict=True):
         sample, row = samples[index], result.probabilities[index].tolist()
         path = Path(os.path.relpath(sample.path, source)).as_posix()
-        names = label_names[sample.label], label_names[other]
+        names = [result.label_names[label] for label in (sample.label, other)]
         numbers = round(row[sample.label], 6), round(row[other], 6)
         rows.append((path, sample.patient, *names, *numbers))
         known = {"group": sample.patient, "true_label": names[0]}

@@ -11,6 +11,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.cli.command import Parser, add_common, run_script
 
 REPOSITORY = Path(__file__).parents[2]
+HINT = "(run again with --debug to see where)"
 # Prints as many lines as its argument says.
 SCRIPT = """
 import sys
@@ -43,11 +44,7 @@ def test_what_main_returns_is_the_status_and_nothing_is_printed(capsys, returned
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (UserError("2 problems\n  a\n  b"), 1, "error: 2 problems\n  a\n  b\n"),
         (UserError("no \x1b[2J folder\r \udcff"), 1, "error: no \\x1b[2J folder\\r \\udcff\n"),
-        (
-            ValueError("odd\n  \x1b value"),
-            1,
-            "error: ValueError: odd \\x1b value (run again with --debug to see where)\n",
-        ),
+        (ValueError("odd\n  \x1b value"), 1, f"error: ValueError: odd \\x1b value {HINT}\n"),
         (FileNotFoundError(2, "No such file", "a.png"), 1, "error: a.png: No such file\n"),
         (OSError(28, "No space left"), 1, "error: writing the results: No space left\n"),
         (UserError("no folder a\nb\n  second"), 1, "error: no folder a\\nb\n  second\n"),

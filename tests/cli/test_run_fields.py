@@ -61,5 +61,6 @@ def test_a_cell_as_a_field_is_told_to_leave_the_option_out(slides, tmp_path, cap
     left, top, width, height, _ = boxes[0]
     field.crop((left - 5, top - 5, left + width + 5, top + height + 5)).save(tmp_path / "c.png")
     assert main(["--fields", f"--image={tmp_path / 'c.png'}"]) == 1
-    captured = capsys.readouterr()
-    assert captured.out.endswith("c.png\tunreadable\ta single cell, no field: leave out --fields\n")
+    assert capsys.readouterr().out.endswith(
+        "c.png\tunreadable\ta single cell, no field: leave out --fields\n"
+    )
