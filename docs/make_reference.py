@@ -4,13 +4,14 @@
 python docs/make_reference.py
 """
 
-import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from malaria.cli import options, train
+from malaria.cli.command import COMMON, FLAGS
 from malaria.settings.config_reference import config_yaml, settings_table
 
 TOP = Path(__file__).parent.parent
@@ -30,12 +31,12 @@ def make_all():
         training: fill(
             fill(training.read_text(encoding="utf-8"), "settings", settings_table()),
             "options",
-            options_table(train.make_parser()),
+            options_table(train.Options),
         ),
         classifying: fill(
             classifying.read_text(encoding="utf-8"),
             "options",
-            options_table(options.make_parser()),
+            options_table(options.Options),
         ),
     }
 
@@ -49,26 +50,25 @@ def fill(text, name, table):
     return f"{before}{start}\n{table}\n{end}{after}"
 
 
-def options_table(parser):
-    """The options of a command as a table in Markdown."""
-    rows = [
-        f"| `{'`, `'.join(describe(action))}` | {explain(parser, action)} |"
-        for action in parser._actions
-        if not isinstance(action, argparse._HelpAction)
-    ]
-    return "\n".join(["| option | meaning |", "| --- | --- |", *rows])
+def options_table(declared):
+    """The options that a dataclass declares, and those of every command, as Markdown."""
+    declarations = [one for one in dataclasses.fields(declared) if one.metadata]
+    rows = [(describe(one), one.metadata["help"] % one.metadata) for one in declarations]
+    rows += [(f"`{name}`", meaning) for name, meaning in COMMON.items()]
+    head = ["| option | meaning |", "| --- | --- |"]
+    return "\n".join([*head, *(f"| {name} | {escape(meaning)} |" for name, meaning in rows)])
 
 
-def describe(action):
-    """The option as it is typed, with its value."""
-    value = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
-    return [name + value for name in action.option_strings]
+def escape(text):
+    """A text for a table's cell, in which a bar would begin the next one."""
+    return text.replace("|", "\\|")
 
 
-def explain(parser, action):
-    """The help of the option, with its default."""
-    formatter = parser._get_formatter()
-    return formatter._expand_help(action).replace("|", "\\|")
+def describe(one):
+    """An option as it is typed: with its value, or with --no-, which turns it off."""
+    if one.type not in FLAGS:
+        return f"`--{one.name} {one.metadata.get('metavar') or one.name.upper()}`"
+    return f"`--{one.name}`" if one.type is bool else f"`--{one.name}`, `--no-{one.name}`"
 
 
 if __name__ == "__main__":

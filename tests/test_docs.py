@@ -1,7 +1,7 @@
 """README.md and docs/: their links lead somewhere, their commands exist, their tables are true."""
 
-import importlib.util
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -17,15 +17,11 @@ PAGES += sorted((TOP / "docs").glob("*.md"))
 # [text](target) and ![text](target), but none within code.
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SCRIPTS = {
-    "train.py": "train",
-    "malaria-train": "train",
-    "run.py": "classify",
-    "malaria-classify": "classify",
-}
+SCRIPTS = dict.fromkeys(("train.py", "malaria-train"), "train")
+SCRIPTS |= dict.fromkeys(("run.py", "malaria-classify"), "classify")
 # Commands whose few options are not checked.
 MODULES = {"draw": draw, "doctor": doctor}
-PARSERS = {"train": train.make_parser, "classify": options.make_parser}
+PARSERS = {"train": train.parse, "classify": options.parse}
 
 
 def text_of(page):
@@ -53,14 +49,12 @@ def test_every_link_to_a_file_leads_to_it_and_to_a_heading_of_it(page):
 
 def commands():
     """(page, command) of every command in a block of shell, lines that go on put together."""
-    for page in PAGES:
-        for language, block in FENCE.findall(text_of(page)):
-            if language not in ("bash", "sh"):
-                continue
-            for line in block.replace("\\\n", " ").splitlines():
-                command = line.strip().removeprefix("$ ")
-                if command and not command.startswith("#"):
-                    yield pytest.param(command, id=f"{page.name}: {command[:60]}")
+    blocks = [(page, *found) for page in PAGES for found in FENCE.findall(text_of(page))]
+    for page, language, block in blocks:
+        lines = block.replace("\\\n", " ").splitlines() if language in ("bash", "sh") else []
+        for command in (line.strip().removeprefix("$ ") for line in lines):
+            if command and not command.startswith("#"):
+                yield pytest.param(command, id=f"{page.name}: {command[:60]}")
 
 
 @pytest.mark.parametrize("command", list(commands()))
@@ -89,18 +83,15 @@ def check_arguments(command, arguments):
     if command in MODULES:
         assert callable(MODULES[command].main)
         return
-    parsed = PARSERS[command]().parse_args(arguments)
+    parsed = PARSERS[command](arguments)
     if command == "train" and (TOP / parsed.config).is_file():
         assert isinstance(read_config(TOP / parsed.config, parsed.set), Config)
 
 
 def test_config_yaml_and_the_tables_in_the_docs_are_what_the_declarations_make():
     """Otherwise: python docs/make_reference.py."""
-    place = TOP / "docs" / "make_reference.py"
-    spec = importlib.util.spec_from_file_location("make_reference", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for path, text in module.make_all().items():
+    make_all = runpy.run_path(str(TOP / "docs" / "make_reference.py"))["make_all"]
+    for path, text in make_all().items():
         assert path.read_text(encoding="utf-8") == text, path
 
 

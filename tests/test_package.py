@@ -35,24 +35,17 @@ def requirements_in(name):
 def test_the_requirements_are_the_dependencies_of_the_package():
     [tensorflow, *others] = PROJECT["dependencies"]
     assert requirements_in("requirements-common.txt") == others
-    assert requirements_in("requirements-gpu.txt") == PROJECT["optional-dependencies"]["gpu"]
-    assert (
-        requirements_in("requirements-cluster.txt") == PROJECT["optional-dependencies"]["cluster"]
-    )
-    assert set(requirements_in("requirements-dev.txt")) >= set(
-        PROJECT["optional-dependencies"]["remote"]
-    )
+    extras = PROJECT["optional-dependencies"]
+    for name in ("gpu", "cluster"):
+        assert requirements_in(f"requirements-{name}.txt") == extras[name]
+    assert set(requirements_in("requirements-dev.txt")) >= set(extras["remote"])
+    for name in ("requirements.txt", "requirements-gpu.txt"):
+        lines = (TOP / name).read_text(encoding="utf-8").splitlines()
+        assert lines[-1] == "-r requirements-common.txt"
     # On Linux the plain package brings CUDA's kernels with it; the CPU build is a third as large.
     cpu_build, plain = requirements_in("requirements.txt")
     assert cpu_build.partition(";")[0] == tensorflow.replace("tensorflow", "tensorflow-cpu")
     assert plain.partition(";")[0] == tensorflow
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-gpu.txt"])
-def test_both_requirements_refer_to_the_common_ones(name):
-    assert (TOP / name).read_text(encoding="utf-8").splitlines()[-1] == (
-        "-r requirements-common.txt"
-    )
 
 
 def test_the_version_is_the_newest_of_the_changelog_and_that_of_the_citation():
@@ -112,13 +105,11 @@ def run(installed, *arguments, folder):
 
 def test_the_wheel_has_the_package_its_data_and_nothing_else(built):
     names = zipfile.ZipFile(built[0]).namelist()
-    assert {name.partition("/")[0] for name in names} == {
-        "malaria", f"malaria-{malaria.__version__}.dist-info"
-    }  # fmt: skip
-    for data in ("py.typed", "outputs/html_report.html", "outputs/html_report.css",
-                 "outputs/html_report.js", "pretrained/compact.h5", "pretrained/compact.json",
-                 "pretrained/compact.tflite"):  # fmt: skip
-        assert f"malaria/{data}" in names
+    info = f"malaria-{malaria.__version__}.dist-info"
+    assert {name.partition("/")[0] for name in names} == {"malaria", info}
+    data = [f"outputs/html_report.{ending}" for ending in ("html", "css", "js")]
+    data += [f"pretrained/compact.{ending}" for ending in ("h5", "json", "tflite")]
+    assert {f"malaria/{name}" for name in ("py.typed", *data)} <= set(names)
     sources = {path.relative_to(TOP).as_posix() for path in (TOP / "malaria").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
 

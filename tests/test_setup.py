@@ -90,6 +90,14 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
+@pytest.fixture
+def ready(machine):
+    """The machine after a first run."""
+    machine.run()
+    machine.calls()
+    return machine
+
+
 MAKE_VENV = "-m venv --clear .venv"
 INSTALL = "pip install -r requirements.txt"
 
@@ -116,22 +124,15 @@ def test_it_makes_a_venv_and_says_how_to_go_on(machine):
     ]
 
 
-def test_the_second_run_installs_nothing(machine):
-    machine.run()
-    machine.calls()
-    status, _, lines = machine.run()
+def test_the_second_run_installs_nothing_until_the_requirements_change(ready):
+    status, _, lines = ready.run()
     assert status == 0
-    assert machine.calls() == []
+    assert ready.calls() == []
     assert lines[-1].endswith("source .venv/bin/activate")
-
-
-def test_changed_requirements_are_installed_again(machine):
-    machine.run()
-    machine.calls()
-    with (machine.copy / "requirements-common.txt").open("a") as file:
+    with (ready.copy / "requirements-common.txt").open("a") as file:
         file.write("tqdm\n")
-    assert machine.run()[0] == 0
-    assert machine.calls() == [INSTALL]
+    assert ready.run()[0] == 0
+    assert ready.calls() == [INSTALL]
 
 
 def test_after_a_failed_installation_it_is_tried_again(machine):
@@ -144,35 +145,32 @@ def test_after_a_failed_installation_it_is_tried_again(machine):
 
 
 @pytest.mark.parametrize("damage", ["no python", "no pip", "moved", "empty"])
-def test_a_venv_that_does_not_work_is_made_again(machine, damage):
-    machine.run()
-    machine.calls()
+def test_a_venv_that_does_not_work_is_made_again(ready, damage):
     if damage == "no python":
-        (machine.copy / ".venv/bin/python").unlink()
+        (ready.copy / ".venv/bin/python").unlink()
     elif damage == "no pip":
-        machine.set(pip=1)
+        ready.set(pip=1)
     elif damage == "moved":
-        machine.copy = machine.copy.rename(machine.copy.with_name("elsewhere"))
+        ready.copy = ready.copy.rename(ready.copy.with_name("elsewhere"))
     else:
-        shutil.rmtree(machine.copy / ".venv/bin")
-    assert machine.run()[0] == 0
-    assert machine.calls() == [MAKE_VENV, INSTALL]
+        shutil.rmtree(ready.copy / ".venv/bin")
+    assert ready.run()[0] == 0
+    assert ready.calls() == [MAKE_VENV, INSTALL]
 
 
-def test_where_nvidia_smi_works_the_gpu_requirements_are_used(machine):
-    machine.add("nvidia-smi", "#!/usr/bin/env bash\nexit 0\n")
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 0", "requirements-gpu.txt: nvidia-smi finds a GPU"),
+        ("echo no driver >&2; exit 9", "requirements.txt: nvidia-smi fails, so no GPU can be used"),
+    ],
+)
+def test_the_gpu_requirements_are_used_where_nvidia_smi_works(machine, script, said):
+    machine.add("nvidia-smi", f"#!/usr/bin/env bash\n{script}\n")
     status, _, lines = machine.run()
     assert status == 0
-    assert "using requirements-gpu.txt: nvidia-smi finds a GPU" in lines
-    assert machine.calls() == [MAKE_VENV, "pip install -r requirements-gpu.txt"]
-
-
-def test_where_nvidia_smi_fails_the_plain_requirements_are_used(machine):
-    machine.add("nvidia-smi", "#!/usr/bin/env bash\necho no driver >&2\nexit 9\n")
-    status, _, lines = machine.run()
-    assert status == 0
-    assert "using requirements.txt: nvidia-smi fails, so no GPU can be used" in lines
-    assert machine.calls() == [MAKE_VENV, INSTALL]
+    assert f"using {said}" in lines
+    assert machine.calls() == [MAKE_VENV, f"pip install -r {said.partition(':')[0]}"]
 
 
 @pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
@@ -184,10 +182,7 @@ def test_an_active_environment_is_used(machine, tmp_path, variable):
     assert lines[-1].startswith("ready: the active environment has all")
     assert machine.calls() == [INSTALL]
     assert not (machine.copy / ".venv").exists()
-
-
-def test_the_base_environment_of_conda_is_left_alone(machine, tmp_path):
-    machine.add("../active/bin/python", FAKE_PYTHON)
+    # The base environment of conda is left alone.
     answer = machine.run(CONDA_PREFIX=str(tmp_path / "active"), CONDA_DEFAULT_ENV="base")
     assert answer[0] == 0
     assert machine.calls() == [MAKE_VENV, INSTALL]
@@ -211,7 +206,9 @@ def test_a_python_that_is_not_supported_is_refused(machine, version):
     assert not (machine.copy / ".venv").exists()
 
 
-def test_a_machine_without_python_is_told(machine):
+def test_a_machine_without_python_or_without_the_one_asked_for_is_told(machine):
+    answer = machine.run(PYTHON="/opt/no such/python")
+    assert_failed(answer, "found none that runs (/opt/no such/python)")
     (machine.programs / "python3").unlink()
     assert_failed(machine.run(), "expected Python 3.10 to 3.13, found none that runs (python3)")
 
@@ -225,28 +222,20 @@ def test_a_newer_python_is_found_beside_an_old_python3(machine):
     assert lines[0] == "making .venv with Python 3.11.2"
 
 
-def test_the_python_asked_for_is_the_only_one_tried(machine):
-    answer = machine.run(PYTHON="/opt/no such/python")
-    assert_failed(answer, "found none that runs (/opt/no such/python)")
-
-
 def test_the_supported_versions_are_those_of_the_project():
-    required = re.search(
-        r'requires-python = ">=(3\.\d+),<3\.(\d+)"', (REPOSITORY / "pyproject.toml").read_text()
-    )
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    required = re.search(r'requires-python = ">=(3\.\d+),<3\.(\d+)"', project)
     said = f'supported="{required[1]} to 3.{int(required[2]) - 1}"'
     assert said in (REPOSITORY / "setup.sh").read_text(encoding="utf-8")
 
 
-def test_a_missing_venv_module_is_said_with_its_remedy(machine):
-    machine.set(ensurepip=1)
-    assert_failed(machine.run(), "venv and ensurepip", "3.12.4", "apt install python3-venv")
-    assert machine.calls() == []
-
-
-def test_a_venv_that_cannot_be_made_is_said(machine):
+def test_a_venv_that_cannot_be_made_is_said_with_its_remedy(machine):
     machine.set(venv=1)
     assert_failed(machine.run(), "cannot make .venv with python3: Error: no space")
+    machine.set(ensurepip=1)
+    machine.calls()
+    assert_failed(machine.run(), "venv and ensurepip", "3.12.4", "apt install python3-venv")
+    assert machine.calls() == []
 
 
 @pytest.mark.parametrize(
@@ -305,6 +294,9 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
     for _ in range(2):
         status, out, lines = machine.run("demo")
         assert status == 0
+        # It begins afresh.
+        assert not (machine.copy / "demo/models").exists()
+        (machine.copy / "demo/models").mkdir()
         assert machine.calls()[-5:] == [
             "-m malaria draw --out demo/train --count 300 --seed 1 --patients 12",
             "-m malaria draw --out demo/cells --count 20 --seed 2 --patients 4",
@@ -320,13 +312,6 @@ def test_the_demo_trains_classifies_and_says_where_things_are(machine):
     told = {line.split()[0] for line in lines[-6:]}
     made = {"train", "models", "cells", "predictions.tsv", "report.html", "pretrained.html"}
     assert told == {f"demo/{name}" for name in made}
-
-
-def test_the_demo_begins_afresh(machine):
-    machine.run("demo")
-    (machine.copy / "demo/models").mkdir()
-    assert machine.run("demo")[0] == 0
-    assert not (machine.copy / "demo/models").exists()
 
 
 def test_the_demo_does_not_touch_a_folder_of_somebody_else(machine):

@@ -1,7 +1,6 @@
 """choose: the model, the predictor and the outputs that the options of run.py ask for.
 
-The libraries behind the rarer outputs take a second or more to import, so each is imported only
-where it is asked for.
+What takes a second or more to import is imported only where it is asked for.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,9 +27,8 @@ from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
-    from malaria.inference.explain import Overlays
 
-Predictor = Callable[[Iterable[AnyPath], Classifier], Iterator[Prediction]]
+Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
 
 
 def open_classifier(options: Options, path: Path, *, many: bool = False) -> Classifier:
@@ -52,36 +50,32 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
 
 
 @contextmanager
-def open_predictor(options: Options) -> Iterator[Predictor]:
+def open_predictor(options: Options, classifier: Classifier) -> Iterator[Predictor]:
     """The predict function for images or fields: local, or on a cluster joined for the block."""
     if options.cluster is not None:
         from malaria.cluster.connect import connected
         from malaria.cluster.predict_on_cluster import predict_on_cluster
 
         with connected(options.cluster):
-            yield partial(predict_on_cluster, fields=options.fields)
+            yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
     elif options.fields:
         from malaria.fields.predict_fields import predict_fields
 
-        yield predict_fields
+        yield partial(predict_fields, model=classifier)
     else:
-        yield predict
+        yield partial(predict, model=classifier)
 
 
 def check_outputs(options: Options) -> None:
     """Raise UserError if one of the files that are asked for could not be written in the end."""
     metrics = options.metrics if options.evaluate else None
     cells = options.cells / "cell.png" if options.cells else None
-    for path in (options.output, options.plot, options.report, metrics, cells):
-        if path is not None:
-            check_writable(path)
+    for path in filter(None, (options.output, options.plot, options.report, metrics, cells)):
+        check_writable(path)
 
 
 def choose_outputs(
-    options: Options,
-    classifier: Classifier,
-    inputs: Inputs,
-    labelled: "LabelledPredictions | None",
+    options: Options, classifier: Classifier, inputs: Inputs, labelled: "LabelledPredictions | None"
 ) -> Iterator[Output]:
     """The outputs that show the predictions, in the order in which they are finished."""
     if not options.count_only:
@@ -105,27 +99,26 @@ def choose_outputs(
 def _choose_for_fields(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> Iterator[Output]:
-    """The outputs that only whole fields have."""
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
 
-    yield FieldTable(classifier, options.output)
+    if options.report:
+        yield FieldReport(classifier, options.output, options.report)
+    else:
+        yield FieldTable(classifier, options.output)
     if options.cells:
         labels = classifier.metadata.labels
         yield CellFiles(options.cells, inputs.roots, labels, resume=options.resume)
-    if options.report:
-        yield FieldReport(options.report, classifier)
 
 
 def find_group(
     options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
 ) -> Callable[[AnyPath], str | None]:
     """A function from an image to its group: as a list says, as --group_by, as the model knows."""
-    group_by = options.group_by if by_folder or options.group_by != FOLDER else None
-    if group_by in (None, PATIENT):
+    if options.group_by in (None, PATIENT) or (options.group_by == FOLDER and not by_folder):
         grouper = make_patient_finder(classifier.metadata.patient_pattern)
     else:
-        grouper = make_grouper(group_by)
+        grouper = make_grouper(options.group_by)
     return lambda path: inputs.patient_of(path) or grouper(path)
 
 
@@ -141,21 +134,11 @@ def open_labelled(
         inputs.check_labels(classifier.metadata.labels)
         return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
     if inputs.folder is None:
-        names = printable(", ".join(inputs.names))
         raise UserError(
             "--evaluate: expected one folder with sub-folders named as the labels, or a .csv with "
-            f"the columns path and label; received {names}"
+            f"the columns path and label; received {printable(', '.join(inputs.names))}"
         )
     return LabelledPredictions.of_folder(classifier, inputs.folder, group_of=group_of)
-
-
-def open_overlays(options: Options, classifier: Classifier, inputs: Inputs) -> "Overlays | None":
-    """The Grad-CAM overlays of --explain, if asked for. Raises UsageError, UserError."""
-    if options.explain is None:
-        return None
-    from malaria.inference.explain import Overlays
-
-    return Overlays(options.explain, inputs.roots, classifier)
 
 
 def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Writer | None:
@@ -174,10 +157,8 @@ def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Wri
 
 def save_as_pair(classifier: Classifier, path: Path) -> None:
     """Write the model as a pair with all that is known of it. Raises UserError."""
-    # Late, since it brings TensorFlow with it.
     from malaria.networks.save import save_pair
 
-    metadata = classifier.metadata
-    entries = metadata.details | metadata.to_entries()
+    entries = classifier.metadata.details | classifier.metadata.to_entries()
     pair = save_pair(classifier.load_keras(), path.parent, path.stem, entries)
     log(f"saved {printable(pair.weights)}, its .json and its .tflite")

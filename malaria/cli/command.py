@@ -14,16 +14,18 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.signals import EXIT_STATUS, raise_on_interrupt
 from malaria.base.text import printable
 
+# {an option of every command: its meaning}.
+COMMON = {"--version": "print the version", "--debug": "show where an error came from"}
+# {type of a field that is an option without a value: its action}.
+FLAGS: dict[Any, Any] = {bool: "store_true", bool | None: argparse.BooleanOptionalAction}
+
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose mistakes are one line, whose options are not abbreviated.
-
-    The description and the examples are printed as they are written.
-    """
+    """Mistakes are one line, options not abbreviated; description and epilog are not wrapped."""
 
     def __init__(self, **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **settings)
+        kind = argparse.RawDescriptionHelpFormatter
+        super().__init__(allow_abbrev=False, formatter_class=kind, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and leaving."""
@@ -39,9 +41,15 @@ def option(meaning: str, *, group: str = "", **settings: Any) -> Any:
     return field(metadata={"help": meaning, "group": group, **settings})
 
 
-def add_options(parser: argparse.ArgumentParser, options: type) -> None:
-    """Add every option that the dataclass `options` declares, then --version and --debug."""
-    actions: dict[Any, Any] = {bool: "store_true", bool | None: argparse.BooleanOptionalAction}
+def make_parser(options: type, script: str, description: str, examples: str) -> Parser:
+    """The parser of a script, or of the installed command that was started in its place.
+
+    options: the dataclass that declares them. examples: with the script as `python <script>`.
+    """
+    started = Path(sys.argv[0]).name
+    if started.startswith("malaria-"):
+        script, examples = started, examples.replace(f"python {script}", started)
+    parser = Parser(prog=script, description=description, epilog=examples)
     add = parser.add_argument
     for one in fields(options):
         settings = dict(one.metadata)
@@ -49,28 +57,18 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
             continue
         if title := settings.pop("group"):
             add = parser.add_argument_group(title).add_argument
-        if one.type in actions:
-            settings["action"] = actions[one.type]
+        if one.type in FLAGS:
+            settings["action"] = FLAGS[one.type]
         add(f"--{one.name}", **settings)
     add_common(parser)
-
-
-def name_program(script: str, examples: str) -> dict[str, str]:
-    """The prog and the epilog of a parser: of `script`, or of the installed command started.
-
-    examples: how to start the script, as `python <script>`.
-    """
-    started = Path(sys.argv[0]).name
-    if started.startswith("malaria-"):
-        return {"prog": started, "epilog": examples.replace(f"python {script}", started)}
-    return {"prog": script, "epilog": examples}
+    return parser
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add --version, and --debug, which run_script looks for."""
     version = f"malaria {__version__}"
-    parser.add_argument("--version", action="version", version=version, help="print the version")
-    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    parser.add_argument("--version", action="version", version=version, help=COMMON["--version"])
+    parser.add_argument("--debug", action="store_true", help=COMMON["--debug"])
 
 
 def run_script(
@@ -78,8 +76,7 @@ def run_script(
 ) -> int:
     """Run `main(arguments)`; return 0 done, 1 not done, 2 wrong use or 130 interrupted.
 
-    `main` returns a status or None. Errors become one line on stderr; with --debug among the
-    arguments they keep their traceback.
+    Errors become one line on stderr; with --debug among the arguments they keep their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     _prepare_streams()
@@ -115,21 +112,11 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _printable_lines(text: str) -> str:
-    """The text without control characters, but for line breaks before lines of ours.
-
-    Those begin with two spaces; any other break comes from a stranger's name.
-    """
-    return "\n  ".join(printable(line) for line in text.split("\n  "))
-
-
 def describe(error: Exception) -> str:
-    """A UserError's own line or lines; for anything else one, with its type and how to see more.
-
-    Both are printable: they may quote a stranger's file.
-    """
+    """The error's own lines or line, printable, since it may quote a stranger's file."""
     if isinstance(error, UserError):
-        return f"error: {_printable_lines(str(error))}"
+        # Lines of ours begin with two spaces; any other break comes from a stranger's name.
+        return "error: " + "\n  ".join(map(printable, str(error).split("\n  ")))
     if isinstance(error, OSError) and error.strerror:
         where = f"{printable(error.filename)}: " if error.filename else "writing the results: "
         return f"error: {where}{error.strerror}"

@@ -26,8 +26,6 @@ build = tf.sysconfig.get_build_info()
 print(build.get("is_cuda_build"), build.get("cuda_version", "-"), build.get("cudnn_version", "-"))
 print(len(tf.config.list_physical_devices("GPU")))
 """
-# A line: what it is about, what was found, what that costs or how to mend it.
-Line = tuple[str, str, str]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,33 +44,28 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if any(note.startswith("error: ") for _, _, note in lines) else 0
 
 
-def examine() -> Iterator[Line]:
-    """All lines, one after the other."""
+def examine() -> Iterator[tuple[str, str, str]]:
+    """Lines: what it is about, what was found, what that costs or how to mend it."""
     yield "malaria", __version__, ""
     yield "Python", f"{platform.python_version()}, {sys.executable}", ""
     for name in PACKAGES:
-        version = _version_of(name)
-        if version is not None:
+        if version := _version_of(name):
             yield name, version, ""
-    yield _litert()
+    litert = _version_of("ai-edge-litert")
+    cost = "" if litert else "classifying takes TensorFlow: 4 s to begin, 600 MB"
+    yield "LiteRT", litert or "missing", cost
     yield "cores", str(usable_cores()), ""
     yield "memory", f"{usable_memory() / 2**30:.1f} GiB", ""
     units = has_bfloat16()
     cost = "" if units else "training computes in float32: vgg takes about 2.5 times as long"
     yield "bfloat16 units (AMX)", "yes" if units else "no", cost
     yield from _tensorflow()
-    yield _browser()
+    browser = next(filter(None, map(shutil.which, BROWSERS)), os.environ.get("BROWSER"))
+    cost = "" if browser else "copy the HTML report to a machine that has one"
+    yield "browser", browser or "none", cost
 
 
-def _litert() -> Line:
-    version = _version_of("ai-edge-litert")
-    if version is None:
-        return "LiteRT", "missing", "classifying takes TensorFlow: 4 s to begin, 600 MB"
-    return "LiteRT", version, ""
-
-
-def _tensorflow() -> Iterator[Line]:
-    """TensorFlow's build, the cards, and why it sees none of them."""
+def _tensorflow() -> Iterator[tuple[str, str, str]]:
     command = [sys.executable, "-c", ASK]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     words = answer.stdout.split()
@@ -90,15 +83,7 @@ def _tensorflow() -> Iterator[Line]:
     elif seen:
         yield "GPUs that TensorFlow sees", str(seen), ""
     else:
-        reason = explain(is_built_for_cuda=is_cuda)
-        yield "GPUs that TensorFlow sees", "none", f"error: {reason}"
-
-
-def _browser() -> Line:
-    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    if found is None and "BROWSER" not in os.environ:
-        return "browser", "none", "copy the HTML report to a machine that has one"
-    return "browser", found or os.environ["BROWSER"], ""
+        yield "GPUs that TensorFlow sees", "none", f"error: {explain(is_built_for_cuda=is_cuda)}"
 
 
 def _version_of(package: str) -> str | None:

@@ -22,11 +22,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--patients", metavar="P", type=int, default=12, help="default %(default)s")
     add_common(parser)
     options = parser.parse_args(arguments)
+    known = {"seed": options.seed, "patients": options.patients}
     if options.fields is not None:
-        known = {"seed": options.seed, "patients": options.patients}
-        paths = write_fields(options.out, options.fields, **known)
-        print(f"wrote {len(paths)} fields into {printable(options.out)}")
-        return
-    paths = write_cells(options.out, options.count, seed=options.seed, patients=options.patients)
-    patients = min(options.count, options.patients)
-    print(f"wrote {len(paths)} cells (patients: {patients}) into {printable(options.out)}")
+        count = f"{len(write_fields(options.out, options.fields, **known))} fields"
+    else:
+        cells = write_cells(options.out, options.count, **known)
+        count = f"{len(cells)} cells (patients: {min(options.count, options.patients)})"
+    print(f"wrote {count} into {printable(options.out)}")

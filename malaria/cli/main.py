@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 from malaria import __version__
@@ -16,6 +17,13 @@ COMMANDS = {
     "draw": "draw blood cells for a first try",
     "doctor": "report what this machine has, and why a GPU is not used",
 }
+HELP = "\n".join(
+    [
+        "usage: python -m malaria COMMAND ...\n",
+        *(f"  {name:<8}  {meaning}" for name, meaning in COMMANDS.items()),
+        "\npython -m malaria COMMAND --help explains a command; --version prints the version.",
+    ]
+)
 # Where the command's function `main` is, if not in the module of the same name.
 MODULES = {"classify": "run"}
 
@@ -24,7 +32,7 @@ def main(arguments: Sequence[str]) -> int | None:
     """Run the command that the first argument names."""
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        print(_help())
+        print(HELP)
         return 0
     if name == "--version":
         print(f"malaria {__version__}")
@@ -39,27 +47,10 @@ def main(arguments: Sequence[str]) -> int | None:
     return status
 
 
-def train() -> None:
-    """The command malaria-train."""
+def _run(command: str) -> None:
     end_on_interrupt()
-    sys.exit(run_script(main, ["train", *sys.argv[1:]]))
+    sys.exit(run_script(main, [command, *sys.argv[1:]]))
 
 
-def classify() -> None:
-    """The command malaria-classify."""
-    end_on_interrupt()
-    sys.exit(run_script(main, ["classify", *sys.argv[1:]]))
-
-
-def _help() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {meaning}" for name, meaning in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: python -m malaria COMMAND ...",
-            "",
-            *lines,
-            "",
-            "python -m malaria COMMAND --help explains a command; --version prints the version.",
-        ]
-    )
+# The commands malaria-train and malaria-classify.
+train, classify = partial(_run, "train"), partial(_run, "classify")

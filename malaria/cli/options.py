@@ -8,7 +8,7 @@ from pathlib import Path
 from malaria.base.errors import UsageError
 from malaria.base.patterns import Pattern
 from malaria.cli import values
-from malaria.cli.command import Parser, add_options, name_program, option
+from malaria.cli.command import make_parser, option
 from malaria.inference.load_classifier import Engine
 from malaria.inference.overrides import SCALES
 from malaria.outputs.formats import FORMATS
@@ -159,8 +159,7 @@ class Options:
     debug: bool = False
 
 
-# Not an option, but several values of --model.
-MODELS = "several models"
+MODELS = "several models"  # not an option, but several values of --model
 # {option: (the one that it needs, the message without that)}.
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),
@@ -168,52 +167,40 @@ NEEDS = {
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
     MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }
-# {option: (those that do not go with it, the message about one of them)}.
+# {option: those that do not go with it}.
 EXCLUDES = {
-    "calibrate": (
-        ("image", "evaluate", "fields", "output", "report", "explain", "plot", "review", "cluster"),
-        "--{name} does not go with --calibrate; leave it out",
-    ),
-    "fields": (
-        ("evaluate", "explain", "plot"),
-        "--{name} is for images of single cells; leave out --fields",
-    ),
-    "cluster": (("explain",), "--{name} does not go with --cluster; leave one of them out"),
-    MODELS: (
-        (
-            *("calibrate", "cluster", "output", "report", "explain", "plot", "count_only"),
-            *("review", "save"),
-        ),
-        "--{name} goes with one --model; received {models}",
-    ),
+    "calibrate": "image evaluate fields output report explain plot review cluster",
+    "fields": "evaluate explain plot",
+    "cluster": "explain",
+    MODELS: "calibrate cluster output report explain plot count_only review save",
+}
+# {option: the message about one of those, where the usual one does not say enough}.
+REASONS = {
+    "fields": "--{other} is for images of single cells; leave out --fields",
+    MODELS: "--{other} goes with one --model; received {models}",
 }
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The Options of a command line. Raises UsageError."""
-    options = Options(**vars(make_parser().parse_args(arguments)))
+    """The Options of a command line. Raises UsageError, also for those that exclude each other."""
+    parser = make_parser(Options, "run.py", DESCRIPTION, EXAMPLES)
+    options = Options(**vars(parser.parse_args(arguments)))
     _check_together(options)
     return options
 
 
-def make_parser() -> Parser:
-    """The parser of run.py."""
-    parser = Parser(description=DESCRIPTION, **name_program("run.py", EXAMPLES))
-    add_options(parser, Options)
-    return parser
-
-
 def _check_together(options: Options) -> None:
-    """Raise UsageError for options that do not go together."""
     given = [name for name, value in vars(options).items() if value not in (None, False, [])]
     if "image" not in given and "calibrate" not in given:
         raise UsageError("the following arguments are required: --image; see run.py --help")
     if len(options.model) > 1:
         given.append(MODELS)
-    for name, (others, message) in EXCLUDES.items():
-        for other in others:
+    usual = "--{other} does not go with --{name}; leave one of them out"
+    for name, others in EXCLUDES.items():
+        for other in others.split():
             if name in given and other in given:
-                raise UsageError(message.format(name=other, models=len(options.model)))
+                known = {"name": name, "other": other, "models": len(options.model)}
+                raise UsageError(REASONS.get(name, usual).format(**known))
     for name, (needed, message) in NEEDS.items():
         if name in given and needed not in given:
             raise UsageError(message)

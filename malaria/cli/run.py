@@ -8,18 +8,7 @@ from tqdm import tqdm
 
 from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
-from malaria.cli.choose import (
-    Predictor,
-    check_outputs,
-    choose_outputs,
-    find_group,
-    open_classifier,
-    open_labelled,
-    open_overlays,
-    open_predictor,
-    open_writer,
-    save_as_pair,
-)
+from malaria.cli import choose
 from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
@@ -39,7 +28,7 @@ MANY = 2000
 def main(arguments: Sequence[str]) -> int:
     """Classify as the command line says; return 0, or 1 if something could not be done."""
     options = parse(arguments)
-    check_outputs(options)
+    choose.check_outputs(options)
     if options.calibrate is not None:
         from malaria.cli.calibrate import calibrate_model
 
@@ -49,9 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         return compare_models(options, inputs)
     paths = inputs.paths()
     first = list(islice(paths, MANY))
-    classifier = open_classifier(options, options.model[0], many=len(first) == MANY)
+    classifier = choose.open_classifier(options, options.model[0], many=len(first) == MANY)
     if options.save:
-        save_as_pair(classifier, options.save)
+        choose.save_as_pair(classifier, options.save)
     failures = classify(options, classifier, inputs, chain(first, paths))
     if inputs.skipped:
         log(describe_skipped(inputs.skipped))
@@ -63,20 +52,22 @@ def classify(
     options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[AnyPath]
 ) -> int:
     """Give each prediction to all that was asked for; return how many images failed somewhere."""
-    labelled = open_labelled(options, classifier, inputs) if options.evaluate else None
-    overlays = open_overlays(options, classifier, inputs)
-    writer = open_writer(options, classifier, inputs)
-    rate = Rate()
+    labelled = choose.open_labelled(options, classifier, inputs) if options.evaluate else None
+    overlays = None
+    if options.explain:
+        from malaria.inference.explain import Overlays
+
+        overlays = Overlays(options.explain, inputs.roots, classifier)
+    writer, rate = choose.open_writer(options, classifier, inputs), Rate()
     thing = "cell" if options.fields else "image"
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
-    outputs = [*choose_outputs(options, classifier, inputs, labelled), summary]
-    if writer:
-        outputs.append(writer)
+    outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
+    outputs += [writer] if writer else []
     try:
-        with open_predictor(options) as ask:
+        with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
-                predict_all(options, paths, ask, classifier, writer, rate),
-                group_of=find_group(options, classifier, inputs),
+                predict_all(paths, ask, writer, rate, " fields" if options.fields else " images"),
+                group_of=choose.find_group(options, classifier, inputs),
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
             for prediction in overlays.explain(predictions) if overlays else predictions:
@@ -99,12 +90,7 @@ def classify(
 
 
 def predict_all(
-    options: Options,
-    paths: Iterable[AnyPath],
-    ask: Predictor,
-    classifier: Classifier,
-    writer: Writer | None,
-    rate: Rate,
+    paths: Iterable[AnyPath], ask: choose.Predictor, writer: Writer | None, rate: Rate, unit: str
 ) -> Iterator[Prediction]:
     """The predictions of an interrupted run, if it is resumed, then the new ones, from `ask`."""
     if writer:
@@ -112,5 +98,5 @@ def predict_all(
         yield from writer.earlier()
     # Rows on the same terminal would break the bar.
     hidden = True if sys.stdout.isatty() else None
-    bar = tqdm(paths, unit=" fields" if options.fields else " images", disable=hidden)
-    yield from rate.measure(ask(bar, classifier))
+    bar = tqdm(paths, unit=unit, disable=hidden)
+    yield from rate.measure(ask(bar))

@@ -4,11 +4,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from malaria.base.errors import UsageError
 from malaria.base.text import printable
 from malaria.cli import values
-from malaria.cli.command import Parser, add_options, name_program, option
+from malaria.cli.command import make_parser, option
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
 from malaria.settings.config_file import read_config
@@ -83,7 +84,10 @@ def main(arguments: Sequence[str]) -> None:
         )
     # TensorFlow takes seconds to import; mistakes in the settings are reported without it.
     if options.check:
-        _check(config, options.folds)
+        from malaria.training.dry_run import dry_run
+
+        for line in dry_run(config, folds=options.folds):
+            print(line, flush=True)
     elif options.folds != 1:
         _cross_validate(config, options)
     else:
@@ -92,36 +96,22 @@ def main(arguments: Sequence[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> Options:
     """The Options of a command line. Raises UsageError."""
-    return Options(**vars(make_parser().parse_args(arguments)))
-
-
-def make_parser() -> Parser:
-    """The parser of train.py."""
-    parser = Parser(description=DESCRIPTION, **name_program("train.py", EXAMPLES))
-    add_options(parser, Options)
-    return parser
-
-
-def _check(config: Config, folds: Folds) -> None:
-    from malaria.training.dry_run import dry_run
-
-    for line in dry_run(config, folds=folds):
-        print(line, flush=True)
+    parser = make_parser(Options, "train.py", DESCRIPTION, EXAMPLES)
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 def _cross_validate(config: Config, options: Options) -> None:
     from malaria.training.cross_validation import cross_validate
 
+    ask = partial(cross_validate, config, options.folds, resume=options.resume)
     if options.cluster is None:
-        found = cross_validate(config, options.folds, resume=options.resume)
+        found = ask()
     else:
         from malaria.cluster.connect import connected
         from malaria.cluster.folds import run_on_cluster
 
         with connected(options.cluster):
-            found = cross_validate(
-                config, options.folds, resume=options.resume, elsewhere=run_on_cluster
-            )
+            found = ask(elsewhere=run_on_cluster)
     print(found.text, f"\nall metrics and networks: {printable(found.folder)}/", sep="\n")
 
 

@@ -18,33 +18,41 @@ from malaria.evaluation.thresholds import parse_rule
 from malaria.pictures.images import MAX_SIDE
 
 Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
 DEFAULT_PLOT = "predictions.png"
 
 
-def interval(text: str) -> tuple[int, int]:
-    """A,B -> (A, B), with 0 <= A < B."""
-    expected = "two numbers A,B with 0 <= A < B"
-    return _two(text, int, expected, lambda first, last: 0 <= first < last <= sys.maxsize)
+def _two(
+    kind: Callable[[str], Number], is_right: Callable[[Number, Number], bool], expected: str
+) -> Callable[[str], tuple[Number, Number]]:
+    """The type of two numbers with a comma between them."""
+
+    def parse(text: str) -> tuple[Number, Number]:
+        with suppress(ValueError):
+            first, second = map(kind, text.split(","))
+            if is_right(first, second):
+                return first, second
+        raise ArgumentTypeError(f"expected {expected}; received {text}")
+
+    return parse
 
 
-def size(text: str) -> tuple[int, int]:
-    """H,W -> (height, width), pixels."""
-    expected = f"height,width in pixels, from 1 to {MAX_SIDE}"
-    return _two(text, int, expected, lambda *sides: min(sides) > 0 and max(sides) <= MAX_SIDE)
+interval = _two(int, lambda a, b: 0 <= a < b <= sys.maxsize, "two numbers A,B with 0 <= A < B")
+size = _two(
+    int,
+    lambda *sides: min(sides) > 0 and max(sides) <= MAX_SIDE,
+    f"height,width in pixels, from 1 to {MAX_SIDE}",
+)
+two_probabilities = _two(
+    float,
+    lambda low, high: 0 <= low < high <= 1,
+    "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1",
+)
 
 
 def threshold(text: str) -> float | str:
     """A number from 0 to 1, or a rule."""
-    try:
-        return parse_rule(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{error}; received {text}") from None
-
-
-def two_probabilities(text: str) -> tuple[float, float]:
-    """LOW,HIGH -> (LOW, HIGH), with 0 <= LOW < HIGH <= 1."""
-    expected = "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1"
-    return _two(text, float, expected, lambda low, high: 0 <= low < high <= 1)
+    return _or_refuse(parse_rule, text)
 
 
 def cluster(text: str) -> str:
@@ -86,29 +94,17 @@ def ending(*suffixes: str) -> Callable[[str], Path]:
 def plot(text: str) -> Path | None:
     """A .png; true means DEFAULT_PLOT, false none."""
     # The first original took a word here, and any word meant yes.
-    if text.lower() in ("true", "false"):
-        return Path(DEFAULT_PLOT) if text.lower() == "true" else None
-    return ending(".png")(text)
+    words = {"true": Path(DEFAULT_PLOT), "false": None}
+    return words[text.lower()] if text.lower() in words else ending(".png")(text)
 
 
 def grouping(text: str) -> str | Pattern:
     """PATIENT, FOLDER, or a regular expression."""
-    if text in (PATIENT, FOLDER):
-        return text
+    return text if text in (PATIENT, FOLDER) else _or_refuse(Pattern, text)
+
+
+def _or_refuse(parse: Callable[[str], Value], text: str) -> Value:
     try:
-        return Pattern(text)
+        return parse(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{error}; received {text}") from None
-
-
-def _two(
-    text: str,
-    kind: Callable[[str], Number],
-    expected: str,
-    is_right: Callable[[Number, Number], bool],
-) -> tuple[Number, Number]:
-    with suppress(ValueError):
-        first, second = map(kind, text.split(","))
-        if is_right(first, second):
-            return first, second
-    raise ArgumentTypeError(f"expected {expected}; received {text}")

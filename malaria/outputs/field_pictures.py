@@ -15,45 +15,40 @@ from malaria.fields.find_cells import cut
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
-from malaria.pictures.box import Box
 from malaria.pictures.folders import check_outside, find_images, place_below, source_of
 from malaria.pictures.images import UnreadableImageError, open_image
 from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
-# On light and on stained slides: the positive label thick, the others thin.
+# Of the boxes, on light and on stained slides: of the positive label, thick; of another label; of
+# what has none of the model's.
 POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
 
 
-# Two: the page draws a field when the first cell of the next one has been cut out.
+# Two: the page draws a field when the next one has begun.
 @lru_cache(maxsize=2)
 def open_field(path: AnyPath) -> Image.Image:
-    """The image of a field, kept for a while. Raises UnreadableImageError."""
+    """The image of a field. Raises UnreadableImageError."""
     return open_image(path)
 
 
 def draw_boxes(
     path: AnyPath, cells: Iterable[Prediction], labels: Sequence[str], positive: str
 ) -> bytes:
-    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
-
-    The positive label's are thick and red, those of the others thin and blue, grey for what is
-    none of the model's labels.
-    """
+    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError."""
     field = open_field(path)
     scale = min(1.0, SIDE / max(field.size))
-    picture = field.resize([max(1, round(side * scale)) for side in field.size])
-    draw = ImageDraw.Draw(picture)
+    image = field.resize([max(1, round(side * scale)) for side in field.size])
+    draw = ImageDraw.Draw(image)
+    styles = dict.fromkeys(labels, (NEGATIVE, 1)) | {positive: (POSITIVE, 4)}
     for cell in cells:
-        if cell.box is None:
-            continue
-        left, top = cell.box.left * scale, cell.box.top * scale
-        ends = (left + cell.box.width * scale, top + cell.box.height * scale)
-        colour = OTHER if cell.label not in labels else NEGATIVE
-        colour, width = (POSITIVE, 4) if cell.label == positive else (colour, 1)
-        draw.rectangle((left, top, *ends), outline=colour, width=width)
-    return as_jpeg(picture)
+        if cell.box is not None:
+            left, top, width, height = (scale * length for length in astuple(cell.box))
+            colour, thickness = styles.get(cell.label or "", (OTHER, 1))
+            ends = (left, top, left + width, top + height)
+            draw.rectangle(ends, outline=colour, width=thickness)
+    return as_jpeg(image)
 
 
 class CellFiles(Output):
@@ -69,8 +64,7 @@ class CellFiles(Output):
     ) -> None:
         """sources: the folders of the fields, whose own are kept. labels: of the model.
 
-        resume: whether the folder may hold the cells of an interrupted run. Raises UsageError,
-        UserError.
+        resume: the folder may hold the cells of an interrupted run. Raises UsageError, UserError.
         """
         for label in labels:
             if not is_plain_name(label):
@@ -85,19 +79,17 @@ class CellFiles(Output):
         """Write one cell. Raises UserError if that cannot be."""
         if prediction.box is None or prediction.path is None or prediction.label is None:
             return
+        path, box = prediction.path, prediction.box
         try:
-            cell = cut(open_field(prediction.path), prediction.box)
+            cell = cut(open_field(path), box)
         except UnreadableImageError as error:
-            raise UserError(f"--cells: {printable(prediction.path)}: {error}") from None
-        place = self.folder / prediction.label / self._name(prediction.path, prediction.box)
-        with whole_file(place) as temporary:
+            raise UserError(f"--cells: {printable(path)}: {error}") from None
+        # In the field's own folders, so that no two cells have the same name.
+        name = "_".join([path.stem, *map(str, astuple(box))]) + ".png"
+        below = place_below(path, source_of(path, self.sources))
+        with whole_file(self.folder / prediction.label / below / name) as temporary:
             cell.save(temporary, "PNG")
         self.count += 1
-
-    def _name(self, path: AnyPath, box: Box) -> Path:
-        """Of the field in its own folders, so that no two cells have the same."""
-        place = "_".join(map(str, astuple(box)))
-        return place_below(path, source_of(path, self.sources)) / f"{path.stem}_{place}.png"
 
     def finish(self) -> None:
         """Say how many there are."""

@@ -1,13 +1,11 @@
 """field_report: the parasitaemia of fields, as a table and as one HTML file with their boxes."""
 
-import os
-import platform
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from malaria.base.files import write_csv, write_json, write_text
+from malaria.base.files import write_csv, write_json
 from malaria.base.proportions import describe_share
 from malaria.base.streams import log
 from malaria.base.text import align, printable
@@ -16,7 +14,7 @@ from malaria.fields.find_cells import cut
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
-from malaria.outputs.html_parts import data_uri, loaded_versions, make_template, thumbnail
+from malaria.outputs.html_parts import data_uri, thumbnail, write_page
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
@@ -36,7 +34,7 @@ class FieldTable(Output):
         """output: the file of --output, beside which the table is written; None: it is not."""
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
-        self.path = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
+        self.table = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
         self.fields: dict[str, FieldCounts] = {}
 
     def add(self, prediction: Prediction) -> None:
@@ -47,31 +45,28 @@ class FieldTable(Output):
         """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
         log(self._describe(rows))
-        if self.path is None:
+        if self.table is None:
             return
-        if self.path.suffix.lower() == ".csv":
-            write_csv(self.path, list(rows[0]), [list(row.values()) for row in rows])
+        if self.table.suffix.lower() == ".csv":
+            write_csv(self.table, list(rows[0]), [list(row.values()) for row in rows])
         else:
-            write_json(self.path, rows)
-        log(f"saved {printable(self.path)}")
+            write_json(self.table, rows)
+        log(f"saved {printable(self.table)}")
+
+    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
+        return tally(counts, self.labels, self.positive)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each field, each patient, and all."""
-        for path, counts in self.fields.items():
-            yield self._row("field", path, 1, counts)
-        for name, counts, number in by_group(self.fields):
-            yield self._row("patient", name, number, counts)
         every = list(self.fields.values())
-        yield self._row("all", None, len(every), add_up(every))
-
-    def _row(
-        self, level: str, name: str | None, number: int, counts: FieldCounts
-    ) -> dict[str, Any]:
-        known = {"level": level, "name": name, "patient": counts.group, "fields": number}
-        return known | tally(counts, self.labels, self.positive)
+        for level, name, number, counts in (
+            *(("field", path, 1, one) for path, one in self.fields.items()),
+            *(("patient", name, number, one) for name, one, number in by_group(self.fields)),
+            ("all", None, len(every), add_up(every)),
+        ):
+            known = {"level": level, "name": name, "patient": counts.group, "fields": number}
+            yield known | self._tally(counts)
 
     def _describe(self, rows: list[dict[str, Any]]) -> str:
-        """The table for people; of many fields the first."""
         fields = [row for row in rows if row["level"] == "field"]
         shown = fields[:LISTED] + [row for row in rows if row["level"] != "field"]
         head = ["field or patient", "red cells", self.positive, "parasitaemia [95 % interval]"]
@@ -80,25 +75,21 @@ class FieldTable(Output):
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    name = row["name"]
-    if row["level"] == "all":
-        name = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
-    if row["level"] == "patient":
-        name = f"patient {name}"
+    every = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
+    names = {"field": row["name"], "patient": f"patient {row['name']}", "all": every}
+    name = names[row["level"]]
     if row["error"] is not None:
-        return [str(name), "-", "-", row["error"]]
+        return [name, "-", "-", row["error"]]
     cells, positive = row["red cells"], row["positive"]
-    return [str(name), f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]
+    return [name, f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]
 
 
-class FieldReport(Output):
-    """The page of --report for --fields. It holds the cells of one field at a time."""
+class FieldReport(FieldTable):
+    """The table, and the page of --report. It holds the cells of one field at a time."""
 
-    def __init__(self, path: Path, classifier: Classifier) -> None:
-        self.path, self.classifier = path, classifier
-        self.labels = classifier.metadata.labels
-        self.positive = classifier.metadata.positive_label
-        self.fields: dict[str, FieldCounts] = {}
+    def __init__(self, classifier: Classifier, output: Path | None, page: Path) -> None:
+        super().__init__(classifier, output)
+        self.page, self.classifier = page, classifier
         self.pictures: list[dict[str, Any]] = []
         self.waiting: list[Prediction] = []
 
@@ -107,74 +98,58 @@ class FieldReport(Output):
         if self.waiting and self.waiting[-1].path != prediction.path:
             self._finish_field()
         self.waiting.append(prediction)
-        self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
+        super().add(prediction)
 
     def finish(self) -> None:
-        """Write the page. Raises UserError if it cannot be written."""
+        """Write the table and the page. Raises UserError if they cannot be written."""
+        super().finish()
         if self.waiting:
             self._finish_field()
-        write_text(self.path, make_template("field_report.html").render(self._content()))
-        log(f"saved {printable(self.path)}")
+        write_page(self.page, "field_report.html", self._content())
+        log(f"saved {printable(self.page)}")
 
     def _finish_field(self) -> None:
         cells, self.waiting = self.waiting, []
         path = cells[0].path
         if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
             return
-        known = {"name": printable(path), **self._tally(self.fields[str(path)])}
+        known = {"name": path, "image": None, "cells": [], **self._tally(self.fields[str(path)])}
         try:
-            picture = data_uri(draw_boxes(path, cells, self.labels, self.positive))
-            self.pictures.append(known | {"image": picture, "cells": self._surest(path, cells)})
+            known["image"] = data_uri(draw_boxes(path, cells, self.labels, self.positive))
+            known["cells"] = self._surest(path, cells)
         except UnreadableImageError as error:  # it was changed or deleted meanwhile
-            self.pictures.append(known | {"image": None, "cells": [], "error": printable(error)})
+            known["error"] = error
+        self.pictures.append(known)
 
     def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-        """The cells with the positive label, as images."""
-        found = [
-            (cell.probability, cell.box)
-            for cell in cells
-            if cell.label == self.positive and cell.probability is not None and cell.box
-        ]
-        found.sort(key=lambda one: -one[0])
+        found = [cell for cell in cells if cell.label == self.positive]
+        found.sort(key=lambda cell: -(cell.probability or 0))
         return [
-            {"image": thumbnail(cut(open_field(path), box)), "probability": share, "box": str(box)}
-            for share, box in found[:CELLS]
+            {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
+            for cell in found[:CELLS]
+            if cell.box
         ]
-
-    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
-        known = tally(counts, self.labels, self.positive)
-        return known | {"error": printable(counts.error) if counts.error else None}
 
     def _content(self) -> dict[str, Any]:
         every = list(self.fields.values())
+        # The folders that all paths of fields begin with are not shown.
+        folders = zip(*(name.split("/")[:-1] for name in self.fields), strict=False)
+        same = takewhile(lambda names: len(set(names)) == 1, folders)
+        shared = sum(len(names[0]) + 1 for names in same)
         return {
             "title": f"Report on {_describe_count(len(every))}",
             "model_name": printable(self.classifier.name),
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
-            "time": datetime.now(timezone.utc),
             "all": self._tally(add_up(every)),
             "patients": [
-                (f"{printable(name)}, {_describe_count(number)}", self._tally(counts))
+                (f"{name}, {_describe_count(number)}", self._tally(counts))
                 for name, counts, number in by_group(self.fields)
             ],
-            "fields": [
-                (printable(name[self._shared :]), self._tally(one))
-                for name, one in self.fields.items()
-            ],
+            "fields": [(name[shared:], self._tally(one)) for name, one in self.fields.items()],
             "pictures": self.pictures,
             "false_alarms": self._false_alarms(),
-            "versions": {"Python": platform.python_version()} | loaded_versions(),
         }
-
-    @property
-    def _shared(self) -> int:
-        """The length of the folder that all paths of fields begin with."""
-        try:
-            shared = os.path.commonpath([os.path.dirname(name) for name in self.fields])
-        except ValueError:  # some are absolute, and others are not
-            return 0
-        return len(os.path.join(shared, "")) if shared else 0
 
     def _false_alarms(self) -> float | None:
         """The share of cells without the positive label that had it in the validation, if known."""

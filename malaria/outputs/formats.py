@@ -11,8 +11,6 @@ from malaria.base.files import csv_line
 # where images are fields "box": [left, top, width, height], or None where one has no cells.
 Row = dict[str, Any]
 BOX = ("left", "top", "width", "height")
-
-
 # Writes all rows into an open file; labels: of the model, in its order.
 Format = Callable[[Iterable[Row], TextIO, Sequence[str]], None]
 

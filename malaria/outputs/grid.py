@@ -12,11 +12,9 @@ from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError, open_image
 
-# At most this many images are plotted.
-PLOTTED = 64
+PLOTTED = 64  # images, at most
 SIDE = 128
-# Of a label in a title.
-LENGTH = 24
+LABEL_LENGTH = 24
 
 
 class Grid(Output):
@@ -38,8 +36,7 @@ class Grid(Output):
             # It may be gone by now.
             with suppress(UnreadableImageError):
                 images.append(np.asarray(open_image(one.path or "").resize((SIDE, SIDE))))
-                titles.append(f"{shorten(one.label, LENGTH)} {one.probability:.3f}")
-        if not images:
-            return
-        plot_grid(self.path, images, titles)
-        log(f"saved {printable(self.path)}")
+                titles.append(f"{shorten(one.label, LABEL_LENGTH)} {one.probability:.3f}")
+        if images:
+            plot_grid(self.path, images, titles)
+            log(f"saved {printable(self.path)}")

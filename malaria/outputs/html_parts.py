@@ -1,19 +1,23 @@
-"""html_parts: the template of an HTML report and the small pieces that are put into it."""
+"""html_parts: an HTML report from its template, and the small pieces that are put into it."""
 
 import base64
 import hashlib
 import io
 import math
 import os
+import platform
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from malaria.base.files import write_text
 from malaria.base.text import printable
 from malaria.pictures.images import Source, open_image
 from malaria.pictures.remote_path import AnyPath, RemotePath
@@ -21,9 +25,9 @@ from malaria.pictures.remote_path import AnyPath, RemotePath
 FOLDER = Path(__file__).parent
 # At this size and quality a cell takes about 1.5 KB of the file, 5,000 cells 9 MB.
 THUMBNAIL_SIDE = 64
-JPEG_QUALITY = 75
-# Of an overlay: a fifth of the size of its PNG.
-OVERLAY_QUALITY = 80
+THUMBNAIL_QUALITY = 75
+# A fifth of the size of a PNG.
+QUALITY = 80
 BINS = 20
 # Listed with their versions if they were loaded: so the page says which engine was used.
 LIBRARIES = {
@@ -36,21 +40,16 @@ LIBRARIES = {
 
 
 def thumbnail(source: Source) -> str:
-    """The image as a JPEG in a data URI, RGB, no side above THUMBNAIL_SIDE, never enlarged.
-
-    Raises UnreadableImageError with the reason.
-    """
+    """The image, small, as a JPEG in a data URI, RGB. Raises UnreadableImageError."""
     image = open_image(source)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return data_uri(content.getvalue())
+    return data_uri(as_jpeg(image, THUMBNAIL_QUALITY))
 
 
-def as_jpeg(source: Source) -> bytes:
+def as_jpeg(source: Source, quality: int = QUALITY) -> bytes:
     """The image as the bytes of a JPEG. Raises UnreadableImageError."""
     content = io.BytesIO()
-    open_image(source).save(content, "JPEG", quality=OVERLAY_QUALITY)
+    open_image(source).save(content, "JPEG", quality=quality, optimize=True)
     return content.getvalue()
 
 
@@ -60,13 +59,11 @@ def data_uri(content: bytes) -> str:
 
 
 def link_to(path: AnyPath, folder: Path) -> str | None:
-    """The address of an image in a page that lies in `folder`; None where a browser has none.
-
-    A name may hold bytes of any sort.
-    """
+    """The address of an image in a page that lies in `folder`; None where a browser has none."""
     if isinstance(path, RemotePath):
         return path.url if path.is_web else None
     relative = Path(os.path.relpath(path, folder))
+    # As bytes, for a name may be no UTF-8.
     return "./" + quote(os.fsencode(relative.as_posix()))
 
 
@@ -95,17 +92,11 @@ def csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def loaded_versions() -> dict[str, str]:
-    """{library: version} of those LIBRARIES that this process has loaded."""
-    return {
-        name: getattr(sys.modules[module], "__version__", "of unknown version")
-        for module, name in LIBRARIES.items()
-        if module in sys.modules
-    }
+def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
+    """Write a page with its style and script inside, whole or not at all; all content is escaped.
 
-
-def make_template(name: str = "html_report.html") -> Template:
-    """A page, which escapes whatever is put into it, with its style and its script inside."""
+    Raises UserError if it cannot be written.
+    """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -114,9 +105,17 @@ def make_template(name: str = "html_report.html") -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"csp_hash": csp_hash, "printable": printable}
-    environment.globals |= {"polyline": polyline, "zip": zip}
-    parts = {"style": "html_report.css", "script": "html_report.js"}
-    environment.globals |= {
-        part: (FOLDER / file).read_text(encoding="utf-8") for part, file in parts.items()
+    versions = {
+        name: getattr(sys.modules[module], "__version__", "of unknown version")
+        for module, name in LIBRARIES.items()
+        if module in sys.modules
     }
-    return environment.get_template(name)
+    environment.globals |= {
+        "polyline": polyline,
+        "zip": zip,
+        "style": (FOLDER / "html_report.css").read_text(encoding="utf-8"),
+        "script": (FOLDER / "html_report.js").read_text(encoding="utf-8"),
+        "time": datetime.now(timezone.utc),
+        "versions": {"Python": platform.python_version()} | versions,
+    }
+    write_text(path, environment.get_template(template).render(content))

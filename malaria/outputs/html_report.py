@@ -1,31 +1,19 @@
 """html_report: predictions -> one HTML file for people; it needs no network and no other file."""
 
 import math
-import platform
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from malaria.base.files import write_text
 from malaria.base.proportions import wilson
 from malaria.base.streams import log
 from malaria.base.text import natural_key, printable
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
-from malaria.outputs.html_parts import (
-    as_jpeg,
-    data_uri,
-    histogram,
-    link_to,
-    loaded_versions,
-    make_template,
-    thumbnail,
-)
+from malaria.outputs.html_parts import as_jpeg, data_uri, histogram, link_to, thumbnail, write_page
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
-from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
     from malaria.inference.evaluate import LabelledPredictions
@@ -41,7 +29,6 @@ class Page:
     def __init__(
         self,
         path: Path,
-        *,
         labels: Sequence[str],
         positive_label: str,
         threshold: float,
@@ -51,79 +38,81 @@ class Page:
         self.path = Path(path)
         self.positive = list(labels).index(positive_label)
         self.labels = [printable(label) for label in labels]
-        self.threshold: float | None = threshold if len(self.labels) == 2 else None
+        self.threshold = threshold if len(self.labels) == 2 else None
         self.model_name = printable(model_name)
         self.rows: list[Row] = []
 
     def add(self, prediction: Prediction) -> None:
-        """Keep one prediction with a thumbnail of its image, and of its overlay the whole.
-
-        A label that is none of the model's means that the image is left to a person.
-        """
+        """Keep one prediction with a thumbnail of its image, and of its overlay the whole."""
+        # NaN, which JSON does not have, becomes None.
+        known = [
+            round(float(value), 6) if math.isfinite(value) else None
+            for value in prediction.probabilities or ()
+        ]
+        label, truth = _text(prediction.label), _text(prediction.true_label)
         row: Row = {
             "name": printable(prediction.path),
             "link": None,
-            "label": _text(prediction.label),
-            "probabilities": [_finite(value) for value in prediction.probabilities or ()],
+            "label": label,
+            "probabilities": known,
+            "positive": known[self.positive] if known else None,
             "group": _text(prediction.group),
-            "truth": _text(prediction.true_label),
+            "truth": truth,
+            # Of another label than the model's: it is left to a person.
+            "wrong": truth not in (None, label) and label in self.labels,
             "unlike": _text(prediction.unlike),
             "error": _text(prediction.error),
             "image": None,
             "overlay": data_uri(as_jpeg(prediction.overlay)) if prediction.overlay else None,
         }
-        row["positive"] = row["probabilities"][self.positive] if row["probabilities"] else None
-        row["wrong"] = row["truth"] not in (None, row["label"]) and row["label"] in self.labels
         if prediction.error is None and prediction.path is not None:
-            row |= self._open(prediction.path)
+            try:
+                row["image"] = thumbnail(prediction.path)
+                row["link"] = link_to(prediction.path, self.path.parent)
+            except UnreadableImageError as error:  # it may be gone by now
+                row["error"] = _text(error)
         self.rows.append(row)
 
-    def _open(self, path: AnyPath) -> Row:
-        """The thumbnail and a link to the file, or why there is none: it may be gone by now."""
-        try:
-            image = thumbnail(path)
-        except UnreadableImageError as error:
-            return {"error": _text(error)}
-        return {"image": image, "link": link_to(path, self.path.parent)}
-
     def write(
-        self,
-        *,
-        evaluation: dict[str, Any] | None = None,
-        title: str | None = None,
-        note: str | None = None,
+        self, *, evaluation: dict[str, Any] | None = None, title: str = "", note: str = ""
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
-        title: in place of "Report on n images". note: a paragraph in place of all summaries,
-        where the images are a choice and shares of them would mislead.
-        evaluation: None, or {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of
-        true labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
+        title: in place of "Report on n images". note: a paragraph in place of all summaries, where
+        shares would mislead, since the images were chosen.
+        evaluation: {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of true
+        labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.
         """
         count = len(self.rows)
         title = title or f"Report on {count:,} image{'' if count == 1 else 's'}"
         known = {"evaluation": evaluation, "title": printable(title), "note": note}
-        write_text(self.path, make_template().render(self._content(), **known))
+        write_page(self.path, "html_report.html", self._content() | known)
 
     def _content(self) -> dict[str, Any]:
         found = {row["label"] for row in self.rows} - {None}
-        groups = group_rows(self.rows)
         return {
             "labels": self.labels,
             "positive_label": self.labels[self.positive],
             "other_labels": sorted(found - set(self.labels)),
             "threshold": self.threshold,
             "model_name": self.model_name,
-            "time": datetime.now(timezone.utc),
             "rows": self.rows,
             "tally": self._tally(self.rows),
             "unknown_group": UNKNOWN_GROUP,
-            "groups": [(name, self._tally(rows)) for name, rows in groups],
+            "groups": self._groups(),
             "evaluated": any(row["truth"] is not None for row in self.rows),
             "bins": histogram([row["positive"] for row in self.rows]),
-            "versions": {"Python": platform.python_version()} | loaded_versions(),
         }
+
+    def _groups(self) -> list[tuple[str, dict[str, Any]]]:
+        """[(group, its tally), ...], C2 before C10; [] if no row has a group."""
+        if all(row["group"] is None for row in self.rows):
+            return []
+        groups = defaultdict(list)
+        for row in self.rows:
+            groups[row["group"] or UNKNOWN_GROUP].append(row)
+        return [(name, self._tally(groups[name])) for name in sorted(groups, key=natural_key)]
 
     def _tally(self, rows: Sequence[Row]) -> dict[str, Any]:
         """The counts of some rows.
@@ -155,15 +144,8 @@ class HtmlReport(Page, Output):
         self, path: Path, classifier: Classifier, labelled: "LabelledPredictions | None" = None
     ) -> None:
         """labelled: collects the predictions to evaluate, if that is to be on the page too."""
-        self.labelled = labelled
-        metadata = classifier.metadata
-        super().__init__(
-            path,
-            labels=metadata.labels,
-            positive_label=metadata.positive_label,
-            threshold=metadata.threshold,
-            model_name=classifier.name,
-        )
+        self.labelled, of = labelled, classifier.metadata
+        super().__init__(path, of.labels, of.positive_label, of.threshold, classifier.name)
 
     def finish(self) -> None:
         """Write the page. Raises UserError if it cannot be written."""
@@ -176,20 +158,5 @@ class HtmlReport(Page, Output):
         log(f"saved {printable(self.path)}")
 
 
-def group_rows(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """[(group, its rows), ...] sorted by name, C2 before C10; [] if no row has a group."""
-    if all(row["group"] is None for row in rows):
-        return []
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["group"] or UNKNOWN_GROUP, []).append(row)
-    return sorted(groups.items(), key=lambda item: natural_key(item[0]))
-
-
 def _text(value: object) -> str | None:
     return None if value is None else printable(value)
-
-
-def _finite(value: float) -> float | None:
-    """A probability short enough for a file; None for NaN, which JSON does not have."""
-    return round(float(value), 6) if math.isfinite(value) else None

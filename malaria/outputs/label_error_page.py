@@ -4,16 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from malaria.base.files import write_csv
 from malaria.data.dataset import Sample
 from malaria.evaluation.label_errors import find_label_errors
+from malaria.evaluation.result import Result
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
 
 CSV, HTML = "label_errors.csv", "label_errors.html"
-TITLE = "Suspected labels"
+TITLE, MODEL = "Suspected labels", "networks of a cross-validation"
 NOTE = (
     "Each cell was judged by a network that did not learn from it, nor from its patient where the "
     "split is by patient. That network finds another label likelier, and is as sure of it as it is "
@@ -24,35 +23,22 @@ HEADER = ("path", "patient", "label", "likelier", "probability of label", "proba
 
 
 def write_label_errors(
-    folder: Path,
-    samples: Sequence[Sample],
-    probabilities: np.ndarray,
-    *,
-    source: Path | str,
-    label_names: Sequence[str],
-    positive_label: str,
+    folder: Path, samples: Sequence[Sample], result: Result, *, source: Path | str
 ) -> int:
     """Write label_errors.csv and label_errors.html into `folder`; return how many there are.
 
-    samples: what the rows of `probabilities`, out of fold, are about. source: the folder the images
-    are in; paths in the table are relative to it, as the setting `exclude` takes them.
+    result: out of fold, of these samples. source: the folder of the images, to which paths in the
+    table are relative, as the setting `exclude` takes them.
     """
-    labels = np.array([sample.label for sample in samples])
-    suspected, likelier = find_label_errors(labels, probabilities)
-    page = Page(
-        folder / HTML,
-        labels=label_names,
-        positive_label=positive_label,
-        threshold=0.5,
-        model_name="networks of a cross-validation",
-    )
+    suspected, likelier = find_label_errors(result.labels, result.probabilities)
+    page = Page(folder / HTML, result.label_names, result.positive_label, 0.5, MODEL)
     rows = []
     for index, other in zip(suspected.tolist(), likelier.tolist(), strict=True):
-        sample, row = samples[index], probabilities[index].tolist()
+        sample, row = samples[index], result.probabilities[index].tolist()
         path = Path(os.path.relpath(sample.path, source)).as_posix()
-        names = label_names[sample.label], label_names[other]
+        names = [result.label_names[label] for label in (sample.label, other)]
         numbers = round(row[sample.label], 6), round(row[other], 6)
-        rows.append((path, sample.patient or "", *names, *numbers))
+        rows.append((path, sample.patient, *names, *numbers))
         known = {"group": sample.patient, "true_label": names[0]}
         page.add(Prediction(sample.path, names[1], row[other], tuple(row), **known))
     write_csv(folder / CSV, HEADER, rows)

@@ -17,18 +17,10 @@ LISTED_GROUPS = 60
 
 
 class Summary(Output):
-    """Counts of predictions, printed on stderr.
-
-    counts_only: the counts are the result, on stdout. thing: what is counted.
-    """
+    """Counts of predictions on stderr; counts_only: as the result on stdout, too."""
 
     def __init__(
-        self,
-        classifier: Classifier,
-        rate: Rate,
-        *,
-        counts_only: bool = False,
-        thing: str = "image",
+        self, classifier: Classifier, rate: Rate, *, counts_only: bool = False, thing: str = "image"
     ) -> None:
         self.positive = classifier.metadata.positive_label
         self.labels = classifier.metadata.labels
@@ -63,8 +55,9 @@ class Summary(Output):
 
     def format_counts(self) -> str:
         """One line a label, tab-separated: label, count; and the unreadable ones, if any."""
-        lines = [f"{printable(label)}\t{count}" for label, count in self.counts.items()]
-        return "\n".join(lines + [f"{UNREADABLE}\t{self.unreadable}"] * bool(self.unreadable))
+        unreadable = {UNREADABLE: self.unreadable} if self.unreadable else {}
+        counts = [*self.counts.items(), *unreadable.items()]
+        return "\n".join(f"{printable(label)}\t{count}" for label, count in counts)
 
     def describe(self) -> str:
         """Counts, speed, the positive share with its interval, and the groups, for people."""
@@ -86,13 +79,12 @@ class Summary(Output):
             yield from self._group_lines()
 
     def _group_lines(self) -> Iterator[str]:
-        """A table of the groups."""
         shown = sorted(self.groups, key=natural_key)[:LISTED_GROUPS]
         rows = [["group", *self.counts, f"share of {self.positive} [95 % interval]"]]
         for group in shown:
             counts = self.groups[group]
-            rows.append([group, *(f"{counts[name]:,}" for name in self.counts)])
-            rows[-1].append(self._describe_share(counts))
+            each = [f"{counts[name]:,}" for name in self.counts]
+            rows.append([group, *each, self._describe_share(counts)])
         yield align(rows)
         if more := len(self.groups) - len(shown):
             yield f"and {more} more groups"

@@ -34,9 +34,9 @@ class Rows(Output):
 
 
 def format_prediction(prediction: Prediction) -> str:
-    """One line, tab-separated: path, label, probability of that label; or the path and a reason.
+    """One line, tab-separated: path, label, its probability; or path, "unreadable" and the reason.
 
-    Of an image that is no single cell the reason follows; of a cell in a field its box, left, top,
+    After an image that is no single cell comes the reason; of a cell in a field its box, left, top,
     width and height in pixels, stands after the path.
     """
     path = printable(prediction.path)
@@ -49,32 +49,27 @@ def format_prediction(prediction: Prediction) -> str:
 
 
 class Table:
-    """Lines for a terminal: label, probability and path in columns, the path last.
-
-    positive: the label to be shown in colour. colour: False where the user wants none.
-    """
+    """Lines for a terminal: label, in colour, probability and path in columns, the path last."""
 
     def __init__(self, labels: Sequence[str], positive: str, *, colour: bool) -> None:
         self.width = max(len(printable(name)) for name in (*labels, UNREADABLE, UNLIKE))
-        self.positive, self.colour = positive, colour
+        colours = {positive: RED, REVIEW: YELLOW, UNLIKE: YELLOW, UNREADABLE: GREY}
+        self.colours = colours if colour else {}
         self.columns = shutil.get_terminal_size().columns
 
     def format(self, prediction: Prediction) -> str:
         """One line of the table."""
-        label = prediction.label if prediction.error is None else UNREADABLE
+        label = UNREADABLE if prediction.label is None else prediction.label
+        name = f"{printable(label):<{self.width}}"
+        if label in self.colours:
+            name = f"{self.colours[label]}{name}{PLAIN}"
         middle = f"{prediction.probability:.4f}" if prediction.error is None else "      "
         room = max(SHORTEST_PATH, self.columns - self.width - 11)
         path = shorten(prediction.path, room, from_end=True)
-        name = f"{printable(label):<{self.width}}"
         place = "" if prediction.box is None else f"  {prediction.box}"
-        line = f"{self._paint(name, label)}  {middle}  {path}{place}"
         reason = prediction.error or prediction.unlike
-        return line if reason is None else f"{line}  {printable(reason)}"
-
-    def _paint(self, text: str, label: str | None) -> str:
-        colours = {self.positive: RED, REVIEW: YELLOW, UNLIKE: YELLOW, UNREADABLE: GREY}
-        code = colours.get(label or "") if self.colour else None
-        return f"{code}{text}{PLAIN}" if code else text
+        more = "" if reason is None else f"  {printable(reason)}"
+        return f"{name}  {middle}  {path}{place}{more}"
 
 
 def wants_colour() -> bool:

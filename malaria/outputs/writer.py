@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,14 @@ from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
 
-# At most this many rows are lost when the power goes, and then computed again.
-FLUSH_EVERY = 32
-
 
 class Writer(Output):
     """The rows of --output. They are kept in FILE.<digits>.partial until they become FILE.
 
     path: its ending says which of formats.FORMATS it is written in. source: what is classified,
     the same text for the same images. model: a digest of the model, its threshold and its labels.
-    No file mixes two sources or models. fields: whether an image has a row for each of its cells;
-    then an interrupted run goes on with the last image that has one. Raises UserError.
+    No file mixes two sources or models. fields: an image has a row for each of its cells, and an
+    interrupted run goes on with the last image that has one. Raises UserError.
     """
 
     def __init__(
@@ -45,29 +42,24 @@ class Writer(Output):
         resume: bool,
         fields: bool = False,
     ) -> None:
-        self.path, self.labels, self.write = path, labels, FORMATS[path.suffix.lower()]
-        self.fields = fields
+        self.path, self.labels, self.fields = path, labels, fields
         digits = hashlib.sha256(os.fsencode(source) + model.encode()).hexdigest()
         self.partial = path.with_name(f"{path.name}.{digits[:12]}.partial")
-        self.count = 0
         # What `earlier` gave and `add` has not seen yet: a few, however many rows there are.
         self._repeated: deque[AnyPath | None] = deque()
         lock = path.with_name(f".{path.name}.lock")
         with ExitStack() as begun:
             begun.enter_context(locked(lock, f"{path} is being written"))
-            self._begin(resume=resume)
+            if self.partial.exists() and not resume:
+                raise UserError(
+                    f"{path} was interrupted: go on with --resume, or delete {self.partial}"
+                )
+            with _writing(self.partial):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._cut_torn_row()
+                # Line by line, so that a crash loses no row that was told.
+                self.file = open(self.partial, "a", buffering=1, encoding="ascii")  # noqa: SIM115
             self._lock = begun.pop_all()
-
-    def _begin(self, *, resume: bool) -> None:
-        path = self.path
-        if self.partial.exists() and not resume:
-            raise UserError(
-                f"{path} was interrupted: go on with --resume, or delete {self.partial}"
-            )
-        with _writing(self.partial):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._cut_torn_row()
-            self.file = open(self.partial, "a", encoding="ascii")  # noqa: SIM115  until close
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row, and of the last field."""
@@ -77,7 +69,7 @@ class Writer(Output):
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                if self.fields and (path := _path_of(line)) != field:
+                if self.fields and (path := line.partition(b', "label": ')[0]) != field:
                     field, field_start = path, whole
                 whole += len(line)
             file.truncate(field_start if self.fields else whole)
@@ -99,34 +91,31 @@ class Writer(Output):
     def without_written(self, paths: Iterable[AnyPath]) -> Iterator[AnyPath]:
         """The paths without those that the interrupted run has rows of, however they are spelled.
 
-        Rows come in the order of the paths, so both are gone through side by side. Only where they
-        part, since images came or went meanwhile, the other rows' paths are held in memory.
+        Rows come in the order of the paths. Where images came or went meanwhile, `ahead` holds the
+        rows that were passed over; else it is empty, so that a list of millions takes no memory.
         """
-        paths, written = iter(paths), self._written()
+        rows = (real_name(one.path) for one in self._read() if one.path)
+        # A field has several rows, one after the other.
+        written = (name for name, _ in groupby(rows)) if self.fields else rows
+        ahead: Counter[str] = Counter()
         for path in paths:
-            expected = next(written, None)
-            if expected is None:
-                yield from chain([path], paths)
-            elif real_name(path) != expected:
-                known = {expected, *written}
-                rest = chain([path], paths)
-                yield from (one for one in rest if real_name(one) not in known)
-
-    def _written(self) -> Iterator[str]:
-        """The real path of each row; of a field, which has several, once."""
-        paths = (real_name(one.path) for one in self._read() if one.path)
-        return (path for path, _ in groupby(paths)) if self.fields else paths
+            name = real_name(path)
+            while name not in ahead and (row := next(written, None)):
+                ahead[row] += 1
+            count = ahead.pop(name, 0)
+            if not count:
+                yield path
+            elif count > 1:
+                ahead[name] = count - 1
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""
         if self._repeated and self._repeated[0] == prediction.path:
             self._repeated.popleft()
             return
-        self.count += 1
+        row = _to_row(prediction, self.labels, fields=self.fields)
         with _writing(self.partial):
-            self.file.write(json.dumps(_to_row(prediction, self.labels, fields=self.fields)) + "\n")
-            if self.count % FLUSH_EVERY == 0:
-                self.file.flush()
+            self.file.write(json.dumps(row) + "\n")
 
     def close(self) -> None:
         """Leave the rows, if there are any, for a later --resume."""
@@ -146,18 +135,10 @@ class Writer(Output):
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            self.write(map(json.loads, lines), file, self.labels)
+            FORMATS[self.path.suffix.lower()](map(json.loads, lines), file, self.labels)
         self.partial.unlink()
         self._lock.close()
         log(f"saved {printable(self.path)}")
-
-
-def _path_of(line: bytes) -> Any:
-    """The path in a row; None of a damaged one, which `earlier` refuses."""
-    try:
-        return json.loads(line)["path"]
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 @contextmanager

@@ -40,7 +40,6 @@ class Augmentation(Settings):
     )
     mask: Whole = setting(0.0, "share of the cells on a background that are put on black")
     resolution: Share = setting(
-        0.0,
-        "maximum downsampling, as a share of the sides, of half of the images; upsampled again",
+        0.0, "maximum downsampling, as a share of the sides, of half of the images; upsampled again"
     )
     jpeg: Whole = setting(0.0, "share of images with JPEG compression artefacts, quality 30 to 90")

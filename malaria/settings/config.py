@@ -18,7 +18,6 @@ from malaria.pictures.images import Fit
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.declare import (
     BatchSize,
-    Count,
     Finite,
     Flag,
     FolderEntry,
@@ -38,13 +37,10 @@ from malaria.settings.declare import (
     setting,
 )
 
-# A number, or a rule that picks one on the validation images.
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
 # Settings that may change between a run and its resumption: they change no weight.
-NOT_IN_IDENTITY = {
-    *("cache", "devices", "guard", "not_cells", "output_models", "plot_training_data"),
-    "tensorboard",
-}
+NOT_IN_IDENTITY = {"cache", "devices", "guard", "not_cells", "output_models", "tensorboard"}
+NOT_IN_IDENTITY |= {"plot_training_data"}
 # The networks that may begin with smaller images.
 ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)
 
@@ -65,22 +61,17 @@ class Config(Settings):
         "probability of the second; of three or more (and always with xresnet34) in a softmax",
     )
     positive_label: Label | None = setting(
-        None,
-        "the label that sensitivity is of; null: Parasitized if it is a label, else the last label",
+        None, "the label that sensitivity is of; null: Parasitized if it is a label, else the last"
     )
     train_size: Annotated[int, Field(strict=True, ge=2)] | None = setting(
         None, "images per label, chosen at random; null: all"
     )
-    image_size: tuple[Side, Side] = setting(
-        (141, 141), "height and width, pixels, that images are resized to"
-    )
+    image_size: tuple[Side, Side] = setting((141, 141), "height and width after resizing, pixels")
     resize: Fit = setting(
-        "stretch",
-        "how images of another aspect ratio are fitted: stretch; pad with black; crop the centre",
+        "stretch", "how other aspect ratios are fitted: stretch; pad with black; crop the centre"
     )
     contradictions: Literal["refuse", "exclude"] = setting(
-        "refuse",
-        "images with the same content under two labels: refuse to train, or exclude them",
+        "refuse", "images with the same content under two labels: refuse to train, or exclude them"
     )
     cache: Literal["memory", "disk", "none"] = setting(
         "memory",
@@ -120,7 +111,6 @@ class Config(Settings):
         "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
         section="Network",
     )
-
     init_weights: Text | None = setting(
         None,
         "weights to start from: the path of a saved model, or pretrained; layers of another shape "
@@ -129,12 +119,8 @@ class Config(Settings):
 
     epochs: Steps = setting(16, "maximum number of epochs", section="Training")
     batch_size: BatchSize = setting(16, "images per step; memory grows by about 20 MB for each")
-    steps_per_epoch: Steps | None = setting(
-        None, "batches per epoch; null: one pass over the training images"
-    )
-    validation_steps: Steps | None = setting(
-        None, "batches evaluated after each epoch; null: all images"
-    )
+    steps_per_epoch: Steps | None = setting(None, "batches per epoch; null: all training images")
+    validation_steps: Steps | None = setting(None, "batches evaluated after each epoch; null: all")
     learning_rate: Annotated[Finite, Field(gt=0, le=10), NoFlag] = setting(
         7e-4, "of Adam; with a cosine schedule the peak"
     )
@@ -180,7 +166,7 @@ class Config(Settings):
     progressive_size: tuple[Side, Side] | None = setting(
         None, "height and width of these smaller images, pixels", was="small_size"
     )
-    early_stopping: Count | None = setting(
+    early_stopping: Annotated[int, Field(strict=True, ge=1)] | None = setting(
         None, "patience: stop after this many epochs without a lower validation loss; null: never"
     )
     keep: Literal["best", "last"] | None = setting(
@@ -207,8 +193,7 @@ class Config(Settings):
         section="Out-of-distribution detection: images of no single cell, such as whole fields",
     )
     not_cells: Paths | None = setting(
-        None,
-        "a folder, or a list, of images of white blood cells, platelets and the like; null: none",
+        None, "a folder, or a list, of images of white blood cells, platelets, ...; null: none"
     )
 
     augmentation: Augmentation = setting(

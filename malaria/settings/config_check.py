@@ -15,7 +15,7 @@ from malaria.model import NETWORKS
 from malaria.pictures.folders import find_images
 from malaria.pictures.limits import KINDS
 from malaria.settings.augmentation_settings import Augmentation
-from malaria.settings.config import Config
+from malaria.settings.config import ANY_SIZE, Config
 
 # At most this many problems are listed; the rest are counted.
 LISTED = 30
@@ -30,15 +30,14 @@ Problems = dict[str, str]
 
 
 def make_config(settings: Config | Mapping[str, Any]) -> Config:
-    """The Config of these settings, once they and the images that they name are checked.
+    """The Config of these settings, defaults for those left out, and the images they name checked.
 
-    settings: a Config, or a dict of its settings; those left out keep their defaults. Raises
-    UsageError with every problem at once.
+    Raises UsageError with every problem at once.
     """
     values = settings.model_dump() if isinstance(settings, Config) else dict(settings)
     config, problems = check(values, with_data=True)
     if problems:
-        raise UsageError(list_problems(problems))
+        raise UsageError(list_problems(problems, {}, "settings"))
     return config
 
 
@@ -48,16 +47,17 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
     with_data: look at the images, too, if their folder and the labels are valid.
     """
     config, problems = _validate(values)
+    # In place of the wrong settings `config` holds defaults, of which nothing is said.
     wrong = {key.partition(".")[0] for key in problems}
-    for key, problem in _contradictions(config, wrong):
-        problems.setdefault(key, problem)
+    for keys, is_wrong, problem in _rules(config):
+        if is_wrong and not wrong.intersection(keys.split()):
+            problems.setdefault(keys.split()[0], problem)
     if with_data and not wrong & {"train_images", "labels"}:
         problems = _data_problems(config) | problems
     return config, problems
 
 
 def _data_problems(config: Config) -> Problems:
-    """Problems of the folders of images that a Config names."""
     problems = find_problems(config.folders, config.labels, config.train_size)
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(Path(folder)), None) is None:
@@ -65,20 +65,20 @@ def _data_problems(config: Config) -> Problems:
     return problems
 
 
-def list_problems(problems: Problems, origins: Mapping[str, str] | None = None) -> str:
-    """The problems as one message, a line each. origins: where each setting stands, if known."""
-    origins = origins or {}
-    order = [*origins, *problems]
+def list_problems(problems: Problems, origins: Mapping[str, str], otherwise: str) -> str:
+    """The problems as one message, a line each, in the order of the settings.
+
+    origins: where each setting stands; `otherwise` of those that it lacks.
+    """
+    order, count = [*origins, *problems], len(problems)
     lines = [
-        f"{origins.get(key, 'settings')}: {shorten(key, 80)}: {problems[key]}"
+        f"{origins.get(key, otherwise)}: {shorten(key, 80)}: {problems[key]}"
         for key in sorted(problems, key=order.index)
     ]
-    if len(lines) == 1:
+    if count == 1:
         return lines[0]
-    lines, count = lines[:LISTED], len(lines)
-    if count > LISTED:
-        lines.append(f"and {count - LISTED:,} more")
-    return f"{count} problems in the settings\n" + "\n".join(f"  {line}" for line in lines)
+    more = [f"and {count - LISTED:,} more"] if count > LISTED else []
+    return "\n  ".join([f"{count} problems in the settings", *lines[:LISTED], *more])
 
 
 def show(value: object) -> str:
@@ -96,8 +96,8 @@ def _validate(values: dict[str, Any]) -> tuple[Config, Problems]:
         faults = error.errors(include_url=False)
     problems: Problems = {}
     for fault in faults:
-        key = ".".join(str(part) for part in fault["loc"][:2] if isinstance(part, str))
-        key = key if key.split(".")[0] == "augmentation" else str(fault["loc"][0])
+        depth = 2 if fault["loc"][0] == "augmentation" else 1
+        key = ".".join(map(str, fault["loc"][:depth]))
         problems.setdefault(key, _explain(key, fault, values))
     # Not by their dots: an unknown key may have some of its own.
     wrong = {fault["loc"][0] for fault in faults}
@@ -122,32 +122,22 @@ def _unknown(key: str) -> str:
     return f"no such key; did you mean {near[0]}?" if near else f"no such key; known: {known}"
 
 
-def _contradictions(config: Config, wrong: set[str]) -> Iterator[tuple[str, str]]:
-    """Pairs (key, problem) of settings that are valid one by one but not together.
-
-    In place of the `wrong` keys `config` holds defaults, of which nothing is said.
-    """
-    for keys, is_wrong, problem in (*_rules(config), *_rules_of_progressive(config)):
-        if is_wrong and not wrong.intersection(keys.split()):
-            yield keys.split()[0], problem
-
-
-# (the settings that are compared, first the one that is reported; whether they clash; the problem)
-Rules = Iterator[tuple[str, bool, str]]
-
-
-def _rules(config: Config) -> Rules:
+def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
+    """Of settings that may clash: their names, first the one to report; if they do; the problem."""
+    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
+    for key in ("image_size", "progressive_size"):
+        if size := list(getattr(config, key) or ()):
+            problem = f"quarter_turns need a square; received {size}"
+            yield f"{key} augmentation", turns and size[0] != size[1], problem
+            least = f"sides of at least {network.smallest_side} pixels"
+            problem = f"{config.model} needs {least}; received {size}"
+            yield f"{key} model", min(size) < network.smallest_side, problem
+    yield from _rules_of_progressive(config)
     labels, size = list(config.labels), list(config.image_size)
-    turns, is_square = config.augmentation.quarter_turns, size[0] == size[1]
-    smallest = NETWORKS[config.model].smallest_side
-    problem = f"quarter_turns need a square; received {size}"
-    yield "image_size augmentation", turns and not is_square, problem
-    problem = f"{config.model} needs sides of at least {smallest} pixels; received {size}"
-    yield "image_size model", min(size) < smallest, problem
     problem = f"expected one of {labels}; received {show(config.positive_label)}"
     yield "positive_label labels", config.positive_label not in (None, *labels), problem
     problem = f"quarter turns need a square image_size; received {size}"
-    yield "tta image_size", config.tta and not is_square, problem
+    yield "tta image_size", config.tta and size[0] != size[1], problem
     problem = f"are for two labels; received {len(labels)}"
     yield "teachers labels", bool(config.teachers) and len(labels) > 2, problem
     problem = "early_stopping goes with keep: best; received last"
@@ -157,19 +147,10 @@ def _rules(config: Config) -> Rules:
     yield "threshold labels", rule != 0.5 and len(labels) > 2, problem
 
 
-def _rules_of_progressive(config: Config) -> Rules:
-    """Rules of the settings of epochs with smaller images."""
-    keys, size = "progressive_epochs progressive_size model", config.progressive_size
+def _rules_of_progressive(config: Config) -> Iterator[tuple[str, bool, str]]:
+    keys, epochs = "progressive_epochs progressive_size", config.progressive_epochs
     problem = "expected progressive_epochs and progressive_size together, or neither"
-    yield keys, bool(config.progressive_epochs) != (size is not None), problem
-    if not config.progressive_epochs or size is None:
-        return
-    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
-    if not network.any_size:
-        able = " or ".join(name for name, one in NETWORKS.items() if one.any_size)
-        yield keys, True, f"expected model {able}, which take any size; received {config.model}"
-        return
-    problem = f"quarter_turns need a square; received {list(size)}"
-    yield "progressive_size augmentation model", turns and size[0] != size[1], problem
-    problem = f"expected at least {network.smallest_side}; received {list(size)}"
-    yield "progressive_size model", min(size) < network.smallest_side, problem
+    yield keys, bool(epochs) != bool(config.progressive_size), problem
+    able = ANY_SIZE.replace(", ", " or ")
+    problem = f"expected model {able}, which take any size; received {config.model}"
+    yield f"{keys} model", epochs > 0 and not NETWORKS[config.model].any_size, problem

@@ -24,8 +24,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            line = event.start_mark.line + 1
-            raise yaml.YAMLError(f"an alias, *{event.anchor}, in line {line} is not taken here")
+            where = f"*{event.anchor}, in line {event.start_mark.line + 1}"
+            raise yaml.YAMLError(f"an alias, {where} is not taken here")
         return super().compose_node(parent, index)
 
 
@@ -36,19 +36,16 @@ def read_config(
 
     with_data: check the images that it names, too. Raises UsageError with every problem at once.
     """
-    values, origins = _read_yaml(Path(path))
-    values, origins = _rename(values, origins)
+    values, origins = _rename(*_read_yaml(Path(path)))
     for override in overrides:
         _override(values, origins, override)
     config, problems = check(values, with_data=with_data)
     if problems:
-        known = dict.fromkeys(problems, str(path))
-        raise UsageError(list_problems(problems, {**origins, **(known | origins)}))
+        raise UsageError(list_problems(problems, origins, str(path)))
     return config
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
-    """The values in the file, and where each stands. Raises UsageError."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise UsageError(f"cannot read the config {path}: not a regular file")
@@ -65,16 +62,11 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Origins]:
             "every setting"
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise UsageError(f"{path} is not YAML: {_reason(error)}") from None
+        reason = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise UsageError(f"{path} is not YAML: {shorten(reason, 300)}") from None
     if not isinstance(values, dict | None):
         raise UsageError(f"{path}: expected lines of 'key: value', received {show(values)}")
     return {str(key): value for key, value in (values or {}).items()}, _origins(node, path)
-
-
-def _reason(error: Exception) -> str:
-    """PyYAML's message in one line, without its name for a text."""
-    text = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
-    return shorten(text, 300)
 
 
 def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
@@ -86,8 +78,7 @@ def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
         if name in origins:
             raise UsageError(f"{where}: {printable(name)} stands twice, first in {origins[name]}")
         origins[name] = where
-        # One level is all the settings have.
-        if not prefix:
+        if not prefix:  # one level is all the settings have
             origins |= _origins(value, path, prefix=f"{name}.")
     return origins
 
@@ -95,16 +86,13 @@ def _origins(node: yaml.Node | None, path: Path, prefix: str = "") -> Origins:
 def _rename(values: dict[str, Any], origins: Origins) -> tuple[dict[str, Any], Origins]:
     """The same with present names in place of former ones, of which each is logged."""
     values = rename(Config, values)
-    group = values.get("augmentation")
-    if isinstance(group, dict):
+    if isinstance(group := values.get("augmentation"), dict):
         values["augmentation"] = rename(Augmentation, group)
-    names = former_names(Config)
-    for was, name in former_names(Augmentation).items():
-        names[f"augmentation.{was}"] = f"augmentation.{name}"
-    both = [was for was, name in names.items() if name in origins]
-    return values, {
-        key if key in both else names.get(key, key): where for key, where in origins.items()
-    }
+    former = former_names(Augmentation).items()
+    names = {f"augmentation.{was}": f"augmentation.{name}" for was, name in former}
+    names |= former_names(Config)
+    names = {was: name for was, name in names.items() if name not in origins}
+    return values, {names.get(key, key): where for key, where in origins.items()}
 
 
 def _override(values: dict[str, Any], origins: Origins, override: str) -> None:

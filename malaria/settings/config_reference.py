@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import Config
+from malaria.settings.declare import extra_of
 
 HEADER = """\
 # Every setting of a training. Keys left out keep the value shown here; --set key=value overrides.
@@ -17,6 +17,8 @@ HEADER = """\
 """
 # Meanings begin in this column of config.yaml.
 COLUMN, WIDTH = 38, 100
+# A bar within a cell of a table.
+BAR = "\\|"
 # Words for the limits in a JSON schema.
 BOUNDS = {
     "minimum": "of at least",
@@ -28,59 +30,50 @@ BOUNDS = {
 
 def config_yaml() -> str:
     """The text of config.yaml: every setting with its default and its meaning."""
-    return HEADER + "".join(f"{line}\n" for line in _yaml_lines(Config()))
+    lines = []
+    for name, field, value, _ in _settings(Config()):
+        if section := extra_of(field, "section"):
+            lines.append(f"\n# {section}")
+        group, _, key = name.rpartition(".")
+        entry = f"  {key}:" if group else f"{key}:"
+        if not isinstance(value, BaseModel):
+            entry += f" {to_yaml(value)}"
+        first, *others = textwrap.wrap(field.description or "", WIDTH - COLUMN - 2)
+        lines.append(f"{entry:<{COLUMN}}# {first}")
+        lines += [f"{'':<{COLUMN}}# {line}" for line in others]
+    return HEADER + "".join(f"{line}\n" for line in lines)
 
 
 def settings_table() -> str:
     """The settings as a table in Markdown: name, default, what is allowed, meaning."""
-    rows = [
-        *_rows(Config, Config(), ""),
-        *_rows(Augmentation, Config().augmentation, "augmentation."),
-    ]
-    head = ("| setting | default | allowed | meaning |", "| --- | --- | --- | --- |")
-    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)])
+    lines = ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+    for name, field, value, schema in _settings(Config()):
+        if isinstance(value, BaseModel):
+            continue
+        group, dot, _ = name.rpartition(".")
+        was = extra_of(field, "was")
+        former = f" (formerly `{group}{dot}{was}`)" if was else ""
+        cells = f"`{name}`", f"`{to_yaml(value)}`", allowed(schema), f"{field.description}{former}"
+        lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
+    return "\n".join(lines)
 
 
 def setting_names() -> str:
     """The names of all settings, wrapped for --help."""
-    inner = [f"augmentation.{name}" for name in Augmentation.model_fields]
-    names = [name for name in Config.model_fields if name != "augmentation"] + inner
-    indent = "  "
-    return textwrap.fill(", ".join(names), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    names = [name for name, _, value, _ in _settings(Config()) if not isinstance(value, BaseModel)]
+    return textwrap.indent(textwrap.fill(", ".join(names), WIDTH - 2), "  ")
 
 
-def _yaml_lines(config: Config) -> Iterator[str]:
-    for name, field in Config.model_fields.items():
-        if _extra(field, "section"):
-            yield f"\n# {_extra(field, 'section')}"
-        value = getattr(config, name)
+def _settings(
+    group: BaseModel, prefix: str = ""
+) -> Iterator[tuple[str, FieldInfo, Any, dict[str, Any]]]:
+    """Every setting, a group of them before its own: dotted name, field, default, JSON schema."""
+    schemas = group.model_json_schema()["properties"]
+    for name, field in type(group).model_fields.items():
+        value = getattr(group, name)
+        yield f"{prefix}{name}", field, value, schemas[name]
         if isinstance(value, BaseModel):
-            yield from _commented(f"{name}:", field.description)
-            for inner, inner_field in type(value).model_fields.items():
-                entry = f"  {inner}: {to_yaml(getattr(value, inner))}"
-                yield from _commented(entry, inner_field.description)
-        else:
-            yield from _commented(f"{name}: {to_yaml(value)}", field.description)
-
-
-def _commented(entry: str, meaning: str | None) -> Iterator[str]:
-    """The entry, and its meaning beside it, wrapped."""
-    first, *others = textwrap.wrap(meaning or "", WIDTH - COLUMN - 2)
-    yield f"{entry:<{COLUMN}}# {first}"
-    for line in others:
-        yield f"{'':<{COLUMN}}# {line}"
-
-
-def _rows(settings: type[BaseModel], values: BaseModel, prefix: str) -> Iterator[list[str]]:
-    schemas = settings.model_json_schema()["properties"]
-    for name, field in settings.model_fields.items():
-        value = getattr(values, name)
-        if isinstance(value, BaseModel):
-            continue
-        was = _extra(field, "was")
-        former = f" (formerly `{prefix}{was}`)" if was else ""
-        cells = f"`{prefix}{name}`", f"`{to_yaml(value)}`", allowed(schemas[name])
-        yield [cell.replace("|", "\\|") for cell in (*cells, f"{field.description}{former}")]
+            yield from _settings(value, f"{name}.")
 
 
 def allowed(schema: dict[str, Any]) -> str:
@@ -104,8 +97,3 @@ def to_yaml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(to_yaml, value))}]"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _extra(field: FieldInfo, key: str) -> Any:
-    extra = field.json_schema_extra
-    return extra.get(key) if isinstance(extra, dict) else None

@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from malaria.base import patterns as base_patterns
 from malaria.base.streams import log
@@ -35,60 +36,53 @@ def setting(default: Any, meaning: str, *, section: str = "", was: str = "", **l
     return Field(default, description=meaning, json_schema_extra=known, **limits)
 
 
-def _no_flag(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return value
+def _must(is_right: Callable[[Any], bool], expected: str) -> Callable[[Any], Any]:
+    """A validator that gives the value back. It raises ValueError."""
 
-
-def _pattern(text: str) -> str:
-    return base_patterns.Pattern(text).text
-
-
-def _must(is_right: Callable[[Any], bool], expected: str) -> AfterValidator:
     def validate(value: Any) -> Any:
         if not is_right(value):
             raise ValueError(f"expected {expected}")
         return value
 
-    return AfterValidator(validate)
+    return validate
 
 
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
 # More would fill the memory before the first step is done.
 Steps = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 BatchSize = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Side = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
 # PyYAML reads 1e-4 as text, so text that is a number counts as one.
-NoFlag = BeforeValidator(_no_flag)
+NoFlag = BeforeValidator(_must(lambda value: not isinstance(value, bool), "a number"))
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0, lt=1), NoFlag]
 Whole = Annotated[Finite, Field(ge=0, le=1), NoFlag]
 # A label is a folder below train_images, never a way out of it.
 _is_folder = _must(is_plain_name, "the name of a folder in train_images")
-Label = Annotated[str, Field(max_length=200), _is_folder]
+Label = Annotated[str, Field(max_length=200), AfterValidator(_is_folder)]
 MAX_TEXT = 4096
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 _differ = _must(lambda labels: len(set(labels)) == len(labels), "labels that differ")
-Labels = Annotated[tuple[Label, ...], Field(min_length=2), _differ]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_differ)]
+Pattern = Annotated[str, AfterValidator(lambda text: base_patterns.Pattern(text).text)]
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100
 PATHS = "a folder, or a list of folders"
 FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
-_is_known = _must(lambda name: name in NETWORKS, " or ".join(NETWORKS))
+_is_known = AfterValidator(_must(lambda name: name in NETWORKS, " or ".join(NETWORKS)))
 NetworkName = Annotated[str, _is_known, WithJsonSchema({"enum": list(NETWORKS)})]
 
 
 def former_names(settings: type[BaseModel]) -> dict[str, str]:
     """{former name: name} of the settings that were renamed."""
-    extras = {name: field.json_schema_extra for name, field in settings.model_fields.items()}
-    return {
-        str(extra["was"]): name
-        for name, extra in extras.items()
-        if isinstance(extra, dict) and extra["was"]
-    }
+    fields = settings.model_fields.items()
+    return {was: name for name, field in fields if (was := extra_of(field, "was"))}
+
+
+def extra_of(field: FieldInfo, key: str) -> str:
+    """The "section" or the former name ("was") of a setting; "" where it has none."""
+    extra = field.json_schema_extra
+    return str(extra[key]) if isinstance(extra, dict) else ""
 
 
 def rename(settings: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
@@ -96,16 +90,11 @@ def rename(settings: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
 
     Where both are given the former one stays, and is refused as unknown.
     """
-    names = former_names(settings)
-    renamed = {}
-    for key, value in values.items():
-        name = names.get(key, key)
-        if name in values:
-            name = key
-        if name != key:
-            log(f"the setting {key} is now called {name}; the former name still works")
-        renamed[name] = value
-    return renamed
+    names = {was: name for was, name in former_names(settings).items() if name not in values}
+    for was, name in names.items():
+        if was in values:
+            log(f"the setting {was} is now called {name}; the former name still works")
+    return {names.get(key, key): value for key, value in values.items()}
 
 
 class Settings(BaseModel):
@@ -120,15 +109,15 @@ class Settings(BaseModel):
 
 
 def _paths(value: Any) -> Any:
-    """A text or a list of texts, as a tuple. Raises ValueError."""
-    paths = [value] if isinstance(value, str) else value
-    if not isinstance(paths, list | tuple) or not 0 < len(paths) <= MAX_FOLDERS:
-        raise ValueError(f"expected {PATHS}")
-    if not all(isinstance(path, str) and 0 < len(path) <= MAX_TEXT for path in paths):
-        raise ValueError(f"expected {PATHS}")
-    return tuple(paths)
+    try:
+        return _TEXTS.validate_python((value,) if isinstance(value, str) else value)
+    except ValidationError:
+        raise ValueError(f"expected {PATHS}") from None
 
 
+_TEXTS: TypeAdapter[tuple[Text, ...]] = TypeAdapter(
+    Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_FOLDERS)]
+)
 Paths = Annotated[tuple[str, ...], BeforeValidator(_paths), WithJsonSchema({"allowed": PATHS})]
 
 
@@ -151,7 +140,6 @@ _ENTRIES: TypeAdapter[tuple[FolderEntry, ...]] = TypeAdapter(
 
 
 def _folders(value: Any) -> Any:
-    """A text as it is, a list as a FolderEntry each. Raises ValueError with what is allowed."""
     if isinstance(value, str):
         if not 0 < len(value) <= MAX_TEXT:
             raise ValueError(f"expected a folder's name of 1 to {MAX_TEXT} characters")
@@ -177,7 +165,5 @@ def _reason(error: ValidationError) -> str:
 
 # Not a tuple of its own validators, whose messages would name each way that did not fit.
 Folders = Annotated[
-    str | tuple[FolderEntry, ...],
-    BeforeValidator(_folders),
-    WithJsonSchema({"allowed": FOLDERS}),
+    str | tuple[FolderEntry, ...], BeforeValidator(_folders), WithJsonSchema({"allowed": FOLDERS})
 ]

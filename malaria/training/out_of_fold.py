@@ -74,14 +74,7 @@ def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split
     plots.plot_roc(folder / "roc.svg", result)
     plots.plot_confusion(folder / "confusion_matrix.svg", result)
     plots.plot_reliability(folder / "reliability.svg", result)
-    suspected = write_label_errors(
-        folder,
-        answers.samples,
-        result.probabilities,
-        source=source,
-        label_names=result.label_names,
-        positive_label=result.positive_label,
-    )
+    suspected = write_label_errors(folder, answers.samples, result, source=source)
     text = _describe_all(table, result, suspected)
     write_text(folder / "evaluation.txt", f"{text}\n")
     return text

@@ -11,6 +11,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.cli.command import Parser, add_common, run_script
 
 REPOSITORY = Path(__file__).parents[2]
+HINT = "(run again with --debug to see where)"
 # Prints as many lines as its argument says.
 SCRIPT = """
 import sys
@@ -29,14 +30,6 @@ def failing(error):
     return main
 
 
-def start(*arguments, **settings):
-    # Unbuffered, a broken pipe would be noticed at every print instead of at the end.
-    environment = {name: value for name, value in os.environ.items() if "UNBUFFERED" not in name}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments], cwd=REPOSITORY, env=environment, **settings
-    )
-
-
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1), (2, 2)])
 def test_what_main_returns_is_the_status_and_nothing_is_printed(capsys, returned, status):
     assert run_script(lambda arguments: returned, []) == status
@@ -51,16 +44,8 @@ def test_what_main_returns_is_the_status_and_nothing_is_printed(capsys, returned
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (UserError("2 problems\n  a\n  b"), 1, "error: 2 problems\n  a\n  b\n"),
         (UserError("no \x1b[2J folder\r \udcff"), 1, "error: no \\x1b[2J folder\\r \\udcff\n"),
-        (
-            ValueError("odd\n  \x1b value"),
-            1,
-            "error: ValueError: odd \\x1b value (run again with --debug to see where)\n",
-        ),
-        (
-            FileNotFoundError(2, "No such file", "a.png"),
-            1,
-            "error: a.png: No such file\n",
-        ),
+        (ValueError("odd\n  \x1b value"), 1, f"error: ValueError: odd \\x1b value {HINT}\n"),
+        (FileNotFoundError(2, "No such file", "a.png"), 1, "error: a.png: No such file\n"),
         (OSError(28, "No space left"), 1, "error: writing the results: No space left\n"),
         (UserError("no folder a\nb\n  second"), 1, "error: no folder a\\nb\n  second\n"),
     ],
@@ -86,7 +71,10 @@ def test_without_arguments_those_of_the_process_are_taken(monkeypatch):
 
 @pytest.mark.parametrize("lines", ["1", "100000"])
 def test_a_reader_that_goes_away_is_no_reason_to_complain(lines):
-    process = start(lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Unbuffered, a broken pipe would be noticed at every print instead of at the end.
+    environment = {name: value for name, value in os.environ.items() if "UNBUFFERED" not in name}
+    command, pipe = [sys.executable, "-c", SCRIPT, lines], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=pipe, stderr=pipe)
     process.stdout.close()
     with process.stderr:
         assert process.stderr.read() == b""
@@ -118,12 +106,9 @@ def test_a_wrong_option_is_one_line_that_names_help(capsys, arguments, message):
     assert capsys.readouterr() == ("", "")
 
 
-def test_debug_is_off_until_it_is_asked_for():
-    assert parser().parse_args([]).debug is False
-    assert parser().parse_args(["--debug"]).debug is True
-
-
 def test_help_ends_well_and_keeps_the_lines_of_the_description(capsys):
+    for arguments in ([], ["--debug"]):
+        assert parser().parse_args(arguments).debug is bool(arguments)
     with pytest.raises(SystemExit) as caught:
         parser().parse_args(["--help"])
     assert not caught.value.code

@@ -14,13 +14,9 @@ def save(folder, name, labels=("Parasitized", "Uninfected"), seed=0):
     keras.utils.set_random_seed(seed)
     layers = [keras.Input((9, 7, 3)), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(1, activation="sigmoid")])
-    entries = {
-        "labels": list(labels),
-        "positive_label": labels[0],
-        "image_size": [9, 7],
-        "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
-        "threshold": 0.5,
-    }
+    entries = {"labels": list(labels), "positive_label": labels[0], "threshold": 0.5}
+    entries["pixels"] = {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255}
+    entries["image_size"] = [9, 7]
     return str(save_pair(model, folder, name, entries).weights)
 
 

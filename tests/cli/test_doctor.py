@@ -39,9 +39,11 @@ def test_a_tensorflow_that_does_not_start_is_an_error(monkeypatch, without_gpu, 
     assert "does not start" in capsys.readouterr().out
 
 
-def test_what_a_missing_part_costs_is_told(monkeypatch):
+def test_what_a_missing_part_costs_is_told(monkeypatch, without_gpu):
+    monkeypatch.setattr(doctor, "ASK", "")
     monkeypatch.setattr(doctor, "_version_of", lambda package: None)
     monkeypatch.setattr(doctor, "BROWSERS", ())
     monkeypatch.delenv("BROWSER", raising=False)
-    assert "600 MB" in doctor._litert()[2]
-    assert "a machine that has one" in doctor._browser()[2]
+    lines = found(doctor.examine())
+    assert "600 MB" in lines["LiteRT"][1]
+    assert "a machine that has one" in lines["browser"][1]

@@ -7,10 +7,12 @@ import pytest
 
 from malaria.base.errors import UsageError
 from malaria.base.patterns import Pattern
+from malaria.base.text import printable
+from malaria.cli import train
 from malaria.cli.options import parse
 
 LEAST = ["--model=m", "--image=i"]
-THRESHOLD = "expected a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
+THRESHOLD = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
 
 
 def refusal(*arguments):
@@ -27,66 +29,62 @@ def test_without_options_the_rows_are_printed_and_nothing_else_is_done():
     assert (options.engine, options.group_by) == ("auto", None)
     assert options.metrics == Path("metrics.json")
     for name in ("slice", "resize", "labels", "threshold", "review", "output", "report", "plot",
-                 "explain"):  # fmt: skip
+                 "explain", "tta"):  # fmt: skip
         assert getattr(options, name) is None
     for name in ("resume", "count_only", "evaluate", "debug"):
         assert getattr(options, name) is False
 
 
 @pytest.mark.parametrize(
-    ("argument", "name", "value"),
+    ("argument", "value"),
     [
-        ("--slice=0,3", "slice", (0, 3)),
-        ("--resize=141, 99", "resize", (141, 99)),
-        ("--labels=ill, well", "labels", ["ill", "well"]),
-        ("--engine=keras", "engine", "keras"),
-        ("--threshold=0", "threshold", 0.0),
-        ("--threshold=1", "threshold", 1.0),
-        ("--review=0.3,0.7", "review", (0.3, 0.7)),
-        ("--output=a b/c.JSONL", "output", Path("a b/c.JSONL")),
-        ("--report=a.html", "report", Path("a.html")),
-        ("--plot", "plot", Path("predictions.png")),
-        ("--plot=True", "plot", Path("predictions.png")),
-        ("--plot=False", "plot", None),
-        ("--plot=a.png", "plot", Path("a.png")),
-        ("--group_by=folder", "group_by", "folder"),
-        ("--group_by=P(\\d+)", "group_by", Pattern("P(\\d+)")),
+        ("--slice=0,3", (0, 3)),
+        ("--resize=141, 99", (141, 99)),
+        ("--labels=ill, well", ["ill", "well"]),
+        ("--engine=keras", "keras"),
+        ("--threshold=0", 0.0),
+        ("--threshold=1", 1.0),
+        ("--review=0.3,0.7", (0.3, 0.7)),
+        ("--output=a b/c.JSONL", Path("a b/c.JSONL")),
+        ("--report=a.html", Path("a.html")),
+        ("--plot", Path("predictions.png")),
+        ("--plot=True", Path("predictions.png")),
+        ("--plot=False", None),
+        ("--plot=a.png", Path("a.png")),
+        ("--group_by=folder", "folder"),
+        ("--group_by=P(\\d+)", Pattern("P(\\d+)")),
+        ("--tta", True),
+        ("--no-tta", False),
     ],
 )
-def test_an_option_becomes_its_value(argument, name, value):
+def test_an_option_becomes_its_value(argument, value):
+    name = argument.partition("=")[0].removeprefix("--").removeprefix("no-")
     assert getattr(parse([*LEAST, argument]), name) == value
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
+    ("argument", "expected"),
     [
-        *((f"--slice={text}", "argument --slice: expected two numbers A,B with 0 <= A < B; "
-           f"received {text}") for text in ("3", "1,2,3", "a,b", "5,2", "-1,2")),
-        *((f"--resize={text}", "argument --resize: expected height,width in pixels, from 1 to "
-           f"4096; received {text}") for text in ("99", "0,9", "9,4097")),
-        ("--labels=a", "argument --labels: expected two or more unlike names, A,B; received a"),
-        ("--labels=a,a", "argument --labels: expected two or more unlike names, A,B; "
-         "received a,a"),
-        ("--labels=a,", "argument --labels: expected two or more unlike names, A,B; received a,"),
-        ("--threshold=50%", f"argument --threshold: {THRESHOLD}; received 50%"),
-        ("--threshold=1.1", f"argument --threshold: {THRESHOLD}; received 1.1"),
-        ("--threshold=nan", f"argument --threshold: {THRESHOLD}; received nan"),
-        *((f"--review={text}", "argument --review: expected two numbers LOW,HIGH with "
-           f"0 <= LOW < HIGH <= 1; received {text}")
+        *((f"--slice={text}", "two numbers A,B with 0 <= A < B")
+          for text in ("3", "1,2,3", "a,b", "5,2", "-1,2")),
+        *((f"--resize={text}", "height,width in pixels, from 1 to 4096")
+          for text in ("99", "0,9", "9,4097")),
+        *((f"--labels={text}", "two or more unlike names, A,B") for text in ("a", "a,a", "a,")),
+        *((f"--threshold={text}", THRESHOLD) for text in ("50%", "1.1", "nan", "2")),
+        *((f"--review={text}", "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1")
           for text in ("0.5", "0.7,0.3", "0.5,0.5", "0,nan")),
-        ("--output=a.txt", "argument --output: expected a name ending in .csv or .json or .jsonl; "
-         "received a.txt"),
-        ("--report=a.pdf", "argument --report: expected a name ending in .html; received a.pdf"),
-        ("--metrics=a.csv", "argument --metrics: expected a name ending in .json; received a.csv"),
-        ("--plot=a.jpg", "argument --plot: expected a name ending in .png; received a.jpg"),
-        ("--group_by=(", "argument --group_by: expected a regular expression: missing ), "
-         "unterminated subpattern at position 0; received ("),
-        ("--output=\x1b[2J\n.txt", "argument --output: expected a name ending in .csv or .json or "
-         ".jsonl; received \\x1b[2J\\n.txt"),
+        ("--output=a.txt", "a name ending in .csv or .json or .jsonl"),
+        ("--output=\x1b[2J\n.txt", "a name ending in .csv or .json or .jsonl"),
+        ("--report=a.pdf", "a name ending in .html"),
+        ("--metrics=a.csv", "a name ending in .json"),
+        ("--plot=a.jpg", "a name ending in .png"),
+        ("--group_by=(", "a regular expression: missing ), unterminated subpattern at position 0"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_one_line_with_what_is_expected_and_what_was_received(argument, message):
-    assert refusal(argument) == f"{message}; see run.py --help"
+def test_a_wrong_value_is_one_line_with_what_is_expected_and_what_was_received(argument, expected):
+    name, _, text = argument.partition("=")
+    said = f"argument {name}: expected {expected}; received {printable(text)}; see run.py --help"
+    assert refusal(argument) == said
 
 
 def test_an_unknown_engine_is_told_the_known_ones():
@@ -120,17 +118,7 @@ def test_without_a_model_the_pretrained_one_is_taken():
     assert model == Path(__file__).parents[2] / "pretrained" / "compact.h5"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "tta"), [([], None), (["--tta"], True), (["--no-tta"], False)]
-)
-def test_tta_is_on_or_off_or_as_the_model_says(arguments, tta):
-    assert parse(["--image=i", *arguments]).tta is tta
-
-
 def test_several_models_are_for_evaluation():
-    message = "--model: several models are compared with --evaluate; add it"
-    with pytest.raises(UsageError, match=message):
-        parse(["--model", "a", "b", "--image=i"])
     assert parse(["--model", "a", "b", "--image=i", "--evaluate"]).model == [Path("a"), Path("b")]
 
 
@@ -145,17 +133,38 @@ def test_what_goes_with_one_model_is_refused_for_several(argument):
     assert str(caught.value) == f"{name} goes with one --model; received 2"
 
 
-def test_only_an_output_can_go_on():
-    expected = "--resume goes on with an interrupted --output; add --output FILE"
-    assert refusal("--resume") == expected
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--image=i --resume", "--resume goes on with an interrupted --output; add --output FILE"),
+        ("--image=i --cells=x", "--cells keeps the cells of --fields; add --fields"),
+        *((f"--image=i --fields {other}", "is for images of single cells; leave out --fields")
+          for other in ("--evaluate", "--explain=x", "--plot")),
+        ("--image=i --model a b",
+         "--model: several models are compared with --evaluate; add it"),
+        ("--calibrate=x", "--calibrate writes a new model; add --save FILE.h5"),
+        ("--calibrate=x --save=a.h5 --image=b", "--image does not go with --calibrate"),
+        ("--calibrate=x --save=a.h5 --fields", "--fields does not go with --calibrate"),
+        ("--calibrate=x --save=a.h5 --model a b", "goes with one --model"),
+        ("--image=b --threshold=youden", "received youden, which goes with --calibrate"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_go_together_are_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        parse(arguments.split())
+
+
+def help_of(parse, capsys):
+    """What --help prints."""
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"])
+    assert not caught.value.code
+    return capsys.readouterr().out
 
 
 def test_help_has_groups_defaults_three_examples_and_fits_a_screen(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    with pytest.raises(SystemExit) as caught:
-        parse(["--help"])
-    assert not caught.value.code
-    said = capsys.readouterr().out
+    said = help_of(parse, capsys)
     for group in ("what to classify, and with what:", "how to decide:", "results:",
                   "evaluation and explanation:"):  # fmt: skip
         assert f"\n{group}\n" in said
@@ -169,19 +178,19 @@ def test_help_has_groups_defaults_three_examples_and_fits_a_screen(capsys, monke
                          "version"]}  # fmt: skip
 
 
-def test_every_example_in_the_help_can_be_parsed(capsys):
-    with pytest.raises(SystemExit):
-        parse(["--help"])
-    examples = re.findall(r"^  python run\.py (.*)$", capsys.readouterr().out, re.MULTILINE)
+@pytest.mark.parametrize(("script", "parse"), [("run", parse), ("train", train.parse)])
+def test_every_example_in_the_help_can_be_parsed(script, parse, capsys):
+    examples = re.findall(
+        rf"^  python {script}\.py ([^>]*?)(?:  .*|> .*)?$", help_of(parse, capsys), re.M
+    )
+    assert len(examples) >= 3
     for example in examples:
         parse(example.split())
 
 
 def test_the_installed_command_is_named_in_its_help_and_in_its_mistakes(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["/usr/local/bin/malaria-classify"])
-    with pytest.raises(SystemExit):
-        parse(["--help"])
-    said = capsys.readouterr().out
+    said = help_of(parse, capsys)
     assert "usage: malaria-classify " in said
     assert said.count("\n  malaria-classify --") == 3
     assert "run.py" not in said

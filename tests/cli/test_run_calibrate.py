@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from malaria.base.errors import UsageError, UserError
-from malaria.cli.options import parse
+from malaria.base.errors import UserError
 from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.load_classifier import load_classifier
@@ -29,25 +28,6 @@ def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_thresho
     assert record["config"] == pretrained.metadata.details["config"]
     with pytest.raises(UserError, match="exists already"):
         main(known)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--calibrate=x"], "--calibrate writes a new model; add --save FILE.h5"),
-        (["--calibrate=x", "--save=a.h5", "--image=b"], "--image does not go with --calibrate"),
-        (["--calibrate=x", "--save=a.h5", "--fields"], "--fields does not go with --calibrate"),
-        (
-            ["--calibrate=x", "--save=a.h5", "--model", "a", "b"],
-            "--model: several models are compared with --evaluate|goes with one --model",
-        ),
-        (["--image=b", "--threshold=youden"], "received youden, which goes with --calibrate"),
-        (["--image=b", "--threshold=2"], "expected a number from 0 to 1, youden, or sens"),
-    ],
-)
-def test_wrong_use_is_told(arguments, message):
-    with pytest.raises(UsageError, match=message):
-        parse(arguments)
 
 
 def test_too_few_cells_leave_nothing_behind(tmp_path):

@@ -6,8 +6,6 @@ import json
 import pytest
 from test_scripts import run
 
-from malaria.base.errors import UsageError
-from malaria.cli.options import parse
 from malaria.cli.run import main
 
 
@@ -58,24 +56,11 @@ def test_resumed_rows_are_those_of_one_run(slides, tmp_path, capsys):
         assert {"left", "top", "width", "height"} <= set(next(csv.DictReader(file)))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--cells=x"], "--cells keeps the cells of --fields; add --fields"),
-        (["--fields", "--evaluate"], "--evaluate is for images of single cells"),
-        (["--fields", "--explain=x"], "--explain is for images of single cells"),
-        (["--fields", "--plot"], "--plot is for images of single cells"),
-    ],
-)
-def test_what_does_not_go_with_fields_is_refused(arguments, message):
-    with pytest.raises(UsageError, match=message):
-        parse(["--image=i", *arguments])
-
-
 def test_a_cell_as_a_field_is_told_to_leave_the_option_out(slides, tmp_path, capsys, draw_field):
     field, boxes = draw_field()
     left, top, width, height, _ = boxes[0]
     field.crop((left - 5, top - 5, left + width + 5, top + height + 5)).save(tmp_path / "c.png")
     assert main(["--fields", f"--image={tmp_path / 'c.png'}"]) == 1
-    captured = capsys.readouterr()
-    assert captured.out.endswith("c.png\tunreadable\ta single cell, no field: leave out --fields\n")
+    assert capsys.readouterr().out.endswith(
+        "c.png\tunreadable\ta single cell, no field: leave out --fields\n"
+    )

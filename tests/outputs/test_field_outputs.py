@@ -1,6 +1,7 @@
 """What becomes of the cells of fields: tables, images, files and a page."""
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from malaria.base.errors import UsageError, UserError
 from malaria.fields.field_counts import FieldCounts, add_up, tally
 from malaria.inference.classifier import Classifier
-from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
+from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
 from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
@@ -30,13 +31,9 @@ def classifier():
     return Classifier(metadata, network=None)
 
 
-def cell(path, label, place=0, group=None, probability=0.9):
-    box = Box(10 * place, 5, 20, 20)
-    probabilities = (probability, 1 - probability)
-    reason = "no cell" if label == UNLIKE else None
-    return Prediction(
-        Path(path), label, probability, probabilities, group=group, box=box, unlike=reason
-    )
+def cell(path, label, place=0, group=None):
+    known = {"group": group, "unlike": "no cell" if label == UNLIKE else None}
+    return Prediction(Path(path), label, 0.9, (0.9, 0.1), box=Box(10 * place, 5, 20, 20), **known)
 
 
 def cells_of(path, *, sick, well, group=None, **others):
@@ -60,16 +57,14 @@ def test_the_parasitaemia_is_the_share_of_what_was_decided_to_be_red_cells():
         "unlike": 4,
         "error": None,
     }
-    assert (REVIEW, UNLIKE) == ("review", "unlike")
 
 
 def test_where_nothing_was_found_there_is_no_parasitaemia():
     counts = FieldCounts()
-    counts.add(Prediction(Path("a.png"), error="no red cells found in this field"))
+    counts.add(Prediction(Path("a.png"), error="no red cells"))
     known = tally(counts, LABELS, "Parasitized")
-    assert known["red cells"] == 0
+    assert (known["red cells"], known["error"]) == (0, "no red cells")
     assert known["parasitaemia"] is known["low"] is known["high"] is None
-    assert known["error"] == "no red cells found in this field"
     assert add_up([]).labels.total() == 0
 
 
@@ -86,20 +81,12 @@ def some_fields():
 def test_the_table_has_each_field_each_patient_and_all(classifier, feed, tmp_path, name):
     feed(FieldTable(classifier, tmp_path / name), some_fields())
     path = tmp_path / name.replace("out", "out_fields")
-    if name.endswith(".csv"):
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-    else:
-        rows = json.loads(path.read_text())
+    rows = rows_in(path) if name.endswith(".csv") else json.loads(path.read_text())
     found = [(row["level"], row["name"] or None, str(row["red cells"])) for row in rows]
+    fields = {"s/p1_a.png": "10", "s/p1_b.png": "10", "s/p2_a.png": "5", "s/p2_b.png": "0"}
     assert found == [
-        ("field", "s/p1_a.png", "10"),
-        ("field", "s/p1_b.png", "10"),
-        ("field", "s/p2_a.png", "5"),
-        ("field", "s/p2_b.png", "0"),
-        ("patient", "1", "20"),
-        ("patient", "2", "5"),
-        ("all", None, "25"),
+        *(("field", *one) for one in fields.items()),
+        *(("patient", "1", "20"), ("patient", "2", "5"), ("all", None, "25")),
     ]
     assert [float(row["parasitaemia"]) for row in rows[4:]] == [0.15, 0, 0.12]
     assert [str(row["fields"]) for row in rows[4:]] == ["2", "2", "4"]
@@ -123,10 +110,7 @@ def test_boxes_are_drawn_in_the_colour_of_their_label(tmp_path):
         Prediction(tmp_path / "f.png", label, 0.9, box=Box(left, 50, 60, 60))
         for label, left in places.items()
     ]
-    content = draw_boxes(tmp_path / "f.png", cells, LABELS, "Parasitized")
-    (tmp_path / "boxes.jpg").write_bytes(content)
-    with Image.open(tmp_path / "boxes.jpg") as picture:
-        pixels = np.asarray(picture).astype(int)
+    pixels = np.asarray(drawn(tmp_path / "f.png", cells)).astype(int)
     red, blue, grey = (pixels[50:53, left + 30].min(axis=0) for left in places.values())
     assert red[0] > red[2] + 100
     assert blue[2] > blue[0] + 60
@@ -134,12 +118,13 @@ def test_boxes_are_drawn_in_the_colour_of_their_label(tmp_path):
     assert grey.max() < 180
 
 
+def drawn(path, cells):
+    return Image.open(io.BytesIO(draw_boxes(path, cells, LABELS, "Parasitized")))
+
+
 def test_a_large_field_becomes_a_smaller_picture(tmp_path):
     Image.new("RGB", (3000, 1500), (230, 230, 230)).save(tmp_path / "f.png")
-    content = draw_boxes(tmp_path / "f.png", [], LABELS, "Parasitized")
-    (tmp_path / "boxes.jpg").write_bytes(content)
-    with Image.open(tmp_path / "boxes.jpg") as picture:
-        assert picture.size == (1000, 500)
+    assert drawn(tmp_path / "f.png", []).size == (1000, 500)
 
 
 def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields(
@@ -147,12 +132,11 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
 ):
     field, boxes = draw_field()
     predictions = []
-    for name in ("one/a.png", "two/a.png"):
-        (tmp_path / "slides" / name).parent.mkdir(parents=True)
-        field.save(tmp_path / "slides" / name)
+    for path in (tmp_path / "slides" / folder / "a.png" for folder in ("one", "two")):
+        path.parent.mkdir(parents=True)
+        field.save(path)
         for label, (*place, _) in zip((*LABELS, UNLIKE), boxes, strict=False):
-            known = Prediction(tmp_path / "slides" / name, label, 0.9, box=Box(*place))
-            predictions.append(known)
+            predictions.append(Prediction(path, label, 0.9, box=Box(*place)))
     predictions.append(Prediction(tmp_path / "slides" / "three.png", error="damaged"))
     feed(CellFiles(tmp_path / "cells", [tmp_path / "slides"], LABELS), predictions)
     left, top, width, height, _ = boxes[0]
@@ -191,7 +175,7 @@ def report(classifier, tmp_path, draw_field, feed):
             for n, (*place, _) in enumerate(boxes)
         ]
     predictions.append(Prediction(tmp_path / "b.png", error="no <i>cells</i>"))
-    feed(FieldReport(tmp_path / "r.html", classifier), predictions)
+    feed(FieldReport(classifier, None, tmp_path / "r.html"), predictions)
     return (tmp_path / "r.html").read_text()
 
 
@@ -214,45 +198,46 @@ def test_nothing_of_a_stranger_becomes_html_and_nothing_is_loaded_or_run(report)
 
 
 def test_a_field_that_is_gone_by_then_has_its_row_and_the_reason(classifier, tmp_path, feed):
-    feed(
-        FieldReport(tmp_path / "r.html", classifier),
-        cells_of(tmp_path / "gone.png", sick=1, well=1),
-    )
-    text = (tmp_path / "r.html").read_text()
-    assert "gone.png: no such file" in text
+    report = FieldReport(classifier, None, tmp_path / "r.html")
+    feed(report, cells_of(tmp_path / "gone.png", sick=1, well=1))
+    assert "gone.png: no such file" in (tmp_path / "r.html").read_text()
+
+
+def open_writer(folder, resume=False):
+    known = {"source": "s", "labels": LABELS, "model": "m", "fields": True}
+    return Writer(folder / "o.csv", resume=resume, **known)
+
+
+def rows_in(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_an_interrupted_field_is_begun_anew(tmp_path):
-    known = {"source": "s", "labels": LABELS, "model": "m", "fields": True}
     whole, broken = cells_of("a.png", sick=1, well=2), cells_of("b.png", sick=2, well=2)
-    first = Writer(tmp_path / "o.csv", resume=False, **known)
+    first = open_writer(tmp_path)
     for one in [*whole, *broken[:2]]:
         first.add(one)
     first.close()
-    second = Writer(tmp_path / "o.csv", resume=True, **known)
+    second = open_writer(tmp_path, resume=True)
     assert list(second.earlier()) == whole
     fields = [Path("a.png"), Path("b.png")]
     assert list(second.without_written(fields)) == fields[1:]
     for one in [*whole, *broken]:
         second.add(one)
     second.finish()
-    with open(tmp_path / "o.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["path"], row["left"]) for row in rows] == [
+    assert [(row["path"], row["left"]) for row in rows_in(tmp_path / "o.csv")] == [
         *(("a.png", str(10 * n)) for n in range(3)),
         *(("b.png", str(10 * n)) for n in range(4)),
     ]
 
 
 def test_a_first_field_without_cells_leaves_the_columns_of_boxes(tmp_path):
-    writer = Writer(
-        tmp_path / "o.csv", source="s", labels=LABELS, model="m", resume=False, fields=True
-    )
+    writer = open_writer(tmp_path)
     writer.add(Prediction(Path("empty.png"), error="no red cells found in this field"))
     writer.add(cell("a.png", "Parasitized"))
     writer.finish()
-    with open(tmp_path / "o.csv", newline="") as file:
-        first, second = csv.DictReader(file)
+    first, second = rows_in(tmp_path / "o.csv")
     assert (first["left"], first["error"]) == ("", "no red cells found in this field")
     assert [second[name] for name in ("left", "top", "width", "height")] == ["0", "5", "20", "20"]
 

@@ -50,18 +50,16 @@ CELLS = [
 ]
 
 
-def open_browser(profile, *, size=(1280, 900)):
+def open_browser(profile):
     """A headless Chromium with a fresh profile in the folder `profile`."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for switch in ("headless", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"):
-        options.add_argument(f"--{switch}")
-    for switch in ("disable-background-networking", "disable-component-update"):
-        options.add_argument(f"--{switch}")
+    switches = "headless disable-gpu disable-quic no-first-run disable-sync "
+    switches += "disable-background-networking disable-component-update"
     if os.geteuid() == 0:  # its sandbox cannot be set up by root
-        options.add_argument("--no-sandbox")
-    options.add_argument(f"--user-data-dir={profile}")
-    options.add_argument(f"--window-size={size[0]},{size[1]}")
+        switches += " no-sandbox"
+    for switch in (*switches.split(), f"user-data-dir={profile}", "window-size=1280,900"):
+        options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
@@ -70,13 +68,7 @@ def open_browser(profile, *, size=(1280, 900)):
 def report(tmp_path_factory):
     """The file of a report on CELLS, one with an overlay, and on two unreadable images."""
     folder = tmp_path_factory.mktemp("report")
-    page = Page(
-        folder / "report.html",
-        labels=LABELS,
-        positive_label=LABELS[0],
-        threshold=0.5,
-        model_name='model "><b>' + "x" * 150,
-    )
+    page = Page(folder / "report.html", LABELS, LABELS[0], 0.5, 'model "><b>' + "x" * 150)
     Image.new("RGB", (80, 80), "orange").save(folder / "overlay.png")
     for name, positive, group, truth in CELLS:
         overlay = folder / "overlay.png" if name == "a.png" else None
@@ -170,13 +162,10 @@ ALL = [*(name for name, *_ in CELLS), HOSTILE_END, "n" * 200 + ".png"]
         ("mistakes", ["sub/e.png", "b.png", "c.png", HOSTILE, "a.png", "d.png", *ALL[-2:]]),
     ],
 )
-def test_the_pictures_are_ordered_as_chosen(browser, order, names):
+def test_the_pictures_are_ordered_as_chosen_the_worst_mistakes_first(browser, order, names):
+    assert shown(browser)[:3] == ["sub/e.png", "b.png", "c.png"]
     choose(browser, order=order)
     assert shown(browser) == names
-
-
-def test_an_evaluated_report_begins_with_the_worst_mistake(browser):
-    assert shown(browser)[:3] == ["sub/e.png", "b.png", "c.png"]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +223,13 @@ def test_a_picture_opens_moves_and_closes_by_keyboard(browser):
     choose(browser, order="path")
     browser.find_element("css selector", "[type=reset]").send_keys(Keys.TAB)
     assert focused(browser).endswith("/a.png")
+    for keys, name in (
+        ([Keys.END], "n.png"),
+        ([Keys.ARROW_RIGHT], "n.png"),
+        ([Keys.HOME], "/a.png"),
+    ):
+        press(browser, *keys)
+        assert focused(browser).endswith(name)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ENTER)
     assert dialog(browser)["title"] == "b.png"
     press(browser, Keys.ARROW_RIGHT)
@@ -277,42 +273,15 @@ def test_the_large_view_has_all_figures_and_the_overlay_beside_the_picture(brows
     assert sizes == [40, 80]
 
 
-def test_the_link_of_the_large_view_leads_to_the_picture(browser, report):
-    choose(browser, text="<img")
-    browser.find_element("css selector", "#grid button").click()
-    link = run(browser, "document.getElementById('cell-link').href")
-    assert unquote(link) == f"file://{report.parent}/{HOSTILE}"
-
-
-def test_the_end_and_the_home_key_reach_the_last_and_the_first_picture(browser):
-    choose(browser, order="path")
-    browser.find_element("css selector", "[type=reset]").send_keys(Keys.TAB)
-    press(browser, Keys.END)
-    assert focused(browser).endswith("n.png")
-    press(browser, Keys.ARROW_RIGHT)
-    assert focused(browser).endswith("n.png")
-    press(browser, Keys.HOME)
-    assert focused(browser).endswith("/a.png")
-
-
-@pytest.fixture
-def many(browser, tmp_path):
-    """A report of more images than are put into the grid at once, opened; returns how many."""
-    page = Page(
-        tmp_path / "report.html",
-        labels=LABELS,
-        positive_label=LABELS[0],
-        threshold=0.5,
-        model_name="model",
-    )
-    for number in range(2500):
+def test_all_of_many_pictures_come_into_the_grid_the_last_is_a_key_away_and_all_are_printed(
+    browser, tmp_path
+):
+    many = 2500  # more than are put into the grid at once
+    page = Page(tmp_path / "report.html", LABELS, LABELS[0], 0.5, "model")
+    for number in range(many):
         page.add(Prediction(f"{number}.png", error="no such file"))
     page.write()
     browser.get(page.path.as_uri())
-    return 2500
-
-
-def test_all_of_many_pictures_come_into_the_grid(browser, many):
     assert run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
     browser.set_script_timeout(10)
     browser.execute_async_script(
@@ -326,8 +295,6 @@ def test_all_of_many_pictures_come_into_the_grid(browser, many):
     titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
     assert titles == [f"{number}.png" for number in range(many)]
 
-
-def test_the_last_of_many_pictures_is_one_key_away(browser, many):
     last = """
         document.getElementById("choose").reset();
         choose();
@@ -337,9 +304,6 @@ def test_the_last_of_many_pictures_is_one_key_away(browser, many):
         return [document.activeElement.title, document.querySelectorAll("#grid button").length];
     """
     assert browser.execute_script(last) == [f"{many - 1}.png", many]
-
-
-def test_all_of_many_pictures_are_printed_at_once(browser, many):
     printed = """
         choose();
         const before = document.querySelectorAll("#grid li").length;
@@ -349,7 +313,7 @@ def test_all_of_many_pictures_are_printed_at_once(browser, many):
     assert browser.execute_script(printed, many) == [True, many]
 
 
-def test_hostile_names_are_text_and_only_text(browser):
+def test_hostile_names_are_text_and_only_text_and_their_links_lead_to_the_files(browser, report):
     choose(browser, order="path")
     pictures = run(browser, "[...document.images].map((i) => i.getAttribute('src').slice(0, 11))")
     assert pictures == ["data:image/"] * len(CELLS)
@@ -360,6 +324,8 @@ def test_hostile_names_are_text_and_only_text(browser):
         assert part in text
     browser.find_elements("css selector", "#grid button")[4].click()
     assert dialog(browser)["title"] == HOSTILE
+    link = run(browser, "document.getElementById('cell-link').href")
+    assert unquote(link) == f"file://{report.parent}/{HOSTILE}"
 
 
 def test_nothing_is_asked_of_a_network(browser):
@@ -392,16 +358,12 @@ def test_the_policy_stops_a_script_a_style_and_a_request_that_got_in(chromium, r
             """,
             address,
         )
-        failed = (
-            "fetch(arguments[0]).then(() => arguments[1]('sent'), () => arguments[1]('stopped'))"
-        )
-        assert chromium.execute_async_script(failed, address) == "stopped"
+        sent = "fetch(arguments[0]).then(() => arguments[1]('sent'), () => arguments[1]('stopped'))"
+        assert chromium.execute_async_script(sent, address) == "stopped"
     assert asked == []
     assert run(chromium, "window.hacked") is None
-    assert (
-        run(chromium, "getComputedStyle(document.getElementById('probe')).color")
-        != "rgb(255, 0, 0)"
-    )
+    colour = run(chromium, "getComputedStyle(document.getElementById('probe')).color")
+    assert colour != "rgb(255, 0, 0)"
     assert len(chromium.get_log("browser")) >= 4
 
 
@@ -479,10 +441,6 @@ def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
     nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     controls = ("combobox", "searchbox", "spinbutton", "checkbox", "button", "image")
     shown = [node for node in nodes if not node["ignored"] and node["role"]["value"] in controls]
-    assert {node["role"]["value"] for node in shown} >= {
-        "combobox",
-        "spinbutton",
-        "button",
-        "image",
-    }
+    roles = {node["role"]["value"] for node in shown}
+    assert roles >= {"combobox", "spinbutton", "button", "image"}
     assert [node["role"]["value"] for node in shown if not node["name"]["value"]] == []

@@ -7,6 +7,7 @@ import pytest
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.exclusion import read_exclusion
+from malaria.evaluation.result import Result
 from malaria.outputs.label_error_page import write_label_errors
 
 
@@ -18,15 +19,9 @@ def found(write_cells, tmp_path):
     first = np.array([0.9, 0.9, 0.03, 0.9, 0.1, 0.1, 0.1, 0.1])
     probabilities = np.stack([first, 1 - first], axis=1)
     out = tmp_path / "out"
-    count = write_label_errors(
-        out,
-        samples,
-        probabilities,
-        source=folder,
-        label_names=LABELS,
-        positive_label="Parasitized",
-    )
-    assert count == 1
+    labels, paths = np.array([one.label for one in samples]), [str(one.path) for one in samples]
+    result = Result(paths, labels, probabilities, LABELS, "Parasitized", 0.5)
+    assert write_label_errors(out, samples, result, source=folder) == 1
     return folder, samples, out
 
 

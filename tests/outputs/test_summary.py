@@ -74,6 +74,7 @@ def test_cells_left_for_review_are_counted_but_are_no_part_of_the_share():
 
 
 def test_two_groups_or_more_have_a_table_sorted_by_number():
+    assert len(summarise(SICK, WELL, groups=["1", "1"]).describe().split("\n")) == 2
     summary = summarise(
         *(WELL, SICK, WELL, SICK, WELL, BROKEN, WELL),
         groups=["10", "2", "2", "10", "9", "2", None],
@@ -85,10 +86,6 @@ def test_two_groups_or_more_have_a_table_sorted_by_number():
         ["9", "0", "1", "0.0%"],
         ["10", "1", "1", "50.0%"],
     ]
-
-
-def test_one_group_needs_no_table():
-    assert len(summarise(SICK, WELL, groups=["1", "1"]).describe().split("\n")) == 2
 
 
 def test_of_many_groups_some_are_listed_and_the_others_counted():
@@ -114,12 +111,10 @@ def test_the_counts_are_the_result_where_only_they_are_asked_for(capsys):
 
 
 def test_earlier_predictions_are_counted_but_not_for_the_speed():
-    rate = Rate()
-    classifier = Classifier(Metadata(LABELS, LABELS[0], PixelFormat((8, 8))), network=None)
-    summary = Summary(classifier, rate)
-    for prediction in (SICK, WELL, *rate.measure([BROKEN])):
+    summary = summarise(BROKEN)
+    for prediction in (SICK, WELL):
         summary.add(prediction)
-    assert (summary.total, rate.count) == (3, 1)
+    assert (summary.total, summary.rate.count) == (3, 1)
 
 
 NO_CELL = Prediction(Path("e.png"), UNLIKE, 0.9, (0.9, 0.1), unlike="no cell")
@@ -136,7 +131,4 @@ def test_what_is_no_single_cell_is_counted_with_its_reason_and_left_out_of_the_s
         "1: no cell; --fields finds the single cells in whole fields"
     )
     assert summary.format_counts() == "Parasitized\t1\nUninfected\t1\nunlike\t3"
-
-
-def test_where_every_picture_is_a_cell_nothing_is_said_of_others():
     assert "unlike" not in summarise(SICK, WELL).describe()

@@ -11,7 +11,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.inference.prediction import Prediction
-from malaria.outputs.writer import FLUSH_EVERY, Writer
+from malaria.outputs.writer import Writer
 
 LABELS = ("Parasitized", "=Uninfected")
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
@@ -25,15 +25,24 @@ PREDICTIONS = [
 ]
 
 
-def open_writer(path, resume=False, model="0123456789abcdef", labels=LABELS, source="cells"):
-    return Writer(path, source=source, labels=labels, model=model, resume=resume)
+def open_writer(path, resume=False, model="0123456789abcdef", source="cells"):
+    return Writer(path, source=source, labels=LABELS, model=model, resume=resume)
 
 
-def write(path, predictions=PREDICTIONS):
+def write(path):
+    writer = open_writer(path)
+    for prediction in PREDICTIONS:
+        writer.add(prediction)
+    writer.finish()
+
+
+def interrupt(path, predictions):
+    """The writer of a run that was interrupted after these."""
     writer = open_writer(path)
     for prediction in predictions:
         writer.add(prediction)
-    writer.finish()
+    writer.close()
+    return writer
 
 
 def names(folder):
@@ -41,17 +50,15 @@ def names(folder):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "B.CSV"])
-def test_when_it_is_finished_the_file_is_all_that_is_there(tmp_path, name):
+def test_when_it_is_finished_the_file_is_all_that_is_there_and_told(tmp_path, name, capsys):
     write(tmp_path / "new folder" / name)
     assert names(tmp_path / "new folder") == [name]
+    assert capsys.readouterr().err == f"saved {tmp_path}/new folder/{name}\n"
 
 
-def test_json_and_its_lines_hold_each_name_as_it_is(tmp_path):
+def test_a_row_of_json_holds_what_was_predicted(tmp_path):
     write(tmp_path / "a.json")
-    write(tmp_path / "a.jsonl")
     rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == rows
     assert [row["path"] for row in rows] == [str(made.path) for made in PREDICTIONS]
     assert rows[0] == {
         "path": "=1+1.png",
@@ -75,10 +82,7 @@ def test_in_csv_a_name_that_is_no_text_is_escaped_and_the_file_is_utf_8(tmp_path
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
-    first = open_writer(tmp_path / "a.jsonl")
-    for prediction in PREDICTIONS[:4]:
-        first.add(prediction)
-    first.close()
+    interrupt(tmp_path / "a.jsonl", PREDICTIONS[:4])
     assert not (tmp_path / "a.jsonl").exists()
     second = open_writer(tmp_path / "a.jsonl", resume=True)
     assert list(second.earlier()) == PREDICTIONS[:4]
@@ -92,10 +96,7 @@ def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
 
 def test_a_row_that_was_torn_anywhere_is_dropped_and_the_others_stay(tmp_path):
     path = tmp_path / "a.csv"
-    writer = open_writer(path)
-    for prediction in PREDICTIONS[:3]:
-        writer.add(prediction)
-    writer.close()
+    writer = interrupt(path, PREDICTIONS[:3])
     whole = writer.partial.read_bytes()
     two = len(b"".join(whole.splitlines(keepends=True)[:2]))
     for cut in range(two, len(whole)):
@@ -108,9 +109,7 @@ def test_a_row_that_was_torn_anywhere_is_dropped_and_the_others_stay(tmp_path):
 
 
 def test_after_an_interruption_it_begins_anew_only_if_it_is_told_to(tmp_path):
-    writer = open_writer(tmp_path / "a.csv")
-    writer.add(PREDICTIONS[0])
-    writer.close()
+    writer = interrupt(tmp_path / "a.csv", PREDICTIONS[:1])
     before = writer.partial.read_bytes()
     with pytest.raises(UserError) as caught:
         open_writer(tmp_path / "a.csv")
@@ -124,34 +123,28 @@ def test_after_an_interruption_it_begins_anew_only_if_it_is_told_to(tmp_path):
 
 @pytest.mark.parametrize("change", [{"model": "b" * 64}, {"source": "other"}])
 def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
-    writer = open_writer(tmp_path / "a.csv")
-    writer.add(PREDICTIONS[0])
-    writer.close()
+    writer = interrupt(tmp_path / "a.csv", PREDICTIONS[:1])
     other = open_writer(tmp_path / "a.csv", resume=True, **change)
     assert list(other.earlier()) == []
     other.close()
     assert writer.partial.exists()
 
 
-def test_at_most_so_many_rows_wait_to_be_written(tmp_path):
+def test_no_row_waits_to_be_written(tmp_path):
     writer = open_writer(tmp_path / "a.csv")
-    for number in range(3 * FLUSH_EVERY - 1):
-        writer.add(Prediction(Path(f"{number}.png"), LABELS[0], 0.5, (0.5, 0.5)))
-        written = writer.partial.read_bytes().count(b"\n")
-        assert number + 1 - written < FLUSH_EVERY
+    for number, prediction in enumerate(PREDICTIONS, start=1):
+        writer.add(prediction)
+        assert writer.partial.read_bytes().count(b"\n") == number
     writer.close()
 
 
-def test_nothing_to_go_on_with_is_a_beginning(tmp_path):
+def test_one_that_was_given_no_row_leaves_nothing_behind_and_nothing_to_go_on_with(tmp_path):
+    interrupt(tmp_path / "a.csv", [])
+    assert names(tmp_path) == []
     writer = open_writer(tmp_path / "a.csv", resume=True)
     assert list(writer.earlier()) == []
     writer.finish()
     assert names(tmp_path) == ["a.csv"]
-
-
-def test_one_that_was_given_no_row_leaves_nothing_behind(tmp_path):
-    open_writer(tmp_path / "a.csv").close()
-    assert names(tmp_path) == []
 
 
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
@@ -172,19 +165,13 @@ def test_a_place_where_nothing_can_be_written_is_told(tmp_path, name):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("count", [1, FLUSH_EVERY], ids=["at the end", "on the way"])
-def test_a_full_disk_is_told(tmp_path, count):
+def test_a_full_disk_is_told(tmp_path):
     writer = open_writer(tmp_path / "a.csv")
     writer.close()
-    writer.file = open("/dev/full", "w")  # noqa: SIM115  close() is what is tried
-
-    def add_all():
-        for _ in range(count):
-            writer.add(PREDICTIONS[0])
-        writer.close()
-
-    with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
-        add_all()
+    writer.file = open("/dev/full", "w", buffering=1)  # noqa: SIM115  close() is what is tried
+    for step in (lambda: writer.add(PREDICTIONS[0]), writer.close):
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+            step()
     with suppress(OSError):
         writer.file.close()
 
@@ -193,9 +180,7 @@ def test_a_picture_that_an_interrupted_run_wrote_is_not_written_again_however_it
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    first = open_writer(tmp_path / "a.csv")
-    first.add(Prediction(Path("in/a.png"), LABELS[0], 0.75, (0.75, 0.25)))
-    first.close()
+    interrupt(tmp_path / "a.csv", [Prediction(Path("in/a.png"), LABELS[0], 0.75, (0.75, 0.25))])
     second = open_writer(tmp_path / "a.csv", resume=True)
     [earlier] = second.earlier()
     for spelling in (tmp_path / "in" / "a.png", Path("in/../in/a.png")):
@@ -207,29 +192,23 @@ def test_a_picture_that_an_interrupted_run_wrote_is_not_written_again_however_it
 
 
 @pytest.mark.parametrize(
-    ("paths", "missing"),
+    ("rows", "paths", "missing"),
     [
-        ("ab", ""),
-        ("abcd", "cd"),
-        ("bcad", "cd"),
-        ("0abc", "0c"),
-        ("aabc", "ac"),
+        ("ab", "ab", ""),
+        ("ab", "abcd", "cd"),
+        ("ab", "bcad", "cd"),
+        ("ab", "0abc", "0c"),
+        ("ab", "aabc", "ac"),
+        ("aab", "xaab", "x"),
     ],
-    ids=["the same", "more", "in another order", "one more in front", "one of them twice"],
+    ids=["the same", "more", "in another order", "one more in front", "one twice", "rows twice"],
 )
-def test_what_has_no_row_yet_is_found_though_pictures_came_meanwhile(tmp_path, paths, missing):
-    first = open_writer(tmp_path / "a.csv")
-    for name in "ab":
-        first.add(Prediction(Path(name), LABELS[0], 0.75, (0.75, 0.25)))
-    first.close()
+def test_what_has_no_row_yet_is_found_though_images_came_meanwhile(tmp_path, rows, paths, missing):
+    known = (LABELS[0], 0.75, (0.75, 0.25))
+    interrupt(tmp_path / "a.csv", [Prediction(Path(name), *known) for name in rows])
     second = open_writer(tmp_path / "a.csv", resume=True)
     assert [str(path) for path in second.without_written(map(Path, paths))] == list(missing)
     second.close()
-
-
-def test_what_was_saved_is_told(tmp_path, capsys):
-    write(tmp_path / "a.csv")
-    assert capsys.readouterr().err == f"saved {tmp_path}/a.csv\n"
 
 
 def test_two_writers_of_one_file_are_refused_and_the_first_goes_on(tmp_path):
