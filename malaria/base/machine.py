@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-MOST_WORKERS = 4
+MOST_WORKERS = 16
 
 
 def usable_cores() -> int:

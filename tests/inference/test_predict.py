@@ -97,7 +97,8 @@ def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
         batches_begun = -(-asked // 4)
         assert next(taken) <= 4 * (batches_begun + READ_AHEAD * worker_count()) + asked
     predictions.close()
-    assert BATCH_SIZE * READ_AHEAD * MOST_WORKERS < 100
+    # On the largest machine too a few hundred cells are in memory.
+    assert BATCH_SIZE * READ_AHEAD * MOST_WORKERS < 300
 
 
 def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
