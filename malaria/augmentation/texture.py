@@ -72,15 +72,14 @@ def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     squares = [side // SQUARE for side in padded.shape[1:3]]
     ways = [_cosines(count) for count in squares]
     table = np.tile(ROUNDING / 255, squares)[..., None].repeat(3, axis=-1)
-    factors = of_quality.uniform(1, 1, 1, low=FINE, high=COARSE)
-    steps = factors * tf.constant(table, tf.float32)
+    steps = of_quality.uniform(1, 1, 1, low=FINE, high=COARSE) * tf.constant(table, tf.float32)
     waves = tf.round(resample(padded, *ways) / steps) * steps
     rounded = resample(waves, *[tf.transpose(way) for way in ways])[:, :height, :width]
     return choose(of_choice.bernoulli(amounts["jpeg"]), tf.clip_by_value(rounded, 0.0, 1.0), images)
 
 
 def _cosines(squares: int) -> tf.Tensor:
-    """The orthonormal discrete cosine transform of that many squares in a row, a square matrix.
+    """The orthonormal discrete cosine transform of that many squares in a row, a matrix.
 
     A row of it for each frequency of each square; its inverse is its transpose.
     """

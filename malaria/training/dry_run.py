@@ -22,8 +22,7 @@ WARM_STEPS, TIMED_STEPS = 2, 4
 def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
-    folds: how many such trainings there are to be, or one for each source. Raises UserError as a
-    training would, for images under two labels (ContradictionError) only in the end.
+    Raises UserError as a training would, for images under two labels only in the end.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
@@ -44,15 +43,14 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     validations = pipeline.validate().count
     pipeline = _shortened(pipeline)
     learner = assembly.make_learner(config, device, model, pipeline)
-    seconds = _time(learner.train, pipeline.train(0))
-    checking = _time(learner.validate, pipeline.validate())
-    training = config.epochs * count * seconds
-    validating = config.epochs * validations * checking
-    yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
-    yield f"estimated time: {_duration(training + validating)}"
+    step = _time(learner.train, pipeline.train(0))
+    validation_step = _time(learner.validate, pipeline.validate())
+    seconds = config.epochs * (count * step + validations * validation_step)
+    yield f"device: {device.name}, {config.batch_size / step:.1f} images/s while training"
+    yield f"estimated time: {_duration(seconds)}"
     count = len(config.folders) if folds == "source" else folds
     if count > 1:
-        yield f"of {count} folds: about {_duration(count * (training + validating))}"
+        yield f"of {count} folds: about {_duration(count * seconds)}"
     if refusal is not None:
         raise refusal
 
@@ -73,7 +71,7 @@ def _shortened(pipeline: Pipeline) -> Pipeline:
 
 
 def _time(run: Callable[[Stream, Callable[[int], object]], object], stream: Stream) -> float:
-    """Seconds of a step. The first ones build the graph and warm the caches; few are enough."""
+    """Seconds of a step."""
     run(replace(stream, count=WARM_STEPS), lambda steps: None)
     started = time.perf_counter()
     run(replace(stream, count=TIMED_STEPS), lambda steps: None)

@@ -62,10 +62,9 @@ def with_fast_norms(model: keras.Model) -> keras.Model:
 
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
-    is_norm = type(layer) is keras.layers.BatchNormalization
     # Keras before 3.14 has no renorm.
     return (
-        is_norm
+        type(layer) is keras.layers.BatchNormalization
         and layer.center
         and layer.scale
         and layer.axis in (-1, 3)
