@@ -45,8 +45,7 @@ def build_model(
     """A fresh network for images (n, height, width, 3), float32, 0..1; image_size (height, width).
 
     Its output is (n, 1), the probability of the second label, for two labels; for more, and always
-    for xresnet34, it is (n, label_count), one probability a label. any_size: it takes images of
-    every size. Raises UserError for a name or a size that cannot be.
+    for xresnet34, it is (n, label_count). any_size: for images of every size. Raises UserError.
     """
     network = find_network(name)
     if min(image_size) < network.smallest_side:

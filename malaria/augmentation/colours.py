@@ -41,10 +41,8 @@ def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 
 
 def _transfer(density: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
-    """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one.
-
-    The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
-    """
+    """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one."""
+    # The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
     mean = mean_of_cell(density, surround)
     factors = tf.roll(mean, 1, axis=0) / tf.maximum(mean, 0.02)
     return tf.clip_by_value(factors, 1 / MOST_TRANSFER, MOST_TRANSFER)

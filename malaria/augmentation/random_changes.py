@@ -1,7 +1,6 @@
 """random_changes: how a random change to training images is declared, and what they share.
 
-A function that is decorated with `move` or `change` carries out the settings that it names; they
-are declared in augmentation_settings.Augmentation.
+A function decorated with `move` or `change` carries out the settings of Augmentation that it names.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,10 +75,8 @@ def is_masked(images: tf.Tensor) -> tf.Tensor:
 
 
 def mean_of_neighbours(values: tf.Tensor) -> tf.Tensor:
-    """Each of (n, height, width, 1) as the mean of the 3 x 3 about it; the edges mirror.
-
-    With one channel sums of slices take a seventh of pooling's time on a CPU.
-    """
+    """Each of (n, height, width, 1) as the mean of the 3 x 3 about it; the edges mirror."""
+    # With one channel this takes a seventh of pooling's time on a CPU.
     return _along_sides(values, lambda slices: tf.add_n(slices) / 3)
 
 

@@ -1,7 +1,4 @@
-"""resampling: images at another size, as tf.image.resize with antialias makes them.
-
-By products of matrices, which GPUs and XLA can do; of that function they have no form.
-"""
+"""resampling: tf.image.resize with antialias as products of matrices, for GPUs and XLA."""
 
 from malaria.networks.backend import tf
 

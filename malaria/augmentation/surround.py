@@ -1,7 +1,4 @@
-"""surround: random changes to what lies about the cell in training images.
-
-Some laboratories cut their cells out and put them on black, others cut a box out of the field.
-"""
+"""surround: random changes to what lies about the cell: black where it was cut out, or a field."""
 
 import numpy as np
 

@@ -43,10 +43,7 @@ def _blurring(side: int) -> tf.Tensor:
 
 @change("resolution")
 def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
-    """Make half of the images smaller by at most that share, and as large again.
-
-    The share is the same in a batch, whose images are resized at once.
-    """
+    """Make half of the images smaller by at most that share, and as large again; a batch alike."""
     of_scale, of_choice = draws.split(2)
     scale = 1 - of_scale.batch_uniform(0.0, amounts["resolution"])
     ways = [_down_and_up(scale, side) for side in images.shape[1:3]]
@@ -61,10 +58,7 @@ def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
 
 @change("jpeg")
 def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
-    """Round that share of the images as JPEG does, at a quality of 30 to 90.
-
-    The cosine transform of squares of 8 x 8 pixels, of red, green and blue alike.
-    """
+    """Round that share of the images as JPEG does at a quality of 30 to 90; all channels alike."""
     of_quality, of_choice = draws.split(2)
     height, width = images.shape[1:3]
     edges = [[0, 0], [0, -height % SQUARE], [0, -width % SQUARE], [0, 0]]

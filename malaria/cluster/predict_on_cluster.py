@@ -63,7 +63,7 @@ def predict_on_cluster(
 
 
 def _tell_loss(machine: str | None, told: dict[str, float]) -> None:
-    """Log a line, but one for all workers of a node. told: when it was, for each machine."""
+    """Log one line for all workers of a node. told: when it was, for each machine."""
     if machine is not None and time.monotonic() - told.get(machine, 0) > POLL:
         log(f"cluster: lost a worker, or more, on {printable(machine)}; their work is done again")
         told[machine] = time.monotonic()

@@ -1,7 +1,4 @@
-"""assembly: images, network, batches and learner of a training, put together as a Config says.
-
-Below, functions take plain values and know nothing of Config.
-"""
+"""assembly: images, network, batches and learner of a training, put together as a Config says."""
 
 from collections import Counter
 from collections.abc import Sequence

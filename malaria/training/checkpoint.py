@@ -19,8 +19,6 @@ from malaria.networks.backend import keras
 # One epoch of a training: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate,
 # seconds.
 Row = dict[str, float]
-# What reading a state raises that is damaged, or is not there.
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -122,7 +120,7 @@ class ResumePoint:
                     variable.assign(arrays[f"state{number:04}"])
                 best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
             return Progress(**description["progress"] | {"best_weights": best or None})
-        except DAMAGED as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{self.path} is damaged ({type(error).__name__}): delete {self.path.parent} to "
                 "begin anew"

@@ -57,7 +57,6 @@ def _load_teacher(
                 f"{printable(received)}"
             )
     model = load_model(pair, architecture)
-    model.trainable = False
 
     def ask(images: tf.Tensor) -> tf.Tensor:
         if tuple(images.shape[1:3]) != size:

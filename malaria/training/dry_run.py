@@ -13,7 +13,7 @@ from malaria.settings.config import Config
 from malaria.training import assembly
 from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_compiler, choose_device, set_determinism
-from malaria.training.pipeline import Pipeline, Stream
+from malaria.training.pipeline import Stream
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -41,7 +41,10 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
     pipeline = assembly.make_pipeline(config, device, images)
     validations = pipeline.validate().count
-    pipeline = _shortened(pipeline)
+    # Only the batches that are timed; of few images the same ones again.
+    timed = WARM_STEPS + TIMED_STEPS
+    shown = np.resize(pipeline.validation, timed * pipeline.validation_batch)
+    pipeline = replace(pipeline, steps=timed, validation=shown)
     learner = assembly.make_learner(config, device, model, pipeline)
     step = _time(learner.train, pipeline.train(0))
     validation_step = _time(learner.validate, pipeline.validate())
@@ -61,13 +64,6 @@ def _load(config: Config, folds: Folds) -> LabelledImages:
     if folds == 1:
         return assembly.split(config, images)
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
-
-
-def _shortened(pipeline: Pipeline) -> Pipeline:
-    """The same with only the batches that are timed; of few images the same ones again."""
-    count = WARM_STEPS + TIMED_STEPS
-    validation = np.resize(pipeline.validation, count * pipeline.validation_batch)
-    return replace(pipeline, steps=count, validation=validation)
 
 
 def _time(run: Callable[[Stream, Callable[[int], object]], object], stream: Stream) -> float:

@@ -67,7 +67,10 @@ def save(
     config: Config, images: LabelledImages, model: keras.Model, progress: Progress, result: Result
 ) -> Result:
     """Write the pair, and a folder of metrics named like it; return the Result with its `model`."""
-    pair = Pair.at(config.output_models, _name_model(result))
+    now = datetime.now(timezone.utc)
+    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"  # ISO 8601 basic
+    accuracy, loss = result.values["accuracy"], result.values["cross_entropy"]
+    pair = Pair.at(config.output_models, f"model_{time}_{accuracy:.4f}_{loss:.4f}")
     result = replace(result, model=pair.weights)
     folder = pair.weights.with_suffix("")
     write_tables(folder, result, progress.history)
@@ -82,13 +85,6 @@ def save(
     images.pixels.forget()
     save_pair(model, config.output_models, pair.weights.stem, entries)
     return result
-
-
-def _name_model(result: Result) -> str:
-    """model_<UTC time, ISO 8601 basic>_<validation accuracy>_<validation loss>."""
-    now = datetime.now(timezone.utc)
-    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
-    return f"model_{time}_{result.values['accuracy']:.4f}_{result.values['cross_entropy']:.4f}"
 
 
 def metadata_entries(

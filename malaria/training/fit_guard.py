@@ -34,24 +34,11 @@ NETWORKS, UNITS, ITERATIONS = 3, 32, 40
 # this probability is one, or another laboratory's would be none.
 SHARE, SURE = 0.002, 0.1
 BATCH = 250
-STRONG = Augmentation(
-    flips=True,
-    quarter_turns=True,
-    zoom=0.15,
-    aspect_ratio=0.1,
-    blur=0.5,
-    brightness=0.2,
-    color_jitter=0.2,
-    stain_transfer=0.3,
-    stain_jitter=0.3,
-    background=0.5,
-    mask=0.4,
-    resolution=0.5,
-    jpeg=0.2,
-)
 LIGHT = Augmentation(
     flips=True, quarter_turns=True, zoom=0.1, brightness=0.2, color_jitter=0.2, stain_jitter=0.3
 )
+MORE = {"zoom": 0.15, "aspect_ratio": 0.1, "stain_transfer": 0.3, "background": 0.5, "mask": 0.4}
+STRONG = LIGHT.model_copy(update={**MORE, "blur": 0.5, "resolution": 0.5, "jpeg": 0.2})
 
 
 def fit_guard_of(images: LabelledImages, folders: Sequence[str], *, seed: int) -> Guard:

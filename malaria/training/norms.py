@@ -14,10 +14,8 @@ class FastBatchNorm(keras.layers.BatchNormalization):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         """inputs: (n, ..., channels); the result has the same shape and type."""
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        if not several and inputs.shape.rank != 4:
+        if not (training and self.trainable and (several or inputs.shape.rank == 4)):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = (self._over_devices if several else self._fused)(inputs)
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -99,11 +99,6 @@ class FineTuneSchedule(keras.optimizers.schedules.LearningRateSchedule):
             _cycle((done - self.frozen_steps) / self.thawed_steps, *thawed),
         )
 
-    def get_config(self) -> dict[str, Any]:
-        total = self.frozen_steps + self.thawed_steps
-        known = {"learning_rate": self.learning_rate, "frozen_steps": self.frozen_steps}
-        return known | {"total_steps": total}
-
 
 class FineTune(keras.optimizers.Adam):
     """Adam with a rate for each layer group: at first only the head and the batch norms learn.

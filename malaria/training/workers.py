@@ -59,19 +59,15 @@ def find_workers(addresses: str | None, index: int | None) -> Workers | None:
 
 def _check(addresses: list[str], index: int | None, source: str) -> Workers | None:
     """None for a single address. Raises UsageError, naming `source`."""
-    for address in addresses:
-        if not ADDRESS.fullmatch(address):
-            raise UsageError(
-                f"{source}: expected HOST:PORT,HOST:PORT; received {printable(address)}"
-            )
-    if len(set(addresses)) < len(addresses):
-        raise UsageError(f"{source}: expected each address once; received {', '.join(addresses)}")
-    if index is None or not 0 <= index < len(addresses):
-        raise UsageError(
-            f"{source}: expected --worker of 0 to {len(addresses) - 1}, which of them this is; "
-            f"received {index}"
-        )
-    return Workers(tuple(addresses), index) if len(addresses) > 1 else None
+    if wrong := [address for address in addresses if not ADDRESS.fullmatch(address)]:
+        expected = f"HOST:PORT,HOST:PORT; received {printable(wrong[0])}"
+    elif len(set(addresses)) < len(addresses):
+        expected = f"each address once; received {', '.join(addresses)}"
+    elif index is None or not 0 <= index < len(addresses):
+        expected = f"--worker of 0 to {len(addresses) - 1}, which of them this is; received {index}"
+    else:
+        return Workers(tuple(addresses), index) if len(addresses) > 1 else None
+    raise UsageError(f"{source}: expected {expected}")
 
 
 def _of_tf_config(text: str) -> Workers | None:
