@@ -53,9 +53,9 @@ def replace_task(monkeypatch):
     return partial(monkeypatch.setattr, on_cluster, "predict_chunk")
 
 
-def wait_until(is_so, seconds=60):
-    """Whether it is so in the end."""
-    for _ in range(seconds * 10):
+def wait_until(is_so):
+    """Whether it is so within a minute."""
+    for _ in range(600):
         if is_so():
             return True
         time.sleep(0.1)

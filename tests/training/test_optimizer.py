@@ -31,22 +31,22 @@ def learner_of(model, images=IMAGES):
     return Learner(model, pipeline_of(pixels, batch_size=len(images)))
 
 
-def stepper(model, images=IMAGES):
-    """A function that takes one step on the same batch."""
-    learner = learner_of(model, images)
-    return lambda: learner.train(learner.pipeline.train(0), lambda steps: None)
-
-
 def weights_of(model):
     return {variable.path: variable.numpy() for variable in model.trainable_variables}
 
 
+def step_with(model, gradient):
+    """The weights before and after one step, the gradient of each being this number."""
+    before = weights_of(model)
+    gradients = [tf.fill(variable.shape, gradient) for variable in model.trainable_variables]
+    model.optimizer.apply(gradients, model.trainable_variables)
+    return before, weights_of(model)
+
+
 def test_weight_decay_takes_from_kernels_and_from_nothing_else():
     model = compiled(weight_decay=0.5)
-    before = weights_of(model)
-    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
-    model.optimizer.apply(gradients, model.trainable_variables)
-    for path, array in weights_of(model).items():
+    before, after = step_with(model, 0.0)
+    for path, array in after.items():
         kept = 1 - 0.5 * 1e-2 if path.endswith("kernel") else 1
         np.testing.assert_allclose(array, kept * before[path], rtol=1e-5, err_msg=path)
 
@@ -96,13 +96,8 @@ def test_label_smoothing_is_part_of_the_loss():
 
 
 def test_the_rates_and_momenta_of_fine_tune_are_fastais():
-    optimizer = make_optimizer(
-        "fine_tune",
-        learning_rate=2e-3,
-        total_steps=600,
-        steps_per_epoch=100,
-        head={"probability"},
-    )
+    known = {"learning_rate": 2e-3, "total_steps": 600, "steps_per_epoch": 100}
+    optimizer = make_optimizer("fine_tune", **known, head={"probability"})
 
     def at(path, *steps):
         rates = []
@@ -129,11 +124,8 @@ def test_the_rates_and_momenta_of_fine_tune_are_fastais():
 def test_fine_tune_decays_as_slowly_as_it_learns():
     model = compiled("xresnet34", "fine_tune", learning_rate=2e-3, weight_decay=0.5)
     model.optimizer.iterations.assign(5)
-    before = weights_of(model)
     share = float(model.optimizer.learning_rate * model.optimizer.rate_share("stem1/kernel"))
-    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
-    model.optimizer.apply(gradients, model.trainable_variables)
-    after = weights_of(model)
+    before, after = step_with(model, 0.0)
     kept = 1 - 0.5 * share
     np.testing.assert_allclose(after["stem1/kernel"], kept * before["stem1/kernel"], rtol=1e-6)
     np.testing.assert_array_equal(after["stem1_norm/gamma"], before["stem1_norm/gamma"])
@@ -143,12 +135,9 @@ def test_a_step_of_fine_tune_is_adams_at_the_rate_of_each_group():
     model = compiled("xresnet34", "fine_tune", learning_rate=2e-3)
     plain = compiled("xresnet34", "constant", learning_rate=1.0)
     plain.optimizer.beta_1, plain.optimizer.beta_2, plain.optimizer.epsilon = 0.95, 0.99, 1e-5
-    before = weights_of(model)
-    for one in (model, plain):
-        gradients = [tf.ones(variable.shape) for variable in one.trainable_variables]
-        one.optimizer.apply(gradients, one.trainable_variables)
-    full = {path: array - before[path] for path, array in weights_of(plain).items()}
-    for path, array in weights_of(model).items():
+    before, after = step_with(model, 1.0)
+    full = {path: array - before[path] for path, array in step_with(plain, 1.0)[1].items()}
+    for path, array in after.items():
         group = group_of(path, find_head(model))
         share = 1.0 if group == 2 else 0.1 if "_norm" in path else 0.0
         expected = full[path] * share * 2e-3 / 25
@@ -167,12 +156,12 @@ def test_the_head_of_a_network_is_what_follows_its_convolutions(name):
 def test_any_network_is_fine_tuned_head_first_and_its_stem_and_body_slower(name):
     model = compiled(name, "fine_tune", side=48, learning_rate=1e-3)
     head = find_head(model)
-    take_step = stepper(model, np.random.default_rng(0).random((8, 48, 48, 3), np.float32))
+    learner = learner_of(model, np.random.default_rng(0).random((8, 48, 48, 3), np.float32))
 
     def changes():
         """{path: largest change} of a step."""
         before = weights_of(model)
-        take_step()
+        learner.train(learner.pipeline.train(0), lambda steps: None)
         after = weights_of(model).items()
         return {path: np.abs(array - before[path]).max() for path, array in after}
 

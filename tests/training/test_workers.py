@@ -1,6 +1,5 @@
 """Several machines that train one network, as processes of one machine."""
 
-import csv
 import json
 import re
 import socket
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from learning import rows_of
 
 from malaria.base.errors import UsageError
 from malaria.data.drawn_cells import write_cells
@@ -68,26 +68,18 @@ def start(cells, models, count, *more, **changes):
 
 def history_of(models):
     [path] = models.glob("model_*/history.csv")
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{key: float(value) for key, value in row.items()} for row in rows_of(path)]
 
 
-@pytest.fixture(scope="module")
-def alone(cells):
-    """The history of one process."""
-    models = cells.parent / "alone"
-    subprocess.run(command(cells, models), capture_output=True, check=True)
-    return history_of(models)
-
-
-def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells, alone):
-    count, models = 3, cells.parent / "by_three"
+def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells):
+    alone, models, count = cells.parent / "alone", cells.parent / "by_three", 3
+    subprocess.run(command(cells, alone), capture_output=True, check=True)
     processes = start(cells, models, count)
     said = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0] * count, said
     assert "accuracy" in said[0][0]
     assert [out for out, _ in said[1:]] == [""] * (count - 1)
-    for row, other in zip(history_of(models), alone, strict=True):
+    for row, other in zip(history_of(models), history_of(alone), strict=True):
         # Each worker drops other units out.
         for name, tolerance in (("loss", 0.1), ("val_loss", 0.03)):
             assert row[name] == pytest.approx(other[name], rel=tolerance), (row, other)
