@@ -18,15 +18,8 @@ from malaria.training import trainer
 from malaria.training.trainer import train
 
 TOP = Path(__file__).parents[2]
-STOPPED = {
-    "model": "compact",
-    "image_size": (16, 16),
-    "epochs": 4,
-    "batch_size": 8,
-    "deterministic": True,
-    "plot_training_data": False,
-    "guard": False,
-}
+STOPPED = {"model": "compact", "image_size": (16, 16), "epochs": 4, "batch_size": 8}
+STOPPED |= {"deterministic": True, "plot_training_data": False, "guard": False}
 
 
 def run(cells, models, *more):

@@ -63,9 +63,6 @@ def test_what_each_source_gave_is_kept_with_the_model(result):
     assert sum(counts) == 12
     assert kept["config"]["train_images"][0]["name"] is None
     assert all(":" in patient for patient in kept["split"]["validation_patients"])
-
-
-def test_patients_of_the_pictures_are_told_with_their_source(result):
     rows = rows_of(result.model.with_suffix("") / "validation.csv")
     patients = {row["patient"] for row in rows}
     assert all(patient.split(":")[0] in result.by_source for patient in patients)

@@ -15,20 +15,11 @@ from malaria.data.drawn_cells import write_cells
 from malaria.training.workers import Workers, find_workers
 
 TOP = Path(__file__).parents[2]
-SETTINGS = {
-    "model": "compact",  # whose batch norm would differ where each worker had its own
-    "init_weights": "pretrained",
-    "schedule": "constant",
-    "learning_rate": 1e-4,
-    "image_size": "[32,32]",
-    "epochs": 2,
-    "batch_size": 12,
-    "guard": "false",
-    "devices": "cpu",
-    "deterministic": "true",
-    "plot_training_data": "false",
-    "augmentation": "{}",
-}
+# The batch norm of compact would differ where each worker had its own.
+SETTINGS = {"model": "compact", "init_weights": "pretrained", "image_size": "[32,32]", "epochs": 2}
+SETTINGS |= {"batch_size": 12, "schedule": "constant", "learning_rate": 1e-4, "augmentation": "{}"}
+SETTINGS |= {"devices": "cpu", "guard": "false", "deterministic": "true"}
+SETTINGS |= {"plot_training_data": "false"}
 
 
 @pytest.fixture(scope="module")
