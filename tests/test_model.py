@@ -41,9 +41,11 @@ def test_vgg_is_the_original_layer_for_layer():
 
 
 @pytest.mark.parametrize("side", [64, 96])
-def test_compact_has_as_many_parameters_at_any_size(side):
+def test_compact_has_as_many_parameters_at_any_size_for_it_pools_its_last_maps_twice(side):
     model = build_model("compact", image_size=(side, side), label_count=2)
     assert model.count_params() == 295_217
+    assert model.get_layer("stage4_add").output.shape == (None, side // 16, side // 16, 128)
+    assert model.get_layer("pooled").output.shape == (None, 256)
 
 
 def test_keras_cnn_is_the_second_originals_layer_for_layer():
@@ -85,17 +87,20 @@ def test_the_shortcuts_of_xresnet34_are_pooled_where_the_size_halves(xresnet34):
     assert (convolution.kernel_size, convolution.strides) == ((1, 1), (1, 1))
 
 
-def test_xresnet34_sees_the_maximum_before_the_average(xresnet34):
+def test_xresnet34_begins_with_three_small_convolutions_and_sees_the_maximum_before_the_average(
+    xresnet34,
+):
+    stem = [xresnet34.get_layer(f"stem{number}") for number in (1, 2, 3)]
+    assert [one.output.shape[1:] for one in stem] == [
+        (112, 112, 32),
+        (112, 112, 32),
+        (112, 112, 64),
+    ]
+    assert not any(one.use_bias for one in stem)
+    assert xresnet34.get_layer("stem_pool").output.shape[1:] == (56, 56, 64)
     features = xresnet34.get_layer("head_pooled")
     sources = [tensor._keras_history.operation.name for tensor in features.input]
     assert sources == ["head_maximum", "head_average"]
-
-
-def test_the_stem_of_xresnet34_is_three_small_convolutions_and_a_pool(xresnet34):
-    shapes = [xresnet34.get_layer(f"stem{number}").output.shape[1:] for number in (1, 2, 3)]
-    assert shapes == [(112, 112, 32), (112, 112, 32), (112, 112, 64)]
-    assert xresnet34.get_layer("stem_pool").output.shape[1:] == (56, 56, 64)
-    assert not any(xresnet34.get_layer(f"stem{number}").use_bias for number in (1, 2, 3))
 
 
 def test_the_convolutions_of_xresnet34_halve_as_pytorch_does():
@@ -118,12 +123,6 @@ def test_networks_of_any_size_have_the_same_weights_at_every_size(name):
     expected = fixed.predict_on_batch(images)
     assert flexible.predict_on_batch(images) == pytest.approx(expected, abs=1e-5)
     assert flexible.predict_on_batch(images[:, :40, :40]).shape == expected.shape
-
-
-def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
-    model = build_model("compact", image_size=(64, 64), label_count=2)
-    assert model.get_layer("stage4_add").output.shape == (None, 4, 4, 128)
-    assert model.get_layer("pooled").output.shape == (None, 256)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

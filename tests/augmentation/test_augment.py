@@ -119,8 +119,8 @@ def test_a_blur_mixes_neighbours_and_keeps_the_mean():
     images = images_like()
     changed = augmented(images, blur=1.0)
     before = images / 255
-    inner = (slice(None), slice(4, -4), slice(4, -4))
-    deviations = changed[inner].std(axis=(1, 2, 3)) / before[inner].std(axis=(1, 2, 3))
+    after, plain = (one[:, 4:-4, 4:-4].std(axis=(1, 2, 3)) for one in (changed, before))
+    deviations = after / plain
     assert deviations.min() < 0.5
     assert deviations.max() < 1.001
     np.testing.assert_allclose(changed.mean(axis=(1, 2)), before.mean(axis=(1, 2)), atol=0.05)
@@ -183,19 +183,15 @@ def test_a_transferred_stain_is_that_of_the_next_image_and_black_stays():
 
 
 def test_stain_jitter_multiplies_the_density_of_each_stain():
+    np.testing.assert_allclose(STAINS, skimage.color.rgb_from_hed)
     images = np.full((100, 4, 4, 3), (190, 110, 170), np.uint8)
     changed = augmented(images, stain_jitter=0.3)[:, 0, 0]
     stains = -np.log(changed) @ np.linalg.inv(STAINS)
     before = -np.log(images[:, 0, 0] / 255) @ np.linalg.inv(STAINS)
     factors = stains / before
-    assert factors.min() >= 0.7 - 1e-3
-    assert factors.max() <= 1.3 + 1e-3
+    assert np.abs(factors - 1).max() <= 0.3 + 1e-3
     assert factors.std(axis=0).min() > 0.1
     assert np.abs(np.corrcoef(factors.T) - np.eye(3)).max() < 0.3
-
-
-def test_the_stains_are_those_of_scikit_image():
-    np.testing.assert_allclose(STAINS, skimage.color.rgb_from_hed)
 
 
 def test_half_of_the_images_lose_resolution_and_keep_their_mean():
@@ -271,6 +267,5 @@ def test_random_numbers_are_spread_as_they_should_be_and_alike_in_xla():
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
     assert 0 <= np.min(uniform) < 0.001
     assert 0.999 < np.max(uniform) < 1
-    assert np.mean(uniform) == pytest.approx(0.5, abs=0.01)
-    assert np.std(uniform) == pytest.approx(1 / np.sqrt(12), abs=0.01)
+    assert (np.mean(uniform), np.std(uniform)) == pytest.approx((0.5, 1 / np.sqrt(12)), abs=0.01)
     assert (np.mean(normal), np.std(normal)) == pytest.approx((0, 1), abs=0.03)

@@ -7,7 +7,6 @@ import pytest
 from learning import settings as settings_of
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import scan_folder
 from malaria.data.labelled_images import describe_images
 from malaria.training import assembly
 
@@ -82,9 +81,8 @@ def test_an_epoch_is_one_pass_unless_its_steps_are_set(config, wanted, expected)
 
 def test_a_list_that_leaves_a_label_without_training_images_is_refused(config, tmp_path):
     settings = config(exclude=str(tmp_path / "mine.csv"))
-    samples = scan_folder(settings.train_images, settings.labels, settings.patient_pattern)
-    listed = "".join(f"{sample.path}\n" for sample in samples if sample.label == 0)
-    (tmp_path / "mine.csv").write_text(f"path\n{listed}")
+    listed = (tmp_path / "cells" / "Parasitized").iterdir()
+    (tmp_path / "mine.csv").write_text("\n".join(["path", *map(str, listed)]))
     images = assembly.load_images(settings)
     with pytest.raises(UserError, match="no training images of a label are left after"):
         assembly.split(settings, images)

@@ -79,9 +79,7 @@ def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells)
     assert not (models / "resume").exists()
 
 
-@pytest.fixture(scope="module")
-def killed(cells):
-    """What the first of two workers says when the second is killed, and the folder."""
+def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(cells):
     models = cells.parent / "killed"
     first, second = start(cells, models, 2, epochs=60)
     for line in first.stderr:
@@ -90,18 +88,9 @@ def killed(cells):
             break
     out, err = first.communicate(timeout=240)
     second.communicate()
-    return first.returncode, out, err, models
-
-
-def test_a_dead_worker_ends_the_others_with_one_line(killed):
-    status, out, err, _ = killed
-    assert (status, out) == (1, "")
+    assert (first.returncode, out) == (1, "")
     assert "another of the 2 workers has ended" in err.splitlines()[-1]
     assert "Traceback" not in err
-
-
-def test_all_workers_go_on_with_resume(cells, killed):
-    *_, models = killed
     processes = start(cells, models, 2, "--resume", epochs=60)
     told = []
     for line in processes[1].stderr:
