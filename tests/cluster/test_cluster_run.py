@@ -23,10 +23,8 @@ def command(*arguments):
 
 
 def run(*arguments, **environment):
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, check=False,
-        env=os.environ | environment,
-    )  # fmt: skip
+    known = {"capture_output": True, "text": True, "check": False}
+    return subprocess.run(command(*arguments), env=os.environ | environment, **known)
 
 
 def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
@@ -35,10 +33,8 @@ def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
     files = ("rows.csv", "metrics.json")
     for folder, more in (("alone", ()), ("many", [f"--cluster={cluster.address}"])):
         rows, metrics = (tmp_path / folder / name for name in files)
-        result = run(
-            f"--image={cells}", f"--output={rows}", "--evaluate", f"--metrics={metrics}", "--tta",
-            *more,
-        )  # fmt: skip
+        known = [f"--image={cells}", f"--output={rows}", "--evaluate", f"--metrics={metrics}"]
+        result = run(*known, "--tta", *more)
         assert result.returncode == 1, result.stderr  # of the damaged picture
     assert result.stderr.splitlines()[0] == "cluster: 3 nodes, 3 cores"
     for name in files:
@@ -105,10 +101,8 @@ def test_where_nobody_answers_that_is_told_at_once(ray, monkeypatch, address):
 def test_a_server_that_is_no_ray_is_told_and_not_waited_for(ray, cells):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        result = run(
-            f"--image={cells}", f"--cluster={address}",
-            RAY_py_gcs_connect_timeout_s="1", RAY_gcs_rpc_server_connect_timeout_s="1",
-        )  # fmt: skip
+        soon = {"RAY_py_gcs_connect_timeout_s": "1", "RAY_gcs_rpc_server_connect_timeout_s": "1"}
+        result = run(f"--image={cells}", f"--cluster={address}", **soon)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"error: --cluster: cannot join {address}: ")
     assert result.stderr.count("\n") == 1

@@ -9,12 +9,7 @@ from learning import pipeline_of, pixels_of
 from malaria.base.errors import UserError
 from malaria.model import build_model
 from malaria.training.checkpoint import Progress
-from malaria.training.loop import (
-    compile_model,
-    current_learning_rate,
-    defer_interrupts,
-    run_epochs,
-)
+from malaria.training.loop import compile_model, current_learning_rate, defer_interrupts, run_epochs
 from malaria.training.optimizer import make_optimizer
 from malaria.training.step import Learner
 

@@ -134,9 +134,7 @@ def test_the_shards_of_a_batch_are_the_whole_batch_in_its_order(pixels):
 
 
 def test_a_balanced_label_is_shown_as_often_as_the_most_frequent_and_nothing_is_lost():
-    indices = np.arange(10, 31)
-    labels = np.array([0] + [1] * 20)
-    shown = balance(indices, labels, [""] * 21)
+    shown = balance(np.arange(10, 31), np.array([0] + [1] * 20))
     assert np.bincount(shown, minlength=31)[10:].tolist() == [20] + [1] * 20
 
 

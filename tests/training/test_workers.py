@@ -120,14 +120,9 @@ def test_workers_are_named_by_options_variables_or_not_at_all(monkeypatch):
 
 def test_a_step_of_slurm_is_read(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    variables = {
-        "SLURM_STEP_NUM_TASKS": "2",
-        "SLURM_STEP_NODELIST": "n[1-2]",
-        "SLURM_STEP_TASKS_PER_NODE": "1(x2)",
-        "SLURM_NTASKS": "2",
-        "SLURM_PROCID": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    variables = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    variables |= {"SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
+    variables |= {"CUDA_VISIBLE_DEVICES": ""}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert find_workers(None, None) == Workers(("n1:8888", "n2:8888"), 1)
