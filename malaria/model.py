@@ -5,7 +5,7 @@ Importing this file does not import TensorFlow: a config or --help can ask the t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from malaria.base.errors import UserError
@@ -19,12 +19,11 @@ Builder = Callable[[tuple[int | None, int | None], int], "keras.Model"]
 
 @dataclass(frozen=True)
 class Network:
-    """How to build one kind of network, and what it is for.
+    """One kind of network.
 
-    build: a function of (image_size, label_count), or "module:function" where it is, so that
-    TensorFlow is imported only when it is needed. smallest_side: of an image that it works on, in
-    pixels. summary: a few words for the users of config.yaml. any_size: whether it can be built for
-    images of every size.
+    build: a function, or "module:function", so that TensorFlow is imported only when it is needed.
+    smallest_side: of an image that it works on, in pixels. summary: for the users of config.yaml.
+    any_size: whether it can be built for images of every size.
     """
 
     build: Builder | str
@@ -36,8 +35,7 @@ class Network:
         """The function itself; TensorFlow is imported with it."""
         if not isinstance(self.build, str):
             return self.build
-        module, _, function = self.build.partition(":")
-        found: Builder = getattr(import_module(module), function)
+        found: Builder = resolve_name(self.build)
         return found
 
 
@@ -47,8 +45,7 @@ def build_model(
     """A fresh network for images (n, height, width, 3), float32, 0..1; image_size (height, width).
 
     Its output is (n, 1), the probability of the second label, for two labels; for more, and always
-    for xresnet34, it is (n, label_count), one probability a label. any_size: it takes images of
-    every size. Raises UserError for a name or a size that cannot be.
+    for xresnet34, it is (n, label_count). any_size: for images of every size. Raises UserError.
     """
     network = find_network(name)
     if min(image_size) < network.smallest_side:
@@ -69,8 +66,8 @@ def find_network(name: str) -> Network:
 def vgg(image_size: tuple[int | None, int | None], label_count: int) -> "keras.Model":
     """The network of the first original, layer for layer: a stripped VGG16.
 
-    Source: Simonyan and Zisserman 2014 for the plan; 6,029,441 parameters at 141 x 141. Its first
-    weights are He's, for without batch norm Keras's own let it wait for epochs before it learns.
+    Source: Simonyan and Zisserman 2014. The first weights are He's: with Keras's own, and without
+    batch norm, it waits for epochs before it learns.
     """
     from malaria.networks.backend import keras
     from malaria.networks.blocks import conv, dense, output

@@ -40,23 +40,19 @@ def test_vgg_is_the_original_layer_for_layer():
     assert model.get_layer("dropout").rate == 0.3
 
 
-def test_compact_has_as_many_parameters_at_any_size():
-    counts = {
-        side: build_model("compact", image_size=(side, side), label_count=2).count_params()
-        for side in (64, 96)
-    }
-    assert counts == {64: 295_217, 96: 295_217}
+@pytest.mark.parametrize("side", [64, 96])
+def test_compact_has_as_many_parameters_at_any_size_for_it_pools_its_last_maps_twice(side):
+    model = build_model("compact", image_size=(side, side), label_count=2)
+    assert model.count_params() == 295_217
+    assert model.get_layer("stage4_add").output.shape == (None, side // 16, side // 16, 128)
+    assert model.get_layer("pooled").output.shape == (None, 256)
 
 
 def test_keras_cnn_is_the_second_originals_layer_for_layer():
     model = build_model("keras_cnn", image_size=(128, 128), label_count=2)
     kinds = [type(layer).__name__ for layer in model.layers]
-    assert kinds == ["Conv2D", "MaxPooling2D", "Dropout"] * 3 + [
-        "Flatten",
-        "Dense",
-        "Dropout",
-        "Dense",
-    ]
+    head = ["Flatten", "Dense", "Dropout", "Dense"]
+    assert kinds == ["Conv2D", "MaxPooling2D", "Dropout"] * 3 + head
     rates = [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"]
     assert rates == [0.2, 0.3, 0.3, 0.5]
     assert model.count_params() == 826_529
@@ -67,15 +63,11 @@ def xresnet34():
     return build_model("xresnet34", image_size=(224, 224), label_count=2)
 
 
-def count_parameters(variables):
-    return sum(math.prod(variable.shape) for variable in variables)
-
-
 def test_xresnet34_has_fastais_parameters(xresnet34):
-    trainable = xresnet34.trainable_variables
-    head = [one for one in trainable if one.path.startswith(("head", "probability"))]
-    assert count_parameters(head) == 528_384
-    assert count_parameters(trainable) - 528_384 == 21_303_904
+    counts = {one.path: math.prod(one.shape) for one in xresnet34.trainable_variables}
+    head = [count for path, count in counts.items() if path.startswith(("head", "probability"))]
+    assert sum(head) == 528_384
+    assert sum(counts.values()) - 528_384 == 21_303_904
     assert xresnet34.count_params() == 21_852_512
 
 
@@ -95,21 +87,24 @@ def test_the_shortcuts_of_xresnet34_are_pooled_where_the_size_halves(xresnet34):
     assert (convolution.kernel_size, convolution.strides) == ((1, 1), (1, 1))
 
 
-def test_xresnet34_sees_the_maximum_before_the_average(xresnet34):
+def test_xresnet34_begins_with_three_small_convolutions_and_sees_the_maximum_before_the_average(
+    xresnet34,
+):
+    stem = [xresnet34.get_layer(f"stem{number}") for number in (1, 2, 3)]
+    assert [one.output.shape[1:] for one in stem] == [
+        (112, 112, 32),
+        (112, 112, 32),
+        (112, 112, 64),
+    ]
+    assert not any(one.use_bias for one in stem)
+    assert xresnet34.get_layer("stem_pool").output.shape[1:] == (56, 56, 64)
     features = xresnet34.get_layer("head_pooled")
     sources = [tensor._keras_history.operation.name for tensor in features.input]
     assert sources == ["head_maximum", "head_average"]
 
 
-def test_the_stem_of_xresnet34_is_three_small_convolutions_and_a_pool(xresnet34):
-    shapes = [xresnet34.get_layer(f"stem{number}").output.shape[1:] for number in (1, 2, 3)]
-    assert shapes == [(112, 112, 32), (112, 112, 32), (112, 112, 64)]
-    assert xresnet34.get_layer("stem_pool").output.shape[1:] == (56, 56, 64)
-    assert not any(xresnet34.get_layer(f"stem{number}").use_bias for number in (1, 2, 3))
-
-
 def test_the_convolutions_of_xresnet34_halve_as_pytorch_does():
-    """An edge of zeros on both sides; Keras's "same" would put it on one only."""
+    # An edge of zeros on both sides; Keras's "same" would put it on one only.
     model = build_model("xresnet34", image_size=(32, 32), label_count=2)
     image = np.random.default_rng(0).random((1, 32, 32, 3), "f")
     kernel = np.asarray(model.get_layer("stem1").kernel)
@@ -130,28 +125,18 @@ def test_networks_of_any_size_have_the_same_weights_at_every_size(name):
     assert flexible.predict_on_batch(images[:, :40, :40]).shape == expected.shape
 
 
-def test_compact_looks_at_the_average_and_at_the_maximum_of_its_last_maps():
-    model = build_model("compact", image_size=(64, 64), label_count=2)
-    assert model.get_layer("stage4_add").output.shape == (None, 4, 4, 128)
-    assert model.get_layer("pooled").output.shape == (None, 256)
-
-
 @pytest.mark.parametrize("name", NETWORKS)
-def test_two_labels_end_in_one_sigmoid_but_for_fastais_head(name):
+def test_two_labels_end_in_one_sigmoid_but_for_fastais_head_and_more_in_a_softmax(name):
     side = NETWORKS[name].smallest_side
-    model = build_model(name, image_size=(side, side), label_count=2)
-    outputs = model.predict_on_batch(np.random.default_rng(0).random((3, side, side, 3), "f"))
-    assert outputs.shape == (3, 2 if name == "xresnet34" else 1)
-    assert ((outputs > 0) & (outputs < 1)).all()
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_more_labels_end_in_a_softmax(name):
-    side = NETWORKS[name].smallest_side
-    model = build_model(name, image_size=(side, side), label_count=4)
-    outputs = model.predict_on_batch(np.random.default_rng(0).random((3, side, side, 3), "f"))
-    assert outputs.shape == (3, 4)
-    assert outputs.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    images = np.random.default_rng(0).random((3, side, side, 3), "f")
+    two, four = (
+        build_model(name, image_size=(side, side), label_count=count).predict_on_batch(images)
+        for count in (2, 4)
+    )
+    assert two.shape == (3, 2 if name == "xresnet34" else 1)
+    assert ((two > 0) & (two < 1)).all()
+    assert four.shape == (3, 4)
+    assert four.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,8 +1,7 @@
 """augment: random changes to a batch of images, for training only.
 
-The functions that carry out the settings of augmentation_settings stand in geometry, colours,
-surround and texture, and run in that order; to add one is to write one more such function, there
-or at the end of this file.
+The functions that carry out its settings stand in geometry, colours, surround and texture, and
+run in that order.
 """
 
 from collections.abc import Sequence

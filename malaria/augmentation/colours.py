@@ -14,7 +14,7 @@ STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 DARKEST = 1 / 255
 # A stain is taken over by at most this factor, or its inverse.
 MOST_TRANSFER = 2.5
-# The share of the half side of a image in which its cell's colour is taken.
+# The share of an image's half side in which its cell's colour is taken.
 INNER = 0.7
 
 
@@ -28,9 +28,7 @@ def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     of_jitter, of_choice = draws.split(2)
     surround = surround_of(images)
     density = -tf.math.log(tf.maximum(images, DARKEST))
-    factors = 1 + of_jitter.symmetric_uniform(
-        tf.constant([amounts["stain_jitter"]] * 3, tf.float32)
-    )
+    factors = 1 + of_jitter.symmetric_uniform([amounts["stain_jitter"]] * 3)
     # (n, 3, 3): colours to stains, each by its factor, and back.
     to_stains = tf.constant(np.linalg.inv(STAINS), tf.float32)
     matrices = to_stains @ (factors[:, :, None] * tf.constant(STAINS, tf.float32))
@@ -43,10 +41,8 @@ def stain(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 
 
 def _transfer(density: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
-    """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one.
-
-    The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
-    """
+    """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one."""
+    # The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
     mean = mean_of_cell(density, surround)
     factors = tf.roll(mean, 1, axis=0) / tf.maximum(mean, 0.02)
     return tf.clip_by_value(factors, 1 / MOST_TRANSFER, MOST_TRANSFER)
@@ -68,6 +64,5 @@ def tint(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 
     Black stays black: the surround of a cell tells nothing of its stain.
     """
-    limits = tf.constant([amounts["brightness"]] + [amounts["color_jitter"]] * 3, tf.float32)
-    factors = 1 + draws.symmetric_uniform(limits)
+    factors = 1 + draws.symmetric_uniform([amounts["brightness"]] + [amounts["color_jitter"]] * 3)
     return tf.clip_by_value(images * (factors[:, :1] * factors[:, 1:])[:, None, None], 0.0, 1.0)

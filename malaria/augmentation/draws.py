@@ -12,10 +12,10 @@ from malaria.networks.backend import tf
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers for each of n images.
+    """Random numbers for each of `count` images, fixed by the seed, (2,), int32.
 
-    seed: (2,), int32; it fixes every number. count: n. A processor and a GPU draw alike (Philox:
-    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+    A processor and a GPU draw alike (Philox: Salmon et al. 2011, "Parallel random numbers: as easy
+    as 1, 2, 3").
     """
 
     seed: tf.Tensor
@@ -30,8 +30,9 @@ class Draws:
         """(n, *shape) numbers from low to high, float32."""
         return self._uniform((self.count, *shape), low, high)
 
-    def symmetric_uniform(self, limits: tf.Tensor) -> tf.Tensor:
+    def symmetric_uniform(self, limits: tf.Tensor | Sequence[float]) -> tf.Tensor:
         """(n, number of limits): for each image and limit a number between -limit and limit."""
+        limits = tf.convert_to_tensor(limits, tf.float32)
         return limits * self.uniform(limits.shape[0], low=-1.0)
 
     def normal(self, *shape: int) -> tf.Tensor:
@@ -45,7 +46,7 @@ class Draws:
         return self.uniform(1, 1, 1) < probability
 
     def batch_uniform(self, low: float, high: float) -> tf.Tensor:
-        """One number from low to high, the same for every image of the batch."""
+        """One number from low to high for the whole batch."""
         return self._uniform((), low, high)
 
     def _uniform(self, shape: Sequence[int | tf.Tensor], low: float, high: float) -> tf.Tensor:

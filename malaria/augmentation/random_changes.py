@@ -1,7 +1,6 @@
 """random_changes: how a random change to training images is declared, and what they share.
 
-A function that is decorated with `move` or `change` carries out the settings that it names; they
-are declared in augmentation_settings.Augmentation.
+A function decorated with `move` or `change` carries out the settings of Augmentation that it names.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,10 +18,7 @@ Change = Callable[[tf.Tensor, Amounts, Draws], tf.Tensor]
 
 
 class Step(NamedTuple):
-    """A registered function, the settings it carries out, and whether pixels come to lie between.
-
-    A step of which all settings are off is left out.
-    """
+    """A registered function, its settings, and whether pixels come to lie between others."""
 
     function: Callable[..., tf.Tensor]
     settings: tuple[str, ...]
@@ -41,22 +37,17 @@ SURROUND = 0.02
 
 def move(*settings: str, between_pixels: bool) -> Callable[[Move], Move]:
     """Register a function that gives matrices by which images are moved about their centres."""
-
-    def register(function: Move) -> Move:
-        MOVES.append(Step(function, settings, between_pixels))
-        return function
-
-    return register
+    return lambda function: _register(MOVES, Step(function, settings, between_pixels))
 
 
 def change(*settings: str) -> Callable[[Change], Change]:
     """Register a function that changes the values of pixels; they run as they are registered."""
+    return lambda function: _register(CHANGES, Step(function, settings))
 
-    def register(function: Change) -> Change:
-        CHANGES.append(Step(function, settings))
-        return function
 
-    return register
+def _register(steps: list[Step], step: Step) -> Callable[..., tf.Tensor]:
+    steps.append(step)
+    return step.function
 
 
 def choose(chosen: tf.Tensor, changed: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
@@ -66,7 +57,7 @@ def choose(chosen: tf.Tensor, changed: tf.Tensor, images: tf.Tensor) -> tf.Tenso
 
 
 def surround_of(images: tf.Tensor) -> tf.Tensor:
-    """Which pixels are black surround, (n, height, width, 1), bool."""
+    """The pixels that are black surround, (n, height, width, 1), bool."""
     return tf.reduce_max(images, axis=-1, keepdims=True) <= SURROUND
 
 
@@ -79,29 +70,24 @@ def corners_of(images: tf.Tensor) -> tf.Tensor:
 
 
 def is_masked(images: tf.Tensor) -> tf.Tensor:
-    """Which images show a cell on black, (n, 1, 1, 1), bool."""
+    """The images that show a cell on black, (n, 1, 1, 1), bool."""
     return tf.reduce_max(corners_of(images), axis=-1, keepdims=True) <= SURROUND
 
 
 def mean_of_neighbours(values: tf.Tensor) -> tf.Tensor:
-    """Each of (n, height, width, 1) as the mean of the 3 x 3 about it; the edges mirror.
-
-    With one channel sums of slices take a seventh of pooling's time on a CPU.
-    """
-    return _along_sides(values, 1, lambda slices: tf.add_n(slices) / 3)
+    """Each of (n, height, width, 1) as the mean of the 3 x 3 about it; the edges mirror."""
+    # With one channel this takes a seventh of pooling's time on a CPU.
+    return _along_sides(values, lambda slices: tf.add_n(slices) / 3)
 
 
 def grow(mask: tf.Tensor) -> tf.Tensor:
     """The mask, (n, height, width, 1), bool, larger by one pixel on every side."""
-    return _along_sides(mask, 1, lambda slices: slices[0] | slices[1] | slices[2])
+    return _along_sides(mask, lambda slices: slices[0] | slices[1] | slices[2])
 
 
-def _along_sides(
-    images: tf.Tensor, reach: int, join: Callable[[list[tf.Tensor]], tf.Tensor]
-) -> tf.Tensor:
-    """join(the images moved by -reach, ..., reach pixels), first down, then across."""
+def _along_sides(images: tf.Tensor, join: Callable[[list[tf.Tensor]], tf.Tensor]) -> tf.Tensor:
+    """join(the images moved by -1, 0 and 1 pixels), first down, then across."""
     height, width = images.shape[1:3]
-    edges = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
-    padded = tf.pad(images, edges, "SYMMETRIC")
-    rows = join([padded[:, place : place + height] for place in range(2 * reach + 1)])
-    return join([rows[:, :, place : place + width] for place in range(2 * reach + 1)])
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    rows = join([padded[:, place : place + height] for place in range(3)])
+    return join([rows[:, :, place : place + width] for place in range(3)])

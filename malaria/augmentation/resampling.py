@@ -1,7 +1,4 @@
-"""resampling: images at another size, as tf.image.resize with antialias makes them.
-
-By products of matrices, which GPUs and XLA can do; of that function they have no form.
-"""
+"""resampling: tf.image.resize with antialias as products of matrices, for GPUs and XLA."""
 
 from malaria.networks.backend import tf
 
@@ -15,7 +12,10 @@ def resize(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 def resample(images: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
     """Each image with its rows mixed by `down`, (rows after, before), its columns by `across`."""
-    return _turned(_mix_rows(_turned(_mix_rows(images, down)), across))
+    for weights in (down, across):
+        # Then columns are rows, and after the second time rows again.
+        images = tf.transpose(_mix_rows(images, weights), (0, 2, 1, 3))
+    return images
 
 
 def _mix_rows(images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -23,11 +23,6 @@ def _mix_rows(images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     old, width, channels = images.shape[1:]
     flat = tf.matmul(weights[None], tf.reshape(images, (-1, old, width * channels)))
     return tf.reshape(flat, (-1, weights.shape[0], width, channels))
-
-
-def _turned(images: tf.Tensor) -> tf.Tensor:
-    """Columns for rows."""
-    return tf.transpose(images, (0, 2, 1, 3))
 
 
 def weights_of(old: tf.Tensor | float, new: tf.Tensor | float, shape: tuple[int, int]) -> tf.Tensor:

@@ -1,7 +1,4 @@
-"""surround: random changes to what lies about the cell in training images.
-
-Some laboratories cut their cells out and put them on black, others cut a box out of the field.
-"""
+"""surround: random changes to what lies about the cell: black where it was cut out, or a field."""
 
 import numpy as np
 
@@ -20,8 +17,8 @@ from malaria.augmentation.random_changes import (
 )
 from malaria.networks.backend import tf
 
-# How many parts of other cells come to lie beside a cell, at most, and where their centres are, in
-# sides of the image: nearer ones would lie on the cell.
+# Parts of other cells that come to lie beside a cell, and where their centres are, in sides of the
+# image: nearer ones would lie on the cell.
 NEIGHBOURS, NEAR, FAR = 2, 0.75, 1.15
 # The least light, 0..1, of a background that is not another image's.
 LEAST_LIGHT = 0.7
@@ -69,11 +66,10 @@ def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor
 
 
 def _shift_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Between NEAR and FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
+    """NEAR to FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
     numbers = draws.uniform(2)
     angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
-    # In pixels of a image whose sides may differ.
-    sides = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)
+    sides = tf.constant([images.shape[2], images.shape[1]], tf.float32)
     return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
 
 
@@ -95,7 +91,7 @@ def _lay_aside(
 
 
 def _in_outline(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Which pixels lie in an ellipse about as large as the image, (n, height, width, 1)."""
+    """The pixels in an ellipse about as large as the image, (n, height, width, 1), bool."""
     height, width = images.shape[1:3]
     radii = draws.uniform(1, 1, 2, low=0.9, high=1.1)
     rows = tf.linspace(-1.0, 1.0, height)[None, :, None, None]

@@ -43,10 +43,7 @@ def _blurring(side: int) -> tf.Tensor:
 
 @change("resolution")
 def coarsen(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
-    """Make half of the images smaller by at most that share, and as large again.
-
-    The share is the same in a batch, whose images are resized at once.
-    """
+    """Make half of the images smaller by at most that share, and as large again; a batch alike."""
     of_scale, of_choice = draws.split(2)
     scale = 1 - of_scale.batch_uniform(0.0, amounts["resolution"])
     ways = [_down_and_up(scale, side) for side in images.shape[1:3]]
@@ -61,10 +58,7 @@ def _down_and_up(scale: tf.Tensor, side: int) -> tf.Tensor:
 
 @change("jpeg")
 def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
-    """Round that share of the images as JPEG does, at a quality of 30 to 90.
-
-    The cosine transform of squares of 8 x 8 pixels, of red, green and blue alike.
-    """
+    """Round that share of the images as JPEG does at a quality of 30 to 90; all channels alike."""
     of_quality, of_choice = draws.split(2)
     height, width = images.shape[1:3]
     edges = [[0, 0], [0, -height % SQUARE], [0, -width % SQUARE], [0, 0]]
@@ -72,15 +66,14 @@ def compress(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     squares = [side // SQUARE for side in padded.shape[1:3]]
     ways = [_cosines(count) for count in squares]
     table = np.tile(ROUNDING / 255, squares)[..., None].repeat(3, axis=-1)
-    factors = of_quality.uniform(1, 1, 1, low=FINE, high=COARSE)
-    steps = factors * tf.constant(table, tf.float32)
+    steps = of_quality.uniform(1, 1, 1, low=FINE, high=COARSE) * tf.constant(table, tf.float32)
     waves = tf.round(resample(padded, *ways) / steps) * steps
     rounded = resample(waves, *[tf.transpose(way) for way in ways])[:, :height, :width]
     return choose(of_choice.bernoulli(amounts["jpeg"]), tf.clip_by_value(rounded, 0.0, 1.0), images)
 
 
 def _cosines(squares: int) -> tf.Tensor:
-    """The orthonormal discrete cosine transform of that many squares in a row, a square matrix.
+    """The orthonormal discrete cosine transform of that many squares in a row, a matrix.
 
     A row of it for each frequency of each square; its inverse is its transpose.
     """

@@ -25,9 +25,9 @@ PATIENCE = {"RAY_gcs_server_request_timeout_seconds": "20"}
 def connected(address: str) -> Iterator[None]:
     """A block in which Ray can be used; a line describes the cluster.
 
-    address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else one
-    started here; "local": one started here; else the HOST:PORT of one that this machine belongs to.
-    Raises UserError where Ray is missing, nobody answers, or the versions differ.
+    address: "auto": the cluster that RAY_ADDRESS or `ray start` on this machine names, else as
+    "local": one started here; else the HOST:PORT of one that this machine belongs to. Raises
+    UserError where Ray is missing, nobody answers, or the versions differ.
     """
     ray = import_ray()
     named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address

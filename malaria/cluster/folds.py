@@ -18,15 +18,11 @@ from malaria.settings.config import Config
 
 # Of a fold, without a line in between.
 LOSSES = 3
-GIVEN_UP = (
-    f"{{}}: its process ended {LOSSES} times before it told anything: expected this program, its "
-    "requirements and memory enough on every node"
-)
 
 
 @dataclass(eq=False)
 class Fold(Work):
-    """One part of a cross-validation."""
+    """One part of a cross-validation, the first of number 1."""
 
     name: str
     number: int
@@ -56,7 +52,10 @@ def run_on_cluster(config: Config, folds: Folds, folder: Path, names: Sequence[s
                     log(f"{fold.name}: {line}")
                     continue
                 if fold.losses == LOSSES:
-                    raise UserError(GIVEN_UP.format(fold.name))
+                    raise UserError(
+                        f"{fold.name}: its process ended {LOSSES} times before it told anything: "
+                        "expected this program, its requirements and memory enough on every node"
+                    )
                 log(f"{fold.name}: its process or node is lost; it goes on elsewhere")
                 start(fold)
     except KeyboardInterrupt:
@@ -70,7 +69,7 @@ def run_fold(
     """Yield the name of this machine, then each line that the part of this number logs.
 
     cores: for TensorFlow; None: all, so that sums are formed as in a process that is alone. start:
-    the folder where train.py was started. Raises UserError.
+    the folder to work in. Raises UserError.
     """
     yield socket.gethostname()
     if cores is not None:
@@ -98,10 +97,9 @@ def run_fold(
 
 
 def share(nodes: Sequence[Mapping[str, Any]], folds: int) -> dict[str, int]:
-    """What each fold has of a cluster, as Ray takes it: {"num_cpus": N, "num_gpus": N}.
+    """The cores with which most folds run at once, and a GPU where there are any, for each fold.
 
-    As many cores as let the most folds run at once; a GPU each where there are any. nodes: as
-    ray.nodes() describes them.
+    nodes: as ray.nodes() describes them. Returns {"num_cpus": N, "num_gpus": N}.
     """
     known = [node["Resources"] for node in nodes if node["Alive"]]
     places = [(int(one.get("CPU", 0)), int(one.get("GPU", 0))) for one in known]

@@ -41,9 +41,8 @@ def predict_on_cluster(
     """Yield what `inference.predict.predict` yields of these files, in the same order.
 
     Ray is connected, and each node sees the files under the same paths. What a lost node had is
-    done again by others. A few chunks per core are in memory at a time. fields: the images are
-    whole fields, as for `predict_fields`. classifier: one that answers with LiteRT. Raises
-    UserError where no worker can start.
+    done again by others. fields: the images are whole fields. classifier: one that answers with
+    LiteRT. Raises UserError where no worker can start.
     """
     chunks = Chunks(paths, FIELDS_CHUNK if fields else CHUNK)
     tasks, payload = Tasks(predict_chunk, num_cpus=1), _send(classifier)
@@ -64,7 +63,7 @@ def predict_on_cluster(
 
 
 def _tell_loss(machine: str | None, told: dict[str, float]) -> None:
-    """Log a line, but one for all workers of a node. told: when it was, for each machine."""
+    """Log one line for all workers of a node. told: when it was, for each machine."""
     if machine is not None and time.monotonic() - told.get(machine, 0) > POLL:
         log(f"cluster: lost a worker, or more, on {printable(machine)}; their work is done again")
         told[machine] = time.monotonic()
@@ -123,8 +122,7 @@ def _send(classifier: Classifier) -> list[Any]:
         serializer=lambda network: (network.path, network.path.read_bytes()),
         deserializer=lambda file: LiteRTNetwork(file[0], content=file[1]),
     )
-    classifier = replace(classifier, pair=None)
-    return [ray.put((classifier, Path.cwd(), __version__))]
+    return [ray.put((replace(classifier, pair=None), Path.cwd(), __version__))]
 
 
 def predict_chunk(

@@ -30,7 +30,7 @@ def write_answers(path: Path, result: Result) -> None:
     patients = result.groups or [None] * len(result.paths)
     answers = zip(result.paths, patients, result.labels, result.probabilities, strict=True)
     rows = [
-        [path, patient or "", names[label], *np.round(probability, 6).tolist()]
+        [path, patient, names[label], *np.round(probability, 6).tolist()]
         for path, patient, label, probability in answers
     ]
     header = ["path", "patient", "label", *(f"probability of {name}" for name in names)]

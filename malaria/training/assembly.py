@@ -1,7 +1,4 @@
-"""assembly: images, network, batches and learner of a training, put together as a Config says.
-
-Below, functions take plain values and know nothing of Config.
-"""
+"""assembly: images, network, batches and learner of a training, put together as a Config says."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +10,7 @@ from malaria.base.gpu import list_cards
 from malaria.base.streams import log
 from malaria.data import splits
 from malaria.data.dataset import Sample
-from malaria.data.duplicates import (
-    check_contradictions,
-    find_contradictions,
-    with_contents,
-)
+from malaria.data.duplicates import check_contradictions, find_contradictions, with_contents
 from malaria.data.exclusion import read_exclusion
 from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels, stored_bytes
@@ -63,15 +56,14 @@ def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[st
 
 
 def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
-    """The samples but for those under two labels; refuses these if `config` says so."""
+    """The samples but for those under two labels, which `config` may refuse."""
     if config.contradictions == "refuse":
         check_contradictions(samples, config.labels)
         return samples
-    left_out = find_contradictions(samples)
+    left_out = set(find_contradictions(samples))
     if left_out:
         log(f"left out: {len(left_out)} images with the same content under two labels")
-    refused = set(left_out)
-    return [sample for sample in samples if sample not in refused]
+    return [sample for sample in samples if sample not in left_out]
 
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:
@@ -102,7 +94,7 @@ def _shown(config: Config, images: LabelledImages) -> np.ndarray:
         return shown
     if config.balance == "label_in_source":
         shown = balance_within(shown, labels[shown], _sources(images, shown))
-    sources = _sources(images, shown) if config.balance == "source" else [""] * len(shown)
+    sources = _sources(images, shown) if config.balance == "source" else None
     return balance(shown, labels[shown], sources)
 
 
@@ -110,20 +102,15 @@ def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
     return [images.samples[index].source for index in indices]
 
 
-def _make_network(config: Config, *, any_size: bool = False) -> keras.Model:
-    return build_model(
-        config.model,
-        image_size=config.image_size,
-        label_count=len(config.labels),
-        any_size=any_size,
-    )
-
-
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
     """The network that `config` names, compiled, on the device."""
-    steps = steps_in_epoch(config, images)
     with device.strategy.scope(), computing_in(device.precision):
-        model = _make_network(config, any_size=config.progressive_epochs > 0)
+        model = build_model(
+            config.model,
+            image_size=config.image_size,
+            label_count=len(config.labels),
+            any_size=config.progressive_epochs > 0,
+        )
         # On a GPU XLA does the same for all layers.
         if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
             model = with_fast_norms(model)
@@ -131,7 +118,7 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             config.rates,
             learning_rate=config.learning_rate,
             total_steps=total_steps(config, images),
-            steps_per_epoch=steps,
+            steps_per_epoch=steps_in_epoch(config, images),
             warmup=config.warmup,
             weight_decay=config.weight_decay,
             ema_decay=config.ema_decay,

@@ -19,8 +19,6 @@ from malaria.networks.backend import keras
 # One epoch of a training: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate,
 # seconds.
 Row = dict[str, float]
-# What reading a state raises that is damaged, or is not there.
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -28,8 +26,7 @@ class Progress:
     """How far a training has come.
 
     epoch: how many are done. best_epoch, best_loss, best_weights: of the epoch whose weights are
-    kept; the loss is that of the validation. history: a row for each epoch. arithmetic: what it
-    computes in, as Device.arithmetic says it; a resumed run goes on so.
+    kept; the loss is of the validation. arithmetic: what it computes in (Device.arithmetic).
     """
 
     epoch: int = 0
@@ -40,10 +37,9 @@ class Progress:
     arithmetic: dict[str, Any] | None = None
 
     def add(self, row: Row, weights: list[np.ndarray], keep: str = "best") -> None:
-        """Count one more epoch, with the metrics in `row`.
+        """Count one more epoch, after which the model has these weights.
 
-        weights: of the model after it. keep: "best" to keep those with the lowest validation loss,
-        "last" to keep these.
+        keep: "best" to keep those with the lowest validation loss, "last" to keep these.
         """
         self.epoch = int(row["epoch"])
         self.history.append(row)
@@ -63,7 +59,6 @@ class ResumePoint:
     """
 
     def __init__(self, folder: Path | str, identity: str) -> None:
-        """identity: of the settings, as Config.identity gives it."""
         self.path = Path(folder) / "resume" / identity / "state.npz"
 
     def check(self, *, resume: bool) -> None:
@@ -113,25 +108,23 @@ class ResumePoint:
         digest: as in `save`. Raises UserError if it is another one: the images have changed.
         """
         try:
-            return self._load(model, digest)
-        except DAMAGED as error:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                description = json.loads(str(arrays["description"]))
+                if description["samples"] != digest:
+                    raise UserError(
+                        f"the images, or those excluded, have changed since {self.path} was "
+                        "written: expected the same files to go on with; delete that folder to "
+                        "begin anew"
+                    )
+                for number, variable in enumerate(_state(model)):
+                    variable.assign(arrays[f"state{number:04}"])
+                best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
+            return Progress(**description["progress"] | {"best_weights": best or None})
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{self.path} is damaged ({type(error).__name__}): delete {self.path.parent} to "
                 "begin anew"
             ) from None
-
-    def _load(self, model: keras.Model, digest: str) -> Progress:
-        with np.load(self.path, allow_pickle=False) as arrays:
-            description = json.loads(str(arrays["description"]))
-            if description["samples"] != digest:
-                raise UserError(
-                    f"the images, or those excluded, have changed since {self.path} was written: "
-                    "expected the same files to go on with; delete that folder to begin anew"
-                )
-            for number, variable in enumerate(_state(model)):
-                variable.assign(arrays[f"state{number:04}"])
-            best = [arrays[name] for name in sorted(arrays) if name.startswith("best")]
-        return Progress(**description["progress"] | {"best_weights": best or None})
 
     def remove(self) -> None:
         """Delete the state; also the folder around it, if no other run is kept there."""
@@ -147,7 +140,6 @@ def _state(model: keras.Model) -> list[Any]:
 
 
 def _number(prefix: str, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-    """The arrays by name: prefix0000, prefix0001, ..."""
     return {f"{prefix}{number:04}": array for number, array in enumerate(arrays)}
 
 
@@ -155,7 +147,4 @@ class ReadOnlyResumePoint(ResumePoint):
     """The state of a run for the workers that do not write it."""
 
     def save(self, progress: Progress, model: keras.Model, digest: str) -> None:
-        """Leave it to the first worker."""
-
-    def remove(self) -> None:
         """Leave it to the first worker."""

@@ -19,7 +19,7 @@ from malaria.settings.config import Config
 from malaria.training import assembly, finish
 from malaria.training.checkpoint import ResumePoint
 from malaria.training.devices import Device, set_determinism
-from malaria.training.out_of_fold import OutOfFold, describe_fold, write_summary
+from malaria.training.out_of_fold import describe_fold, read_result, write_summary
 from malaria.training.trainer import build_and_fit, report_interrupt, set_up
 
 
@@ -40,17 +40,33 @@ def cross_validate(
     """Train networks, each without one part of the patients (or images); judge each on it.
 
     folds: the number of parts, or "source": each folder of train_images is a part, so that every
-    laboratory is judged by a network that saw nothing of it. Every image is in one part. resume: go
-    on with the first part that is not finished. elsewhere: runs the parts in other processes; None:
-    one after the other in this one. Saves each network, the metrics of each part, all
-    predictions and the suspected labels in a folder of its own below output_models. Raises
-    UserError.
+    laboratory is judged by a network that saw nothing of it. resume: go on with the first part that
+    is not finished. elsewhere: runs the parts in other processes; None: one after the other in this
+    one. Saves each network, the metrics of each part, all predictions and the suspected labels in a
+    folder of its own below output_models. Raises UserError.
     """
     _check_honesty(config)
     folder = Path(config.output_models) / f"folds_{config.identity}_{folds}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is being written"):
         _check_folder(folder, resume=resume)
-        return _run_all(config, folds, folder, elsewhere)
+        images, parts = _load(config, folds, folder)
+        if elsewhere is None:
+            _run_here(config, folds, folder, images, parts)
+        else:
+            elsewhere(config, folds, folder, [*parts])
+        judged = {name: validation for name, (_, validation) in parts.items()}
+        result = read_result(
+            *(folder, images.samples, judged),
+            label_names=config.labels,
+            positive_label=config.positive,
+            threshold=config.threshold,
+        )
+        text = write_summary(
+            *(folder, images.samples, judged, result),
+            source=config.base_folder,
+            split_by="source" if folds == "source" else config.split_by,
+        )
+    return CrossValidation(folder, text)
 
 
 def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str, Sides]:
@@ -63,33 +79,23 @@ def divide(config: Config, samples: Sequence[Sample], folds: Folds) -> dict[str,
 
 def run_part(config: Config, folds: Folds, folder: Path, number: int) -> None:
     """Run one part, from number 1 on, in a process that runs no other."""
-    images = assembly.load_images(config)
-    parts = [*divide(config, images.samples, folds).values()]
-    _check_images(folder, images.digest)
-    _run_fold(config, images.sides(*parts[number - 1]), set_up(config), folder, number, len(parts))
+    images, parts = _load(config, folds, folder)
+    images = images.sides(*[*parts.values()][number - 1])
+    _run_fold(config, images, set_up(config), folder, number, len(parts))
 
 
-def _run_all(
-    config: Config, folds: Folds, folder: Path, elsewhere: RunParts | None
-) -> CrossValidation:
+def _load(config: Config, folds: Folds, folder: Path) -> tuple[LabelledImages, dict[str, Sides]]:
+    """The images and their parts. Raises UserError if the finished parts were of other images."""
     images = assembly.load_images(config)
     parts = divide(config, images.samples, folds)
-    _check_images(folder, images.digest)
-    if elsewhere is None:
-        _run_here(config, folds, folder, images, parts)
-    else:
-        elsewhere(config, folds, folder, [*parts])
-    answers = OutOfFold.read(
-        folder,
-        images.samples,
-        {name: validation for name, (_, validation) in parts.items()},
-        label_names=config.labels,
-        positive_label=config.positive,
-        threshold=config.threshold,
-    )
-    split_by = "source" if folds == "source" else config.split_by
-    text = write_summary(folder, answers, source=config.base_folder, split_by=split_by)
-    return CrossValidation(folder, text)
+    path = folder / "images.txt"
+    if path.exists() and path.read_text(encoding="utf-8").strip() != images.digest:
+        raise UserError(
+            f"the images, or those excluded, have changed since {path} was written: "
+            f"delete {folder} to begin anew"
+        )
+    write_text(path, f"{images.digest}\n")
+    return images, parts
 
 
 def _run_here(
@@ -105,19 +111,14 @@ def _check_honesty(config: Config) -> None:
     """Raise UsageError for settings that would choose on the very images that are reported."""
     chosen = "which would be chosen on the images that are reported"
     if isinstance(config.threshold, str):
-        raise UsageError(
-            f"--folds: expected threshold: a number; received {config.threshold}, {chosen}"
-        )
-    if config.kept == "best":
-        raise UsageError(
-            "--folds: expected keep: last and early_stopping: null; received others: an epoch, "
-            f"{chosen}"
-        )
-    if config.validation_images is not None:
-        raise UsageError(
-            "--folds: every image is judged once; expected validation_images: null; received "
-            f"{config.validation_images}"
-        )
+        wrong = f"threshold: a number; received {config.threshold}, {chosen}"
+    elif config.kept == "best":
+        wrong = f"keep: last and early_stopping: null; received others: an epoch, {chosen}"
+    elif config.validation_images is not None:
+        wrong = f"validation_images: null; received {config.validation_images}: all are judged once"
+    else:
+        return
+    raise UsageError(f"--folds: expected {wrong}")
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
@@ -128,17 +129,6 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
             f"{folder} holds a cross-validation of these settings: go on with --resume, or delete "
             "it to begin anew"
         )
-
-
-def _check_images(folder: Path, digest: str) -> None:
-    """Raise UserError if the finished parts of the folder were of other images."""
-    path = folder / "images.txt"
-    if path.exists() and path.read_text(encoding="utf-8").strip() != digest:
-        raise UserError(
-            f"the images, or those excluded, have changed since {path} was written: "
-            f"delete {folder} to begin anew"
-        )
-    write_text(path, f"{digest}\n")
 
 
 def _run_fold(

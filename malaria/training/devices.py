@@ -22,9 +22,8 @@ XLA_FROM_STEPS = 3_000
 class Device:
     """Where to train.
 
-    strategy: TensorFlow's name for how work is spread over devices. name: for people to read.
-    has_gpu: whether it is one GPU or several. precision: of the numbers to compute in, "float32",
-    "float16" or "bfloat16". xla: whether XLA compiles the training steps.
+    name: for people to read. has_gpu: whether it is one GPU or several. precision: to compute in,
+    "float32", "float16" or "bfloat16". xla: whether XLA compiles the training steps.
     """
 
     strategy: tf.distribute.Strategy
@@ -36,8 +35,8 @@ class Device:
     @property
     def arithmetic(self) -> dict[str, Any]:
         """What is computed in, as the saved model says it."""
-        enabled = tf.config.experimental.tensor_float_32_execution_enabled()
-        tf32 = bool(self.has_gpu and enabled and half_precision() == "bfloat16")
+        tf32 = self.has_gpu and half_precision() == "bfloat16"
+        tf32 = tf32 and tf.config.experimental.tensor_float_32_execution_enabled()
         return {"precision": self.precision, "xla": self.xla, "tf32": tf32}
 
 
@@ -53,41 +52,43 @@ def choose_device(
         tf.config.set_visible_devices([], "GPU")
     strategy = None if workers is None else workers.make_strategy()
     gpus = [] if devices == "cpu" else tf.config.list_logical_devices("GPU")
+    if strategy is None:
+        gpus = gpus if devices == "all" else gpus[:1]
+        strategy = _make_strategy(gpus)
     precision = choose_precision(mixed_precision, has_gpu=bool(gpus))
-    if workers is None:
-        strategy, name = _place(devices, gpus)
-    else:
-        own = f"{len(gpus)} GPUs ({_gpu_name()})" if gpus else f"CPU, {usable_cores()} cores"
-        name = f"worker {workers.index} of {len(workers.addresses)}: {own}"
-    name += _describe_precision(precision, mixed_precision)
+    name = _describe(devices, len(gpus), precision, mixed_precision)
+    if workers is not None:
+        name = f"worker {workers.index} of {len(workers.addresses)}: {name}"
     return Device(strategy, name, bool(gpus), precision)
 
 
-def _place(
-    devices: str, gpus: Sequence[tf.config.LogicalDevice]
-) -> tuple[tf.distribute.Strategy, str]:
-    if devices == "all" and len(gpus) > 1:
-        return mirror([gpu.name for gpu in gpus]), f"{len(gpus)} GPUs ({_gpu_name()})"
+def _make_strategy(gpus: Sequence[tf.config.LogicalDevice]) -> tf.distribute.Strategy:
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
+    return tf.distribute.OneDeviceStrategy("/GPU:0") if gpus else tf.distribute.get_strategy()
+
+
+def _describe(devices: str, gpus: int, precision: str, mixed: MixedPrecision) -> str:
     if gpus:
-        return tf.distribute.OneDeviceStrategy("/GPU:0"), f"GPU {_gpu_name()}"
-    name = f"CPU, {usable_cores()} cores{'' if devices == 'cpu' else _why_no_gpu()}"
-    return tf.distribute.get_strategy(), name
-
-
-def _describe_precision(precision: str, mixed: MixedPrecision) -> str:
+        make = _gpu_details().get("device_name", "of unknown make")
+        name = f"GPU {make}" if gpus == 1 else f"{gpus} GPUs ({make})"
+    else:
+        name = f"CPU, {usable_cores()} cores"
+        if devices != "cpu" and (reason := explain(is_built_for_cuda=tf.test.is_built_with_cuda())):
+            name += f"; nvidia-smi finds a GPU that TensorFlow does not see: {reason}"
     if precision != "float32":
-        return f", computing in {precision}"
-    if mixed is True:
-        return "; mixed_precision is not used: it would be slower on this processor"
-    return ""
+        name += f", computing in {precision}"
+    elif mixed is True:
+        name += "; mixed_precision is not used: it would be slower on this processor"
+    return name
 
 
 def choose_precision(mixed: MixedPrecision, *, has_gpu: bool) -> str:
     """The precision to compute in: "float32", or the half precision "float16" or "bfloat16".
 
     mixed: False means float32. True means bfloat16 on a processor with units for it, on others
-    float32, which is faster there; and on a GPU what half_precision says. "auto" is like True on a
-    processor, and float32 on a GPU. Weights and the last layer are float32 in any case.
+    float32, which is faster there; on a GPU what half_precision says. "auto" is True on a
+    processor, False on a GPU. Weights and the last layer are float32 in any case.
     """
     if has_gpu:
         return (mixed is True and half_precision()) or "float32"
@@ -104,10 +105,10 @@ def choose_compiler(device: Device, steps: int) -> Device:
 
 
 def half_precision() -> str | None:
-    """The half as long numbers that the first GPU has units for, or None.
+    """The half precision that the first GPU has units for, or None.
 
-    bfloat16 from compute capability 8.0 on, which has float32's range; float16 from 7.0 on. Source:
-    NVIDIA, "CUDA C++ Programming Guide", arithmetic instructions by compute capability.
+    bfloat16, which has float32's range, from compute capability 8.0 on; float16 from 7.0 on.
+    Source: NVIDIA, "CUDA C++ Programming Guide", instructions by compute capability.
     """
     capability = _gpu_details().get("compute_capability", (0, 0))
     return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else None
@@ -115,10 +116,7 @@ def half_precision() -> str | None:
 
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Networks that are built in this block compute in this precision, also later.
-
-    precision: as choose_precision returns it. After the block, new networks are float32 again.
-    """
+    """Networks that are built in this block compute in this precision, also later."""
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
         yield
@@ -126,26 +124,9 @@ def computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy("float32")
 
 
-def mirror(names: Sequence[str]) -> tf.distribute.Strategy:
-    """A strategy that keeps one copy of the network on each of these devices, all of them alike."""
-    return tf.distribute.MirroredStrategy(names)
-
-
-def _gpu_name() -> str:
-    return str(_gpu_details().get("device_name", "of unknown make"))
-
-
 def _gpu_details() -> dict[str, Any]:
     gpus = tf.config.list_physical_devices("GPU")
     return tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
-
-
-def _why_no_gpu() -> str:
-    """What to do if the driver works but TensorFlow sees no GPU; '' on a machine without one."""
-    reason = explain(is_built_for_cuda=tf.test.is_built_with_cuda())
-    return (
-        "" if reason is None else f"; nvidia-smi finds a GPU that TensorFlow does not see: {reason}"
-    )
 
 
 def set_determinism(seed: int, *, deterministic: bool) -> None:

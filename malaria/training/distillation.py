@@ -27,8 +27,7 @@ def load_teachers(
     """A function that mixes labels with the mean answer of the models at `paths`.
 
     share: of the answer, 0..1; the rest is the label's. A teacher of another image size gets the
-    images at its own. Raises UserError for a model that tells other labels apart, or reads images
-    in another way than `pixel_format`.
+    images at its own. Raises UserError for one of other labels or another pixel_format.
     """
     teachers = [_load_teacher(path, labels, pixel_format) for path in paths]
     log(f"{len(teachers)} teachers: {share:g} of what is learnt are their answers")
@@ -43,7 +42,6 @@ def load_teachers(
 def _load_teacher(
     path: str, labels: Sequence[str], pixel_format: PixelFormat
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from images to the answers of the model at `path`."""
     pair = find_pair(path)
     architecture = read_architecture(pair)
     metadata = read_metadata(pair, architecture)
@@ -59,7 +57,6 @@ def _load_teacher(
                 f"{printable(received)}"
             )
     model = load_model(pair, architecture)
-    model.trainable = False
 
     def ask(images: tf.Tensor) -> tf.Tensor:
         if tuple(images.shape[1:3]) != size:

@@ -13,7 +13,7 @@ from malaria.settings.config import Config
 from malaria.training import assembly
 from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_compiler, choose_device, set_determinism
-from malaria.training.pipeline import Pipeline, Stream
+from malaria.training.pipeline import Stream
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -22,8 +22,7 @@ WARM_STEPS, TIMED_STEPS = 2, 4
 def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     """Yield lines for people: the data by side, the network, the steps, the estimated time.
 
-    folds: how many such trainings there are to be, or one for each source. Raises UserError as a
-    training would, for images under two labels (ContradictionError) only in the end.
+    Raises UserError as a training would, for images under two labels only in the end.
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
@@ -42,17 +41,19 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
     pipeline = assembly.make_pipeline(config, device, images)
     validations = pipeline.validate().count
-    pipeline = _shortened(pipeline)
+    # Only the batches that are timed; of few images the same ones again.
+    timed = WARM_STEPS + TIMED_STEPS
+    shown = np.resize(pipeline.validation, timed * pipeline.validation_batch)
+    pipeline = replace(pipeline, steps=timed, validation=shown)
     learner = assembly.make_learner(config, device, model, pipeline)
-    seconds = _time(learner.train, pipeline.train(0))
-    checking = _time(learner.validate, pipeline.validate())
-    training = config.epochs * count * seconds
-    validating = config.epochs * validations * checking
-    yield f"device: {device.name}, {config.batch_size / seconds:.1f} images/s while training"
-    yield f"estimated time: {_duration(training + validating)}"
+    step = _time(learner.train, pipeline.train(0))
+    validation_step = _time(learner.validate, pipeline.validate())
+    seconds = config.epochs * (count * step + validations * validation_step)
+    yield f"device: {device.name}, {config.batch_size / step:.1f} images/s while training"
+    yield f"estimated time: {_duration(seconds)}"
     count = len(config.folders) if folds == "source" else folds
     if count > 1:
-        yield f"of {count} folds: about {_duration(count * (training + validating))}"
+        yield f"of {count} folds: about {_duration(count * seconds)}"
     if refusal is not None:
         raise refusal
 
@@ -65,15 +66,8 @@ def _load(config: Config, folds: Folds) -> LabelledImages:
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 
-def _shortened(pipeline: Pipeline) -> Pipeline:
-    """The same with only the batches that are timed; of few images the same ones again."""
-    count = WARM_STEPS + TIMED_STEPS
-    validation = np.resize(pipeline.validation, count * pipeline.validation_batch)
-    return replace(pipeline, steps=count, validation=validation)
-
-
 def _time(run: Callable[[Stream, Callable[[int], object]], object], stream: Stream) -> float:
-    """Seconds of a step. The first ones build the graph and warm the caches; few are enough."""
+    """Seconds of a step."""
     run(replace(stream, count=WARM_STEPS), lambda steps: None)
     started = time.perf_counter()
     run(replace(stream, count=TIMED_STEPS), lambda steps: None)

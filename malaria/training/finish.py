@@ -30,7 +30,7 @@ METRICS = ("accuracy", "auc", "sensitivity", "specificity")
 
 
 def as_saved(config: Config, model: keras.Model) -> keras.Model:
-    """The same network as it is to be saved: of Keras's own layers, in float32, on one device."""
+    """The network as it is to be saved: of Keras's own layers, in float32, on one device."""
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
     plain.set_weights(model.get_weights())
     return plain
@@ -39,9 +39,8 @@ def as_saved(config: Config, model: keras.Model) -> keras.Model:
 def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Result:
     """The Result on all validation images, with the threshold that `config` asks for."""
     probabilities = _predict_validation(config, images, model)
-    labels = images.labels[images.validation]
+    labels, samples = images.labels[images.validation], images.chosen(images.validation)
     positive = config.labels.index(config.positive)
-    samples = images.chosen(images.validation)
     return Result(
         paths=[str(sample.path) for sample in samples],
         labels=labels,
@@ -55,7 +54,7 @@ def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Resu
 
 
 def _predict_validation(config: Config, images: LabelledImages, model: keras.Model) -> np.ndarray:
-    """Probabilities (n, number of labels) of the validation images, with tta over all views."""
+    """(n, number of labels); with tta the mean over all views."""
     known = images.pixels, images.validation, config.batch_size
     outputs = [
         [ask(model, batch.images) for batch in validation_batches(*known, view=view)]
@@ -68,7 +67,10 @@ def save(
     config: Config, images: LabelledImages, model: keras.Model, progress: Progress, result: Result
 ) -> Result:
     """Write the pair, and a folder of metrics named like it; return the Result with its `model`."""
-    pair = Pair.at(config.output_models, _name_model(result))
+    now = datetime.now(timezone.utc)
+    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"  # ISO 8601 basic
+    accuracy, loss = result.values["accuracy"], result.values["cross_entropy"]
+    pair = Pair.at(config.output_models, f"model_{time}_{accuracy:.4f}_{loss:.4f}")
     result = replace(result, model=pair.weights)
     folder = pair.weights.with_suffix("")
     write_tables(folder, result, progress.history)
@@ -85,13 +87,6 @@ def save(
     return result
 
 
-def _name_model(result: Result) -> str:
-    """model_<UTC time, ISO 8601 basic>_<validation accuracy>_<validation loss>."""
-    now = datetime.now(timezone.utc)
-    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
-    return f"model_{time}_{result.values['accuracy']:.4f}_{result.values['cross_entropy']:.4f}"
-
-
 def metadata_entries(
     config: Config, images: LabelledImages, progress: Progress, result: Result
 ) -> dict[str, Any]:
@@ -99,6 +94,8 @@ def metadata_entries(
     guard = None
     if config.guard:
         guard = fit_guard_of(images, config.not_cells or (), seed=config.random_state).to_entries()
+    samples = images.chosen(images.validation)
+    patients = {one.patient for one in samples if one.patient is not None}
     metadata = Metadata(
         labels=config.labels,
         positive_label=config.positive,
@@ -107,8 +104,6 @@ def metadata_entries(
         tta=config.tta,
         guard=guard,
     )
-    sides = {"training": images.training, "validation": images.validation}
-    patients = {sample.patient for sample in images.chosen(images.validation)}
     return metadata.to_entries() | {
         "validation": {
             "count": len(result.labels),
@@ -123,10 +118,10 @@ def metadata_entries(
             "random_state": config.random_state,
             "training_images": len(images.training),
             "validation_images": len(images.validation),
-            "validation_patients": sorted(name for name in patients if name is not None),
+            "validation_patients": sorted(patients),
             "sources": {
-                side: count_by_source(images.chosen(indices), config.labels)
-                for side, indices in sides.items()
+                "training": count_by_source(images.chosen(images.training), config.labels),
+                "validation": count_by_source(samples, config.labels),
             },
         },
         "epochs": {"run": progress.epoch, "best": progress.best_epoch},

@@ -1,15 +1,14 @@
 """fit_guard: fit a model's guard, which tells images that are no single cell.
 
 It learns from the training images, changed at random more than a network would bear, so that
-another laboratory's cells pass; from images that are drawn (training/not_cells.py); and from
-images of white cells and the like where there are any. See inference/guard.py for what is fitted.
+another laboratory's cells pass; from images that are drawn (not_cells.py); and from images of
+white cells and the like where there are any. What is fitted stands in inference/guard.py.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import numpy as np
 from malaria.augmentation.augment import augment
 from malaria.base.errors import UserError
 from malaria.data.labelled_images import LabelledImages
-from malaria.data.pixel_store import Pixels
 from malaria.inference.guard import CELL, Guard, features
 from malaria.networks.backend import tf
 from malaria.pictures.folders import find_images
@@ -37,36 +35,27 @@ NETWORKS, UNITS, ITERATIONS = 3, 32, 40
 # this probability is one, or another laboratory's would be none.
 SHARE, SURE = 0.002, 0.1
 BATCH = 250
-STRONG = Augmentation(
-    flips=True,
-    quarter_turns=True,
-    zoom=0.15,
-    aspect_ratio=0.1,
-    blur=0.5,
-    brightness=0.2,
-    color_jitter=0.2,
-    stain_transfer=0.3,
-    stain_jitter=0.3,
-    background=0.5,
-    mask=0.4,
-    resolution=0.5,
-    jpeg=0.2,
-)
 LIGHT = Augmentation(
     flips=True, quarter_turns=True, zoom=0.1, brightness=0.2, color_jitter=0.2, stain_jitter=0.3
 )
+MORE = {"zoom": 0.15, "aspect_ratio": 0.1, "stain_transfer": 0.3, "background": 0.5, "mask": 0.4}
+STRONG = LIGHT.model_copy(update={**MORE, "blur": 0.5, "resolution": 0.5, "jpeg": 0.2})
 
 
 def fit_guard_of(images: LabelledImages, folders: Sequence[str], *, seed: int) -> Guard:
     """The Guard for labelled images on their two sides.
 
     folders: of images that are no red cells. Of each source it learns from as many. Raises
-    UserError if a image is gone, or if none in the folders is readable.
+    UserError if an image is gone, or if none in the folders is readable.
     """
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        parts = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
+        return np.concatenate([make_small(images.pixels.read(part)) for part in parts])
+
     rng = np.random.RandomState(seed)
     training = _choose_by_source(images, images.training, rng)
     validation = rng.permutation(images.validation)[:MOST]
-    read = partial(_read_small, images.pixels)
     others = _read_others(folders, images.pixels.pixel_format, rng) if folders else None
     return fit_guard(read(training), read(validation), others, seed=seed)
 
@@ -79,11 +68,6 @@ def _choose_by_source(
     for index in rng.permutation(indices).tolist():
         groups.setdefault(images.samples[index].source, []).append(index)
     return np.array([index for group in groups.values() for index in group[: MOST // len(groups)]])
-
-
-def _read_small(pixels: Pixels, indices: np.ndarray) -> np.ndarray:
-    parts = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
-    return np.concatenate([make_small(pixels.read(part)) for part in parts])
 
 
 def _read_others(
@@ -100,11 +84,7 @@ def _read_others(
 
 
 def fit_guard(
-    training: np.ndarray,
-    validation: np.ndarray,
-    others: np.ndarray | None = None,
-    *,
-    seed: int,
+    training: np.ndarray, validation: np.ndarray, others: np.ndarray | None = None, *, seed: int
 ) -> Guard:
     """The Guard for the cells of `training`, with its threshold chosen on those of `validation`.
 
@@ -112,12 +92,11 @@ def fit_guard(
     red cells. The same arguments give the same guard.
     """
     rng = np.random.RandomState(seed)
-    cells, count = training, min(MOST, TIMES * len(training))
-    drawn = {
-        CELL: _change(cells, count, STRONG, rng),
-        "several": _draw(draw_several, cells, count // 2, rng),
-        "none": _draw(draw_none, cells, count // 2, rng),
-    }
+    count = min(MOST, TIMES * len(training))
+    drawn = {CELL: _change(training, count, STRONG, rng)}
+    for kind, draw in (("several", draw_several), ("none", draw_none)):
+        images = np.stack([draw(training, rng) for _ in range(count // 2)])
+        drawn[kind] = _change(_to_bytes(images), count // 2, LIGHT, rng)
     if others is not None:
         masked = LIGHT.model_copy(update={"mask": 0.3})
         drawn["other"] = _change(others, count // 2, masked, rng)
@@ -144,16 +123,6 @@ def _change(
         for start in range(0, count, BATCH)
     ]
     return _to_bytes(np.concatenate(parts))
-
-
-def _draw(
-    draw: Callable[[np.ndarray, np.random.RandomState], np.ndarray],
-    cells: np.ndarray,
-    count: int,
-    rng: np.random.RandomState,
-) -> np.ndarray:
-    images = _to_bytes(np.stack([draw(cells, rng) for _ in range(count)]))
-    return _change(images, count, LIGHT, rng)
 
 
 def _to_bytes(images: np.ndarray) -> np.ndarray:
@@ -183,12 +152,9 @@ def _fit(parts: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray
 def _join(
     networks: Sequence[Any], mean: np.ndarray, deviation: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One network of all units, on features as they are, with the mean of the scores."""
+    """One network of all units, on features as they are, with the mean of the logits."""
     first = np.concatenate([one.coefs_[0] for one in networks], axis=1) / deviation[:, None]
     bias = np.concatenate([one.intercepts_[0] for one in networks]) - mean @ first
     last = np.concatenate([one.coefs_[1] for one in networks]) / len(networks)
     end = np.mean([one.intercepts_[1] for one in networks], axis=0)
-    return (
-        np.concatenate([first, bias[None]]).astype(np.float32),
-        np.concatenate([last, end[None]]).astype(np.float32),
-    )
+    return np.vstack([first, bias]).astype("f"), np.vstack([last, end]).astype("f")

@@ -38,10 +38,9 @@ def run_epochs(
 ) -> Progress:
     """Train until `epochs` are done or the validation loss stops falling; return the Progress.
 
-    progress: what is done already; it is changed. patience: as Progress.should_stop takes it.
-    after_epoch: called with the progress. keep: "best" or "last", the epoch whose weights the model
-    has at the end. check_interrupt: called every few steps; it may raise. Raises UserError if the
-    loss is no longer a number.
+    progress: what is done already; it is changed. patience: as Progress.should_stop takes it. keep:
+    "best" or "last", the epoch whose weights the model has at the end. check_interrupt: called
+    every few steps; it may raise. Raises UserError if the loss is no longer a number.
     """
     model = learner.model
     for epoch in range(progress.epoch, epochs):
@@ -61,8 +60,7 @@ def _run_epoch(
 ) -> tuple[Row, list[np.ndarray] | None]:
     """Train one epoch and validate; return (its row of the history, unaveraged weights or None).
 
-    Where the weights are averaged, the average is validated and is in the model in the end;
-    training goes on from the unaveraged weights.
+    Where weights are averaged, the average is validated and stays in the model.
     """
     started, rate = time.perf_counter(), current_learning_rate(learner.model)
     stream = learner.pipeline.train(epoch)
@@ -114,7 +112,7 @@ def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
 def open_board(folder: Path | str) -> Callable[[Row], None]:
     """A function that adds a row of the history to what `tensorboard --logdir=folder` shows.
 
-    Raises UserError if the package tensorboard, which TensorFlow needs for this, is missing.
+    Raises UserError if the package tensorboard is missing.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise UserError("tensorboard: true needs a package: pip install tensorboard")

@@ -28,11 +28,9 @@ def make_losses(
 
 
 def is_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Whether the most probable label is the true one, (n,), bool.
-
-    Of two labels, which teachers soften, whether both numbers are on one side of one half.
-    """
+    """Whether the most probable label is the true one, (n,), bool."""
     if outputs.shape[-1] == 1:
+        # Teachers soften labels.
         return tf.reshape((labels > 0.5) == (outputs > 0.5), (-1,))
     predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
     return predicted == tf.reshape(tf.cast(labels, tf.int32), (-1,))

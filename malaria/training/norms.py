@@ -14,10 +14,8 @@ class FastBatchNorm(keras.layers.BatchNormalization):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         """inputs: (n, ..., channels); the result has the same shape and type."""
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        if not several and inputs.shape.rank != 4:
+        if not (training and self.trainable and (several or inputs.shape.rank == 4)):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = (self._over_devices if several else self._fused)(inputs)
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -62,10 +60,9 @@ def with_fast_norms(model: keras.Model) -> keras.Model:
 
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
-    is_norm = type(layer) is keras.layers.BatchNormalization
     # Keras before 3.14 has no renorm.
     return (
-        is_norm
+        type(layer) is keras.layers.BatchNormalization
         and layer.center
         and layer.scale
         and layer.axis in (-1, 3)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 # The size of one of several cells, in sides of the image.
 SMALLEST, LARGEST = 0.12, 0.62
-# So many different cells a image is made of, and so many it holds at most.
+# So many different cells an image is made of, and so many it holds at most.
 KINDS_OF_CELLS, MOST_CELLS = 8, 90
 # Up to this, 0..1, in every channel a pixel is surround.
 BLACK = 0.03
@@ -24,8 +24,7 @@ def draw_several(cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     ground = _light(rng) if rng.rand() < 0.8 else rng.uniform(0, 0.1)
     image = np.ones((side, side, 3)) * ground
     scale = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
-    size = max(3, int(side * scale))
-    tint = rng.uniform(0.8, 1.2, 3)
+    size, tint = max(3, int(side * scale)), rng.uniform(0.8, 1.2, 3)
     shapes = [_shrink(cell, size) * tint for cell in _choose(cells, rng, KINDS_OF_CELLS)]
     for _ in range(min(MOST_CELLS, int(rng.uniform(0.3, 1.1) / scale**2) + 2)):
         place = rng.randint(-size // 2, side - size // 2, 2)
@@ -74,12 +73,10 @@ def _paste(image: np.ndarray, cell: np.ndarray, top: int, left: int) -> None:
     side, size = len(image), len(cell)
     rows = slice(max(top, 0), min(top + size, side))
     columns = slice(max(left, 0), min(left + size, side))
-    part = cell[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    part = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     places = (np.arange(size) + 0.5) / size * 2 - 1
-    circle = np.hypot(places[rows.start - top : rows.stop - top, None],
-                      places[columns.start - left : columns.stop - left]) <= 1  # fmt: skip
-    shown = circle & (part.max(axis=-1) > BLACK)
-    image[rows, columns][shown] = part[shown]
+    shown = (np.hypot(places[:, None], places) <= 1) & (cell.max(axis=-1) > BLACK)
+    image[rows, columns][shown[part]] = cell[part][shown[part]]
 
 
 def _plain(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
@@ -98,14 +95,13 @@ def _clouds(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
         * rng.uniform(0.5, 0.9) ** number
         for number, size in enumerate(sizes)
     ]
-    total = np.sum(layers, axis=0)
-    return np.asarray((total - total.min()) / max(np.ptp(total), 1e-6))
+    total: np.ndarray = np.sum(layers, axis=0)
+    return (total - total.min()) / max(np.ptp(total), 1e-6)
 
 
 def _gradient(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
-    share = _ramp(side, rng.uniform(0, 2 * np.pi))
-    share = (share - share.min()) / np.ptp(share)
-    return _mix(share, channels, rng)
+    ramp = _ramp(side, rng.uniform(0, 2 * np.pi))
+    return _mix((ramp - ramp.min()) / np.ptp(ramp), channels, rng)
 
 
 def _shapes(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
@@ -156,6 +152,5 @@ def _mix(share: np.ndarray, channels: int, rng: np.random.RandomState) -> np.nda
 
 
 # (side, channels, rng) -> (side, side, channels or 3).
-PATTERNS: tuple[Callable[[int, int, np.random.RandomState], np.ndarray], ...] = (
-    *(_plain, _noise, _clouds, _gradient, _shapes, _text, _waves),
-)
+Pattern = Callable[[int, int, np.random.RandomState], np.ndarray]
+PATTERNS: list[Pattern] = [_plain, _noise, _clouds, _gradient, _shapes, _text, _waves]

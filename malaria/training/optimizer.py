@@ -41,11 +41,10 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """The Keras optimizer of a schedule: "constant", "cosine" or "fine_tune".
 
-    learning_rate: the highest of the schedule. total_steps, steps_per_epoch: of the whole training
-    and of one epoch. warmup: the share of all steps, 0..1, in which the rate of "cosine" rises.
-    weight_decay: decoupled (AdamW): each step takes this share, times the rate, from each weight.
-    ema_decay: of the exponential moving average of the weights, its share that a step keeps; 0 for
-    none. head: the names of the layers that "fine_tune" trains first, as find_head gives them.
+    learning_rate: the highest of the schedule. warmup: the share of all steps, 0..1, in which the
+    rate of "cosine" rises. weight_decay: decoupled (AdamW): each step takes this share, times the
+    rate, from each weight. ema_decay: the share of the weights' exponential moving average that a
+    step keeps; 0 for none. head: of the layers that "fine_tune" trains first (find_head).
     """
     average: dict[str, Any] = {"use_ema": ema_decay > 0, "ema_momentum": ema_decay or 0.99}
     if schedule == "fine_tune":
@@ -100,12 +99,6 @@ class FineTuneSchedule(keras.optimizers.schedules.LearningRateSchedule):
             _cycle((done - self.frozen_steps) / self.thawed_steps, *thawed),
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """As Keras asks for it."""
-        total = self.frozen_steps + self.thawed_steps
-        known = {"learning_rate": self.learning_rate, "frozen_steps": self.frozen_steps}
-        return known | {"total_steps": total}
-
 
 class FineTune(keras.optimizers.Adam):
     """Adam with a rate for each layer group: at first only the head and the batch norms learn.
@@ -123,9 +116,7 @@ class FineTune(keras.optimizers.Adam):
         decoupled_decay: float = 0.0,
         **settings: Any,
     ) -> None:
-        """head: names of its layers. decoupled_decay: the weight decay of AdamW, at the rate of
-        each group. settings: as Adam takes them.
-        """
+        """decoupled_decay: the weight decay of AdamW. settings: as Adam takes them."""
         super().__init__(schedule, beta_2=0.99, epsilon=1e-5, **settings)
         self.schedule, self.head, self.decoupled_decay = schedule, frozenset(head), decoupled_decay
         self.paths: dict[Any, str] = {}
@@ -140,7 +131,7 @@ class FineTune(keras.optimizers.Adam):
         """Ignore the constant that Keras's Adam sets."""
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Take note of the path of each variable, by all forms in which it comes back."""
+        """Note the path of each variable, by all forms in which it comes back."""
         super().build(variables)
         for variable in variables:
             # On several devices each has a copy of its own.
@@ -150,10 +141,7 @@ class FineTune(keras.optimizers.Adam):
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
-        """Change one variable by one step, at the rate of its group; 0 while it is frozen.
-
-        gradient: of the shape of the variable. learning_rate: of the head at this step.
-        """
+        """Change one variable at the rate of its group. learning_rate: of the head at this step."""
         path = self.paths[variable.ref()]
         rate = learning_rate * self.rate_share(path)
         if self.decoupled_decay and not path.endswith(UNDECAYED):

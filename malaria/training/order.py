@@ -16,21 +16,21 @@ def balance_within(indices: np.ndarray, labels: np.ndarray, sources: Sequence[st
     labels, sources: of each index. A source of one label stays as it is. So no label is known by
     the look of a laboratory that has both; those of one label still weigh in `balance`, after this.
     """
-    names, parts = np.asarray(sources), []
-    for source in dict.fromkeys(sources):
-        inside = names == source
-        parts.append(balance(indices[inside], labels[inside], [""] * int(inside.sum())))
-    return np.sort(np.concatenate(parts))
+    names = np.asarray(sources)
+    insides = [names == source for source in dict.fromkeys(sources)]
+    return np.sort(np.concatenate([balance(indices[one], labels[one]) for one in insides]))
 
 
-def balance(indices: np.ndarray, labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+def balance(
+    indices: np.ndarray, labels: np.ndarray, sources: Sequence[str] | None = None
+) -> np.ndarray:
     """The indices, those of rarer labels, and of a label's rarer sources, repeated.
 
     labels, sources: of each index. In the end each label has as many, and within a label each of
-    its sources, but for a rest of less than one each; none has fewer than before. Each repetition
-    is augmented anew. Drawing the rare label more often taught more than counting it more in the
-    loss, where a batch holds few of its images.
+    its sources, but for a rest of less than one each; none has fewer than before. Drawing the rare
+    label more often taught more than counting it more in the loss, where a batch holds few of it.
     """
+    sources = [""] * len(indices) if sources is None else sources
     groups: dict[int, dict[str, list[int]]] = {}
     for index, label, source in zip(indices.tolist(), labels.tolist(), sources, strict=True):
         groups.setdefault(label, {}).setdefault(source, []).append(index)
@@ -48,22 +48,16 @@ def epoch_order(
 ) -> np.ndarray:
     """The samples of one epoch in the order they are shown.
 
-    Passes follow one another without end, each shuffled anew; with `steps` an epoch is a stretch
-    of them and may begin in the middle of a pass.
+    Passes, each shuffled anew, follow one another; with `steps` an epoch may begin within a pass.
     """
     count = len(indices)
     size = count if steps is None else steps * batch_size
     positions = np.arange(epoch * size, (epoch + 1) * size)
-    passes = range(positions[0] // count, positions[-1] // count + 1)
-    shuffled = {
-        number: np.random.RandomState([seed, number]).permutation(indices) for number in passes
-    }
-    return np.concatenate(
-        [
-            order[positions[positions // count == number] % count]
-            for number, order in shuffled.items()
-        ]
-    )
+    parts = []
+    for number in range(positions[0] // count, positions[-1] // count + 1):
+        order = np.random.RandomState([seed, number]).permutation(indices)
+        parts.append(order[positions[positions // count == number] % count])
+    return np.concatenate(parts)
 
 
 def seed_of(seed: int, epoch: int) -> int:

@@ -1,7 +1,6 @@
 """out_of_fold: the answers of all parts of a cross-validation, put together and written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,67 +22,64 @@ METRICS = ("accuracy", "sensitivity", "specificity", "auc")
 TableRow = list[Any]
 
 
-@dataclass(frozen=True)
-class OutOfFold:
-    """The answers to all images, each of the network that never saw it.
+def read_result(
+    folder: Path, samples: Sequence[Sample], parts: Mapping[str, np.ndarray], **known: Any
+) -> Result:
+    """The Result on all images, each judged by the network that never saw it.
 
-    samples: in the order of `result`. parts: {name: indices of the images that its network judged}.
+    It is read from fold1.npy, fold2.npy, ... in `folder`. parts: {name: indices of the samples that
+    its network judged}. known: the rest of the Result. Raises UserError.
     """
-
-    samples: Sequence[Sample]
-    parts: Mapping[str, np.ndarray]
-    result: Result
-
-    @classmethod
-    def read(
-        cls, folder: Path, samples: Sequence[Sample], parts: Mapping[str, np.ndarray], **known: Any
-    ) -> "OutOfFold":
-        """From fold1.npy, fold2.npy, ... in `folder`. known: of the Result. Raises UserError."""
-        probabilities = np.empty((len(samples), len(known["label_names"])), np.float32)
-        for number, part in enumerate(parts.values(), start=1):
-            answers = _read_answers(folder / f"fold{number}.npy", probabilities[part].shape)
-            probabilities[part] = answers
-        result = Result(
-            paths=[str(sample.path) for sample in samples],
-            labels=np.array([sample.label for sample in samples]),
-            probabilities=probabilities,
-            groups=[sample.patient for sample in samples],
-            sources=[sample.source for sample in samples],
-            **known,
-        )
-        return cls(samples, parts, result)
+    probabilities = np.empty((len(samples), len(known["label_names"])), np.float32)
+    for number, part in enumerate(parts.values(), start=1):
+        path = folder / f"fold{number}.npy"
+        probabilities[part] = _read_answers(path, probabilities[part].shape)
+    return Result(
+        paths=[str(sample.path) for sample in samples],
+        labels=np.array([sample.label for sample in samples]),
+        probabilities=probabilities,
+        groups=[sample.patient for sample in samples],
+        sources=[sample.source for sample in samples],
+        **known,
+    )
 
 
-def write_summary(folder: Path, answers: OutOfFold, *, source: Path | str, split_by: str) -> str:
+def write_summary(
+    folder: Path,
+    samples: Sequence[Sample],
+    parts: Mapping[str, np.ndarray],
+    result: Result,
+    *,
+    source: Path | str,
+    split_by: str,
+) -> str:
     """Write every metric of all parts, the plots and the suspected labels; return a text.
 
-    source: the folder the images are in.
+    source: the folder the images are in. The others: as `read_result` takes or returns them.
     """
-    result = answers.result
-    values = {name: result.of(part).values for name, part in answers.parts.items()}
+    values = {name: result.of(part).values for name, part in parts.items()}
     table = _with_mean({name: [one[key] for key in METRICS] for name, one in values.items()})
     write_csv(folder / "folds.csv", ["fold", *METRICS], table)
     write_answers(folder / "out_of_fold.csv", result)
-    mean_and_deviation = zip(table[-2][1:], table[-1][1:], strict=True)
     by_fold = {
         name: {"mean": _number(mean), "deviation": _number(deviation)}
-        for name, (mean, deviation) in zip(METRICS, mean_and_deviation, strict=True)
+        for name, mean, deviation in zip(METRICS, table[-2][1:], table[-1][1:], strict=True)
     }
-    more = {"folds": len(answers.parts), "split_by": split_by, "by_fold": by_fold}
+    more = {"folds": len(parts), "split_by": split_by, "by_fold": by_fold}
     write_json(folder / "metrics.json", to_json(result, **more))
     plots.plot_roc(folder / "roc.svg", result)
     plots.plot_confusion(folder / "confusion_matrix.svg", result)
     plots.plot_reliability(folder / "reliability.svg", result)
-    suspected = write_label_errors(folder, answers.samples, result, source=source)
+    suspected = write_label_errors(folder, samples, result, source=source)
     text = _describe_all(table, result, suspected)
     write_text(folder / "evaluation.txt", f"{text}\n")
     return text
 
 
 def describe_fold(result: Result) -> str:
-    """The METRICS of one part on one line."""
-    known = {name: result.values[name] for name in METRICS}
-    return ", ".join(f"{name} {value:.4f}" for name, value in known.items() if value is not None)
+    """The METRICS of one part on one line, but for those undefined."""
+    known = ((name, result.values[name]) for name in METRICS)
+    return ", ".join(f"{name} {value:.4f}" for name, value in known if value is not None)
 
 
 def _read_answers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -115,11 +111,6 @@ def _describe_all(table: list[TableRow], result: Result, suspected: int) -> str:
         [str(name), *("-" if _number(value) is None else f"{value:.4f}" for value in values)]
         for name, *values in table
     ]
-    parts = [
-        align([["fold", *METRICS], *shown]),
-        "all parts together",
-        describe(result),
-        f"suspected labels: {suspected:,}, see {HTML}; leave them out of a training with "
-        f"exclude: {CSV}",
-    ]
-    return "\n\n".join(parts)
+    labels = f"suspected labels: {suspected:,}, see {HTML}; leave them out of a training with "
+    folds = align([["fold", *METRICS], *shown])
+    return f"{folds}\n\nall parts together\n\n{describe(result)}\n\n{labels}exclude: {CSV}"

@@ -58,11 +58,10 @@ class Pipeline:
     """The batches of a training and of its validation after each epoch.
 
     training, validation: indices into pixels.samples; those that one pass shows, and in order.
-    steps: of an epoch; None for one whole pass, else that many full batches, going on through the
-    samples where the epoch before ended. augmentation: the amounts of every setting. mix_labels:
-    see distillation. image_size: of an epoch, counted from 0. on_device: what `upload` gives; None
-    where the processor makes the batches. The same seed and epoch give the same batches, whatever
-    ran before: a resumed run continues exactly.
+    steps: of an epoch; None for one whole pass, else that many full batches, going on where the
+    epoch before ended. image_size: of an epoch, counted from 0. on_device: what `upload` gives;
+    None where the processor makes the batches. The same seed and epoch give the same batches,
+    whatever ran before: a resumed run continues exactly.
     """
 
     strategy: tf.distribute.Strategy
@@ -107,7 +106,6 @@ class Pipeline:
         return made.prefetch(PREFETCH)
 
     def validate(self) -> Stream:
-        """The batches to validate on."""
         size = self.validation_batch
 
         def make(shards: Shards) -> tf.data.Dataset:
@@ -132,11 +130,11 @@ class Pipeline:
         return batch._replace(images=images, labels=labels)
 
     def to_train(self, batch: Batch, on_device: tf.Tensor | None, size: Size) -> Batch:
-        """In the training step: what is left of the stages before the network."""
+        """In the training step: the stages that are left before the network."""
         return batch if on_device is None else self.change(gather(batch, on_device), size)
 
     def to_validate(self, batch: Batch, on_device: tf.Tensor | None) -> Batch:
-        """In the validation step: what is left of the stages before the network."""
+        """As `to_train`, in the validation step."""
         return batch if on_device is None else as_floats(gather(batch, on_device))
 
     def _index_batches(

@@ -34,9 +34,7 @@ class Learner:
         label_smoothing: float = 0.0,
         xla: bool = False,
     ) -> None:
-        """model: with its optimizer, made in the scope of the strategy. label_smoothing: as
-        make_losses takes it. xla: whether XLA compiles the steps of whole batches.
-        """
+        """model: compiled in the scope of the strategy. xla: for the steps of whole batches."""
         self.model, self.pipeline, self.strategy = model, pipeline, pipeline.strategy
         self._losses = make_losses(model.output_shape[-1], label_smoothing)
         # TensorFlow tells one sum over machines from another by the step of the execution it is in:
@@ -75,7 +73,6 @@ class Learner:
         after_call: Callable[[int], object],
         per_execution: StepsPerExecution,
     ) -> None:
-        """Execute steps until `left` batches are done."""
         pixels, size = self.pipeline.on_device, stream.image_size
         if self._shares_executions:
             per_execution.steps = self._agree(per_execution.wanted)

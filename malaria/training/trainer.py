@@ -63,8 +63,7 @@ def train_as_worker(
 ) -> None:
     """Train as one of the workers that are not the first: nothing is written.
 
-    With `resume` it reads the state that the first one wrote: output_models is a folder that all
-    see. Raises what `train` raises.
+    With `resume` it reads the state that the first one wrote. Raises what `train` raises.
     """
     config = make_config(settings)
     point = ReadOnlyResumePoint(config.output_models, config.identity)
@@ -118,8 +117,8 @@ def build_and_fit(
 ) -> tuple[keras.Model, Progress]:
     """Train a network on one side of the images; return it with how the training went.
 
-    point: where the state is kept after each epoch, and from where `resume` goes on. shorter: a
-    finished run to go on with instead. show: called with each row of the history.
+    point: keeps the state after each epoch. shorter: a finished run to go on with instead. show:
+    called with each row of the history.
     """
     device = choose_compiler(device, assembly.total_steps(config, images))
     model = assembly.build(config, device, images)

@@ -18,9 +18,7 @@ SLURM_PORT = 8888
 
 @dataclass(frozen=True)
 class Workers:
-    """addresses: host:port of each. index: which of them this process is; the first one, 0, is the
-    chief, which alone writes.
-    """
+    """addresses: host:port of each. index: which of them this process is; 0 is the chief."""
 
     addresses: tuple[str, ...]
     index: int
@@ -31,10 +29,7 @@ class Workers:
         return self.index == 0
 
     def make_strategy(self) -> tf.distribute.Strategy:
-        """Wait for all workers; the strategy that keeps one network on all devices of all.
-
-        To be made before TensorFlow does anything else.
-        """
+        """Wait for all workers; to be called before TensorFlow does anything else."""
         log(f"worker {self.index} of {len(self.addresses)}: waiting for the others")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(self.addresses)}),
@@ -63,20 +58,16 @@ def find_workers(addresses: str | None, index: int | None) -> Workers | None:
 
 
 def _check(addresses: list[str], index: int | None, source: str) -> Workers | None:
-    """The Workers of these addresses; None of a single one. Raises UsageError, naming `source`."""
-    for address in addresses:
-        if not ADDRESS.fullmatch(address):
-            raise UsageError(
-                f"{source}: expected HOST:PORT,HOST:PORT; received {printable(address)}"
-            )
-    if len(set(addresses)) < len(addresses):
-        raise UsageError(f"{source}: expected each address once; received {', '.join(addresses)}")
-    if index is None or not 0 <= index < len(addresses):
-        raise UsageError(
-            f"{source}: expected --worker of 0 to {len(addresses) - 1}, which of them this is; "
-            f"received {index}"
-        )
-    return Workers(tuple(addresses), index) if len(addresses) > 1 else None
+    """None for a single address. Raises UsageError, naming `source`."""
+    if wrong := [address for address in addresses if not ADDRESS.fullmatch(address)]:
+        expected = f"HOST:PORT,HOST:PORT; received {printable(wrong[0])}"
+    elif len(set(addresses)) < len(addresses):
+        expected = f"each address once; received {', '.join(addresses)}"
+    elif index is None or not 0 <= index < len(addresses):
+        expected = f"--worker of 0 to {len(addresses) - 1}, which of them this is; received {index}"
+    else:
+        return Workers(tuple(addresses), index) if len(addresses) > 1 else None
+    raise UsageError(f"{source}: expected {expected}")
 
 
 def _of_tf_config(text: str) -> Workers | None:
@@ -87,7 +78,7 @@ def _of_tf_config(text: str) -> Workers | None:
         cluster, task = known["cluster"], known["task"]
         # A chief, where it is named apart, is the first worker.
         chiefs, others = list(cluster.get("chief", [])), list(cluster.get("worker", []))
-        index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
+        index = int(task["index"]) + len(chiefs) * (task["type"] == "worker")
         if task["type"] not in ("chief", "worker") or set(cluster) - {"chief", "worker"}:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):

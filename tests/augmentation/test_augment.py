@@ -15,23 +15,10 @@ from malaria.augmentation.resampling import resize
 from malaria.networks.backend import tf
 from malaria.settings.config import Augmentation
 
+FLAGS = {"flips": True, "quarter_turns": True}
 EVERYTHING = Augmentation(
-    flips=True,
-    quarter_turns=True,
-    rotation=45,
-    shear=0.1,
-    zoom=0.1,
-    aspect_ratio=0.1,
-    blur=0.5,
-    brightness=0.2,
-    color_jitter=0.2,
-    background=0.2,
-    mask=0.2,
-    stain_transfer=0.2,
-    stain_jitter=0.2,
-    resolution=0.2,
-    jpeg=0.2,
-)
+    **dict.fromkeys(Augmentation.model_fields, 0.2) | FLAGS | {"rotation": 45}
+).model_dump()
 
 
 def images_like(*, side=32, count=64):
@@ -47,30 +34,31 @@ def test_no_augmentation_changes_nothing():
     assert (augmented(images) == np.float32(images) / np.float32(255)).all()
 
 
-def test_flips_and_quarter_turns_only_move_pixels_and_reach_all_eight_positions():
+def spots(value, *, count, where=np.s_[8:25, 8:25], surround=0, side=33):
+    """Images of a square of one grey level on a plain surround."""
+    images = np.full((count, side, side, 3), surround, np.uint8)
+    images[(slice(None), *where)] = value
+    return images
+
+
+@pytest.mark.parametrize("quarter_turns", [True, False])
+def test_flips_and_quarter_turns_only_move_pixels_and_reach_every_position(quarter_turns):
     image = images_like(count=1)[0]
-    positions = [np.rot90(base, turns) for base in (image, image[:, ::-1]) for turns in range(4)]
-    results = augmented(np.stack([image] * 200), flips=True, quarter_turns=True)
+    turns = range(0, 4, 1 if quarter_turns else 2)
+    positions = [np.rot90(base, turn) for base in (image, image[:, ::-1]) for turn in turns]
+    results = augmented(np.stack([image] * 200), flips=True, quarter_turns=quarter_turns)
     found = [
         [np.abs(result - position / 255).max() < 1e-6 for position in positions].index(True)
         for result in results
     ]
-    assert set(found) == set(range(8))
-
-
-def test_flips_alone_turn_nothing_by_a_quarter():
-    image = images_like(count=1)[0]
-    positions = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
-    for result in augmented(np.stack([image] * 50), flips=True):
-        assert any(np.abs(result - position / 255).max() < 1e-6 for position in positions)
+    assert set(found) == set(range(len(positions)))
 
 
 def test_rotation_turns_about_the_centre_by_at_most_so_many_degrees():
-    image = np.zeros((65, 65, 3), np.uint8)
-    image[30:35, 50:55] = 255  # east of the centre
+    east = spots(255, where=np.s_[30:35, 50:55], side=65, count=200)
     angles = [
         np.degrees(np.arctan2(32 - rows.mean(), columns.mean() - 32))
-        for result in augmented(np.stack([image] * 200), rotation=30)
+        for result in augmented(east, rotation=30)
         for rows, columns in [np.nonzero(result[:, :, 0] > 0.5)]
     ]
     assert -31 < min(angles) < -25
@@ -78,19 +66,14 @@ def test_rotation_turns_about_the_centre_by_at_most_so_many_degrees():
 
 
 def test_zoom_changes_the_size_by_at_most_its_share():
-    image = np.zeros((65, 65, 3), np.uint8)
-    image[12:53, 12:53] = 255
-    areas = [
-        np.sqrt((r[:, :, 0] > 0.5).sum()) / 41 for r in augmented(np.stack([image] * 200), zoom=0.2)
-    ]
+    squares = spots(255, where=np.s_[12:53, 12:53], side=65, count=200)
+    areas = [np.sqrt((r[:, :, 0] > 0.5).sum()) / 41 for r in augmented(squares, zoom=0.2)]
     assert 0.78 < min(areas) < 0.86
     assert 1.14 < max(areas) < 1.22
 
 
 def test_shear_shifts_rows_sideways_in_proportion_to_their_height():
-    image = np.zeros((65, 65, 3), np.uint8)
-    image[:, 32] = 255
-    for result in augmented(np.stack([image] * 20), shear=0.2):
+    for result in augmented(spots(255, where=np.s_[:, 32], side=65, count=20), shear=0.2):
         top, middle, bottom = (result[row, :, 0].argmax() for row in (4, 32, 60))
         assert middle == 32
         assert abs((top - 32) + (bottom - 32)) <= 1
@@ -101,7 +84,7 @@ def test_color_jitter_and_brightness_keep_the_black_surround_black():
     images = images_like()
     images[:, :8] = 0
     results = augmented(images, brightness=0.3, color_jitter=0.3)
-    assert (results[:, :8] == 0).all()
+    assert not results[:, :8].any()
     assert (results[:, 8:] != images[:, 8:] / np.float32(255)).any()
 
 
@@ -117,18 +100,14 @@ def test_color_jitter_changes_colours_apart_and_brightness_together():
 
 @pytest.mark.parametrize("surround", [0, 200])
 def test_what_a_rotation_brings_in_has_the_colour_of_the_corners(surround):
-    images = np.full((20, 33, 33, 3), surround, np.uint8)
-    images[:, 8:25, 8:25] = 100
+    images = spots(100, surround=surround, count=20)
     corners = augmented(images, rotation=45)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     np.testing.assert_allclose(corners, surround / 255, atol=1e-6)
 
 
 def test_another_aspect_ratio_makes_cells_wider_and_flatter_or_the_reverse():
-    white = np.zeros((64, 33, 33, 3), np.uint8)
-    white[:, 8:25, 8:25] = 255
-    changed = augmented(white, aspect_ratio=0.4)[..., 0]
-    widths = (changed[:, 16] > 0.5).sum(axis=1)
-    heights = (changed[:, :, 16] > 0.5).sum(axis=1)
+    changed = augmented(spots(255, count=64), aspect_ratio=0.4)[..., 0]
+    widths, heights = ((one > 0.5).sum(axis=1) for one in (changed[:, 16], changed[:, :, 16]))
     assert widths.min() < 16 < 19 < widths.max()
     assert np.corrcoef(widths, heights)[0, 1] < -0.9
     # The area stays as it is.
@@ -139,18 +118,15 @@ def test_a_blur_mixes_neighbours_and_keeps_the_mean():
     images = images_like()
     changed = augmented(images, blur=1.0)
     before = images / 255
-    inner = (slice(None), slice(4, -4), slice(4, -4))
-    deviations = changed[inner].std(axis=(1, 2, 3)) / before[inner].std(axis=(1, 2, 3))
+    after, plain = (one[:, 4:-4, 4:-4].std(axis=(1, 2, 3)) for one in (changed, before))
+    deviations = after / plain
     assert deviations.min() < 0.5
     assert deviations.max() < 1.001
     np.testing.assert_allclose(changed.mean(axis=(1, 2)), before.mean(axis=(1, 2)), atol=0.05)
 
 
-def cells_on(surround, *, count=200, side=16, colour=100):
-    """Squares on a plain surround."""
-    images = np.full((count, side, side, 3), surround, np.uint8)
-    images[:, 4:12, 4:12] = colour
-    return images
+def cells_on(surround, *, count=200, colour=100):
+    return spots(colour, where=np.s_[4:12, 4:12], surround=surround, side=16, count=count)
 
 
 def test_a_share_of_the_cells_on_black_is_put_on_a_background_and_cells_stay():
@@ -206,19 +182,15 @@ def test_a_transferred_stain_is_that_of_the_next_image_and_black_stays():
 
 
 def test_stain_jitter_multiplies_the_density_of_each_stain():
+    np.testing.assert_allclose(STAINS, skimage.color.rgb_from_hed)
     images = np.full((100, 4, 4, 3), (190, 110, 170), np.uint8)
     changed = augmented(images, stain_jitter=0.3)[:, 0, 0]
     stains = -np.log(changed) @ np.linalg.inv(STAINS)
     before = -np.log(images[:, 0, 0] / 255) @ np.linalg.inv(STAINS)
     factors = stains / before
-    assert factors.min() >= 0.7 - 1e-3
-    assert factors.max() <= 1.3 + 1e-3
+    assert np.abs(factors - 1).max() <= 0.3 + 1e-3
     assert factors.std(axis=0).min() > 0.1
     assert np.abs(np.corrcoef(factors.T) - np.eye(3)).max() < 0.3
-
-
-def test_the_stains_are_those_of_scikit_image():
-    np.testing.assert_allclose(STAINS, skimage.color.rgb_from_hed)
 
 
 def test_half_of_the_images_lose_resolution_and_keep_their_mean():
@@ -251,18 +223,13 @@ def test_jpeg_rounds_as_pillow_does_at_its_qualities(side):
 
 
 def test_white_stays_at_most_white_however_it_is_mixed():
-    white = np.full((64, 33, 33, 3), 255, np.uint8)
+    white = spots(255, surround=255, count=64)
     assert augmented(white, rotation=45, zoom=0.2, blur=1.0, resolution=0.5).max() <= 1
 
 
-def test_augmentation_runs_inside_the_graph():
-    function = tf.function(lambda images: augment(images, EVERYTHING.model_dump(), seed=[0, 1]))
-    assert function(images_like()[:4]).shape == (4, 32, 32, 3)
-
-
-def test_sides_that_differ_and_a_batch_of_one_are_changed_too():
-    images = images_like()[:1, :, :20]
-    changed = augment(images, EVERYTHING.model_dump() | {"quarter_turns": False}, seed=[0, 1])
+def test_sides_that_differ_and_a_batch_of_one_are_changed_too_inside_of_the_graph():
+    amounts = EVERYTHING | {"quarter_turns": False}
+    changed = tf.function(partial(augment, amounts=amounts, seed=[0, 1]))(images_like()[:1, :, :20])
     assert changed.shape == (1, 32, 20, 3)
     assert np.isfinite(changed).all()
     assert 0 <= changed.numpy().min() <= changed.numpy().max() <= 1
@@ -283,8 +250,7 @@ def test_images_are_resized_as_tensorflow_does_it(size):
 def test_xla_and_tensorflow_change_images_alike():
     images = tf.constant(images_like(side=24, count=16))
     # jpeg rounds: a digit before it can be a step after it.
-    amounts = EVERYTHING.model_copy(update={"jpeg": 0.0}).model_dump()
-    change = partial(augment, amounts=amounts, seed=(1, 2))
+    change = partial(augment, amounts=EVERYTHING | {"jpeg": 0.0}, seed=(1, 2))
     plain, compiled = (tf.function(change, jit_compile=jit)(images) for jit in (False, True))
     # Within a tenth of a grey level; where a comparison falls on an edge one digit decides.
     assert np.mean(np.abs(plain - compiled) > 0.1 / 255) < 1e-3
@@ -300,6 +266,5 @@ def test_random_numbers_are_spread_as_they_should_be_and_alike_in_xla():
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
     assert 0 <= np.min(uniform) < 0.001
     assert 0.999 < np.max(uniform) < 1
-    assert np.mean(uniform) == pytest.approx(0.5, abs=0.01)
-    assert np.std(uniform) == pytest.approx(1 / np.sqrt(12), abs=0.01)
+    assert (np.mean(uniform), np.std(uniform)) == pytest.approx((0.5, 1 / np.sqrt(12)), abs=0.01)
     assert (np.mean(normal), np.std(normal)) == pytest.approx((0, 1), abs=0.03)

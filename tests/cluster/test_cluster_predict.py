@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
@@ -41,21 +40,9 @@ def joined(cluster):
         yield cluster
 
 
-@pytest.fixture
-def chunk_size(monkeypatch):
-    """A function that sets how many images are given out together."""
-    return partial(monkeypatch.setattr, on_cluster, "CHUNK")
-
-
-@pytest.fixture
-def replace_task(monkeypatch):
-    """A function that lets workers do another thing with a chunk."""
-    return partial(monkeypatch.setattr, on_cluster, "predict_chunk")
-
-
-def wait_until(is_so, seconds=60):
-    """Whether it is so in the end."""
-    for _ in range(seconds * 10):
+def wait_until(is_so):
+    """Whether it is so within a minute."""
+    for _ in range(600):
         if is_so():
             return True
         time.sleep(0.1)
@@ -63,15 +50,15 @@ def wait_until(is_so, seconds=60):
 
 
 def test_the_rows_are_those_of_one_machine_in_their_order(
-    joined, classifier, paths, alone, chunk_size
+    joined, classifier, paths, alone, monkeypatch
 ):
-    chunk_size(8)
+    monkeypatch.setattr(on_cluster, "CHUNK", 8)
     assert any(one.error for one in alone)
     assert list(predict_on_cluster(paths, classifier)) == alone
 
 
 def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
-    joined, ray, classifier, paths, alone, chunk_size, replace_task, tmp_path, capfd
+    joined, ray, classifier, paths, alone, monkeypatch, tmp_path, capfd
 ):
     predict_chunk, begun = on_cluster.predict_chunk, tmp_path / "begun"
     doomed = joined.list_all_nodes()[-1]
@@ -90,8 +77,8 @@ def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
         assert wait_until(begun.exists)
         joined.remove_node(doomed, allow_graceful=False)
 
-    replace_task(hang)
-    chunk_size(4)
+    monkeypatch.setattr(on_cluster, "predict_chunk", hang)
+    monkeypatch.setattr(on_cluster, "CHUNK", 4)
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill)
         assert list(predict_on_cluster(paths, classifier)) == alone
@@ -106,7 +93,7 @@ def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
 
 
 def test_an_image_that_ends_its_process_is_a_row_and_the_others_have_theirs(
-    joined, classifier, paths, alone, chunk_size, replace_task, capfd
+    joined, classifier, paths, alone, monkeypatch, capfd
 ):
     deadly, predict_chunk = str(paths[20]), on_cluster.predict_chunk
 
@@ -117,16 +104,14 @@ def test_an_image_that_ends_its_process_is_a_row_and_the_others_have_theirs(
             os._exit(1)
         yield from steps
 
-    replace_task(mortal)
-    chunk_size(2)
+    monkeypatch.setattr(on_cluster, "predict_chunk", mortal)
+    monkeypatch.setattr(on_cluster, "CHUNK", 2)
     rows = list(predict_on_cluster(paths, classifier))
     assert rows == [*alone[:20], Prediction(paths[20], error=ENDED), *alone[21:]]
     assert capfd.readouterr().out == ""
 
 
-def test_a_node_that_joins_on_the_way_gets_chunks(
-    joined, classifier, paths, chunk_size, replace_task
-):
+def test_a_node_that_joins_on_the_way_gets_chunks(joined, classifier, paths, monkeypatch):
     def tell_node(payload, paths, fields):
         import ray
 
@@ -134,9 +119,9 @@ def test_a_node_that_joins_on_the_way_gets_chunks(
         time.sleep(0.05)
         yield [Prediction(paths[0], error=ray.get_runtime_context().get_node_id())]
 
-    replace_task(tell_node)
+    monkeypatch.setattr(on_cluster, "predict_chunk", tell_node)
     joined.remove_node(joined.list_all_nodes()[-1])
-    chunk_size(1)
+    monkeypatch.setattr(on_cluster, "CHUNK", 1)
     answers = predict_on_cluster(paths * 100, classifier)
     nodes = {next(answers).error}
     joined.add_node(num_cpus=1)
@@ -147,12 +132,12 @@ def test_a_node_that_joins_on_the_way_gets_chunks(
     assert len(nodes) == 3
 
 
-def test_what_a_worker_raises_is_raised_here(joined, classifier, paths, replace_task):
+def test_what_a_worker_raises_is_raised_here(joined, classifier, paths, monkeypatch):
     def fail(payload, paths, fields):
         yield "there"
         raise MemoryError("no more")
 
-    replace_task(fail)
+    monkeypatch.setattr(on_cluster, "predict_chunk", fail)
     with pytest.raises(MemoryError, match="no more"):
         list(predict_on_cluster(paths, classifier))
 
@@ -164,23 +149,21 @@ def test_another_version_on_a_node_is_refused(joined, classifier, paths, monkeyp
 
 
 def test_workers_that_cannot_start_are_told_and_not_tried_for_ever(
-    joined, classifier, paths, replace_task
+    joined, classifier, paths, monkeypatch
 ):
     def end(payload, paths, fields):
         os._exit(1)
         yield
 
-    replace_task(end)
-    with pytest.raises(UserError, match="--cluster: a worker cannot start: expected this program"):
-        list(predict_on_cluster(paths, classifier))
-
-
-def test_a_node_without_what_is_needed_is_told(joined, classifier, paths, replace_task):
     def need(payload, paths, fields):
         import nothing_of_this_name
 
         yield nothing_of_this_name
 
-    replace_task(need)
-    with pytest.raises(UserError, match=r"cannot start: .* every node; No module named 'nothing_"):
-        list(predict_on_cluster(paths, classifier))
+    for task, message in (
+        (end, "--cluster: a worker cannot start: expected this program"),
+        (need, r"cannot start: .* every node; No module named 'nothing_"),
+    ):
+        monkeypatch.setattr(on_cluster, "predict_chunk", task)
+        with pytest.raises(UserError, match=message):
+            list(predict_on_cluster(paths, classifier))

@@ -19,17 +19,9 @@ COUNT = 2
 
 @pytest.fixture(scope="module")
 def settings(cells):
-    return Config(
-        train_images=str(cells),
-        model="keras_cnn",
-        image_size=(22, 22),
-        augmentation=Augmentation(flips=True),
-        epochs=3,
-        batch_size=8,
-        guard=False,
-        deterministic=True,
-        devices="cpu",
-    )
+    known = {"model": "keras_cnn", "image_size": (22, 22), "epochs": 3, "batch_size": 8}
+    known |= {"devices": "cpu", "deterministic": True, "guard": False}
+    return Config(train_images=str(cells), augmentation=Augmentation(flips=True), **known)
 
 
 def test_folds_side_by_side_have_the_bits_of_folds_in_turn_though_a_node_is_lost(

@@ -1,7 +1,8 @@
-"""A network so small that its step is built in a second."""
+"""A network so small that its step is built in a second, and cells to train it on."""
 
 import pytest
 
+from malaria.data.drawn_cells import write_cells
 from malaria.model import NETWORKS, Network
 from malaria.networks.backend import keras
 from malaria.networks.blocks import output
@@ -23,3 +24,11 @@ def tiny_network():
     NETWORKS["tiny"] = Network(tiny, 8, "for tests", any_size=True)
     yield
     del NETWORKS["tiny"]
+
+
+@pytest.fixture(scope="package")
+def cells(tmp_path_factory):
+    """A folder with 12 drawn cells of each label, of 6 patients."""
+    folder = tmp_path_factory.mktemp("drawn") / "cells"
+    write_cells(folder, 12, seed=3, patients=6)
+    return folder

@@ -1,10 +1,10 @@
 """Tests of malaria/training/artifacts.py."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from learning import rows_of
 from PIL import Image
 
 from malaria.data.dataset import Sample
@@ -44,11 +44,6 @@ def make_result(names=NAMES):
     )
 
 
-def read_table(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
-
-
 @pytest.fixture
 def images():
     """Three images; the first and the last on the training side, all on the validation side."""
@@ -61,31 +56,27 @@ def test_the_tables_hold_every_epoch_and_every_image(tmp_path):
     result = make_result()
     write_tables(tmp_path, result, HISTORY)
     assert (tmp_path / "evaluation.txt").read_text(encoding="utf-8") == f"{describe(result)}\n"
-    assert read_table(tmp_path / "history.csv") == [
-        ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"],
-        ["1", "0.5", "0.7", "0.6", "0.65"],
-        ["2", "0.75", "0.4", "0.7", "0.5"],
+    history = rows_of(tmp_path / "history.csv")
+    assert history == [{name: str(value) for name, value in row.items()} for row in HISTORY]
+    rows = rows_of(tmp_path / "validation.csv")
+    probabilities = ["probability of Parasitized", "probability of Uninfected"]
+    assert list(rows[0]) == ["path", "patient", "label", *probabilities]
+    assert [tuple(row.values())[:3] for row in rows] == [
+        ("cells/C1P1_a.png", "1", "Parasitized"),
+        ("'=cells/C2P1_b.png", "2", "Parasitized"),
+        ("cells/c.png", "", "Uninfected"),
     ]
-    header, *rows = read_table(tmp_path / "validation.csv")
-    assert header[:3] == ["path", "patient", "label"]
-    assert header[3:] == ["probability of Parasitized", "probability of Uninfected"]
-    assert [row[:3] for row in rows] == [
-        ["cells/C1P1_a.png", "1", "Parasitized"],
-        ["'=cells/C2P1_b.png", "2", "Parasitized"],
-        ["cells/c.png", "", "Uninfected"],
-    ]
-    received = np.array([row[3:] for row in rows], float)
+    received = np.array([[row[name] for name in probabilities] for row in rows], float)
     np.testing.assert_allclose(received, PROBABILITIES, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("names", [NAMES, ("$x^$", "<script>"), ("x" * 200, "寄生")], ids=ascii)
 def test_six_pictures_are_drawn_for_labels_of_any_name(tmp_path, images, names):
     write_plots(tmp_path, make_result(names), HISTORY, images, augmentation=AMOUNTS, seed=1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("accuracy.svg", "augmentation.png", "confusion_matrix.svg", "loss.svg"),
-        *("predictions.png", "roc.svg"),
-    ]
-    for name in ("augmentation.png", "predictions.png"):
+    drawings = {"accuracy.svg", "confusion_matrix.svg", "loss.svg", "roc.svg"}
+    grids = {"augmentation.png", "predictions.png"}
+    assert {path.name for path in tmp_path.iterdir()} == drawings | grids
+    for name in grids:
         with Image.open(tmp_path / name) as image:
             assert image.format == "PNG"
             image.load()

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learning import settings as settings_of
 
 from malaria.base.errors import UserError
-from malaria.data.dataset import scan_folder
 from malaria.data.labelled_images import describe_images
-from malaria.settings.config import Config
 from malaria.training import assembly
 
 
@@ -16,12 +15,8 @@ from malaria.training import assembly
 def config(write_cells, tmp_path):
     """A function that makes a config for four patients with two cells of each label."""
     folder = write_cells(patients=(1, 2, 3, 4))
-
-    def make(**settings):
-        known = {"train_images": f"{folder}/", "output_models": f"{tmp_path}/models/"}
-        return Config(**known, image_size=(8, 8), test_size=0.25, **settings)
-
-    return make
+    known = {"model": "vgg", "image_size": (8, 8), "test_size": 0.25}
+    return lambda **changes: settings_of(folder, tmp_path, **known | changes)
 
 
 def load(settings):
@@ -40,12 +35,10 @@ def test_the_pictures_are_read_and_split_into_two_sides(config, cache):
     assert (len(images.training), len(images.validation)) == (12, 4)
     assert images.pixels.read(images.validation).shape == (4, 8, 8, 3)
     assert [sample.label for sample in images.chosen(images.training)] == [0] * 6 + [1] * 6
-    sides = [
-        {sample.patient for sample in images.chosen(indices)}
-        for indices in (images.training, images.validation)
-    ]
-    assert len(sides[0]) == 3
-    assert not sides[0] & sides[1]
+    sides = (images.chosen(indices) for indices in (images.training, images.validation))
+    training, validation = ({sample.patient for sample in side} for side in sides)
+    assert len(training) == 3
+    assert not training & validation
     np.testing.assert_array_equal(images.labels, [0] * 8 + [1] * 8)
 
 
@@ -88,9 +81,8 @@ def test_an_epoch_is_one_pass_unless_its_steps_are_set(config, wanted, expected)
 
 def test_a_list_that_leaves_a_label_without_training_images_is_refused(config, tmp_path):
     settings = config(exclude=str(tmp_path / "mine.csv"))
-    samples = scan_folder(settings.train_images, settings.labels, settings.patient_pattern)
-    listed = "".join(f"{sample.path}\n" for sample in samples if sample.label == 0)
-    (tmp_path / "mine.csv").write_text(f"path\n{listed}")
+    listed = (tmp_path / "cells" / "Parasitized").iterdir()
+    (tmp_path / "mine.csv").write_text("\n".join(["path", *map(str, listed)]))
     images = assembly.load_images(settings)
     with pytest.raises(UserError, match="no training images of a label are left after"):
         assembly.split(settings, images)

@@ -1,17 +1,15 @@
 """Cross-validation: no patient is judged by a network that saw it, and nothing is done twice."""
 
-import csv
 import json
 import shutil
 
 import numpy as np
 import pytest
+from learning import details_of, rows_of, settings
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import LABELS, scan_folder
-from malaria.data.drawn_cells import write_cells
 from malaria.data.splits import fold_samples
-from malaria.settings.config import Config
 from malaria.training import cross_validation as folds
 from malaria.training.cross_validation import cross_validate
 
@@ -19,27 +17,23 @@ COUNT = 3
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cells")
-    write_cells(folder, 12, patients=6)
-    return folder
-
-
-def settings(cells, folder, **changes):
-    fast = {"model": "tiny", "image_size": (16, 16), "epochs": 1, "batch_size": 8}
-    fast |= {"guard": False, "augmentation": {}}
-    known = {"train_images": str(cells), "output_models": str(folder / "models")}
-    return Config(**known | fast | changes)
+def seen():
+    """The patients on the two sides of each fold of `finished`."""
+    return []
 
 
 @pytest.fixture(scope="module")
-def finished(cells, tmp_path_factory):
-    return cross_validate(settings(cells, tmp_path_factory.mktemp("run")), COUNT)
+def finished(cells, seen, tmp_path_factory):
+    real = folds.build_and_fit
 
+    def fit(config, device, images, *arguments, **options):
+        sides = (images.chosen(side) for side in (images.training, images.validation))
+        seen.append([{one.patient for one in side} for side in sides])
+        return real(config, device, images, *arguments, **options)
 
-def rows_of(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "build_and_fit", fit)
+        return cross_validate(settings(cells, tmp_path_factory.mktemp("run")), COUNT)
 
 
 def samples_of(cells):
@@ -53,38 +47,22 @@ def test_every_image_is_judged_once(cells, finished):
     assert sums == pytest.approx([1] * len(rows), abs=1e-5)
 
 
-def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished):
+def test_no_patient_is_judged_by_a_network_that_saw_it(cells, finished, seen):
+    every = sorted({sample.patient for sample in samples_of(cells)})
     judged = []
     for number in range(1, COUNT + 1):
-        pair = json.loads((finished.folder / f"fold{number}.json").read_text())
-        judged += pair["malaria"]["split"]["validation_patients"]
-    assert sorted(judged) == sorted({sample.patient for sample in samples_of(cells)})
-
-
-def test_no_network_learns_from_what_it_is_judged_on(cells, tmp_path, monkeypatch):
-    real, seen = folds.build_and_fit, []
-
-    def fit(config, device, images, *arguments, **options):
-        seen.append([{one.patient for one in images.chosen(side)}
-                     for side in (images.training, images.validation)])  # fmt: skip
-        return real(config, device, images, *arguments, **options)
-
-    monkeypatch.setattr(folds, "build_and_fit", fit)
-    cross_validate(settings(cells, tmp_path), 2)
-    every = {sample.patient for sample in samples_of(cells)}
-    assert len(seen) == 2
+        kept = details_of(finished.folder / f"fold{number}.h5")
+        judged += kept["split"]["validation_patients"]
+    assert sorted(judged) == every
+    assert len(seen) == COUNT
     for training, validation in seen:
-        assert training
         assert not training & validation
-        assert training | validation == every
+        assert sorted(training | validation) == every
 
 
 def test_every_file_is_there_and_nothing_unfinished(finished):
-    names = {path.name for path in finished.folder.iterdir()}
-    pairs = {
-        f"fold{n}{end}" for n in range(1, COUNT + 1) for end in (".h5", ".json", ".tflite", ".npy")
-    }
-    assert names == pairs | {
+    names, ends = {path.name for path in finished.folder.iterdir()}, ("h5", "json", "tflite", "npy")
+    assert names == {f"fold{number}.{end}" for number in range(1, COUNT + 1) for end in ends} | {
         *("folds.csv", "out_of_fold.csv", "metrics.json", "evaluation.txt", "images.txt"),
         *("label_errors.csv", "label_errors.html"),
         *("roc.svg", "reliability.svg", "confusion_matrix.svg"),
@@ -104,13 +82,9 @@ def test_the_mean_and_the_deviation_are_of_the_folds(cells, finished):
     assert "resamples of 6 patients" in finished.text
 
 
-def test_what_is_there_is_not_overwritten(cells, finished):
-    config = settings(cells, finished.folder.parent.parent)
+def test_what_is_there_is_not_overwritten_nor_nothing_resumed(cells, finished, tmp_path):
     with pytest.raises(UserError, match="go on with --resume, or delete it"):
-        cross_validate(config, COUNT)
-
-
-def test_with_nothing_to_resume_that_is_told(cells, tmp_path):
+        cross_validate(settings(cells, finished.folder.parent.parent), COUNT)
     with pytest.raises(UserError, match="nothing to resume"):
         cross_validate(settings(cells, tmp_path), COUNT, resume=True)
 
@@ -132,40 +106,41 @@ def test_a_resumed_run_repeats_no_finished_fold_and_ends_alike(
         cross_validate(config, COUNT)
     resumed = cross_validate(config, COUNT, resume=True)
     assert begun == ["fold1", "fold2", "fold2", "fold3"]
-    ours, others = (rows_of(one.folder / "out_of_fold.csv") for one in (resumed, finished))
-    for row, other in zip(ours, others, strict=True):
-        name = f"probability of {LABELS[0]}"
-        assert float(row[name]) == pytest.approx(float(other[name]), abs=1e-3)
+    for name in (f"fold{number}.npy" for number in range(1, COUNT + 1)):
+        ours, others = (np.load(one.folder / name) for one in (resumed, finished))
+        np.testing.assert_allclose(ours, others, rtol=0, atol=1e-3)
 
 
-def copy_of(finished, folder):
-    """A copy of the finished run, to go on with and to damage; its folder."""
-    shutil.copytree(finished.folder.parent, folder / "models")
-    return folder / "models" / finished.folder.name
-
-
-def test_other_images_than_before_are_not_mixed_with_them(cells, finished, tmp_path):
-    (copy_of(finished, tmp_path) / "images.txt").write_text("of others\n")
-    with pytest.raises(UserError, match=r"have changed since .*: delete"):
-        cross_validate(settings(cells, tmp_path), COUNT, resume=True)
-
-
-def test_a_threshold_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path):
-    with pytest.raises(UsageError, match="expected threshold: a number; received youden"):
-        cross_validate(settings(cells, tmp_path, threshold="youden"), COUNT)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"threshold": "youden"}, "expected threshold: a number; received youden"),
+        ({"keep": "best"}, "expected keep: last and early_stopping: null"),
+        ({"early_stopping": 2}, "expected keep: last and early_stopping: null"),
+    ],
+)
+def test_what_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path, setting, message):
+    with pytest.raises(UsageError, match=message):
+        cross_validate(settings(cells, tmp_path, **setting), COUNT)
     assert not (tmp_path / "models").exists()
 
 
-def test_excluded_images_are_judged_but_not_learnt_from(cells, tmp_path, capsys):
-    first = samples_of(cells)[0]
-    (tmp_path / "a.csv").write_text(f"path\nParasitized/{first.path.name}\n")
-    config = settings(cells, tmp_path, exclude=str(tmp_path / "a.csv"))
+def test_excluded_images_are_judged_but_not_learnt_from_and_others_are_another_run(
+    cells, tmp_path, capsys
+):
+    first, second, *_ = (sample.path.name for sample in samples_of(cells))
+    listing = tmp_path / "a.csv"
+    listing.write_text(f"path\nParasitized/{first}\n")
+    config = settings(cells, tmp_path, exclude=str(listing))
     result = cross_validate(config, 2)
     assert len(rows_of(result.folder / "out_of_fold.csv")) == 24
     text = capsys.readouterr().err
     assert "excluded: 1 of 1 files" in text
     trained = [int(line.split()[1]) for line in text.splitlines() if line.startswith("training:")]
     assert sum(trained) == 24 - 1
+    listing.write_text(f"path\nParasitized/{second}\n")
+    with pytest.raises(UserError, match=r"or those excluded, have changed since .*: delete"):
+        cross_validate(config, 2, resume=True)
 
 
 def test_parts_by_patient_share_none_and_each_label_is_spread(cells):
@@ -178,11 +153,8 @@ def test_parts_by_patient_share_none_and_each_label_is_spread(cells):
         assert len(training) + len(validation) == 24
         labels = [samples[index].label for index in validation]
         assert labels.count(0) == labels.count(1)
-
-
-def test_parts_by_image_have_each_label_alike(cells):
-    parts = fold_samples(samples_of(cells), by="image", count=4, seed=1)
-    assert [len(validation) for _, validation in parts] == [6] * 4
+    by_image = fold_samples(samples, by="image", count=4, seed=1)
+    assert [len(validation) for _, validation in by_image] == [6] * 4
 
 
 def test_the_same_seed_gives_the_same_parts(cells):
@@ -194,26 +166,10 @@ def test_the_same_seed_gives_the_same_parts(cells):
     assert len({str(parts(seed)) for seed in range(5)}) > 1
 
 
-@pytest.mark.parametrize("setting", [{"keep": "best"}, {"early_stopping": 2}])
-def test_an_epoch_that_would_be_chosen_on_what_is_reported_is_refused(cells, tmp_path, setting):
-    with pytest.raises(UsageError, match="expected keep: last and early_stopping: null"):
-        cross_validate(settings(cells, tmp_path, **setting), COUNT)
-
-
-def test_another_list_of_excluded_files_is_another_run(cells, tmp_path):
-    first, second, *_ = (sample.path.name for sample in samples_of(cells))
-    listing = tmp_path / "a.csv"
-    listing.write_text(f"path\nParasitized/{first}\n")
-    config = settings(cells, tmp_path, exclude=str(listing))
-    cross_validate(config, 2)
-    listing.write_text(f"path\nParasitized/{second}\n")
-    with pytest.raises(UserError, match="or those excluded, have changed"):
-        cross_validate(config, 2, resume=True)
-
-
 @pytest.mark.parametrize("content", [None, b"torn", "other shape"])
 def test_damaged_answers_of_a_part_are_told(cells, finished, tmp_path, content):
-    answers = copy_of(finished, tmp_path) / "fold1.npy"
+    shutil.copytree(finished.folder.parent, tmp_path / "models")
+    answers = tmp_path / "models" / finished.folder.name / "fold1.npy"
     if content is None:
         answers.unlink()
     elif content == b"torn":

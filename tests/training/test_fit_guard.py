@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from learning import settings
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
@@ -11,17 +12,16 @@ from malaria.data.dataset import LABELS
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.load_classifier import load_classifier
-from malaria.settings.config import Config
 from malaria.training import assembly
 from malaria.training.fit_guard import SIDE, fit_guard, fit_guard_of, make_small
 from malaria.training.not_cells import PATTERNS, draw_none, draw_several
 from malaria.training.trainer import train
 
 
-def draw(count, seed, first=0):
+def draw(count, seed):
     """Cells on black, (n, 64, 64, 3), each of a patient of its own."""
     pictures = []
-    for number in range(first, first + count):
+    for number in range(count):
         rng = np.random.default_rng([seed, number])
         picture, _ = draw_cell(rng, parasitized=number % 2 == 0, stain=draw_stain(rng))
         pictures.append(np.asarray(Image.fromarray(picture).resize((64, 64))))
@@ -46,8 +46,7 @@ def test_plain_pictures_noise_and_pictures_of_other_things_are_marked(guard, sid
     rng = np.random.RandomState(9)
     plain = np.stack([np.full((side, side, 3), level, np.uint8) for level in (0, 90, 180, 255)])
     noise = rng.randint(0, 256, (20, side, side, 3)).astype(np.uint8)
-    assert marked(guard, plain) == 1
-    assert marked(guard, noise) == 1
+    assert marked(guard, plain) == marked(guard, noise) == 1
     for pattern in PATTERNS:
         pictures = [pattern(side, 3, rng) * np.ones((side, side, 3)) for _ in range(20)]
         assert marked(guard, (np.stack(pictures).clip(0, 1) * 255).astype(np.uint8)) >= 0.8
@@ -71,9 +70,8 @@ def test_the_same_arguments_give_the_same_guard():
 def test_what_white_cells_look_like_is_learnt_from_pictures_of_them():
     cells = draw(100, 1)
     # Purple from edge to edge.
-    rng = np.random.default_rng(1)
-    others = np.full((60, 64, 64, 3), (110, 60, 160)) + rng.integers(-20, 21, (60, 64, 64, 3))
-    others = others.astype(np.uint8)
+    noise = np.random.default_rng(1).integers(-20, 21, (60, 64, 64, 3))
+    others = (noise + np.array([110, 60, 160])).astype(np.uint8)
     guard = fit_guard(make_small(cells), make_small(draw(50, 2)), make_small(others[:30]), seed=1)
     assert guard.reasons(others[30:]) == ["another kind of cell or object, no red cell"] * 30
 
@@ -87,15 +85,6 @@ def test_what_is_drawn_is_a_picture_and_the_same_for_the_same_seed(draw_one):
     assert 0 <= np.min(first) <= np.max(first) <= 1
 
 
-FAST = {
-    "model": "tiny",
-    "image_size": (32, 32),
-    "epochs": 1,
-    "augmentation": {},
-    "plot_training_data": False,
-}
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
@@ -104,8 +93,8 @@ def trained(tmp_path_factory):
     for number, picture in enumerate(np.random.default_rng(1).integers(0, 99, (9, 20, 20, 3))):
         Image.fromarray(picture.astype(np.uint8)).save(folder / "white" / f"{number}.png")
     (folder / "white" / "broken.png").write_bytes(b"no image")
-    known = {"train_images": str(folder / "cells"), "output_models": str(folder / "models")}
-    return folder, train(Config(**known, **FAST, not_cells=str(folder / "white")))
+    known = {"image_size": (32, 32), "guard": True, "not_cells": str(folder / "white")}
+    return folder, train(settings(folder / "cells", folder, **known))
 
 
 def test_any_trained_model_gets_its_own_guard(trained):
@@ -125,8 +114,7 @@ def test_a_guard_can_be_left_out_of_the_model_and_of_the_answers(trained, tmp_pa
     white = np.full((50, 50, 3), 255, np.uint8)
     quiet = load_classifier(result.model).with_threshold(guard=False)
     assert quiet.classify(white)[0].unlike is None
-    known = {"train_images": str(folder / "cells"), "output_models": str(tmp_path / "models")}
-    without = load_classifier(train(Config(**known, **FAST, guard=False)).model)
+    without = load_classifier(train(settings(folder / "cells", tmp_path)).model)
     assert without.guard is None
     assert without.classify(white)[0].label in LABELS
     with pytest.raises(UsageError, match=r"--guard: model_.* has none"):
@@ -146,9 +134,8 @@ def test_a_damaged_guard_is_refused_when_the_model_is_loaded(trained, tmp_path):
 
 def test_without_a_readable_picture_of_what_is_no_cell_nothing_is_fitted(trained, tmp_path):
     folder, _ = trained
-    (tmp_path / "white").mkdir()
-    (tmp_path / "white" / "broken.png").write_bytes(b"no image")
-    config = Config(train_images=str(folder / "cells"), **FAST)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    config = settings(folder / "cells", tmp_path)
     images = assembly.split(config, assembly.load_images(config))
     with pytest.raises(UserError, match=r"not_cells: none of the images in .* is readable"):
-        fit_guard_of(images, [str(tmp_path / "white")], seed=1)
+        fit_guard_of(images, [str(tmp_path)], seed=1)

@@ -20,22 +20,10 @@ pytestmark = pytest.mark.skipif(
 )
 SEED = (3, 4)
 # All but jpeg, which rounds: a thousandth before it can be a step after it.
-AMOUNTS = {
-    "flips": True,
-    "quarter_turns": True,
-    "rotation": 45,
-    "shear": 0.033,
-    "zoom": 0.1,
-    "aspect_ratio": 0.1,
-    "blur": 0.5,
-    "brightness": 0.2,
-    "color_jitter": 0.3,
-    "stain_transfer": 0.5,
-    "stain_jitter": 0.3,
-    "background": 0.7,
-    "mask": 0.5,
-    "resolution": 0.3,
-}
+AMOUNTS = {"flips": True, "quarter_turns": True, "rotation": 45, "shear": 0.033, "zoom": 0.1}
+AMOUNTS |= {"aspect_ratio": 0.1, "blur": 0.5, "brightness": 0.2, "color_jitter": 0.3}
+AMOUNTS |= {"stain_transfer": 0.5, "stain_jitter": 0.3, "background": 0.7, "mask": 0.5}
+AMOUNTS |= {"resolution": 0.3}
 
 
 def cells(count, side=64):

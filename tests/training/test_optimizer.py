@@ -6,6 +6,7 @@ from learning import pipeline_of, pixels_of
 
 from malaria.model import build_model
 from malaria.networks.backend import keras, tf
+from malaria.training.batches import encode_labels
 from malaria.training.checkpoint import Progress
 from malaria.training.loop import compile_model, run_epochs
 from malaria.training.losses import make_losses
@@ -13,7 +14,6 @@ from malaria.training.optimizer import find_head, group_of, make_optimizer
 from malaria.training.step import Learner
 
 IMAGES = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
-LABELS = np.float32([[0], [1]] * 4)
 
 
 def compiled(name="tiny", schedule="constant", side=32, **settings):
@@ -27,46 +27,43 @@ def compiled(name="tiny", schedule="constant", side=32, **settings):
 
 def learner_of(model, images=IMAGES):
     """What takes one step on all images in an epoch."""
-    pixels = pixels_of((images * 255).astype(np.uint8), LABELS.ravel())
+    pixels = pixels_of((images * 255).astype(np.uint8), [0, 1] * 4)
     return Learner(model, pipeline_of(pixels, batch_size=len(images)))
-
-
-def stepper(model, images=IMAGES):
-    """A function that takes one step on the same batch."""
-    learner = learner_of(model, images)
-    return lambda: learner.train(learner.pipeline.train(0), lambda steps: None)
 
 
 def weights_of(model):
     return {variable.path: variable.numpy() for variable in model.trainable_variables}
 
 
+def step_with(model, gradient):
+    """The weights before and after one step, the gradient of each being this number."""
+    before = weights_of(model)
+    gradients = [tf.fill(variable.shape, gradient) for variable in model.trainable_variables]
+    model.optimizer.apply(gradients, model.trainable_variables)
+    return before, weights_of(model)
+
+
 def test_weight_decay_takes_from_kernels_and_from_nothing_else():
     model = compiled(weight_decay=0.5)
-    before = weights_of(model)
-    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
-    model.optimizer.apply(gradients, model.trainable_variables)
-    for path, array in weights_of(model).items():
+    before, after = step_with(model, 0.0)
+    for path, array in after.items():
         kept = 1 - 0.5 * 1e-2 if path.endswith("kernel") else 1
         np.testing.assert_allclose(array, kept * before[path], rtol=1e-5, err_msg=path)
 
 
 def test_the_average_of_the_weights_is_kept_and_training_goes_on_from_the_weights():
-    def run(epochs, average):
-        model, progress = compiled(ema_decay=average), Progress()
-        unaveraged = []
-        run_epochs(
-            learner_of(model),
-            progress,
-            epochs=epochs,
-            patience=None,
-            after_epoch=lambda progress: unaveraged.append(weights_of(model)),
-            keep="last",
-        )
+    def run(average):
+        model, unaveraged = compiled(ema_decay=average), []
+
+        def after(progress):
+            unaveraged.append(weights_of(model))
+
+        known = {"epochs": 3, "patience": None, "keep": "last", "after_epoch": after}
+        run_epochs(learner_of(model), Progress(), **known)
         return weights_of(model), unaveraged
 
-    plain, steps = run(3, average=0)
-    averaged, same_steps = run(3, average=0.5)
+    plain, steps = run(average=0)
+    averaged, same_steps = run(average=0.5)
     name = "conv/kernel"
     for one, other in zip(steps, same_steps, strict=True):
         np.testing.assert_allclose(one[name], other[name], atol=1e-6)
@@ -77,32 +74,22 @@ def test_the_average_of_the_weights_is_kept_and_training_goes_on_from_the_weight
     assert np.abs(averaged[name] - plain[name]).max() > 1e-3
 
 
-def test_label_smoothing_is_part_of_the_loss():
-    for label_count, labels in ((2, LABELS), (3, np.int32([0, 1, 2, 0, 1, 2, 0, 1]))):
-        losses = []
-        for smoothing in (0.0, 0.2):
-            keras.utils.set_random_seed(1)
-            model = build_model("tiny", image_size=(32, 32), label_count=label_count)
-            outputs = model.predict_on_batch(IMAGES)
-            of_each = make_losses(outputs.shape[1], smoothing)(tf.constant(labels), outputs)
-            assert of_each.shape == (8,)
-            losses.append(np.mean(of_each))
-            outputs = outputs.astype(np.float64)
-        shares = np.concatenate([1 - outputs, outputs], 1) if label_count == 2 else outputs
-        true = -np.log(shares[np.arange(8), labels.ravel().astype(int)]).mean()
-        each = -np.log(shares).mean()
-        assert losses[0] == pytest.approx(true, rel=1e-4)
-        assert losses[1] == pytest.approx(0.8 * true + 0.2 * each, rel=1e-4)
+@pytest.mark.parametrize("label_count", [2, 3])
+def test_label_smoothing_is_part_of_the_loss(label_count):
+    labels = np.arange(8) % label_count
+    shares = np.random.default_rng(1).dirichlet([1] * label_count, size=8).astype(np.float32)
+    outputs = shares[:, 1:] if label_count == 2 else shares
+    known = tf.constant(encode_labels(labels, label_count=label_count)), tf.constant(outputs)
+    plain, smoothed = (make_losses(outputs.shape[1], one)(*known) for one in (0.0, 0.2))
+    each = -np.log(shares)
+    true = each[np.arange(8), labels]
+    np.testing.assert_allclose(plain, true, rtol=1e-4)
+    np.testing.assert_allclose(smoothed, 0.8 * true + 0.2 * each.mean(axis=1), rtol=1e-4)
 
 
 def test_the_rates_and_momenta_of_fine_tune_are_fastais():
-    optimizer = make_optimizer(
-        "fine_tune",
-        learning_rate=2e-3,
-        total_steps=600,
-        steps_per_epoch=100,
-        head={"probability"},
-    )
+    known = {"learning_rate": 2e-3, "total_steps": 600, "steps_per_epoch": 100}
+    optimizer = make_optimizer("fine_tune", **known, head={"probability"})
 
     def at(path, *steps):
         rates = []
@@ -129,11 +116,8 @@ def test_the_rates_and_momenta_of_fine_tune_are_fastais():
 def test_fine_tune_decays_as_slowly_as_it_learns():
     model = compiled("xresnet34", "fine_tune", learning_rate=2e-3, weight_decay=0.5)
     model.optimizer.iterations.assign(5)
-    before = weights_of(model)
     share = float(model.optimizer.learning_rate * model.optimizer.rate_share("stem1/kernel"))
-    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
-    model.optimizer.apply(gradients, model.trainable_variables)
-    after = weights_of(model)
+    before, after = step_with(model, 0.0)
     kept = 1 - 0.5 * share
     np.testing.assert_allclose(after["stem1/kernel"], kept * before["stem1/kernel"], rtol=1e-6)
     np.testing.assert_array_equal(after["stem1_norm/gamma"], before["stem1_norm/gamma"])
@@ -143,12 +127,9 @@ def test_a_step_of_fine_tune_is_adams_at_the_rate_of_each_group():
     model = compiled("xresnet34", "fine_tune", learning_rate=2e-3)
     plain = compiled("xresnet34", "constant", learning_rate=1.0)
     plain.optimizer.beta_1, plain.optimizer.beta_2, plain.optimizer.epsilon = 0.95, 0.99, 1e-5
-    before = weights_of(model)
-    for one in (model, plain):
-        gradients = [tf.ones(variable.shape) for variable in one.trainable_variables]
-        one.optimizer.apply(gradients, one.trainable_variables)
-    full = {path: array - before[path] for path, array in weights_of(plain).items()}
-    for path, array in weights_of(model).items():
+    before, after = step_with(model, 1.0)
+    full = {path: array - before[path] for path, array in step_with(plain, 1.0)[1].items()}
+    for path, array in after.items():
         group = group_of(path, find_head(model))
         share = 1.0 if group == 2 else 0.1 if "_norm" in path else 0.0
         expected = full[path] * share * 2e-3 / 25
@@ -167,12 +148,12 @@ def test_the_head_of_a_network_is_what_follows_its_convolutions(name):
 def test_any_network_is_fine_tuned_head_first_and_its_stem_and_body_slower(name):
     model = compiled(name, "fine_tune", side=48, learning_rate=1e-3)
     head = find_head(model)
-    take_step = stepper(model, np.random.default_rng(0).random((8, 48, 48, 3), np.float32))
+    learner = learner_of(model, np.random.default_rng(0).random((8, 48, 48, 3), np.float32))
 
     def changes():
         """{path: largest change} of a step."""
         before = weights_of(model)
-        take_step()
+        learner.train(learner.pipeline.train(0), lambda steps: None)
         after = weights_of(model).items()
         return {path: np.abs(array - before[path]).max() for path, array in after}
 

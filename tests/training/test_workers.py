@@ -1,6 +1,5 @@
 """Several machines that train one network, as processes of one machine."""
 
-import csv
 import json
 import re
 import socket
@@ -9,26 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from learning import rows_of
 
 from malaria.base.errors import UsageError
 from malaria.data.drawn_cells import write_cells
 from malaria.training.workers import Workers, find_workers
 
 TOP = Path(__file__).parents[2]
-SETTINGS = {
-    "model": "compact",  # whose batch norm would differ where each worker had its own
-    "init_weights": "pretrained",
-    "schedule": "constant",
-    "learning_rate": 1e-4,
-    "image_size": "[32,32]",
-    "epochs": 2,
-    "batch_size": 12,
-    "guard": "false",
-    "devices": "cpu",
-    "deterministic": "true",
-    "plot_training_data": "false",
-    "augmentation": "{}",
-}
+# The batch norm of compact would differ where each worker had its own.
+SETTINGS = {"model": "compact", "init_weights": "pretrained", "image_size": "[32,32]", "epochs": 2}
+SETTINGS |= {"batch_size": 12, "schedule": "constant", "learning_rate": 1e-4, "augmentation": "{}"}
+SETTINGS |= {"devices": "cpu", "guard": "false", "deterministic": "true"}
+SETTINGS |= {"plot_training_data": "false"}
 
 
 @pytest.fixture(scope="module")
@@ -68,26 +59,18 @@ def start(cells, models, count, *more, **changes):
 
 def history_of(models):
     [path] = models.glob("model_*/history.csv")
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{key: float(value) for key, value in row.items()} for row in rows_of(path)]
 
 
-@pytest.fixture(scope="module")
-def alone(cells):
-    """The history of one process."""
-    models = cells.parent / "alone"
-    subprocess.run(command(cells, models), capture_output=True, check=True)
-    return history_of(models)
-
-
-def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells, alone):
-    count, models = 3, cells.parent / "by_three"
+def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells):
+    alone, models, count = cells.parent / "alone", cells.parent / "by_three", 3
+    subprocess.run(command(cells, alone), capture_output=True, check=True)
     processes = start(cells, models, count)
     said = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0] * count, said
     assert "accuracy" in said[0][0]
     assert [out for out, _ in said[1:]] == [""] * (count - 1)
-    for row, other in zip(history_of(models), alone, strict=True):
+    for row, other in zip(history_of(models), history_of(alone), strict=True):
         # Each worker drops other units out.
         for name, tolerance in (("loss", 0.1), ("val_loss", 0.03)):
             assert row[name] == pytest.approx(other[name], rel=tolerance), (row, other)
@@ -96,9 +79,7 @@ def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells,
     assert not (models / "resume").exists()
 
 
-@pytest.fixture(scope="module")
-def killed(cells):
-    """What the first of two workers says when the second is killed, and the folder."""
+def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(cells):
     models = cells.parent / "killed"
     first, second = start(cells, models, 2, epochs=60)
     for line in first.stderr:
@@ -107,18 +88,9 @@ def killed(cells):
             break
     out, err = first.communicate(timeout=240)
     second.communicate()
-    return first.returncode, out, err, models
-
-
-def test_a_dead_worker_ends_the_others_with_one_line(killed):
-    status, out, err, _ = killed
-    assert (status, out) == (1, "")
+    assert (first.returncode, out) == (1, "")
     assert "another of the 2 workers has ended" in err.splitlines()[-1]
     assert "Traceback" not in err
-
-
-def test_all_workers_go_on_with_resume(cells, killed):
-    *_, models = killed
     processes = start(cells, models, 2, "--resume", epochs=60)
     told = []
     for line in processes[1].stderr:
@@ -148,14 +120,9 @@ def test_workers_are_named_by_options_variables_or_not_at_all(monkeypatch):
 
 def test_a_step_of_slurm_is_read(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    variables = {
-        "SLURM_STEP_NUM_TASKS": "2",
-        "SLURM_STEP_NODELIST": "n[1-2]",
-        "SLURM_STEP_TASKS_PER_NODE": "1(x2)",
-        "SLURM_NTASKS": "2",
-        "SLURM_PROCID": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    variables = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    variables |= {"SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
+    variables |= {"CUDA_VISIBLE_DEVICES": ""}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert find_workers(None, None) == Workers(("n1:8888", "n2:8888"), 1)

@@ -1,0 +1,127 @@
+"""A training that is interrupted: what is kept of it, and how it goes on."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning import model_of, settings
+
+from malaria.base.errors import UserError
+from malaria.saved.pair import find_pair
+from malaria.training import trainer
+from malaria.training.trainer import train
+
+TOP = Path(__file__).parents[2]
+STOPPED = {"model": "compact", "image_size": (16, 16), "epochs": 4, "batch_size": 8}
+STOPPED |= {"deterministic": True, "plot_training_data": False, "guard": False}
+
+
+def run(cells, models, *more):
+    """A process of train.py that is just starting."""
+    changes = {"train_images": cells, "output_models": models, **STOPPED}
+    options = [f"--set={key}={json.dumps(value, default=str)}" for key, value in changes.items()]
+    command = [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cells, tmp_path_factory):
+    models = tmp_path_factory.mktemp("undisturbed")
+    with run(cells, models) as process:
+        process.communicate(timeout=120)
+    return model_of(models).get_weights()
+
+
+@pytest.mark.parametrize(
+    ("stop", "after", "status"),
+    [(signal.SIGINT, "training:", 130), (signal.SIGKILL, "epoch 2/4", -9)],
+    ids=["Ctrl-C in the first epoch", "kill -9 in the third"],
+)
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    cells, tmp_path, undisturbed, stop, after, status
+):
+    said = []
+    with run(cells, tmp_path) as process:
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith(after):
+                wait_for(lambda: list(tmp_path.glob("resume/*/state.npz")))
+                process.send_signal(stop)
+    assert process.returncode == status
+    assert "Traceback" not in "".join(said)
+    with pytest.raises(UserError):
+        find_pair(tmp_path)
+    with run(cells, tmp_path, "--resume") as process:
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    assert "going on after epoch" in said
+    for pair in zip(model_of(tmp_path).get_weights(), undisturbed, strict=True):
+        assert np.array_equal(*pair)
+    assert not (tmp_path / "resume").exists()
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited for half a minute in vain")
+
+
+@pytest.fixture
+def after_first_epoch(monkeypatch):
+    """A function that lets another be called once the state after the first epoch is kept."""
+    save = trainer.ResumePoint.save
+
+    def patch(act):
+        def save_and_act(point, progress, *more):
+            save(point, progress, *more)
+            if progress.epoch == 1:
+                act()
+
+        monkeypatch.setattr(trainer.ResumePoint, "save", save_and_act)
+
+    return patch
+
+
+def test_an_interrupted_run_is_not_begun_anew_nor_gone_on_with_other_images(
+    cells, tmp_path, after_first_epoch, capsys
+):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    moving = shutil.copytree(cells, tmp_path / "cells")
+    config = settings(moving, tmp_path, epochs=2)
+    with pytest.raises(UserError, match=r"^nothing to resume: expected .*; start without --resume"):
+        train(config, resume=True)
+    after_first_epoch(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    assert "1 of 2 epochs are kept; go on with --resume" in capsys.readouterr().err
+    with pytest.raises(UserError, match="go on with --resume, or delete"):
+        train(config)
+    next((moving / "Uninfected").iterdir()).unlink()
+    with pytest.raises(UserError, match="the images, or those excluded, have changed"):
+        train(config, resume=True)
+
+
+def test_a_picture_that_vanishes_while_training_is_named_and_the_run_can_go_on(
+    cells, tmp_path, after_first_epoch, capsys
+):
+    folder = shutil.copytree(cells, tmp_path / "cells")
+    picture = next((folder / "Uninfected").glob("C1*"))
+    content = picture.read_bytes()
+    config = settings(folder, tmp_path, cache="none", epochs=3)
+    after_first_epoch(picture.unlink)
+    with pytest.raises(UserError, match="no such file, and it was readable when the run") as e:
+        train(config)
+    assert str(picture) in str(e.value)
+    picture.write_bytes(content)
+    assert train(config, resume=True).model.exists()
+    assert "going on after epoch 1" in capsys.readouterr().err
