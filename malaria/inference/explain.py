@@ -31,7 +31,7 @@ class Explanation:
     """The prediction of one image, and where the network looked for it.
 
     heat_map: (height, width), float32, 0..1, of the image as the network takes it; what speaks
-    for the likeliest label. overlay: the image under its heat map, a PIL image, RGB.
+    for the likeliest label. overlay: the image under its heat map, RGB.
     """
 
     prediction: Prediction
@@ -52,9 +52,9 @@ def explain(model: TrainedModel, source: Source) -> Explanation:
 
 
 class Overlays:
-    """Writes an image of where the network looked for each image, below `folder`.
+    """Writes an overlay for each image, below `folder`.
 
-    missing: how many images could be classified and not explained.
+    missing: how many images could be classified and not explained, no reason to stop a folder.
     """
 
     def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
@@ -96,7 +96,6 @@ class Overlays:
         return overlay
 
     def _tell_missing(self, one: Prediction, error: UserError) -> None:
-        """Count an image without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:
             log(f"no overlay of {printable(one.path)}: {printable(error)}")

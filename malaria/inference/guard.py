@@ -42,10 +42,10 @@ MAX_UNITS = 1024
 
 @dataclass(frozen=True)
 class Guard:
-    """A fitted guard: kinds, and what each image's features are multiplied by.
+    """A fitted guard, a network of one hidden layer.
 
     kinds: CELL first, then keys of REASONS. hidden: (FEATURES + 1, units), output: (units + 1,
-    number of kinds), the last row of each being what is added. threshold: from this probability,
+    number of kinds), the last row of each being the biases. threshold: from this probability,
     0..1, of CELL on an image is one.
     """
 
@@ -58,11 +58,8 @@ class Guard:
         """The reason why each image is unlike a cell, or None: (n, height, width, 3) uint8, RGB."""
         probabilities = self.probabilities(images)
         kinds = 1 + probabilities[:, 1:].argmax(axis=1)
-        is_cell = probabilities[:, 0] >= self.threshold
-        return [
-            None if fine else REASONS[self.kinds[kind]]
-            for fine, kind in zip(is_cell.tolist(), kinds.tolist(), strict=True)
-        ]
+        kinds[probabilities[:, 0] >= self.threshold] = 0
+        return [REASONS[self.kinds[kind]] if kind else None for kind in kinds.tolist()]
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, number of kinds), each row adding up to 1."""
@@ -110,7 +107,7 @@ def _to_text(array: np.ndarray) -> str:
 def _from_text(text: str, shape: tuple[int, int]) -> np.ndarray:
     array = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
     if not np.isfinite(array).all():
-        raise ValueError("numbers that are none")
+        raise ValueError("values that are not finite numbers")
     return array.reshape(shape).astype(np.float32)
 
 
@@ -139,15 +136,12 @@ FEATURES = 2 * 3 * len(RINGS) + 2 * (len(EDGE_RINGS) + 1)
 def shrink(images: np.ndarray) -> np.ndarray:
     """The mean colours of SIDE x SIDE squares, (n, SIDE, SIDE, 3) float32, 0..1."""
     count, height, width, channels = images.shape
-    rows = images.astype(np.float32).reshape(count, height, width * channels)
-    rows = np.matmul(_squares(height).T, rows).reshape(count * SIDE, width, channels)
-    squares = np.matmul(rows.transpose(0, 2, 1).reshape(-1, width), _squares(width))
-    shape = (count, SIDE, channels, SIDE)
-    return squares.reshape(shape).transpose(0, 1, 3, 2) / np.float32(255)
+    rows = _squares(height).T @ images.astype(np.float32).reshape(count, height, -1)
+    return _squares(width).T @ rows.reshape(count, SIDE, width, channels) / np.float32(255)
 
 
 def _edges(grey: np.ndarray) -> np.ndarray:
-    """Mean of the steps between neighbours in each of EDGE_RINGS, and the largest, (n, 5)."""
+    """Mean difference between neighbours in each of EDGE_RINGS, and the largest, (n, 5)."""
     across, down = np.abs(np.diff(grey, axis=2)) / 2, np.abs(np.diff(grey, axis=1)) / 2
     steps = np.zeros_like(grey)
     steps[:, :, 1:] = across

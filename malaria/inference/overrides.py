@@ -35,8 +35,8 @@ def override_labels(
             f"{printable(', '.join(labels))}"
         )
     if positive is None:
-        positive = metadata.positive_label
-        positive = positive if positive in labels else labels[metadata.positive]
+        known = metadata.positive_label
+        positive = known if known in labels else labels[metadata.positive]
     if positive not in labels:
         raise UsageError(
             f"--positive: expected one of {printable(', '.join(labels))}; "
@@ -64,7 +64,7 @@ def override_pixels(
             "the network takes images of every size: say the height and the width that it was "
             "trained with, --resize=H,W"
         )
-    _check_size(metadata, fixed, size)
+    _check_size(metadata.pixels.size, fixed, size)
     pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
     if channels is not None:
         pixels = replace(pixels, colour=channels.upper())
@@ -79,15 +79,16 @@ def override_pixels(
 
 
 def _check_size(
-    metadata: Metadata, fixed: tuple[int, int] | None, size: tuple[int, int] | None
+    known: tuple[int, int], fixed: tuple[int, int] | None, size: tuple[int, int] | None
 ) -> None:
-    if size is not None and fixed is not None and tuple(size) != fixed:
+    """known: what the metadata says, fixed: the network, size: the user; (height, width)."""
+    if size and fixed and tuple(size) != fixed:
         raise UsageError(
             f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
             f"received {size[0]},{size[1]}"
         )
-    if fixed not in (None, metadata.pixels.size):
+    if fixed not in (None, known):
         raise UserError(
-            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
+            f"the metadata says images of {known}, the network takes {fixed} "
             "(height, width): copy both files again from where they were trained"
         )

@@ -33,16 +33,13 @@ Image = np.ndarray | str
 
 
 def predict(
-    sources: Iterable[Source],
-    model: TrainedModel,
-    *,
-    threads: int | None = None,
+    sources: Iterable[Source], model: TrainedModel, *, threads: int | None = None
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each image, in order; one that cannot be read is one too.
 
-    Each thread reads some batches and then asks the network about each, while others read or ask; a
-    few are held in memory at a time. Those on other machines are read ahead, by more threads.
-    threads: None takes as many as the machine is good for.
+    Each thread reads some batches and asks the network about each; a few are held in memory at a
+    time. Images on other machines are read ahead, by more threads. threads: None takes as many as
+    the machine is good for.
     """
     sources = iter(sources)
     together = model.network.batch_size
@@ -108,9 +105,7 @@ def _read(source: Source, model: TrainedModel) -> Image:
 
 
 def _predict_begun(
-    sources: Sequence[Source],
-    begun: Sequence[Callable[[], Image]],
-    model: TrainedModel,
+    sources: Sequence[Source], begun: Sequence[Callable[[], Image]], model: TrainedModel
 ) -> list[Prediction]:
     """begun: what gives the image of each source."""
     images = [read() for read in begun]
@@ -126,6 +121,7 @@ def _predict_begun(
 
 def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Prediction]:
     """The Prediction of each image, without its path."""
+    known, positive = model.metadata.labels, model.metadata.positive
     pixels, size = np.stack(images), model.network.batch_size
     parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     probabilities = np.concatenate([model.predict(part) for part in parts])
@@ -135,15 +131,10 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
     for label, row, unlike in zip(labels, rows, reasons, strict=True):
         if are_probabilities(row):
             label = UNLIKE if unlike else label
-            yield Prediction(None, label, row[_place(label, model)], tuple(row), unlike=unlike)
+            place = known.index(label) if label in known else positive
+            yield Prediction(None, label, row[place], tuple(row), unlike=unlike)
         else:
             yield Prediction(error=f"{NO_PROBABILITY} {tuple(row)}")
-
-
-def _place(label: str, model: TrainedModel) -> int:
-    """The place of a label, or of the positive one for a label that is none of the model's."""
-    labels = model.metadata.labels
-    return labels.index(label) if label in labels else model.metadata.positive
 
 
 def are_probabilities(numbers: Sequence[float]) -> bool:
