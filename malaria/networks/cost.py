@@ -1,10 +1,10 @@
 """cost: what a network computes and keeps for one image, from its shapes alone."""
 
 import math
-from dataclasses import dataclass
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
+from malaria.networks.weights import leaves
 
 # Of all layers together, for one image. The original at 141 px needs 7 MB.
 MAX_ACTIVATION_BYTES = 2**30
@@ -12,45 +12,27 @@ MAX_ACTIVATION_BYTES = 2**30
 MAX_MULTIPLICATIONS = 100_000_000_000
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Numbers of one image: the outputs of all layers, and multiplications (about)."""
+def cost_of(model: keras.Model) -> tuple[int, int]:
+    """(outputs of all layers, multiplications), about, for one image. Nothing is computed."""
+    outputs = multiplications = 0
+    for layer in leaves(model):
+        weights = layer.count_params() if isinstance(layer, keras.layers.Layer) else 0
+        sides = [abs(side) for side in layer.output.shape[1:]]
+        count, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
+        outputs += count
+        # Of a convolution each weight is used at every place, of a dense layer once.
+        multiplications += math.prod(sides[:-1]) * weights + count * window
+    return outputs, multiplications
 
-    activations: int = 0
-    multiplications: int = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.activations + other.activations, self.multiplications + other.multiplications
-        )
-
-    def check(self) -> None:
-        """Raise UserError if it is more than any network for cells needs."""
-        if 4 * self.activations > MAX_ACTIVATION_BYTES:
+def check_cost(outputs: int, multiplications: int) -> None:
+    """Raise UserError if it is more than any network for cells needs."""
+    for needed, most, unit in (
+        (4 * outputs, MAX_ACTIVATION_BYTES, "bytes"),
+        (multiplications, MAX_MULTIPLICATIONS, "multiplications"),
+    ):
+        if needed > most:
             raise UserError(
-                f"the network needs more than the {MAX_ACTIVATION_BYTES:,} bytes allowed "
-                "for one image; use one that takes smaller images"
+                f"the network needs more than the {most:,} {unit} allowed for one image; use one "
+                "that takes smaller images"
             )
-        if self.multiplications > MAX_MULTIPLICATIONS:
-            raise UserError(
-                f"the network needs more than the {MAX_MULTIPLICATIONS:,} multiplications allowed "
-                "for one image; use one that takes smaller images"
-            )
-
-
-def cost_of(model: keras.Model) -> Cost:
-    """The Cost of a network that is built, networks within it included. Nothing is computed."""
-    # Arithmetic between layers is no layer; a Sequential has none of it.
-    parts = getattr(model, "operations", model.layers)
-    return sum(map(_cost_of_part, parts), Cost())
-
-
-def _cost_of_part(layer: keras.layers.Layer | keras.Operation) -> Cost:
-    if isinstance(layer, keras.Model):
-        return cost_of(layer)
-    weights = layer.count_params() if isinstance(layer, keras.layers.Layer) else 0
-    sides = [abs(side) for side in layer.output.shape[1:]]
-    outputs, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
-    # Of a convolution each weight is used at every place, of a dense layer once.
-    places = math.prod(sides[:-1])
-    return Cost(outputs, places * weights + outputs * window)

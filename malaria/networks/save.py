@@ -57,19 +57,12 @@ def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any])
     tflite.write_bytes(to_tflite(model))
     digests = {"weights_sha256": sha256_of(weights), "tflite_sha256": sha256_of(tflite)}
     content[KEY] = {**metadata_entries, **digests}
-    architecture.write_bytes(_to_bytes(_without_nan(content)))
+    text = json.dumps(_without_nan(content), indent=1, allow_nan=False, ensure_ascii=False)
+    # The name of a folder may hold bytes that are no text; escaped they are JSON all the same.
+    architecture.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
     for path in (weights, architecture, tflite):
         flush(path)
     note_tried(digests["tflite_sha256"])
-
-
-def _to_bytes(content: dict[str, Any]) -> bytes:
-    """JSON in UTF-8; in ASCII where the name of a folder holds bytes that are no text."""
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:
-        return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
 
 
 def _move(workshop: Path, pair: Pair) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.networks.backend import keras, tf
-from malaria.networks.weights import check_links, fill_by_names, finalize, reason_of
+from malaria.networks.weights import check_links, fill_by_names, leaves, reason_of
 from malaria.saved.container import WEIGHTS_IN_KERAS
 from malaria.saved.pair import Pair
 
@@ -39,6 +39,9 @@ def load_weights(model: keras.Model, pair: Pair) -> None:
             with _h5_of(pair) as path:
                 _load_h5(model, path)
         _check_finite(model)
+        for layer in leaves(model):
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it computes something from its weights
     except UserError as error:
         raise UserError(
             f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: {error}"
@@ -109,8 +112,8 @@ def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
     """Fill the model from the variables of a SavedModel, by the names of layers and variables."""
     reader = tf.train.load_checkpoint(str(prefix))
     keys, shapes = _checkpoint_keys(reader), reader.get_variable_to_shape_map()
-    for layer in _leaves(model):
-        for variable in layer.weights:
+    for layer in leaves(model):
+        for variable in getattr(layer, "weights", ()):
             names = [variable.name, *(old for old, new in FORMER.items() if new == variable.name)]
             key = next((keys[one] for name in names if (one := f"{layer.name}/{name}") in keys), "")
             if tuple(shapes.get(key, ())) != tuple(variable.shape) or key not in shapes:
@@ -118,7 +121,6 @@ def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
                 received = tuple(shapes[key]) if key in shapes else "none"
                 raise UserError(f"{where}: expected {tuple(variable.shape)}, received {received}")
             variable.assign(reader.get_tensor(key))
-        finalize(layer)
 
 
 def _checkpoint_keys(reader: Any) -> dict[str, str]:
@@ -131,15 +133,6 @@ def _checkpoint_keys(reader: Any) -> dict[str, str]:
     graph.ParseFromString(reader.get_tensor(OBJECT_GRAPH))
     attributes = (attribute for node in graph.nodes for attribute in node.attributes)
     return {attribute.full_name: attribute.checkpoint_key for attribute in attributes}
-
-
-def _leaves(part: Any) -> Iterator[Any]:
-    """The layers of a network and of the networks in it."""
-    for layer in part.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _check_finite(model: keras.Model) -> None:

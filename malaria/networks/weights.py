@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -73,14 +74,15 @@ def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
         where = quote(f"{layer.name}/{variable.name}")
         kinds = "f" if "float" in str(variable.dtype) else "iu"
         variable.assign(_read(group[name], tuple(variable.shape), kinds, where))
-    finalize(layer)
 
 
-def finalize(layer: keras.layers.Layer) -> None:
-    """Let layers that compute something from their weights do so."""
-    for part in getattr(layer, "layers", [layer]):
-        if isinstance(part, keras.layers.Normalization):
-            part.finalize_state()
+def leaves(model: keras.Model) -> Iterator[Any]:
+    """The layers of a network and of the networks in it, and the arithmetic between layers."""
+    for part in getattr(model, "operations", model.layers):  # a Sequential has no arithmetic
+        if isinstance(part, keras.Model):
+            yield from leaves(part)
+        else:
+            yield part
 
 
 def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str) -> np.ndarray:

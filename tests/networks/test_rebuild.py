@@ -15,7 +15,7 @@ from malaria.base.errors import UserError
 from malaria.networks.backend import keras, tf
 from malaria.networks.load_model import load_model
 from malaria.networks.rebuild import _plain_layer, rebuild
-from malaria.networks.vocabulary import ACTIVATIONS, LAYERS, check_architecture
+from malaria.networks.vocabulary import ACTIVATIONS, LAYERS
 from malaria.saved.pair import find_pair, read_architecture
 
 GOLDEN = Path(__file__).parent / "keras2"
@@ -30,11 +30,6 @@ def read(name):
 def layers_of(architecture):
     config = architecture["config"]
     return config["layers"] if isinstance(config, dict) else config
-
-
-def check_and_rebuild(architecture):
-    check_architecture(architecture)
-    return rebuild(architecture)
 
 
 def original_2019():
@@ -95,7 +90,7 @@ def test_arithmetic_of_tensors_and_numbers_gives_the_same(compute):
     start = keras.Input((4, 4, 3))
     conv = keras.layers.Conv2D(3, 3, padding="same")
     model = keras.Model(start, keras.layers.Flatten()(compute(start, conv(start))))
-    again = check_and_rebuild(json.loads(model.to_json()))
+    again = rebuild(json.loads(model.to_json()))
     again.set_weights(model.get_weights())
     images = np.random.default_rng(1).random((2, 4, 4, 3), np.float32) + 1
     np.testing.assert_array_equal(again(images), model(images))
@@ -139,7 +134,7 @@ def test_a_setting_that_is_not_known_is_refused_in_one_line(setting, value, mess
     architecture = read("form_2019")
     layers_of(architecture)[0]["config"][setting] = value
     with pytest.raises(UserError, match=message) as caught:
-        check_and_rebuild(architecture)
+        rebuild(architecture)
     assert "\n" not in str(caught.value)
 
 
@@ -154,4 +149,4 @@ def test_a_layer_used_twice_is_refused():
     architecture = read("form_tf2_branches")
     layers_of(architecture)[1]["inbound_nodes"] *= 2
     with pytest.raises(UserError, match="the layer 'left' is used more than once"):
-        check_architecture(architecture)
+        rebuild(architecture)
