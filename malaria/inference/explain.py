@@ -74,6 +74,8 @@ class Overlays:
             written = {one.path: self._save(one, *next(looked)) for one, _ in found}
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
+        if self.missing > NAMED:
+            log(f"no overlay of {self.missing:,} images in all")
 
     def _read(self, one: Prediction) -> np.ndarray | None:
         if one.error is not None or one.path is None:
@@ -99,11 +101,6 @@ class Overlays:
         self.missing += 1
         if self.missing <= NAMED:
             log(f"no overlay of {printable(one.path)}: {printable(error)}")
-
-    def tell_missing(self) -> None:
-        """Say how many images have no overlay, if more than were named."""
-        if self.missing > NAMED:
-            log(f"no overlay of {self.missing:,} images in all")
 
 
 def _look(

@@ -19,8 +19,6 @@ DEFAULT_NAME = "compact.h5"
 TIME_DIGITS = len("20190131235959")
 # What a .json holds, by key; Keras's part has many forms.
 Architecture = dict[str, Any]
-
-
 # pair: .h5 and .json; the others are one file or folder of another program.
 Kind = Literal["pair", "h5", "keras", "saved_model", "tflite"]
 ENDINGS: dict[str, Kind] = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".tflite": "tflite"}
@@ -42,10 +40,8 @@ class Pair:
     @classmethod
     def at(cls, folder: Path | str, name: str) -> "Pair":
         """The paths of the pair of that name in `folder`, whether they exist or not."""
-        weights, architecture, tflite = (
-            Path(folder, name + suffix) for suffix in (".h5", ".json", ".tflite")
-        )
-        return cls(weights, architecture, tflite)
+        h5, json_, tflite = (Path(folder, name + end) for end in (".h5", ".json", ".tflite"))
+        return cls(h5, json_, tflite)
 
 
 def find_pair(path: Path | str) -> Pair:
@@ -94,10 +90,9 @@ def default_pair() -> Path:
 
 
 def read_architecture(pair: Pair) -> Architecture:
-    """The architecture in the .json, or in the file itself, as a dict.
+    """The architecture in the .json, or in the file itself; not of a .tflite alone.
 
-    {} for a .tflite alone, which says nothing in words. Raises UserError if it is too large, not
-    JSON or missing.
+    Raises UserError if it is too large, not JSON or missing.
     """
     path = pair.architecture
     if pair.kind != "pair":
@@ -125,14 +120,12 @@ def digest_of(pair: Pair) -> str:
 def _read_contained(pair: Pair) -> Architecture:
     from malaria.saved import container
 
-    if pair.kind == "tflite":
-        return {}
-    if pair.kind == "keras":
-        content = container.read_keras_config(pair.weights)
-    elif pair.kind == "saved_model":
-        content = container.read_saved_model_config(pair.weights)
-    else:
-        content = container.read_h5_config(pair.weights)
+    readers = {
+        "h5": container.read_h5_config,
+        "keras": container.read_keras_config,
+        "saved_model": container.read_saved_model_config,
+    }
+    content = readers[pair.kind](pair.weights)
     if content is None:
         raise UserError(
             f"{pair.weights} holds weights and no network: expected its .json beside it, or a file "

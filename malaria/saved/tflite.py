@@ -16,7 +16,7 @@ from malaria.saved.pair import Architecture, Pair, default_pair
 def digest_pair(weights_sha256: str, architecture: Architecture) -> str:
     """The name, hexadecimal digits, by which the cache knows the network of a pair.
 
-    architecture: the content of the .json, whose metadata does not count.
+    Of the architecture the metadata do not count.
     """
     network = {key: value for key, value in architecture.items() if key != KEY}
     text = json.dumps(network, sort_keys=True) + weights_sha256
