@@ -8,7 +8,6 @@ is "unlike" what the model learnt from.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -82,7 +81,7 @@ class Guard:
         """The Guard that a model's metadata holds. Raises UserError for an impossible one."""
         try:
             return _parse(entries)
-        except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        except (KeyError, TypeError, ValueError) as error:  # base64's among them
             raise UserError(f"{where}: its {KEY} is damaged: {shorten(error, 200)}") from None
 
 

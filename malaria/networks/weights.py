@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
-import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import quote, shorten
@@ -55,7 +54,7 @@ def _check_names(expected: list[str], group: h5py.Group) -> None:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """The names in an attribute of an HDF5 group; some versions of Keras 2 wrote them as bytes."""
+    # Some versions of Keras 2 wrote them as bytes.
     names = group.attrs[attribute]
     return [name.decode() if isinstance(name, bytes) else name for name in names]
 
@@ -71,9 +70,14 @@ def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
         counts = f"expected {len(variables)} weights, received {len(names)}"
         raise UserError(f"the layer {quote(layer.name)}: {counts}")
     for variable, name in zip(variables, names, strict=True):
-        where = quote(f"{layer.name}/{variable.name}")
+        dataset, shape = group[name], tuple(variable.shape)
         kinds = "f" if "float" in str(variable.dtype) else "iu"
-        variable.assign(_read(group[name], tuple(variable.shape), kinds, where))
+        if dataset.shape != shape or dataset.dtype.kind not in kinds:
+            raise UserError(
+                f"{quote(f'{layer.name}/{variable.name}')}: expected {shape} of floats, received "
+                f"{dataset.shape} of {quote(dataset.dtype)}"
+            )
+        variable.assign(dataset.astype("f4")[()])
 
 
 def leaves(model: keras.Model) -> Iterator[Any]:
@@ -85,23 +89,11 @@ def leaves(model: keras.Model) -> Iterator[Any]:
             yield part
 
 
-def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str) -> np.ndarray:
-    """The values of a dataset as float32; `where` is its name for messages.
-
-    Raises UserError unless they are floats of this shape.
-    """
-    if dataset.shape != shape or dataset.dtype.kind not in kinds:
-        received = f"{dataset.shape} of {quote(dataset.dtype)}"
-        raise UserError(f"{where}: expected {shape} of floats, received {received}")
-    values: np.ndarray = dataset.astype("f4")[()]
-    return values
-
-
 def reason_of(error: Exception) -> str:
     """The reason of a failure, in one line of at most 200 characters.
 
-    For an OSError, what the system says. For others their message; where Keras has put the message
-    of another error into it, that of the innermost.
+    For an OSError, what the system says; for others their message, or that of the error which Keras
+    has put into it.
     """
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
