@@ -4,6 +4,7 @@ Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"),
 sends is not given to its reader at all: only what vocabulary.py lists is built, and built here.
 """
 
+import inspect
 from collections.abc import Container
 from typing import Any
 
@@ -172,7 +173,8 @@ def _check_class(entry: dict[str, Any], known: Container[Any], expected: str) ->
 def _plain_layer(class_name: str, config: dict[str, Any]) -> keras.layers.Layer:
     if class_name in ONLY_TRAINING:
         return keras.layers.Identity(dtype="float32", name=config["name"])
-    layer, known = LAYERS[class_name]
+    layer = getattr(keras.layers, class_name.removesuffix("V1"))
+    known = inspect.signature(layer).parameters
     settings = {
         key: value
         for key, value in config.items()
@@ -186,11 +188,11 @@ def _plain_layer(class_name: str, config: dict[str, Any]) -> keras.layers.Layer:
     if isinstance(axis, list) and len(axis) == 1:
         # Keras 2 wrote the axis of a BatchNormalization as a list of one.
         [settings["axis"]] = axis
-    kept = {key: settings[key] for key in known if key in settings}
+    kept = {key: value for key, value in settings.items() if key in known}
     return layer(**kept, dtype="float32", name=config["name"])
 
 
-def _check_setting(key: str, value: Any, known: tuple[str, ...], class_name: str) -> None:
+def _check_setting(key: str, value: Any, known: Container[str], class_name: str) -> None:
     # An unknown setting that is switched on could change what the layer computes. "groups" may be
     # 1: Keras 2 wrote it also for layers that have no groups.
     if key not in known and value not in (None, False) and (key, value) != ("groups", 1):

@@ -28,27 +28,24 @@ def test_a_saved_network_answers_as_before(pairs):
     assert np.ptp(expected) > 0
 
 
-def test_what_the_metadata_says_holds_without_options(pairs):
-    metadata = load_classifier(pairs["ours"][0]).metadata
-    assert metadata.labels == ("sick", "well")
-    assert metadata.positive_label == "well"
-    assert metadata.pixels == PixelFormat((8, 6))
-
-
-def test_other_names_for_the_labels_keep_their_places(pairs):
-    metadata = load_classifier(pairs["ours"][0], labels=["krank", "gesund"]).metadata
-    assert metadata.labels == ("krank", "gesund")
-    assert metadata.positive_label == "gesund"
-
-
-def test_a_historic_pair_is_read_as_in_its_time(pairs):
-    metadata = load_classifier(pairs["historic"][0], labels=["NORMAL", "PNEUMONIA"]).metadata
-    assert metadata.labels == ("NORMAL", "PNEUMONIA")
-    assert metadata.pixels == PixelFormat((8, 6), "BGR", "bicubic")
-
-
-def test_the_size_a_network_has_anyway_may_be_named(pairs):
-    assert load_classifier(pairs["ours"][0], size=(8, 6)).metadata.pixels.size == (8, 6)
+@pytest.mark.parametrize(
+    ("name", "options", "labels", "positive", "pixels"),
+    [
+        ("ours", {}, ("sick", "well"), "well", PixelFormat((8, 6))),
+        ("ours", {"size": (8, 6)}, ("sick", "well"), "well", PixelFormat((8, 6))),
+        ("ours", {"labels": ["krank", "gesund"]}, ("krank", "gesund"), "gesund",
+         PixelFormat((8, 6))),
+        ("historic", {"labels": ["NORMAL", "PNEUMONIA"]}, ("NORMAL", "PNEUMONIA"), "NORMAL",
+         PixelFormat((8, 6), "BGR", "bicubic")),
+    ],
+    ids=["as it says", "the size it has anyway", "other names", "as in its time"],
+)  # fmt: skip
+def test_what_the_metadata_says_holds_unless_options_say_otherwise(
+    pairs, name, options, labels, positive, pixels
+):
+    metadata = load_classifier(pairs[name][0], **options).metadata
+    assert (metadata.labels, metadata.positive_label) == (labels, positive)
+    assert metadata.pixels == pixels
 
 
 def test_three_outputs_take_three_names(pairs):
@@ -144,61 +141,52 @@ def test_where_no_trial_can_be_remembered_each_start_has_one(copy, trials, tmp_p
         assert len(trials) == count
 
 
-def spoil_nothing(pair, other):
-    pair.tflite.unlink()
-
-
-def spoil_with_another(pair, other):
-    shutil.copy(other.with_suffix(".tflite"), pair.tflite)
-
-
-def spoil_a_byte(pair, other):
-    content = bytearray(pair.tflite.read_bytes())
-    content[len(content) // 2] ^= 1
-    pair.tflite.write_bytes(content)
-
-
-def spoil_the_record(pair, other):
-    """A pair of version 2.1.0, whose .json says nothing of the .tflite."""
-    name_in_json(pair, None)
-
-
-def spoil_as_a_stranger(pair, other):
-    """Another network, which the .json names."""
-    spoil_with_another(pair, other)
-    name_in_json(pair, sha256_of(pair.tflite))
-
-
-def spoil_so_that_it_fails(pair, other):
-    """No network at all, which the .json names."""
-    pair.tflite.write_bytes(b"no network")
-    name_in_json(pair, sha256_of(pair.tflite))
-
-
 def name_in_json(pair, sha256):
     content = json.loads(pair.architecture.read_text(encoding="utf-8"))
     content[KEY]["tflite_sha256"] = sha256
     pair.architecture.write_text(json.dumps(content), encoding="utf-8")
 
 
+def a_byte_changed(pair):
+    content = bytearray(pair.tflite.read_bytes())
+    content[len(content) // 2] ^= 1
+    return content
+
+
+NO_SUCH = "ours.tflite: ours.json has no such SHA-256 of it"
+# What lies in place of the .tflite, whether the .json names it, and what is said.
 SPOILED = {
-    spoil_nothing: None,
-    spoil_with_another: "ours.tflite: ours.json has no such SHA-256 of it",
-    spoil_a_byte: "ours.tflite: ours.json has no such SHA-256 of it",
-    spoil_the_record: "ours.tflite: ours.json has no such SHA-256 of it",
-    spoil_as_a_stranger: "expected (height, width, channels, outputs) (8, 6, 3, 1), received",
-    spoil_so_that_it_fails: "ours.tflite: expected a .tflite: ",
+    "nothing": (lambda pair, other: None, False, None),
+    "another": (lambda pair, other: other.read_bytes(), False, NO_SUCH),
+    "a byte": (lambda pair, other: a_byte_changed(pair), False, NO_SUCH),
+    "another, named": (
+        lambda pair, other: other.read_bytes(),
+        True,
+        "expected (height, width, channels, outputs) (8, 6, 3, 1), received",
+    ),
+    "no network, named": (
+        lambda pair, other: b"no network",
+        True,
+        "ours.tflite: expected a .tflite: ",
+    ),
+    "unnamed, as by version 2.1.0": (lambda pair, other: pair.tflite.read_bytes(), None, NO_SUCH),
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
 def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_kept(pairs, copy, spoil, capsys):
     before = load_classifier(copy.weights).predict(IMAGES)
-    spoil(copy, pairs["three"][0])
+    replace, is_named, message = SPOILED[spoil]
+    content = replace(copy, pairs["three"][0].with_suffix(".tflite"))
+    copy.tflite.unlink()
+    if content is not None:
+        copy.tflite.write_bytes(content)
+    if is_named is not False:
+        name_in_json(copy, sha256_of(copy.tflite) if is_named else None)
     listed = {path: path.read_bytes() for path in copy.weights.parent.iterdir()}
     classifier = load_classifier(copy.weights)
     told = capsys.readouterr().err
-    assert SPOILED[spoil] is None or SPOILED[spoil] in told
+    assert message is None or message in told
     assert told.count("; the .h5 is read instead, which takes some seconds\n") == bool(told)
     assert not uses_lite(classifier)
     np.testing.assert_allclose(classifier.predict(IMAGES), before, rtol=0, atol=1e-5)

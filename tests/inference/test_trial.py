@@ -10,8 +10,8 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
 from malaria.inference import trial
-from malaria.inference.network import KerasNetwork
 from malaria.inference.load_classifier import load_classifier
+from malaria.inference.network import KerasNetwork
 from malaria.networks.export import to_tflite
 from malaria.networks.save import save_pair
 from malaria.pictures.images import PixelFormat
