@@ -33,7 +33,7 @@ class LabelledPredictions:
         label_of: Callable[[AnyPath], str | None],
         group_of: Callable[[AnyPath], str | None],
     ) -> None:
-        """label_of, group_of: the true label and the patient of an image; None if not known."""
+        """label_of, group_of: the true label and the patient of an image, if known."""
         self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = self.unlike = 0
         self.known: list[Prediction] = []
@@ -73,7 +73,7 @@ class LabelledPredictions:
 
     @cached_property
     def result(self) -> Result:
-        """The Result of all that was added, made once. Raises UserError if that was nothing."""
+        """Of all that was added. Raises UserError if that was nothing."""
         if not self.known:
             raise UserError("none of the images could be read and has a label")
         metadata = self.model.metadata

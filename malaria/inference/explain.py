@@ -47,18 +47,17 @@ def explain(model: TrainedModel, source: Source) -> Explanation:
     pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
     [prediction] = predict(sources, model)
     [(image, heat_map)] = _look(model, [(prediction, pixels)])
-    overlay = Image.fromarray(gradcam.overlay(image, heat_map))
-    return Explanation(prediction, heat_map, overlay)
+    return Explanation(prediction, heat_map, Image.fromarray(gradcam.overlay(image, heat_map)))
 
 
 class Overlays:
     """Writes an overlay for each image, below `folder`.
 
-    missing: how many images could be classified and not explained, no reason to stop a folder.
+    sources: the folders that are classified. missing: how many images could be classified and not
+    explained. Raises UsageError, UserError.
     """
 
     def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
-        """sources: the folders that are classified. Raises UsageError, UserError."""
         check_outside(folder, sources, "--explain")
         self.folder, self.sources, self.model = folder, sources, model
         self.missing = 0

@@ -124,9 +124,8 @@ def features(images: np.ndarray) -> np.ndarray:
     spreads = np.sqrt(np.maximum((planes * planes) @ rings - means * means, 0))
     grey = squares.mean(axis=3)
     half = grey.reshape(count, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    edges = np.concatenate([_edges(grey), _edges(half)], axis=1)
-    parts = [means.reshape(count, -1), np.log(spreads + LEAST).reshape(count, -1)]
-    return np.concatenate([*parts, np.log(edges + LEAST)], axis=1)
+    logarithms = [np.log(part + LEAST) for part in (spreads, _edges(grey), _edges(half))]
+    return np.concatenate([part.reshape(count, -1) for part in (means, *logarithms)], axis=1)
 
 
 FEATURES = 2 * 3 * len(RINGS) + 2 * (len(EDGE_RINGS) + 1)
@@ -154,7 +153,7 @@ def _edges(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _squares(length: int) -> np.ndarray:
-    """(length, SIDE): what a row of pixels is multiplied by for its means in SIDE equal parts."""
+    """(length, SIDE): times a row of pixels, its means in SIDE equal parts."""
     ends = np.arange(SIDE + 1) * length / SIDE
     places = np.arange(length)[:, None]
     shares = np.minimum(places + 1, ends[1:]) - np.maximum(places, ends[:-1])
@@ -163,7 +162,7 @@ def _squares(length: int) -> np.ndarray:
 
 @cache
 def _rings(side: int, ends: Sequence[float]) -> np.ndarray:
-    """(side * side, number of rings): what an image is multiplied by for its means in rings."""
+    """(side * side, number of rings): times an image, its means in rings."""
     places = (np.arange(side) + 0.5) / side * 2 - 1
     radii = np.hypot(places[:, None], places).reshape(-1, 1)
     inside = (radii < np.array(ends)) & (radii >= np.array((0, *ends[:-1])))

@@ -64,7 +64,16 @@ def override_pixels(
             "the network takes images of every size: say the height and the width that it was "
             "trained with, --resize=H,W"
         )
-    _check_size(metadata.pixels.size, fixed, size)
+    if size and fixed and tuple(size) != fixed:
+        raise UsageError(
+            f"--resize: the network takes {height},{width} (height, width) and no other; "
+            f"received {size[0]},{size[1]}"
+        )
+    if fixed not in (None, metadata.pixels.size):
+        raise UserError(
+            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
+            "(height, width): copy both files again from where they were trained"
+        )
     pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
     if channels is not None:
         pixels = replace(pixels, colour=channels.upper())
@@ -76,19 +85,3 @@ def override_pixels(
         factor, offset = SCALES[scale]
         pixels = replace(pixels, scale=factor, offset=offset)
     return replace(metadata, pixels=pixels)
-
-
-def _check_size(
-    known: tuple[int, int], fixed: tuple[int, int] | None, size: tuple[int, int] | None
-) -> None:
-    """known: what the metadata says, fixed: the network, size: the user; (height, width)."""
-    if size and fixed and tuple(size) != fixed:
-        raise UsageError(
-            f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
-            f"received {size[0]},{size[1]}"
-        )
-    if fixed not in (None, known):
-        raise UserError(
-            f"the metadata says images of {known}, the network takes {fixed} "
-            "(height, width): copy both files again from where they were trained"
-        )

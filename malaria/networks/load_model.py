@@ -5,6 +5,7 @@ before it is read.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,6 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
-from malaria.networks.cost import check_cost, cost_of
 from malaria.networks.rebuild import rebuild
 from malaria.networks.weight_files import (
     MAX_BYTES_PER_STORED_BYTE,
@@ -21,8 +21,13 @@ from malaria.networks.weight_files import (
     load_weights,
     stored_bytes,
 )
-from malaria.networks.weights import reason_of
+from malaria.networks.weights import leaves, reason_of
 from malaria.saved.pair import Architecture, Pair
+
+# Of all layers together, for one image. The original at 141 px needs 7 MB.
+MAX_ACTIVATION_BYTES = 2**30
+# Some seconds on two cores. VGG16 at 224 px needs 15e9, EfficientNetB7 at 600 px 37e9.
+MAX_MULTIPLICATIONS = 100_000_000_000
 
 
 def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
@@ -62,7 +67,31 @@ def _measure(pair: Pair, architecture: Architecture) -> None:
                 f"does not belong to {pair.weights.name}: the network has more weights "
                 f"than the {stored:,} bytes of that file can hold"
             )
-        check_cost(*cost_of(model))
+        outputs, multiplications = cost_of(model)
+        _check_cost(4 * outputs, MAX_ACTIVATION_BYTES, "bytes")
+        _check_cost(multiplications, MAX_MULTIPLICATIONS, "multiplications")
+
+
+def cost_of(model: keras.Model) -> tuple[int, int]:
+    """(outputs of all layers, multiplications), about, for one image. Nothing is computed."""
+    outputs = multiplications = 0
+    for layer in leaves(model):
+        weights = layer.count_params() if isinstance(layer, keras.layers.Layer) else 0
+        sides = [abs(side) for side in layer.output.shape[1:]]
+        count, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
+        outputs += count
+        # Of a convolution each weight is used at every place, of a dense layer once.
+        multiplications += math.prod(sides[:-1]) * weights + count * window
+    return outputs, multiplications
+
+
+def _check_cost(needed: int, most: int, unit: str) -> None:
+    """Raise UserError if it is more than any network for cells needs."""
+    if needed > most:
+        raise UserError(
+            f"the network needs more than the {most:,} {unit} allowed for one image; use one that "
+            "takes smaller images"
+        )
 
 
 def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:

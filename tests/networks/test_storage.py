@@ -14,7 +14,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.networks.backend import keras
-from malaria.networks.load_model import load_model
+from malaria.networks.load_model import cost_of, load_model
 from malaria.networks.save import save_pair
 from malaria.networks.vocabulary import LAYERS
 from malaria.saved.metadata import KEY, read_metadata
@@ -361,12 +361,24 @@ def test_a_giant_is_refused_and_its_memory_is_never_asked_for(saved, form, kind,
     assert len(sizes) == kept
 
 
-def test_a_network_too_large_for_one_image_is_refused(saved):
+@pytest.mark.parametrize(("side", "unit"), [(10_000, "1,073,741,824 bytes"), (6, "99 multi")])
+def test_a_network_too_large_for_one_image_is_refused(saved, side, unit, monkeypatch):
     def change(layers, _):
-        layers[0]["config"]["batch_shape"] = [None, 10_000, 10_000, 3]
+        layers[0]["config"]["batch_shape"] = [None, side, side, 3]
         layers[3:] = [keras_object("GlobalMaxPooling2D", config={"name": "top"})]
 
-    refuse(saved, changed(saved, change), "more than the 1,073,741,824 bytes allowed for one image")
+    monkeypatch.setattr("malaria.networks.load_model.MAX_MULTIPLICATIONS", 99)
+    refuse(saved, changed(saved, change), f"more than the {unit}[a-z]* allowed for one image; use")
+
+
+def test_cost_counts_every_weight_at_every_place_and_every_pixel_of_a_window():
+    body = [layers.Conv2D(4, 3, use_bias=False), layers.MaxPooling2D(2)]
+    inner = keras.Sequential([keras.Input((8, 8, 3)), *body])
+    # A convolution of 8 x 8 x 3 to 6 x 6 x 4, then windows of 2 x 2.
+    outputs, multiplications = 36 * 4 + 9 * 4, 36 * 4 * 27 + 36 * 4 + 9 * 4 * 4
+    assert cost_of(inner) == (outputs, multiplications)
+    outer = keras.Sequential([keras.Input((8, 8, 3)), inner, layers.Flatten()])
+    assert cost_of(outer) == (outputs + 36, multiplications + 36)
 
 
 @pytest.mark.parametrize(
