@@ -94,13 +94,18 @@ def _copy_with_logits(model: keras.Model) -> keras.Model:
 
 
 def _split(model: keras.Model) -> tuple[keras.layers.Layer, keras.Model]:
-    """(the layer whose maps are used, the network from these maps to the logits).
+    """(the last layer whose maps cover the image, or else that has maps, the network behind it).
 
-    It is the last layer whose maps cover the image, or if none do, the last with maps. Raises
-    UserError if none has maps.
+    Raises UserError if none has maps.
     """
+    sides = np.array(model.inputs[0].shape[1:3])
+
+    def covers(layer: keras.layers.Layer) -> bool:
+        _, step = _centres(model, layer)
+        return bool((step * layer.output.shape[1:3] >= COVERED * sides).all())
+
     layers = [layer for layer in reversed(model.layers) if _has_maps(layer)]
-    for layer in sorted(layers, key=lambda layer: not _covers(model, layer)):
+    for layer in sorted(layers, key=covers, reverse=True):
         # Keras refuses a layer that another path leads past; before 3.13 only when it is called.
         with suppress(ValueError, KeyError):
             verdict = keras.Model(layer.output, model.outputs[0])
@@ -117,12 +122,6 @@ def _has_maps(layer: keras.layers.Layer) -> bool:
     shape = layer.output.shape
     is_other = hasattr(layer, "pool_size") or isinstance(layer, keras.layers.InputLayer)
     return not is_other and len(shape) == 4 and shape[1] * shape[2] > 1
-
-
-def _covers(model: keras.Model, layer: keras.layers.Layer) -> bool:
-    _, step = _centres(model, layer)
-    sides = np.array(model.inputs[0].shape[1:3])
-    return bool((step * layer.output.shape[1:3] >= COVERED * sides).all())
 
 
 def _centres(model: keras.Model, layer: keras.layers.Layer | None) -> tuple[np.ndarray, np.ndarray]:

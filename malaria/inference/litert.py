@@ -37,7 +37,7 @@ def describe_ends(path: Path) -> dict[str, Any]:
     Raises UserError unless it takes an image of fixed size. Nothing is run for it.
     """
     with one_line_errors(path):
-        interpreter = _open(path)
+        interpreter = _Interpreter(path).interpreter
         [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
     if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
@@ -77,15 +77,6 @@ def one_line_errors(path: Path, errors: tuple[type[Exception], ...] = BAD_TFLITE
         yield
     except errors as error:
         raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
-
-
-def _open(path: Path, cores: int = 1, content: bytes | None = None) -> Any:
-    """An interpreter that has not allocated anything yet."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    source = {"model_path": str(path)} if content is None else {"model_content": content}
-    with stderr_kept_back():
-        return Interpreter(num_threads=cores, **source)
 
 
 def _memory_of(interpreter: Any, path: Path) -> int:
@@ -138,8 +129,12 @@ class _Interpreter:
     costs more than to compute some images in vain.
     """
 
-    def __init__(self, path: Path, cores: int, content: bytes | None) -> None:
-        self.interpreter = _open(path, cores, content)
+    def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        source = {"model_path": str(path)} if content is None else {"model_content": content}
+        with stderr_kept_back():
+            self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()

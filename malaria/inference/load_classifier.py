@@ -28,7 +28,6 @@ from malaria.saved.pair import (
 )
 
 Engine = Literal["auto", "litert", "keras"]
-REMEDY = "say otherwise with --labels, --positive, --channels, --scale"
 
 
 def load_classifier(
@@ -76,7 +75,10 @@ def load_classifier(
     network = _open_network(pair, metadata, architecture, engine, many=many)
     metadata = override_labels(metadata, network.output_count, labels, positive)
     if metadata.is_assumed:
-        log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
+        log(
+            f"assumed, for the model does not say it: {metadata.describe()}; say otherwise with "
+            "--labels, --positive, --channels, --scale"
+        )
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
     classifier = Classifier(metadata, network, pair, guard=guard)

@@ -33,9 +33,9 @@ MAX_MULTIPLICATIONS = 100_000_000_000
 def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
     """The network of `pair`, float32, ready to predict; `architecture` is what its .json says.
 
-    Takes (n, height, width, 3), float32; returns (n, k) of one sigmoid or k softmax outputs.
-    Raises UserError if the .json asks for anything but plain Keras layers or for more memory
-    than its .h5 can fill, and if the .h5 is damaged or belongs to another .json.
+    It takes (n, height, width, 3), float32. Raises UserError if the .json asks for anything but
+    plain Keras layers or for more memory than its .h5 can fill, and if the .h5 is damaged or
+    belongs to another .json.
     """
     with silence():
         try:

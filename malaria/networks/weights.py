@@ -61,9 +61,8 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
 
 def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
     """Copy the weights of one layer, in the order in which Keras 2 and Keras 3 write them."""
-    # Keras's own load_weights is not used. It goes by the position of the layers and not by their
-    # names, so the .h5 of a similar network would be accepted; and it reads the values before it
-    # compares the shapes.
+    # Keras's own load_weights goes by the position of the layers, so that the .h5 of a similar
+    # network would be accepted, and reads the values before it compares the shapes.
     variables = layer.trainable_weights + layer.non_trainable_weights
     names = _names(group, "weight_names")
     if len(names) != len(variables):

@@ -79,21 +79,14 @@ def _pair_of(path: Path) -> Pair | None:
 
 
 def default_pair() -> Path:
-    """The .h5 of the pretrained pair that is used where nobody names another.
-
-    It lies in the installed package, or in pretrained/ of a checkout; pretrained/MODEL_CARD.md
-    says what it learnt from.
-    """
+    """The .h5 of the pretrained pair, in the installed package or in pretrained/ of a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "pretrained" / DEFAULT_NAME
     return inside if inside.is_file() else package.parent / "pretrained" / DEFAULT_NAME
 
 
 def read_architecture(pair: Pair) -> Architecture:
-    """The architecture in the .json, or in the file itself; not of a .tflite alone.
-
-    Raises UserError if it is too large, not JSON or missing.
-    """
+    """The architecture in the .json, or in the file itself; not of a .tflite. Raises UserError."""
     path = pair.architecture
     if pair.kind != "pair":
         return _read_contained(pair)

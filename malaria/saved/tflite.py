@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 
 
 def is_tried(sha256: str) -> bool:
-    """True if a .tflite of this SHA-256 has answered a trial of this user's before."""
+    """True if a .tflite of this SHA-256 has answered a trial of this user's."""
     with suppress(UserError):
         return _is_ours(_mark(sha256))
     return False
