@@ -1,10 +1,9 @@
 """guard: tells images that are no single cell, before anybody believes what the network says.
 
-A network that knows two labels gives one of them to every image, to a white cell, a whole field
-or a white page too. The guard is a small network of its own, on numbers that say how colour and
-edges are spread from the middle of an image outwards. It is fitted with each model (see
-training/fit_guard.py) and travels in the model's .json. An image that it does not take for a cell
-is "unlike" what the model learnt from.
+A network of two labels gives one of them to every image, to a white cell, a whole field or a white
+page too. The guard is a small network on numbers that say how colour and edges are spread from the
+middle of an image outwards. It is fitted with each model (see training/fit_guard.py) and travels in
+its .json. An image that it does not take for a cell is "unlike" what the model learnt from.
 """
 
 import base64

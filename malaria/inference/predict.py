@@ -107,7 +107,6 @@ def _read(source: Source, model: TrainedModel) -> Image:
 def _predict_begun(
     sources: Sequence[Source], begun: Sequence[Callable[[], Image]], model: TrainedModel
 ) -> list[Prediction]:
-    """begun: what gives the image of each source."""
     images = [read() for read in begun]
     readable = [image for image in images if isinstance(image, np.ndarray)]
     answers = iter(_answers(readable, model) if readable else ())

@@ -22,8 +22,7 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> str | None:
     """Options that make more of the answers right, in one line, or None if these are the best.
 
     labelled: predictions of files with their true labels. The AUC decides, which needs no
-    threshold; far below one half it says that the labels are in the other order. Chosen on these
-    images, the options have to be tried on others.
+    threshold; far below one half it says that the labels are in the other order.
     """
     step = max(1, len(labelled) // LOOKED_AT)
     sample = list(labelled[::step])

@@ -27,10 +27,9 @@ Model = TypeVar("Model", bound="TrainedModel")
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, how images are read for it, and what its outputs mean.
+    """A network, how images are read for it, and what its outputs mean; for several threads.
 
     review: as in `with_threshold`. guard: what tells images that are no single cells, or None.
-    Several threads may use one at once.
     """
 
     metadata: Metadata

@@ -105,7 +105,6 @@ def _is_arithmetic(entry: dict[str, Any]) -> bool:
 
 
 def _compute(entry: dict[str, Any], tensors: dict[str, Any]) -> Any:
-    """The tensor that arithmetic gives, as Keras 2 or Keras 3 wrote it."""
     [node] = entry["inbound_nodes"]
     if isinstance(node, dict):
         name = entry["class_name"]

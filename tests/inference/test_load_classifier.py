@@ -99,17 +99,6 @@ def uses_lite(classifier):
     return isinstance(classifier.network, litert.LiteRTNetwork)
 
 
-@pytest.mark.parametrize("name", ["ours", "historic", "three"])
-def test_both_engines_give_one_answer(pairs, name):
-    labels = ["a", "b", "c"] if name == "three" else None
-    answers = []
-    for engine in ("auto", "litert", "keras"):
-        classifier = load_classifier(pairs[name][0], engine=engine, labels=labels)
-        answers.append(classifier.predict(IMAGES))
-    np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(answers[1], answers[2], rtol=0, atol=1e-5)
-
-
 def test_a_pair_of_another_machine_is_believed_after_one_trial(copy, tmp_path, capsys):
     for is_tried in (False, True):
         known = {path.name for path in (tmp_path / "cache").glob("malaria/tried/*")}

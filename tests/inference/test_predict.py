@@ -74,17 +74,13 @@ def test_the_network_sees_whole_batches_of_floats(write_reds):
     assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
 
 
-def test_without_a_readable_image_the_network_is_not_asked(tmp_path):
+@pytest.mark.parametrize("names", [[], ["none.png", "nothing.png"]])
+def test_without_a_readable_image_the_network_is_not_asked(tmp_path, names):
     def network(images):
         raise AssertionError
 
-    paths = [tmp_path / "none.png", tmp_path / "nothing.png"]
-    predictions = list(predict(paths, classifier(network)))
-    assert [prediction.error for prediction in predictions] == ["no such file"] * 2
-
-
-def test_no_paths_give_no_predictions():
-    assert list(predict([], classifier(red))) == []
+    predictions = list(predict([tmp_path / name for name in names], classifier(network)))
+    assert [prediction.error for prediction in predictions] == ["no such file"] * len(names)
 
 
 def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
@@ -118,16 +114,15 @@ def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
 @pytest.mark.parametrize(
     ("positive", "threshold", "label"),
     [
-        ("Parasitized", 0.5, "Uninfected"),
-        ("Parasitized", 0.19, "Parasitized"),
-        ("Uninfected", 0.5, "Uninfected"),
-        ("Uninfected", 0.81, "Parasitized"),
+        (0, 0.5, "Uninfected"),
+        (0, 0.19, "Parasitized"),
+        (1, 0.5, "Uninfected"),
+        (1, 0.81, "Parasitized"),
     ],
 )
 def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label):
     paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
-    decider = classifier(red, positive=positive, threshold=threshold)
-    [prediction] = predict(paths, decider)
+    [prediction] = predict(paths, classifier(red, positive=TWO[positive], threshold=threshold))
     assert prediction.label == label
     assert prediction.probability == pytest.approx(0.8 if label == "Uninfected" else 0.2)
 

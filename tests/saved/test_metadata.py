@@ -40,12 +40,20 @@ def test_a_historic_pair_is_read_as_the_original_read_pictures():
     assert (metadata.threshold, metadata.details) == (0.5, {})
 
 
-@pytest.mark.parametrize("sides", [None, [None, None], [10**9, 20], [float("inf"), 20], ["a", 2]])
-def test_a_historic_network_that_says_no_possible_size_gets_the_originals(sides):
-    shape = sides and [None, *sides, 3]
-    architecture = {"config": [{"config": {"batch_input_shape": shape}}]}
-    assert network_size(architecture) is None
-    assert read_metadata(Pair.at(".", "a"), architecture).pixels.size == (141, 141)
+@pytest.mark.parametrize(
+    ("key", "shape", "size"),
+    [
+        *(("batch_input_shape", shape, None) for shape in (None, [None, None, None, 3])),
+        *(("batch_input_shape", [None, side, 20, 3], None) for side in (10**9, float("inf"), "a")),
+        ("batch_shape", [None, 128, 96, 3], (128, 96)),
+    ],
+)
+def test_a_historic_network_without_a_possible_size_gets_the_originals(key, shape, size):
+    layers = [{"config": {key: shape}}]
+    architecture = {"config": {"layers": layers} if size else layers}
+    assert network_size(architecture) == size
+    metadata = read_metadata(Pair.at(".", "a"), architecture)
+    assert metadata.pixels.size == (size or (141, 141))
 
 
 def test_the_metadata_is_read_whole(tmp_path):
@@ -116,8 +124,3 @@ def test_weights_of_another_checksum_are_refused_in_one_line(tmp_path, recorded)
     with pytest.raises(UserError, match=r"model.h5 does not belong to model.json") as caught:
         read_metadata(pair, architecture)
     assert str(caught.value).isprintable()
-
-
-def test_a_historic_json_may_hold_what_keras_3_writes():
-    architecture = {"config": {"layers": [{"config": {"batch_shape": [None, 128, 96, 3]}}]}}
-    assert network_size(json.loads(json.dumps(architecture))) == (128, 96)

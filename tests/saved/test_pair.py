@@ -5,7 +5,7 @@ import os
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.saved.pair import MAX_JSON_BYTES, Pair, default_pair, find_pair, read_architecture
+from malaria.saved.pair import MAX_JSON_BYTES, Pair, find_pair, read_architecture
 
 
 def make_pair(folder, name, content="{}"):
@@ -90,9 +90,3 @@ def test_an_architecture_is_read_as_a_dict(tmp_path):
 def test_an_architecture_that_cannot_be_read_is_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read .*gone\.json: No such file or directory$"):
         read_architecture(Pair.at(tmp_path, "gone"))
-
-
-def test_without_a_name_the_pair_that_comes_with_the_package_is_taken():
-    pair = find_pair(default_pair())
-    assert pair.weights == default_pair()
-    assert pair.tflite.is_file()
