@@ -30,8 +30,8 @@ NAMED = 10
 class Explanation:
     """The prediction of one image, and where the network looked for it.
 
-    heat_map: (height, width), float32, 0..1, of the image as the network takes it; what speaks
-    for the likeliest label. overlay: the image under its heat map, RGB.
+    heat_map: (height, width), float32, 0..1, as the network takes the image; what speaks for the
+    likeliest label. overlay: the image under its heat map, RGB.
     """
 
     prediction: Prediction

@@ -92,13 +92,12 @@ def keep_tflite(classifier: Classifier) -> None:
     Called once the results are told, for it takes seconds.
     """
     network = classifier.network
-    if not isinstance(network, KerasNetwork) or network.missing is None:
-        return
-    try:
-        path = network.write_tflite(network.missing)
-        log(f"saved {printable(path)}, with which the next start is quick")
-    except UserError as error:
-        log(f"the next start will not be quicker: {printable(error)}")
+    if isinstance(network, KerasNetwork) and network.missing is not None:
+        try:
+            path = network.write_tflite(network.missing)
+            log(f"saved {printable(path)}, with which the next start is quick")
+        except UserError as error:
+            log(f"the next start will not be quicker: {printable(error)}")
 
 
 def _describe_tflite(pair: Pair) -> Architecture:

@@ -9,16 +9,15 @@ from malaria.pictures.images import PerChannel
 from malaria.saved.architecture import InputShape
 from malaria.saved.metadata import Metadata
 
-# Of the images that ImageNet's networks of PyTorch learnt from, by channel.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
 SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
     "255": (1 / 255, 0.0),
     "1": (1.0, 0.0),
     "-1..1": (1 / 127.5, -1.0),
+    # By the means and deviations of the channels that PyTorch's networks for ImageNet take.
     "imagenet": (
-        (1 / 255 / DEVIATION[0], 1 / 255 / DEVIATION[1], 1 / 255 / DEVIATION[2]),
-        (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
+        (1 / 255 / 0.229, 1 / 255 / 0.224, 1 / 255 / 0.225),
+        (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
     ),
 }
 

@@ -24,7 +24,6 @@ from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 BATCHES_TOGETHER = 4
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
-NO_PROBABILITY = "the network gave no probabilities:"
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
@@ -133,7 +132,7 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
             place = known.index(label) if label in known else positive
             yield Prediction(None, label, row[place], tuple(row), unlike=unlike)
         else:
-            yield Prediction(error=f"{NO_PROBABILITY} {tuple(row)}")
+            yield Prediction(error=f"the network gave no probabilities: {tuple(row)}")
 
 
 def are_probabilities(numbers: Sequence[float]) -> bool:

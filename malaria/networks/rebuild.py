@@ -122,10 +122,8 @@ def _compute(entry: dict[str, Any], tensors: dict[str, Any]) -> Any:
     return OPERATIONS[name](*operands)
 
 
-def _shape_of(entry: dict[str, Any]) -> list[Any] | None:
-    config = entry["config"]
-    shape: list[Any] | None = config.get("batch_input_shape") or config.get("batch_shape")
-    return shape
+def _shape_of(entry: dict[str, Any]) -> Any:
+    return entry["config"].get("batch_input_shape") or entry["config"].get("batch_shape")
 
 
 def _input(entry: dict[str, Any]) -> Any:
@@ -135,10 +133,7 @@ def _input(entry: dict[str, Any]) -> Any:
     """
     # The name of another first layer is needed for that layer itself.
     name = entry["config"]["name"] if entry["class_name"] == "InputLayer" else None
-    shape = _shape_of(entry)
-    if shape is None:
-        raise KeyError("batch_input_shape")
-    return keras.Input(batch_shape=shape, dtype="float32", name=name)
+    return keras.Input(batch_shape=_shape_of(entry), dtype="float32", name=name)
 
 
 def _layer(entry: dict[str, Any]) -> keras.layers.Layer:

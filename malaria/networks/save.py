@@ -24,9 +24,8 @@ def save_pair(
 ) -> Pair:
     """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
 
-    The .json is the architecture as Keras writes it, with the `metadata_entries` and the
-    SHA-256 of both others under one more key. Raises UserError if the name is taken, or if it
-    cannot be written.
+    The .json is the architecture as Keras writes it, with the `metadata_entries` and the SHA-256 of
+    both others under one more key. Raises UserError if the name is taken or cannot be written.
     """
     pair = Pair.at(folder, name)
     for path in (pair.weights, pair.architecture, pair.tflite):

@@ -89,11 +89,7 @@ def leaves(model: keras.Model) -> Iterator[Any]:
 
 
 def reason_of(error: Exception) -> str:
-    """The reason of a failure, in one line of at most 200 characters.
-
-    For an OSError, what the system says; for others their message, or that of the error which Keras
-    has put into it.
-    """
+    """In at most 200 characters: what the system says, or the innermost message in one of Keras."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     missing = "no " if isinstance(error, KeyError) else ""

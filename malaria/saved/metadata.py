@@ -16,7 +16,6 @@ KEY = "malaria"
 FORMAT = 1
 # What the pairs of earlier versions do not say.
 LATER = ("tta", "temperature", "logits", "guard")
-# Of the first original, whose pairs do not say it.
 HISTORIC_SIZE = (141, 141)
 
 
@@ -103,8 +102,8 @@ def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
 def _assume(pair: Pair, architecture: Architecture) -> Metadata:
     """The metadata that the file itself tells, and for the rest what is likely.
 
-    A pair without metadata is one of the first original's, which read BGR; other programs' files
-    hold networks that read RGB.
+    A pair without metadata is one of the first original's, which read BGR, and had 141 pixels where
+    it does not say it; other programs' files hold networks that read RGB.
     """
     colour, resampling = ("BGR", "bicubic") if pair.kind == "pair" else ("RGB", "bilinear")
     if (input_shape(architecture) or (None, None, 3))[2] == 1:

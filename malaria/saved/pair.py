@@ -67,7 +67,7 @@ def find_pair(path: Path | str) -> Pair:
 
 
 def _pair_of(path: Path) -> Pair | None:
-    """The pair of a .h5 or its .json, or None; Keras 3 calls the former name.weights.h5."""
+    """The pair of a .h5 or its .json, if it is whole; Keras 3 calls the former name.weights.h5."""
     if path.suffix not in (".h5", ".json"):
         return None
     for name in (path.stem, path.stem.removesuffix(".weights")):

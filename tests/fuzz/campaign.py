@@ -17,6 +17,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -93,17 +94,14 @@ def _places(node):
 def image(dice):
     """The bytes of a valid image of any kind."""
     side = dice.randint(1, 40)
-    mode = dice.choice(["L", "RGB", "RGBA", "P", "I;16"])
     levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (side, side, 3))
+    mode, kind = dice.choice(["L", "RGB", "RGBA", "P", "I;16"]), dice.choice(FORMATS)
     image = Image.fromarray(levels.astype(np.uint8))
-    if mode == "I;16":
+    if mode == "I;16" and kind in ("PNG", "TIFF"):
         image = Image.fromarray(levels[..., 0].astype(np.uint16) * 257)
-    else:
-        image = image.convert(mode)
+    elif mode in ("L", "RGB") or kind != "JPEG":
+        image = image.convert("RGB" if mode == "I;16" else mode)
     content = io.BytesIO()
-    kind = dice.choice(["PNG", "TIFF"] if mode == "I;16" else FORMATS)
-    if kind == "JPEG" and mode in ("RGBA", "P"):
-        image = image.convert("RGB")
     image.save(content, kind)
     return content.getvalue()
 
@@ -131,24 +129,19 @@ def try_config(dice, place):
 
 def try_metadata(dice, place):
     """A pair whose metadata was changed, but for the name of the .tflite, which answers."""
-    valid = json.loads(PRETRAINED.with_suffix(".json").read_text())
-    named = {"tflite_sha256": valid["malaria"].pop("tflite_sha256")}
-    _write_pair(place, valid | {"malaria": mutate_json(dice, valid["malaria"]) | named})
+    network, metadata = _pretrained()
+    named = {"tflite_sha256": metadata.pop("tflite_sha256")}
+    _write_pair(place, network | {"malaria": mutate_json(dice, metadata) | named})
     _classify(place / "a.h5")
 
 
 def try_architecture(dice, place):
-    valid = json.loads(PRETRAINED.with_suffix(".json").read_text())
-    content = mutate_json(dice, {key: valid[key] for key in valid if key != "malaria"})
-    _write_pair(place, content)
+    _write_pair(place, mutate_json(dice, _pretrained()[0]))
     _classify(place / "a.h5", engine="keras")
 
 
 def try_weights(dice, place):
-    _write_pair(place, json.loads(PRETRAINED.with_suffix(".json").read_text()) | {"malaria": None})
-    content = json.loads((place / "a.json").read_text())
-    del content["malaria"]
-    (place / "a.json").write_text(json.dumps(content))
+    _write_pair(place, _pretrained()[0])
     (place / "a.h5").write_bytes(mutate_bytes(dice, PRETRAINED.read_bytes()))
     _classify(place / "a.h5", engine="keras")
 
@@ -172,11 +165,16 @@ def _classify(path, **options):
     assert (one.error is None) == all(0 <= value <= 1 for value in one.probabilities or [2])
 
 
+def _pretrained():
+    """(what Keras wrote into the .json, our metadata)."""
+    content = json.loads(PRETRAINED.with_suffix(".json").read_text())
+    metadata = content.pop("malaria")
+    return content, metadata
+
+
 def _write_pair(place, content):
     for suffix in (".h5", ".tflite"):
-        link = place / f"a{suffix}"
-        link.unlink(missing_ok=True)
-        link.write_bytes(PRETRAINED.with_suffix(suffix).read_bytes())
+        shutil.copy(PRETRAINED.with_suffix(suffix), place / f"a{suffix}")
     (place / "a.json").write_text(json.dumps(content))
 
 

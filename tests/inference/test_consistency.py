@@ -23,21 +23,13 @@ def kinds_of_images(folder):
     """One drawn cell in every mode and format that is promised: their paths."""
     [path, _] = write_cells(folder / "cells", 1)
     cell = Image.open(path).convert("RGB")
-    sixteen = Image.fromarray(np.asarray(cell.convert("L")).astype(np.uint16) * 257)
-    see_through = cell.convert("RGBA")
-    see_through.putalpha(cell.convert("L"))
+    grey, see_through = cell.convert("L"), cell.convert("RGBA")
+    sixteen = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    see_through.putalpha(grey)
     images = {
-        "rgb.png": cell,
-        "grey.png": cell.convert("L"),
-        "rgba.png": see_through,
-        "palette.png": cell.convert("P"),
-        "sixteen.png": sixteen,
-        "rgb.jpg": cell,
-        "grey.jpeg": cell.convert("L"),
-        "rgb.bmp": cell,
-        "rgb.tif": cell,
-        "sixteen.tiff": sixteen,
-        "rgb.webp": cell,
+        **{f"rgb.{ending}": cell for ending in ("png", "jpg", "bmp", "tif", "webp")},
+        **{"grey.png": grey, "grey.jpeg": grey, "rgba.png": see_through},
+        **{"palette.png": cell.convert("P"), "sixteen.png": sixteen, "sixteen.tiff": sixteen},
     }
     for name, image in images.items():
         image.save(folder / name)

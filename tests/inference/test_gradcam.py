@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,34 +179,26 @@ def test_heat_is_where_the_cause_is_and_not_stretched(padding, place):
 
 
 @pytest.mark.parametrize(
-    "build",
+    ("build", "label_count", "size"),
     [
-        small_network,
-        residual_network,
-        lambda: small_network(label_count=3),
-        lambda: small_network(padding="valid"),
+        (small_network, 2, (32, 32)),
+        (residual_network, 2, (32, 32)),
+        (partial(small_network, label_count=3), 3, (32, 32)),
+        (partial(small_network, padding="valid"), 2, (32, 32)),
+        *((name, 2, (64, 64)) for name in NETWORKS),
+        ("vgg", 2, (64, 80)),
+        ("vgg", 3, (48, 44)),
     ],
-    ids=["small", "residual", "three labels", "unpadded"],
 )
-def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build):
-    heat_maps = Explainer(build()).heat_maps(IMAGES, np.array([0, 1, 1]))
-    assert heat_maps.shape == (3, 32, 32)
+def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build, label_count, size):
+    if isinstance(build, str):
+        build = partial(build_model, build, image_size=size, label_count=label_count)
+    images = RNG.random((label_count, *size, 3), np.float32)
+    heat_maps = Explainer(build()).heat_maps(images, np.arange(label_count))
+    assert heat_maps.shape == (label_count, *size)
     assert heat_maps.dtype == np.float32
     assert heat_maps.min() >= 0
-    for heat_map in heat_maps:
-        assert heat_map.max() in (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("name", "label_count", "size"),
-    [*((name, 2, (64, 64)) for name in NETWORKS), ("vgg", 2, (64, 80)), ("vgg", 3, (48, 44))],
-)
-def test_every_network_is_explained(name, label_count, size):
-    model = build_model(name, image_size=size, label_count=label_count)
-    images = RNG.random((label_count, *size, 3), np.float32)
-    heat_maps = Explainer(model).heat_maps(images, np.arange(label_count))
-    assert heat_maps.shape == (label_count, *size)
-    assert np.isfinite(heat_maps).all()
+    assert {heat_map.max() for heat_map in heat_maps} <= {0, 1}
     assert heat_maps.max() == 1
 
 

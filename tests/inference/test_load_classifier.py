@@ -188,18 +188,15 @@ def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_kept(pairs, cop
     assert {path: path.read_bytes() for path in copy.weights.parent.iterdir()} == listed
 
 
-def test_litert_on_demand_makes_the_tflite_first(copy, tmp_path):
+@pytest.mark.parametrize(("engine", "kept"), [("litert", 1), ("keras", 0)])
+def test_litert_on_demand_makes_the_tflite_first_and_keras_keeps_nothing(
+    copy, tmp_path, engine, kept
+):
     copy.tflite.unlink()
-    assert uses_lite(load_classifier(copy.weights, engine="litert"))
-    assert len(list(tmp_path.glob("cache/malaria/*.tflite"))) == 1
-
-
-def test_keras_on_demand_keeps_nothing(copy, tmp_path):
-    copy.tflite.unlink()
-    classifier = load_classifier(copy.weights, engine="keras")
-    assert not uses_lite(classifier)
+    classifier = load_classifier(copy.weights, engine=engine)
+    assert uses_lite(classifier) is (engine == "litert")
     keep_tflite(classifier)
-    assert not (tmp_path / "cache").exists()
+    assert len(list(tmp_path.glob("cache/malaria/*.tflite"))) == kept
 
 
 @pytest.mark.parametrize(("many", "gpu", "lite"), [(True, True, False), (True, False, True),
@@ -230,7 +227,7 @@ def test_the_metadata_of_another_size_than_the_networks_is_refused(copy):
 def test_what_is_assumed_of_a_historic_pair_is_told_in_one_line(pairs, capsys):
     load_classifier(pairs["ours"][0])
     assert capsys.readouterr().err == ""
-    load_classifier(pairs["historic"][0])
+    load_classifier(pairs["historic"][0], engine="keras")
     assert capsys.readouterr().err == (
         "assumed, for the model does not say it: labels Parasitized, Uninfected (positive: "
         "Parasitized), channels BGR, grey levels as 0..1, 8 x 6 pixels; say otherwise with "

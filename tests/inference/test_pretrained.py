@@ -70,12 +70,8 @@ def test_they_were_judged_on_patients_they_never_saw(name):
     assert details["split"]["validation_patients"]
     assert details["config"]["exclude"] is None
     assert details["config"]["model"] == name
-
-
-def test_the_metadata_tells_nothing_of_the_machine_it_was_made_on():
-    for name in NAMES:
-        text = json.dumps(json.loads((FOLDER / f"{name}.json").read_text())["malaria"]["config"])
-        assert not re.search(r'": "/', text)
+    # Nothing of the machine it was made on.
+    assert not re.search(r'": "/', json.dumps(details["config"]))
 
 
 def test_the_card_names_each_pair_and_nothing_else_lies_there():

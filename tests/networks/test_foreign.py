@@ -38,11 +38,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["keras", "litert"])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_golden_file_answers_as_the_program_that_wrote_it(tmp_path, name, engine, capsys):
-    for path in HERE.iterdir():
-        if path.is_dir():
-            shutil.copytree(path, tmp_path / path.name)
-        elif path.suffix != ".py":
-            shutil.copy(path, tmp_path)
+    shutil.copytree(HERE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py"))
     before = sorted(path.name for path in tmp_path.iterdir())
     scale = {"scale": "1"} if name == "lone.tflite" else {}
     model = load_classifier(tmp_path / name, engine=engine, **scale)
@@ -53,11 +49,6 @@ def test_a_golden_file_answers_as_the_program_that_wrote_it(tmp_path, name, engi
     assert "grey levels as 0..255, 16 x 16 pixels" in said
     # Beside a file of another program nothing is written.
     assert sorted({path.name for path in tmp_path.iterdir()} - {"cache"}) == before
-
-
-def libraries():
-    tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
-    return {"keras 2": tf_keras, "keras 3": keras}
 
 
 def transfer(library):
@@ -105,13 +96,11 @@ def test_networks_of_every_shape_give_the_same_numbers(tmp_path, make, version, 
     if (version, form) == ("keras 3", "saved_model"):
         pytest.skip("Keras 3 exports a graph without an architecture")
     random = np.random.RandomState(1)
-    model = make(libraries()[version])
-    model.set_weights(
-        [
-            w if w.dtype.kind != "f" else random.uniform(0.05, 0.5, w.shape)
-            for w in model.get_weights()
-        ]
-    )
+    model = make(keras if version == "keras 3" else pytest.importorskip("tf_keras"))
+    weights = model.get_weights()
+    floats = [random.uniform(0.05, 0.5, one.shape) for one in weights]
+    kept = [new if one.dtype.kind == "f" else one for new, one in zip(floats, weights, strict=True)]
+    model.set_weights(kept)
     images = random.rand(2, 32, 32, 3).astype(np.float32) * 255
     model.save(tmp_path / form)
     pair = find_pair(tmp_path / form)
@@ -189,7 +178,7 @@ class Custom(keras.layers.Layer):
 @pytest.mark.parametrize("layer", [keras.layers.Lambda(lambda x: x), Custom()])
 def test_code_in_a_file_is_refused_and_not_run(tmp_path, name, layer):
     model = keras.Sequential([keras.Input((16, 16, 3)), layer, keras.layers.Flatten()])
-    received = f"received the class '{type(layer).__name__}'; others could run code"
+    received = f"received the class '(mine>)?{type(layer).__name__}'; others could run code"
     with pytest.raises(UserError, match=received):
         load_classifier(save(tmp_path, model, name))
 
