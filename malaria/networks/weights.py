@@ -16,10 +16,7 @@ MAX_ITEMS, MAX_DEPTH = 50_000, 40
 
 
 def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
-    """Fill the model from a group that names its layers, as Keras 2 writes it and Keras 3 can.
-
-    Raises UserError if they belong to another network.
-    """
+    """Fill the model from a group that names its layers. Raises UserError for another network's."""
     layers = [layer for layer in model.layers if layer.weights]
     _check_names([layer.name for layer in layers], group)
     for layer in layers:

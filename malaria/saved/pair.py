@@ -55,8 +55,7 @@ def find_pair(path: Path | str) -> Pair:
         return Pair(path, path, path.with_name(f"{path.name}.tflite"), "saved_model")
     if path.is_dir():
         path = _newest(path)
-    pair = _pair_of(path)
-    if pair is not None:
+    if (pair := _pair_of(path)) is not None:
         return pair
     if path.suffix.lower() in ENDINGS and path.is_file():
         return Pair(path, path, path.with_suffix(".tflite"), ENDINGS[path.suffix.lower()])

@@ -116,14 +116,12 @@ def try_image(dice, place):
 
 def try_config(dice, place):
     path = place / "config.yaml"
-    valid = (Path(__file__).parents[2] / "config.yaml").read_bytes()
     if dice.random() < 0.5:
-        path.write_bytes(mutate_bytes(dice, valid))
+        valid = Path(__file__).parents[2] / "config.yaml"
+        path.write_bytes(mutate_bytes(dice, valid.read_bytes()))
     else:
-        key = dice.choice(
-            ["epochs", "labels", "image_size", "augmentation", "threshold", "nonsense"]
-        )
-        path.write_text(f"{key}: {dice.choice(NASTY)!r}\n")
+        keys = ["epochs", "labels", "image_size", "augmentation", "threshold", "nonsense"]
+        path.write_text(f"{dice.choice(keys)}: {dice.choice(NASTY)!r}\n")
     read_config(path)
 
 
@@ -192,9 +190,7 @@ def try_archive(dice, place):
             file.writestr(name, image(dice))
     path = place / "a.zip"
     changed = content.getvalue()
-    if dice.random() < 0.9:
-        changed = mutate_bytes(dice, changed)
-    path.write_bytes(changed)
+    path.write_bytes(mutate_bytes(dice, changed) if dice.random() < 0.9 else changed)
     unpack(path, place / f"unpacked{dice.randrange(10**9)}", sha256=None)
 
 
@@ -236,11 +232,8 @@ def run(target, first, cases):
                 sys.exit(f"{target}, case {case}: took {slowest:.1f} s")
             if _memory() - before > BYTES:
                 sys.exit(f"{target}, case {case}: {(_memory() - before) / 1e6:.0f} MB more")
-    more = (_memory() - before) / 1e6
-    return (
-        f"{target}: {cases} cases, {taken} taken, {refused} refused in one line, slowest "
-        f"{slowest:.2f} s, {more:.0f} MB more"
-    )
+    told = f"{target}: {cases} cases, {taken} taken, {refused} refused in one line, slowest "
+    return f"{told}{slowest:.2f} s, {(_memory() - before) / 1e6:.0f} MB more"
 
 
 def _try(target, case, place):

@@ -124,10 +124,10 @@ def test_the_json_holds_keras_own_keys_the_metadata_and_both_checksums(saved):
 
 
 def test_what_json_has_no_word_for_becomes_null(tmp_path):
-    entries = {**ENTRIES, "notes": {"µ": [float("nan"), (1.5, -float("inf"))]}}
+    entries = {**ENTRIES, "notes": {"µ": [float("nan"), (1.5, -float("inf"))], "ü\udcff": 1}}
     pair = save_pair(sequential(), tmp_path, "model", entries)
     text = pair.architecture.read_text(encoding="utf-8")
-    assert json.loads(text)[KEY]["notes"] == {"µ": [None, [1.5, None]]}
+    assert json.loads(text)[KEY]["notes"] == {"µ": [None, [1.5, None]], "ü\udcff": 1}
     assert "NaN" not in text
     assert "µ" in text
 
