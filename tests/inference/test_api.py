@@ -67,19 +67,18 @@ def test_a_batch_of_any_size_and_a_single_image_are_lists_too(cells, model, tmp_
         assert answers(model.classify(one)) == answers(model.classify(same))
 
 
-def test_only_what_came_from_a_file_has_a_path(cells, model):
-    _, paths = cells
-    first, second = model.classify([paths[0], Image.open(paths[0])])
-    assert (first.path, second.path) == (paths[0], None)
-    assert replace(first, path=None) == second
-
-
-def test_a_missing_and_a_broken_image_are_records_with_the_reason(cells, model, tmp_path):
-    _, paths = cells
+def test_only_what_came_from_a_file_has_a_path_and_what_cannot_be_read_the_reason(
+    cells, model, tmp_path
+):
+    path = cells[1][0]
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    found = model.classify([tmp_path / "gone.png", paths[0], tmp_path / "broken.png"])
-    assert [one.error for one in found] == ["no such file", None, "not a picture of a known kind"]
-    assert found[0].label is found[0].probability is found[0].probabilities is None
+    gone, first, second, broken = model.classify(
+        [tmp_path / "gone.png", path, Image.open(path), tmp_path / "broken.png"]
+    )
+    assert (first.path, second.path) == (path, None)
+    assert replace(first, path=None) == second
+    assert (gone.error, broken.error) == ("no such file", "not a picture of a known kind")
+    assert gone.label is gone.probability is gone.probabilities is None
 
 
 FLOATS = np.zeros((8, 8, 3), np.float32)

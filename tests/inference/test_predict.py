@@ -33,12 +33,12 @@ def write_reds(tmp_path):
     """A function that writes one image for each grey level of red; None is no image."""
 
     def write(levels):
-        paths = [tmp_path / f"{number}.png" for number in range(len(levels))]
-        for path, level in zip(paths, levels, strict=True):
-            if level is None:
-                path.write_text("no image")
-            else:
-                Image.new("RGB", (9, 9), (level, 20, 10)).save(path)
+        paths = []
+        for number, level in enumerate(levels):
+            paths.append(tmp_path / f"{number}.png")
+            paths[-1].write_text("no image")
+            if level is not None:
+                Image.new("RGB", (9, 9), (level, 20, 10)).save(paths[-1])
         return paths
 
     return write

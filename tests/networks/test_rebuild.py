@@ -111,15 +111,12 @@ def test_a_setting_that_is_not_known_is_refused_in_one_line(setting, value, mess
     assert "\n" not in str(caught.value)
 
 
-def test_a_layer_read_at_another_output_is_refused():
+def test_a_layer_read_at_another_output_or_used_twice_is_refused():
     architecture = read("form_tf2_branches")
-    layers_of(architecture)[1]["inbound_nodes"][0][0][2] = 1
+    nodes = layers_of(architecture)[1]["inbound_nodes"]
+    nodes[0][0][2] = 1
     with pytest.raises(UserError, match="in a way not known here"):
         rebuild(architecture)
-
-
-def test_a_layer_used_twice_is_refused():
-    architecture = read("form_tf2_branches")
-    layers_of(architecture)[1]["inbound_nodes"] *= 2
+    nodes *= 2
     with pytest.raises(UserError, match="the layer 'left' is used more than once"):
         rebuild(architecture)

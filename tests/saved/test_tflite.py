@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -25,20 +26,17 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "malaria"
 
 
-def metadata_with(**details):
-    return Metadata(("a", "b"), "a", PixelFormat((8, 8)), details=details)
-
-
 @pytest.mark.parametrize(
     ("recorded", "expected"), [(SHA256, True), (SHA256[1:], False), (None, False), (7, False)]
 )
 def test_a_tflite_belongs_to_the_pair_whose_json_names_its_sha256(tmp_path, recorded, expected):
     pair = Pair.at(tmp_path, "a")
     pair.tflite.write_bytes(CONTENT)
-    assert tflite.belongs(pair, metadata_with(tflite_sha256=recorded)) is expected
-    assert not tflite.belongs(pair, metadata_with())
+    metadata = Metadata(("a", "b"), "a", PixelFormat((8, 8)), details={"tflite_sha256": recorded})
+    assert tflite.belongs(pair, metadata) is expected
+    assert not tflite.belongs(pair, replace(metadata, details={}))
     pair.tflite.write_bytes(CONTENT[:-1])
-    assert not tflite.belongs(pair, metadata_with(tflite_sha256=recorded))
+    assert not tflite.belongs(pair, metadata)
 
 
 def test_only_pairs_that_come_with_the_program_are_pretrained(tmp_path):
