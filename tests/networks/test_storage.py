@@ -15,6 +15,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
 from malaria.networks.backend import keras
+from malaria.networks.blocks import output
 from malaria.networks.load_model import cost_of, load_model
 from malaria.networks.save import save_pair
 from malaria.networks.vocabulary import LAYERS
@@ -32,18 +33,14 @@ layers = keras.layers
 
 def sequential(seed=1, units=8):
     keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [
-            keras.Input(SIZE, name="image"),
-            layers.Conv2D(4, 3, activation="relu", name="conv"),
-            layers.MaxPooling2D(name="pool"),
-            layers.Flatten(name="flatten"),
-            layers.Dropout(0.5, name="dropout"),
-            layers.Dense(units, activation="relu", kernel_regularizer="l2", name="dense"),
-            layers.Dense(1, activation="sigmoid", name="probability"),
-        ],
-        name="small",
-    )
+    hidden = [
+        layers.Conv2D(4, 3, activation="relu", name="conv"),
+        *(layers.MaxPooling2D(name="pool"), layers.Flatten(name="flatten")),
+        layers.Dropout(0.5, name="dropout"),
+        layers.Dense(units, activation="relu", kernel_regularizer="l2", name="dense"),
+    ]
+    start, end = keras.Input(SIZE, name="image"), output(2)
+    return keras.Sequential([start, *hidden, end], name="small")
 
 
 def functional():
@@ -132,18 +129,14 @@ def test_what_json_has_no_word_for_becomes_null(tmp_path):
     assert "µ" in text
 
 
-def test_a_compiled_network_is_saved_without_its_loss_and_optimizer(tmp_path):
-    model = sequential()
+def test_a_network_of_half_precision_loads_as_float32_without_loss_and_optimizer(tmp_path):
+    with computing_in("float16"):
+        model = sequential()
     model.compile("adam", loss="binary_crossentropy")
     pair = save_pair(model, tmp_path, "model", ENTRIES)
     assert "compile_config" not in read_architecture(pair)
-    assert not load(pair).compiled
-
-
-def test_a_network_of_half_precision_loads_as_float32(tmp_path):
-    with computing_in("float16"):
-        model = sequential()
-    loaded = load(save_pair(model, tmp_path, "model", ENTRIES))
+    loaded = load(pair)
+    assert not loaded.compiled
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     assert predict(loaded).dtype == np.float32
     np.testing.assert_allclose(predict(loaded), predict(model), atol=5e-3)
@@ -151,15 +144,9 @@ def test_a_network_of_half_precision_loads_as_float32(tmp_path):
 
 def test_keras_2_reads_the_weights_that_were_saved(saved):
     tf_keras = pytest.importorskip("tf_keras", reason="Keras 2 itself is only here for tests")
-    theirs = tf_keras.Sequential(
-        [
-            tf_keras.layers.Conv2D(4, 3, activation="relu", input_shape=SIZE),
-            tf_keras.layers.MaxPooling2D(),
-            tf_keras.layers.Flatten(),
-            tf_keras.layers.Dense(8, activation="relu"),
-            tf_keras.layers.Dense(1, activation="sigmoid"),
-        ]
-    )
+    layers = tf_keras.layers
+    hidden = [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(8), layers.Dense(1)]
+    theirs = tf_keras.Sequential([layers.Conv2D(4, 3, input_shape=SIZE), *hidden])
     theirs.load_weights(saved.weights)
     for ours, read in zip(load(saved).get_weights(), theirs.get_weights(), strict=True):
         assert np.array_equal(ours, read)

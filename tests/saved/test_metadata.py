@@ -58,13 +58,11 @@ def test_a_historic_network_without_a_possible_size_gets_the_originals(key, shap
 
 def test_the_metadata_is_read_whole(tmp_path):
     pair, architecture = with_metadata(tmp_path, validation={"accuracy": 0.9})
-    metadata = read_metadata(pair, architecture)
-    assert metadata.labels == ("NORMAL", "PNEUMONIA")
-    assert metadata.positive_label == "PNEUMONIA"
-    assert metadata.pixels == PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
-    assert metadata.threshold == 0.25
-    assert metadata.details["validation"] == {"accuracy": 0.9}
-    assert (metadata.positive, metadata.tta) == (1, False)
+    pixels = PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
+    expected = Metadata(("NORMAL", "PNEUMONIA"), "PNEUMONIA", pixels, 0.25)
+    read = read_metadata(pair, architecture)
+    assert read == replace(expected, details=architecture[KEY])
+    assert (read.positive, read.tta) == (1, False)
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
@@ -113,9 +111,8 @@ def test_an_impossible_metadata_is_refused_in_one_line(tmp_path, changes, messag
 
 
 def test_the_metadata_that_is_no_object_is_refused(tmp_path):
-    pair, _ = with_metadata(tmp_path)
     with pytest.raises(UserError, match="is damaged"):
-        read_metadata(pair, {KEY: []})
+        read_metadata(with_metadata(tmp_path)[0], {KEY: []})
 
 
 @pytest.mark.parametrize("recorded", ["0" * 64, "\x1b[2J\n", None, 7])
