@@ -80,8 +80,7 @@ def test_an_image_has_the_label_of_the_outermost_folder_if_the_model_knows_it(cl
 
 
 def test_where_one_patient_is_not_known_images_are_resampled(classifier, folder):
-    image = folder / "Uninfected" / "nobody.png"
-    Image.new("RGB", (7, 9)).save(image)
+    Image.new("RGB", (7, 9)).save(folder / "Uninfected" / "nobody.png")
     labelled = collect(classifier, folder)
     labelled.add_all(predictions_of(classifier, folder))
     assert labelled.result.groups is None

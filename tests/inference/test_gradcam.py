@@ -1,7 +1,5 @@
 """Tests of malaria/gradcam.py."""
 
-import importlib
-import sys
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -291,9 +289,3 @@ def test_images_of_one_folder_never_share_an_overlay():
     targets = {overlay_path(Path("in", name), source="in", folder="out") for name in names}
     assert len(targets) == len(names)
     assert not targets & {Path("out", name) for name in names[:5]}
-
-
-def test_matplotlib_is_not_needed(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    again = importlib.reload(sys.modules["malaria.inference.gradcam"])
-    again.save_overlay(tmp_path / "a.png", IMAGE, RNG.random((20, 30), np.float32))
