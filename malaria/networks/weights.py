@@ -86,7 +86,7 @@ def leaves(model: keras.Model) -> Iterator[Any]:
 
 
 def reason_of(error: Exception) -> str:
-    """In at most 200 characters: what the system says, or the innermost message in one of Keras."""
+    """What failed, in at most 200 characters: the system's words, or the innermost of Keras's."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     missing = "no " if isinstance(error, KeyError) else ""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def test_keras_answers_for_many_images_on_a_gpu(copy, monkeypatch, many, gpu, li
 
 
 def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error(copy, monkeypatch):
-    monkeypatch.setattr(litert, "is_available", lambda: False)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     classifier = load_classifier(copy.weights)
     assert not uses_lite(classifier)
     with pytest.raises(UserError) as caught:

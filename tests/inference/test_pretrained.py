@@ -38,13 +38,6 @@ def answers_of(name, paths, **options):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_pair_has_its_own_whole_tflite(name):
-    pair = find_pair(FOLDER / f"{name}.h5")
-    assert tflite.belongs(pair, read_metadata(pair, read_architecture(pair)))
-    assert tflite.is_pretrained(pair)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_of_drawn_cells_nineteen_in_twenty_are_right_and_both_engines_give_one_answer(drawn, name):
     paths, labels = drawn
     lite = answers_of(name, paths, engine="litert")
@@ -55,8 +48,12 @@ def test_of_drawn_cells_nineteen_in_twenty_are_right_and_both_engines_give_one_a
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_were_judged_on_patients_they_never_saw(name):
-    details = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["malaria"]
+def test_each_has_its_own_whole_tflite_and_was_judged_on_patients_it_never_saw(name):
+    pair = find_pair(FOLDER / f"{name}.h5")
+    metadata = read_metadata(pair, read_architecture(pair))
+    assert tflite.belongs(pair, metadata)
+    assert tflite.is_pretrained(pair)
+    details = metadata.details
     assert details["labels"] == list(LABELS)
     assert details["positive_label"] == "Parasitized"
     assert details["split"]["by"] == "patient"
