@@ -1,4 +1,4 @@
-"""What the tests of classifier.py and of load.py share: saved networks."""
+"""What the tests of this room share: saved networks, a folder of cells."""
 
 import json
 
@@ -15,14 +15,10 @@ def network(outputs=1):
     from malaria.networks.backend import keras
 
     keras.utils.set_random_seed(outputs)
-    return keras.Sequential(
-        [
-            keras.Input((8, 6, 3)),
-            keras.layers.Conv2D(2, 3, activation="relu"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax"),
-        ]
-    )
+    conv = keras.layers.Conv2D(2, 3, activation="relu")
+    end = keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax")
+    pool = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential([keras.Input((8, 6, 3)), conv, pool, end])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tests of malaria/gradcam.py."""
+"""Tests of malaria/inference/gradcam.py."""
 
 from functools import partial
 from pathlib import Path

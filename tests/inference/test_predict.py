@@ -103,12 +103,10 @@ def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
         seen.append(images[0, 0, 0])
         return red(images)
 
-    paths = write_reds([255])
-    list(predict(paths, classifier(network)))
-    list(predict(paths, classifier(network, colour="BGR", resampling="bicubic")))
-    list(predict(paths, classifier(network, scale=1.0)))
-    np.testing.assert_allclose(seen, [[1, 20 / 255, 10 / 255], [10 / 255, 20 / 255, 1],
-                                      [255, 20, 10]], rtol=1e-6)  # fmt: skip
+    for pixels in ({}, {"colour": "BGR", "resampling": "bicubic"}, {"scale": 1.0}):
+        list(predict(write_reds([255]), classifier(network, **pixels)))
+    rgb = np.array([255, 20, 10])
+    np.testing.assert_allclose(seen, [rgb / 255, rgb[::-1] / 255, rgb], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -86,20 +86,17 @@ def test_of_a_pair_whose_json_names_a_loop_the_h5_answers(tmp_path, capsys):
     assert "WHILE; the .h5 is read instead, which takes some seconds" in capsys.readouterr().err
 
 
-def test_one_that_gives_no_probabilities_is_refused(write_tflite):
-    assert_refused(write_tflite(without_numbers(network())), "expected probabilities")
+def test_one_that_gives_no_probabilities_is_refused_alone_or_with_its_pair(write_tflite, tmp_path):
+    model = without_numbers(network())
+    pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
+    for path in (write_tflite(model), pair.weights):
+        assert_refused(path, "expected probabilities for a trial image")
 
 
 def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
     path = write_tflite(network())
     monkeypatch.setattr(trial.sys, "executable", "/bin/false")
     assert_refused(path, "LiteRT failed at a trial image")
-
-
-def test_a_pair_that_gives_no_probabilities_is_refused(tmp_path):
-    model = without_numbers(network())
-    pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
-    assert_refused(pair.weights, "expected probabilities for a trial image")
 
 
 def test_a_module_in_the_current_folder_is_not_imported(write_tflite, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Tests of malaria/networks/save.py, load.py, export.py and weights.py."""
+"""Tests of malaria/networks/save.py, load_model.py, weight_files.py and weights.py."""
 
 import json
 import os
