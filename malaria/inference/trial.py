@@ -37,8 +37,11 @@ OPERATORS = {
 def check_answer(model: TrainedModel) -> None:
     """Raise UserError unless the model gives probabilities for a trial image."""
     image = read_image(IMAGE, model.metadata.pixels)
-    [row] = model.predict(image[np.newaxis]).tolist()
-    if not are_probabilities(row):
+    try:
+        [row] = model.predict(image[np.newaxis]).tolist()
+    except Exception as error:  # a stranger's settings fail in as many ways as there are layers
+        row = shorten(error, 200)
+    if isinstance(row, str) or not are_probabilities(row):
         name = model.pair.weights if model.pair else "the network"
         raise UserError(
             f"{name}: expected probabilities for a trial image, received {row}: weights that are "

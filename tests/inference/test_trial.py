@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.data.dataset import LABELS
 from malaria.inference import trial
+from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.network import KerasNetwork
 from malaria.networks.export import to_tflite
@@ -91,6 +93,14 @@ def test_one_that_gives_no_probabilities_is_refused_alone_or_with_its_pair(write
     pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
     for path in (write_tflite(model), pair.weights):
         assert_refused(path, "expected probabilities for a trial image")
+
+
+def test_a_network_that_fails_at_the_trial_image_is_refused():
+    def fail(images):
+        raise OverflowError("int too large\nto convert")
+
+    with pytest.raises(UserError, match=r"for a trial image, received int too large\\nto convert"):
+        trial.check_answer(Classifier(METADATA, PlainNetwork(fail)))
 
 
 def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
