@@ -1,8 +1,5 @@
 """compare: several models on the same labelled images, side by side."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
@@ -23,25 +20,20 @@ def compare_models(options: Options, inputs: Inputs) -> int:
     from malaria.evaluation.result import compare_with_first
     from malaria.outputs.metrics_file import save_metrics
 
-    _check_names(options.model)
+    names = [find_pair(path).weights.stem for path in options.model]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--model: {printable(name)} is named twice; rename one of the pairs")
     paths = list(inputs.paths())
     results, rates, unreadable = {}, {}, 0
     for path in options.model:
         classifier, rate = open_classifier(options, path), Rate()
         log(f"classifying with {printable(classifier.name)}")
         labelled = open_labelled(options, classifier, inputs)
-        predictions = rate.measure(predict(paths, classifier))
-        labelled.add_all(predictions)
+        labelled.add_all(rate.measure(predict(paths, classifier)))
         results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
         unreadable = max(unreadable, labelled.unreadable)
         keep_tflite(classifier)
     print(describe_comparison(results, compare_with_first(results), rates))
     save_metrics(options.metrics, {name: to_json(one) for name, one in results.items()})
     return 1 if unreadable else 0
-
-
-def _check_names(models: Sequence[Path]) -> None:
-    names = [find_pair(path).weights.stem for path in models]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise UserError(f"--model: {printable(twice[0])} is named twice; rename one of the pairs")

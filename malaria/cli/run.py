@@ -85,7 +85,6 @@ def classify(
         log(better or "the labels and pixels that were assumed are the best that were tried")
     if overlays is None:
         return summary.unreadable
-    overlays.tell_missing()
     return summary.unreadable + overlays.missing
 
 

@@ -31,8 +31,7 @@ def predict_fields(
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
     A field that cannot be read, that has no cells or that is a single cell is one Prediction with
-    the reason as its error. A few fields are held in memory at a time, one for each thread.
-    threads: None takes as many as the machine is good for.
+    the reason as its error. Each thread holds one field in memory. threads: as in `predict`.
     """
     paths = iter(paths)
     waiting: deque[Future[list[Prediction]]] = deque()

@@ -29,9 +29,8 @@ class Classifier(TrainedModel):
                 PIL image; a uint8 array (height, width), (height, width, 3) RGB or (height, width,
                 4) RGBA; a batch (n, height, width, 3); or a list of such images. Of any size.
 
-        Returns:
-            An image that cannot be read has an `error` in place of a label; one that is no single
-            cell has the label "unlike", and the reason as `unlike`.
+        An image that cannot be read has an `error` in place of a label; one that is no single cell
+        has the label "unlike", and the reason as `unlike`.
 
         Raises:
             UsageError: arrays of another type or shape, floats above all, and empty lists.
@@ -40,15 +39,12 @@ class Classifier(TrainedModel):
         return list(predict(list_sources(source), self))
 
     def evaluate(self, folder: Path | str, *, patient_pattern: str | None = None) -> "Result":
-        """Metrics on the images of `folder`, whose sub-folders are named as the labels.
+        """Metrics with 95 % intervals, the confusion matrix and the surest mistakes.
 
         Args:
-            folder: with a sub-folder for at least one of the labels.
+            folder: with sub-folders of images, named as the labels, or as one of them.
             patient_pattern: a regular expression whose first group in a file's name is the patient,
                 whose cells are drawn together for the intervals; None: as the model was trained.
-
-        Returns:
-            The Result: metrics with 95 % intervals, the confusion matrix, the surest mistakes.
 
         Raises:
             UserError: no such folder or sub-folder, or no readable image in one.

@@ -23,8 +23,7 @@ class LabelledPredictions:
     """Collects predictions that have a true label, until their Result is asked for.
 
     known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
-    how many of them the latter. unlike: how many of those kept are no single cells to the guard;
-    the metrics count what the network says of them.
+    how many of them the latter. unlike: how many of those kept are no single cells to the guard.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class LabelledPredictions:
         label_of: Callable[[AnyPath], str | None],
         group_of: Callable[[AnyPath], str | None],
     ) -> None:
-        """label_of, group_of: the true label and the patient of an image; None if not known."""
+        """label_of, group_of: the true label and the patient of an image, if known."""
         self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = self.unlike = 0
         self.known: list[Prediction] = []
@@ -43,10 +42,7 @@ class LabelledPredictions:
     def of_folder(
         cls, model: TrainedModel, folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
-        """For the images of a folder, whose sub-folders are the labels.
-
-        Raises UserError unless a sub-folder of `folder` is named as one of the labels.
-        """
+        """For a folder; raises UserError unless a sub-folder is named as one of the labels."""
         if not is_folder(folder):
             found = "nothing" if isinstance(folder, Path) and not folder.exists() else "a file"
             raise UserError(
@@ -54,11 +50,7 @@ class LabelledPredictions:
             )
         labels = model.metadata.labels
         check_sub_folders(folder, labels)
-        return cls(
-            model,
-            label_of=lambda path: true_label(path, folder, labels),
-            group_of=group_of,
-        )
+        return cls(model, label_of=lambda path: true_label(path, folder, labels), group_of=group_of)
 
     def label_of(self, path: AnyPath) -> str | None:
         """The true label of an image, if it is one of the model's."""
@@ -81,7 +73,7 @@ class LabelledPredictions:
 
     @cached_property
     def result(self) -> Result:
-        """The Result of all that was added, made once. Raises UserError if that was nothing."""
+        """Of all that was added. Raises UserError if that was nothing."""
         if not self.known:
             raise UserError("none of the images could be read and has a label")
         metadata = self.model.metadata
@@ -101,16 +93,11 @@ class LabelledPredictions:
 def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | None) -> Result:
     """The Result of the model on all images of `folder`; see Classifier.evaluate."""
     if patient_pattern is not None:
-        _check_pattern(patient_pattern)
+        try:  # a wrong one would find other patients
+            Pattern(patient_pattern)
+        except ValueError as error:
+            raise UsageError(f"patient_pattern: {error}") from None
     group_of = make_patient_finder(patient_pattern or model.metadata.patient_pattern)
     labelled = LabelledPredictions.of_folder(model, folder, group_of=group_of)
     labelled.add_all(predict(find_some(folder), model))
     return labelled.result
-
-
-def _check_pattern(pattern: str) -> None:
-    """Raise UsageError unless it is a regular expression: a wrong one would find other patients."""
-    try:
-        Pattern(pattern)
-    except ValueError as error:
-        raise UsageError(f"patient_pattern: {error}") from None

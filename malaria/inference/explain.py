@@ -30,8 +30,8 @@ NAMED = 10
 class Explanation:
     """The prediction of one image, and where the network looked for it.
 
-    heat_map: (height, width), float32, 0..1, of the image as the network takes it; what speaks
-    for the likeliest label. overlay: the image under its heat map, a PIL image, RGB.
+    heat_map: (height, width), float32, 0..1, as the network takes the image; what speaks for the
+    likeliest label. overlay: the image under its heat map, RGB.
     """
 
     prediction: Prediction
@@ -47,18 +47,17 @@ def explain(model: TrainedModel, source: Source) -> Explanation:
     pixels = read_image(sources[0], model.metadata.pixels)  # raises with the reason
     [prediction] = predict(sources, model)
     [(image, heat_map)] = _look(model, [(prediction, pixels)])
-    overlay = Image.fromarray(gradcam.overlay(image, heat_map))
-    return Explanation(prediction, heat_map, overlay)
+    return Explanation(prediction, heat_map, Image.fromarray(gradcam.overlay(image, heat_map)))
 
 
 class Overlays:
-    """Writes an image of where the network looked for each image, below `folder`.
+    """Writes an overlay for each image, below `folder`.
 
-    missing: how many images could be classified and not explained.
+    sources: the folders that are classified. missing: how many images could be classified and not
+    explained. Raises UsageError, UserError.
     """
 
     def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
-        """sources: the folders that are classified. Raises UsageError, UserError."""
         check_outside(folder, sources, "--explain")
         self.folder, self.sources, self.model = folder, sources, model
         self.missing = 0
@@ -74,6 +73,8 @@ class Overlays:
             written = {one.path: self._save(one, *next(looked)) for one, _ in found}
             for one in batch:
                 yield replace(one, overlay=written.get(one.path))
+        if self.missing > NAMED:
+            log(f"no overlay of {self.missing:,} images in all")
 
     def _read(self, one: Prediction) -> np.ndarray | None:
         if one.error is not None or one.path is None:
@@ -96,15 +97,9 @@ class Overlays:
         return overlay
 
     def _tell_missing(self, one: Prediction, error: UserError) -> None:
-        """Count an image without an overlay: no reason to stop a whole folder."""
         self.missing += 1
         if self.missing <= NAMED:
             log(f"no overlay of {printable(one.path)}: {printable(error)}")
-
-    def tell_missing(self) -> None:
-        """Say how many images have no overlay, if more than were named."""
-        if self.missing > NAMED:
-            log(f"no overlay of {self.missing:,} images in all")
 
 
 def _look(

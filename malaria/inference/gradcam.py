@@ -40,7 +40,9 @@ class Explainer:
         copy = _copy_with_logits(model)
         layer, self._verdict = _split(copy)
         self._maps = keras.Model(copy.inputs[0], layer.output)
-        self._rows, self._columns = _stretch(copy, layer)
+        sizes = copy.inputs[0].shape[1:3], layer.output.shape[1:3]
+        sides = zip(*sizes, *_centres(copy, layer), strict=True)
+        self._rows, self._columns = (_interpolation(*side) for side in sides)
 
     def heat_maps(self, images: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
         """The evidence of each place for an image's label: (n, height, width), float32, 0..1.
@@ -92,13 +94,18 @@ def _copy_with_logits(model: keras.Model) -> keras.Model:
 
 
 def _split(model: keras.Model) -> tuple[keras.layers.Layer, keras.Model]:
-    """(the layer whose maps are used, the network from these maps to the logits).
+    """(the last layer whose maps cover the image, or else that has maps, the network behind it).
 
-    It is the last layer whose maps cover the image, or if none do, the last with maps. Raises
-    UserError if none has maps.
+    Raises UserError if none has maps.
     """
+    sides = np.array(model.inputs[0].shape[1:3])
+
+    def covers(layer: keras.layers.Layer) -> bool:
+        _, step = _centres(model, layer)
+        return bool((step * layer.output.shape[1:3] >= COVERED * sides).all())
+
     layers = [layer for layer in reversed(model.layers) if _has_maps(layer)]
-    for layer in sorted(layers, key=lambda layer: _covers(model, layer), reverse=True):
+    for layer in sorted(layers, key=covers, reverse=True):
         # Keras refuses a layer that another path leads past; before 3.13 only when it is called.
         with suppress(ValueError, KeyError):
             verdict = keras.Model(layer.output, model.outputs[0])
@@ -117,31 +124,36 @@ def _has_maps(layer: keras.layers.Layer) -> bool:
     return not is_other and len(shape) == 4 and shape[1] * shape[2] > 1
 
 
-def _covers(model: keras.Model, layer: keras.layers.Layer) -> bool:
-    _, step = _centres(_layers_before(model, layer))
-    return bool((step * layer.output.shape[1:3] >= COVERED * np.array(_image_size(model))).all())
+def _centres(model: keras.Model, layer: keras.layers.Layer | None) -> tuple[np.ndarray, np.ndarray]:
+    """(offset, step) in pixels of the image, each (2,): pixel i of a map is at offset + i * step.
 
-
-def _image_size(model: keras.Model) -> tuple[int, int]:
-    height, width = model.inputs[0].shape[1:3]
-    return height, width
-
-
-def _stretch(model: keras.Model, layer: keras.layers.Layer) -> list[np.ndarray]:
-    """Two matrices that stretch a map over the image: (height, map height), (width, map width).
-
-    Bilinear, with each pixel of a map at the middle of its receptive field. Where layers do not
-    pad, the map does not reach the borders: the vgg's last 26 pixels lie at 18 to 119 of 141.
+    The first number is for the rows, the second for the columns. Where paths join, those of the
+    first. Source: Araujo et al. 2019, Computing receptive fields of convolutional neural networks.
     """
-    places = _centres(_layers_before(model, layer))
-    sides = zip(_image_size(model), layer.output.shape[1:3], *places, strict=True)
-    return [_interpolation(*side) for side in sides]
+    makers = {id(maker.output): maker for maker in model.layers}
+    offset, step = np.zeros(2), np.ones(2)
+    while layer is not None and not isinstance(layer, keras.layers.InputLayer):
+        if isinstance(layer, keras.layers.ZeroPadding2D):
+            offset = offset - [before for before, _ in layer.padding]
+        window = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+        if window is not None:
+            reach = (np.array(window) - 1) * getattr(layer, "dilation_rate", 1)
+            given, made = (np.array(end.shape[1:3]) for end in (layer.input, layer.output))
+            # Of padding "same"; without it nothing is missing.
+            zeros = np.maximum((made - 1) * layer.strides + reach + 1 - given, 0)
+            offset = offset * layer.strides + reach / 2 - zeros // 2
+            step = step * layer.strides
+        source = layer.input[0] if isinstance(layer.input, list) else layer.input
+        layer = makers.get(id(source))
+    return offset, step
 
 
 def _interpolation(side: int, map_side: int, offset: float, step: float) -> np.ndarray:
-    """One of the matrices, (side, map_side), float32; offset and step as `_centres` gives them.
+    """(side, map_side), float32: multiplied by a map, it stretches that over a side of the image.
 
-    Heat fades towards a border that is far from the outermost pixels of the map.
+    Bilinear, with each pixel of a map at the middle of its receptive field. Where layers do not
+    pad, the map does not reach the borders: the vgg's last 26 pixels lie at 18 to 119 of 141. Heat
+    fades towards a border that is far from them.
     """
     places = (np.arange(side) - offset) / step
     nearest = places.clip(0, map_side - 1)
@@ -150,48 +162,6 @@ def _interpolation(side: int, map_side: int, offset: float, step: float) -> np.n
     fading = 1 - beyond / max(1, beyond.max())
     matrix: np.ndarray = (weights * fading[:, None]).astype(np.float32)
     return matrix
-
-
-def _layers_before(
-    model: keras.Model, layer: keras.layers.Layer | None
-) -> list[keras.layers.Layer]:
-    """The layers from the image to `layer`, in order; where paths join, those of the first."""
-    makers = {id(maker.output): maker for maker in model.layers}
-    path: list[keras.layers.Layer] = []
-    while layer is not None and not isinstance(layer, keras.layers.InputLayer):
-        path.append(layer)
-        source = layer.input[0] if isinstance(layer.input, list) else layer.input
-        layer = makers.get(id(source))
-    return path[::-1]
-
-
-def _centres(layers: Sequence[keras.layers.Layer]) -> tuple[np.ndarray, np.ndarray]:
-    """(offset, step) in pixels of the image, each (2,): pixel i of a map is at offset + i * step.
-
-    The first number is for the rows, the second for the columns. Source: Araujo et al. 2019,
-    Computing receptive fields of convolutional neural networks.
-    """
-    offset, step = np.zeros(2), np.ones(2)
-    for layer in layers:
-        if isinstance(layer, keras.layers.ZeroPadding2D):
-            offset -= step * [before for before, _ in layer.padding]
-        window = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
-        if window is not None:
-            reach = (np.array(window) - 1) * getattr(layer, "dilation_rate", 1)
-            offset += step * (reach / 2 - _padding_before(layer, reach))
-            step *= layer.strides
-    return offset, step
-
-
-def _padding_before(layer: keras.layers.Layer, reach: np.ndarray) -> np.ndarray | int:
-    """The zeros before the first pixel: with padding "same" half of all, else 0.
-
-    reach: (2,), the side of the window minus one, in pixels.
-    """
-    if layer.padding != "same":
-        return 0
-    given, made = (np.array(end.shape[1:3]) for end in (layer.input, layer.output))
-    return np.maximum((made - 1) * layer.strides + reach + 1 - given, 0) // 2
 
 
 def overlay(image: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
@@ -219,10 +189,9 @@ def save_overlay(path: Path | str, image: np.ndarray, heat_map: np.ndarray) -> N
 
 
 def overlay_path(path: AnyPath | str, *, source: AnyPath | str, folder: Path | str) -> Path:
-    """The path below `folder` of the overlay of the image `path`.
+    """The path below `folder` of the overlay of the image `path`; no two images share one.
 
-    source: the folder in which the image was found, whose sub-folders are kept; or the image
-    itself. Two images in one source never have the same path.
+    source: the folder in which it was found, whose sub-folders are kept; or the image itself.
     """
     path = to_path(path)
     return Path(folder) / place_below(path, to_path(source)) / f"{path.name}{SUFFIX}"

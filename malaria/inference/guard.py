@@ -1,14 +1,12 @@
 """guard: tells images that are no single cell, before anybody believes what the network says.
 
-A network that knows two labels gives one of them to every image, to a white cell, a whole field
-or a white page too. The guard is a small network of its own, on numbers that say how colour and
-edges are spread from the middle of an image outwards. It is fitted with each model (see
-training/fit_guard.py) and travels in the model's .json. An image that it does not take for a cell
-is "unlike" what the model learnt from.
+A network of two labels gives one of them to every image, to a white cell, a whole field or a white
+page too. The guard is a small network on numbers that say how colour and edges are spread from the
+middle of an image outwards. It is fitted with each model (see training/fit_guard.py) and travels in
+its .json. An image that it does not take for a cell is "unlike" what the model learnt from.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,10 +40,10 @@ MAX_UNITS = 1024
 
 @dataclass(frozen=True)
 class Guard:
-    """A fitted guard: kinds, and what each image's features are multiplied by.
+    """A fitted guard, a network of one hidden layer.
 
     kinds: CELL first, then keys of REASONS. hidden: (FEATURES + 1, units), output: (units + 1,
-    number of kinds), the last row of each being what is added. threshold: from this probability,
+    number of kinds), the last row of each being the biases. threshold: from this probability,
     0..1, of CELL on an image is one.
     """
 
@@ -58,11 +56,8 @@ class Guard:
         """The reason why each image is unlike a cell, or None: (n, height, width, 3) uint8, RGB."""
         probabilities = self.probabilities(images)
         kinds = 1 + probabilities[:, 1:].argmax(axis=1)
-        is_cell = probabilities[:, 0] >= self.threshold
-        return [
-            None if fine else REASONS[self.kinds[kind]]
-            for fine, kind in zip(is_cell.tolist(), kinds.tolist(), strict=True)
-        ]
+        kinds[probabilities[:, 0] >= self.threshold] = 0
+        return [REASONS[self.kinds[kind]] if kind else None for kind in kinds.tolist()]
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, number of kinds), each row adding up to 1."""
@@ -85,7 +80,7 @@ class Guard:
         """The Guard that a model's metadata holds. Raises UserError for an impossible one."""
         try:
             return _parse(entries)
-        except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        except (KeyError, TypeError, ValueError) as error:  # base64's among them
             raise UserError(f"{where}: its {KEY} is damaged: {shorten(error, 200)}") from None
 
 
@@ -110,7 +105,7 @@ def _to_text(array: np.ndarray) -> str:
 def _from_text(text: str, shape: tuple[int, int]) -> np.ndarray:
     array = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
     if not np.isfinite(array).all():
-        raise ValueError("numbers that are none")
+        raise ValueError("values that are not finite numbers")
     return array.reshape(shape).astype(np.float32)
 
 
@@ -128,9 +123,8 @@ def features(images: np.ndarray) -> np.ndarray:
     spreads = np.sqrt(np.maximum((planes * planes) @ rings - means * means, 0))
     grey = squares.mean(axis=3)
     half = grey.reshape(count, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    edges = np.concatenate([_edges(grey), _edges(half)], axis=1)
-    parts = [means.reshape(count, -1), np.log(spreads + LEAST).reshape(count, -1)]
-    return np.concatenate([*parts, np.log(edges + LEAST)], axis=1)
+    logarithms = [np.log(part + LEAST) for part in (spreads, _edges(grey), _edges(half))]
+    return np.concatenate([part.reshape(count, -1) for part in (means, *logarithms)], axis=1)
 
 
 FEATURES = 2 * 3 * len(RINGS) + 2 * (len(EDGE_RINGS) + 1)
@@ -139,15 +133,12 @@ FEATURES = 2 * 3 * len(RINGS) + 2 * (len(EDGE_RINGS) + 1)
 def shrink(images: np.ndarray) -> np.ndarray:
     """The mean colours of SIDE x SIDE squares, (n, SIDE, SIDE, 3) float32, 0..1."""
     count, height, width, channels = images.shape
-    rows = images.astype(np.float32).reshape(count, height, width * channels)
-    rows = np.matmul(_squares(height).T, rows).reshape(count * SIDE, width, channels)
-    squares = np.matmul(rows.transpose(0, 2, 1).reshape(-1, width), _squares(width))
-    shape = (count, SIDE, channels, SIDE)
-    return squares.reshape(shape).transpose(0, 1, 3, 2) / np.float32(255)
+    rows = _squares(height).T @ images.astype(np.float32).reshape(count, height, -1)
+    return _squares(width).T @ rows.reshape(count, SIDE, width, channels) / np.float32(255)
 
 
 def _edges(grey: np.ndarray) -> np.ndarray:
-    """Mean of the steps between neighbours in each of EDGE_RINGS, and the largest, (n, 5)."""
+    """Mean difference between neighbours in each of EDGE_RINGS, and the largest, (n, 5)."""
     across, down = np.abs(np.diff(grey, axis=2)) / 2, np.abs(np.diff(grey, axis=1)) / 2
     steps = np.zeros_like(grey)
     steps[:, :, 1:] = across
@@ -161,7 +152,7 @@ def _edges(grey: np.ndarray) -> np.ndarray:
 
 @cache
 def _squares(length: int) -> np.ndarray:
-    """(length, SIDE): what a row of pixels is multiplied by for its means in SIDE equal parts."""
+    """(length, SIDE): times a row of pixels, its means in SIDE equal parts."""
     ends = np.arange(SIDE + 1) * length / SIDE
     places = np.arange(length)[:, None]
     shares = np.minimum(places + 1, ends[1:]) - np.maximum(places, ends[:-1])
@@ -170,7 +161,7 @@ def _squares(length: int) -> np.ndarray:
 
 @cache
 def _rings(side: int, ends: Sequence[float]) -> np.ndarray:
-    """(side * side, number of rings): what an image is multiplied by for its means in rings."""
+    """(side * side, number of rings): times an image, its means in rings."""
     places = (np.arange(side) + 0.5) / side * 2 - 1
     radii = np.hypot(places[:, None], places).reshape(-1, 1)
     inside = (radii < np.array(ends)) & (radii >= np.array((0, *ends[:-1])))

@@ -1,5 +1,6 @@
 """litert: a .tflite as a Network, run by LiteRT, which starts in a fifth of a second."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from malaria.base.errors import UserError
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import shorten
 from malaria.inference.network import BATCH_SIZE
-from malaria.inference.operators import read_operators
 
 # Of one tensor and of all together, weights included, for one image.
 MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
@@ -36,8 +36,8 @@ def describe_ends(path: Path) -> dict[str, Any]:
 
     Raises UserError unless it takes an image of fixed size. Nothing is run for it.
     """
-    with _one_line_errors(path):
-        interpreter = _open(path, cores=1)
+    with one_line_errors(path):
+        interpreter = _Interpreter(path).interpreter
         [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
     if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
@@ -53,20 +53,29 @@ def describe_ends(path: Path) -> dict[str, Any]:
     return {"config": {"layers": layers}}
 
 
-def _open(path: Path, cores: int, content: bytes | None = None) -> Any:
-    """An interpreter that has not allocated anything yet. Raises UserError."""
-    from ai_edge_litert.interpreter import Interpreter
+def read_operators(path: Path) -> list[str]:
+    """The names of all operators of a .tflite, in order. Raises UserError for a damaged file."""
+    # A damaged flatbuffer fails in as many ways as it has fields.
+    with one_line_errors(path, (Exception,)):
+        # Tried with 2.1.0 and 2.3.0; without it every .tflite that needs a trial is refused.
+        from ai_edge_litert import schema_py_generated as schema
 
-    source = {"model_path": str(path)} if content is None else {"model_content": content}
-    with _one_line_errors(path), stderr_kept_back():
-        return Interpreter(num_threads=cores, **source)
+        names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+        model = schema.Model.GetRootAs(path.read_bytes())
+        graph = model.Subgraphs(0)
+        codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
+        # The older of the two fields holds the first 127 operators only.
+        kinds = [names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
+        steps = [graph.Operators(place) for place in range(graph.OperatorsLength())]
+        return [kinds[step.OpcodeIndex()] for step in steps]
 
 
 @contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
+def one_line_errors(path: Path, errors: tuple[type[Exception], ...] = BAD_TFLITE) -> Iterator[None]:
+    """Raise UserError in place of what a damaged .tflite makes LiteRT raise."""
     try:
         yield
-    except BAD_TFLITE as error:
+    except errors as error:
         raise UserError(f"cannot read {path}: expected a .tflite: {shorten(error, 200)}") from None
 
 
@@ -75,15 +84,13 @@ def _memory_of(interpreter: Any, path: Path) -> int:
 
     Raises UserError for more than a network for cells needs.
     """
-    sizes = [_bytes_of(entry) for entry in interpreter.get_tensor_details()]
+    sizes = []
+    for entry in interpreter.get_tensor_details():
+        sides = [max(1, side) for side in entry["shape"].tolist()]
+        sizes.append(math.prod(sides) * np.dtype(entry["dtype"]).itemsize)
     if max(sizes) > MAX_TENSOR_BYTES or sum(sizes) > MAX_BYTES:
         raise UserError(f"{path}: its tensors would take {sum(sizes):,} bytes of memory")
     return sum(sizes)
-
-
-def _bytes_of(entry: dict[str, Any]) -> int:
-    count = int(np.prod([max(1, side) for side in entry["shape"].tolist()], dtype=object))
-    return count * np.dtype(entry["dtype"]).itemsize
 
 
 class LiteRTNetwork:
@@ -97,7 +104,7 @@ class LiteRTNetwork:
 
     def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
         self.path, self.cores, self.content = path, cores, content
-        with _one_line_errors(path):
+        with one_line_errors(path):
             first = _Interpreter(path, cores, content)
             memory = _memory_of(first.interpreter, path)
         self.batch_size = min(BATCH_SIZE, max(1, BATCH_BYTES // memory))
@@ -105,7 +112,7 @@ class LiteRTNetwork:
         self._idle = deque([first])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """(n, height, width, channels) float32 -> its outputs, (n, k) float32."""
+        """See Network."""
         try:
             interpreter = self._idle.pop()
         except IndexError:
@@ -122,8 +129,12 @@ class _Interpreter:
     costs more than to compute some images in vain.
     """
 
-    def __init__(self, path: Path, cores: int, content: bytes | None) -> None:
-        self.interpreter = _open(path, cores, content)
+    def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        source = {"model_path": str(path)} if content is None else {"model_content": content}
+        with stderr_kept_back():
+            self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
         [entry] = self.interpreter.get_input_details()
         [exit_] = self.interpreter.get_output_details()
@@ -132,18 +143,16 @@ class _Interpreter:
         self.output_count = int(exit_["shape_signature"][-1])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        if len(images) > self.batch:
-            self._resize(images.shape)
-        missing = self.batch - len(images)
-        if missing:
-            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)])
+        count = len(images)
+        if count > self.batch:
+            self.batch = count
+            self.interpreter.resize_tensor_input(self.input, images.shape)
+            with stderr_kept_back():
+                self.interpreter.allocate_tensors()
+        elif count < self.batch:
+            filling = np.zeros((self.batch - count, *images.shape[1:]), np.float32)
+            images = np.concatenate([images, filling])
         self.interpreter.set_tensor(self.input, images)
         self.interpreter.invoke()
         outputs: np.ndarray = self.interpreter.get_tensor(self.output)
-        return outputs[: self.batch - missing]
-
-    def _resize(self, shape: tuple[int, ...]) -> None:
-        self.batch = shape[0]
-        self.interpreter.resize_tensor_input(self.input, shape)
-        with stderr_kept_back():
-            self.interpreter.allocate_tensors()
+        return outputs[:count]

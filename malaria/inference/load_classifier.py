@@ -12,8 +12,7 @@ from malaria.base.text import printable
 from malaria.inference import litert
 from malaria.inference.classifier import Classifier
 from malaria.inference.guard import Guard
-from malaria.inference.keras_network import KerasNetwork
-from malaria.inference.network import Network
+from malaria.inference.network import KerasNetwork, Network
 from malaria.inference.overrides import override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
@@ -29,7 +28,6 @@ from malaria.saved.pair import (
 )
 
 Engine = Literal["auto", "litert", "keras"]
-REMEDY = "say otherwise with --labels, --positive, --channels, --scale"
 
 
 def load_classifier(
@@ -49,15 +47,14 @@ def load_classifier(
         path: a .h5 with its .json, a folder, where the newest pair counts, or what another program
             wrote: a whole-model .h5, a .keras, a SavedModel, a .tflite; None: the pretrained one.
         engine: "litert" answers in a quarter of a second; "keras" also knows GPUs, and takes
-            seconds to start; "auto" is Keras only where LiteRT cannot be, or for `many` images on a
+            seconds to start; "auto" is Keras only where LiteRT cannot be, or for many images on a
             GPU.
-        many: whether thousands of images are to be classified.
-        labels: names in place of those that the model says or that were assumed, label 0 first.
+        many: thousands of images are to be classified.
+        labels: names in place of the model's or the assumed ones, label 0 first.
         positive: the label that sensitivity is of, in place of the model's.
         size: (height, width) in pixels, for a network that takes any.
         channels: "rgb", "bgr" or "grey", in place of the model's.
-        scale: a key of overrides.SCALES: what the network takes for grey levels, in place of the
-            model's.
+        scale: likewise, a key of overrides.SCALES: what the network takes for grey levels.
 
     What the file does not say and nobody says here is assumed, and told in one line on stderr.
 
@@ -78,7 +75,10 @@ def load_classifier(
     network = _open_network(pair, metadata, architecture, engine, many=many)
     metadata = override_labels(metadata, network.output_count, labels, positive)
     if metadata.is_assumed:
-        log(f"assumed, for the model does not say it: {metadata.describe()}; {REMEDY}")
+        log(
+            f"assumed, for the model does not say it: {metadata.describe()}; say otherwise with "
+            "--labels, --positive, --channels, --scale"
+        )
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
     classifier = Classifier(metadata, network, pair, guard=guard)
@@ -87,23 +87,20 @@ def load_classifier(
 
 
 def keep_tflite(classifier: Classifier) -> None:
-    """Write the .tflite that makes the next start quick, if it is missing.
+    """Write the .tflite that makes the next start quick, if it is missing, or say why not.
 
-    Called once the results are told, for it takes seconds. Where it cannot be written, that is
-    said.
+    Called once the results are told, for it takes seconds.
     """
     network = classifier.network
-    if not isinstance(network, KerasNetwork) or network.missing is None:
-        return
-    try:
-        path = network.write_tflite(network.missing)
-        log(f"saved {printable(path)}, with which the next start is quick")
-    except UserError as error:
-        log(f"the next start will not be quicker: {printable(error)}")
+    if isinstance(network, KerasNetwork) and network.missing is not None:
+        try:
+            path = network.write_tflite(network.missing)
+            log(f"saved {printable(path)}, with which the next start is quick")
+        except UserError as error:
+            log(f"the next start will not be quicker: {printable(error)}")
 
 
 def _describe_tflite(pair: Pair) -> Architecture:
-    """The input and output of a .tflite that is all there is, once it has answered a trial."""
     if not litert.is_available():
         raise UserError(f"{pair.weights} needs LiteRT: pip install ai-edge-litert")
     try_once(pair.weights)
@@ -157,8 +154,7 @@ def _check_ends(network: litert.LiteRTNetwork, architecture: Architecture) -> No
     expected = (*(input_shape(architecture) or (None,) * 3), output_count(architecture))
     received = (*network.image_shape, network.output_count)
     pairs = zip(expected, received, strict=False)
-    fits = all(not one or other in (one, -1) for one, other in pairs)
-    if len(received) != len(expected) or not fits:
+    if len(received) != 4 or any(one and other not in (one, -1) for one, other in pairs):
         raise UserError(
             f"{network.path}: expected (height, width, channels, outputs) {expected}, received "
             f"{received}"

@@ -1,8 +1,16 @@
-"""network: what classifying asks of a trained network, whichever engine runs it."""
+"""network: what classifying asks of a trained network, whichever engine runs it; and Keras as one.
 
+TensorFlow comes with the first KerasNetwork that is made, so that LiteRT need not wait for it.
+"""
+
+import threading
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
+from malaria.saved import tflite
+from malaria.saved.pair import Architecture, Pair
 
 # Images at once. More is no faster with LiteRT on a CPU, and each image of a batch takes some MB.
 BATCH_SIZE = 8
@@ -11,8 +19,7 @@ BATCH_SIZE = 8
 class Network(Protocol):
     """A trained network; several threads may call it at once.
 
-    output_count: k of its outputs (n, k). batch_size: how many images it is best asked about at
-    once.
+    output_count: k of its outputs (n, k). batch_size: the best number of images for one call.
     """
 
     output_count: int
@@ -20,3 +27,31 @@ class Network(Protocol):
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """(n, height, width, channels) float32 -> (n, k) float32."""
+
+
+class KerasNetwork:
+    """The network of a pair run by Keras, which knows GPUs and starts in seconds.
+
+    missing: the digest of the pair, of which the cache has no .tflite yet and should have one.
+    """
+
+    def __init__(self, pair: Pair, architecture: Architecture, *, missing: str | None) -> None:
+        from malaria.networks.ask import ask, images_at_once
+        from malaria.networks.load_model import load_model
+
+        self.model = load_model(pair, architecture)
+        self.output_count: int = self.model.output_shape[-1]
+        self.batch_size = images_at_once() or BATCH_SIZE
+        self.missing = missing
+        self._ask, self._lock = ask, threading.Lock()  # Keras builds it at the first call
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """See Network."""
+        with self._lock:
+            return self._ask(self.model, images)
+
+    def write_tflite(self, digest: str) -> Path:
+        """Convert it for LiteRT, into this user's cache. Raises UserError."""
+        from malaria.networks.export import to_tflite
+
+        return tflite.keep(to_tflite(self.model), digest)

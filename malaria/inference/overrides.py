@@ -9,16 +9,15 @@ from malaria.pictures.images import PerChannel
 from malaria.saved.architecture import InputShape
 from malaria.saved.metadata import Metadata
 
-# Of the images that ImageNet's networks of PyTorch learnt from, by channel.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
 SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
     "255": (1 / 255, 0.0),
     "1": (1.0, 0.0),
     "-1..1": (1 / 127.5, -1.0),
+    # By the means and deviations of the channels that PyTorch's networks for ImageNet take.
     "imagenet": (
-        (1 / 255 / DEVIATION[0], 1 / 255 / DEVIATION[1], 1 / 255 / DEVIATION[2]),
-        (-MEAN[0] / DEVIATION[0], -MEAN[1] / DEVIATION[1], -MEAN[2] / DEVIATION[2]),
+        (1 / 255 / 0.229, 1 / 255 / 0.224, 1 / 255 / 0.225),
+        (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
     ),
 }
 
@@ -35,8 +34,8 @@ def override_labels(
             f"{printable(', '.join(labels))}"
         )
     if positive is None:
-        positive = metadata.positive_label
-        positive = positive if positive in labels else labels[metadata.positive]
+        known = metadata.positive_label
+        positive = known if known in labels else labels[metadata.positive]
     if positive not in labels:
         raise UsageError(
             f"--positive: expected one of {printable(', '.join(labels))}; "
@@ -64,7 +63,16 @@ def override_pixels(
             "the network takes images of every size: say the height and the width that it was "
             "trained with, --resize=H,W"
         )
-    _check_size(metadata, fixed, size)
+    if size and fixed and tuple(size) != fixed:
+        raise UsageError(
+            f"--resize: the network takes {height},{width} (height, width) and no other; "
+            f"received {size[0]},{size[1]}"
+        )
+    if fixed not in (None, metadata.pixels.size):
+        raise UserError(
+            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
+            "(height, width): copy both files again from where they were trained"
+        )
     pixels = replace(metadata.pixels, size=size or metadata.pixels.size)
     if channels is not None:
         pixels = replace(pixels, colour=channels.upper())
@@ -76,18 +84,3 @@ def override_pixels(
         factor, offset = SCALES[scale]
         pixels = replace(pixels, scale=factor, offset=offset)
     return replace(metadata, pixels=pixels)
-
-
-def _check_size(
-    metadata: Metadata, fixed: tuple[int, int] | None, size: tuple[int, int] | None
-) -> None:
-    if size is not None and fixed is not None and tuple(size) != fixed:
-        raise UsageError(
-            f"--resize: the network takes {fixed[0]},{fixed[1]} (height, width) and no other; "
-            f"received {size[0]},{size[1]}"
-        )
-    if fixed not in (None, metadata.pixels.size):
-        raise UserError(
-            f"the metadata says images of {metadata.pixels.size}, the network takes {fixed} "
-            "(height, width): copy both files again from where they were trained"
-        )

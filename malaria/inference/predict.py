@@ -24,7 +24,6 @@ from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 BATCHES_TOGETHER = 4
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
-NO_PROBABILITY = "the network gave no probabilities:"
 # Batches that wait to be worked on, for each thread.
 READ_AHEAD = 2
 
@@ -33,16 +32,13 @@ Image = np.ndarray | str
 
 
 def predict(
-    sources: Iterable[Source],
-    model: TrainedModel,
-    *,
-    threads: int | None = None,
+    sources: Iterable[Source], model: TrainedModel, *, threads: int | None = None
 ) -> Iterator[Prediction]:
     """Yield a Prediction for each image, in order; one that cannot be read is one too.
 
-    Each thread reads some batches and then asks the network about each, while others read or ask; a
-    few are held in memory at a time. Those on other machines are read ahead, by more threads.
-    threads: None takes as many as the machine is good for.
+    Each thread reads some batches and asks the network about each; a few are held in memory at a
+    time. Images on other machines are read ahead, by more threads. threads: None takes as many as
+    the machine is good for.
     """
     sources = iter(sources)
     together = model.network.batch_size
@@ -115,11 +111,8 @@ def _read(source: Source, model: TrainedModel) -> Image:
 
 
 def _predict_begun(
-    sources: Sequence[Source],
-    begun: Sequence[Callable[[], Image]],
-    model: TrainedModel,
+    sources: Sequence[Source], begun: Sequence[Callable[[], Image]], model: TrainedModel
 ) -> list[Prediction]:
-    """begun: what gives the image of each source."""
     images = [read() for read in begun]
     readable = [image for image in images if isinstance(image, np.ndarray)]
     answers = iter(_answers(readable, model) if readable else ())
@@ -133,6 +126,7 @@ def _predict_begun(
 
 def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Prediction]:
     """The Prediction of each image, without its path."""
+    known, positive = model.metadata.labels, model.metadata.positive
     pixels, size = np.stack(images), model.network.batch_size
     parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     probabilities = np.concatenate([model.predict(part) for part in parts])
@@ -142,15 +136,10 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
     for label, row, unlike in zip(labels, rows, reasons, strict=True):
         if are_probabilities(row):
             label = UNLIKE if unlike else label
-            yield Prediction(None, label, row[_place(label, model)], tuple(row), unlike=unlike)
+            place = known.index(label) if label in known else positive
+            yield Prediction(None, label, row[place], tuple(row), unlike=unlike)
         else:
-            yield Prediction(error=f"{NO_PROBABILITY} {tuple(row)}")
-
-
-def _place(label: str, model: TrainedModel) -> int:
-    """The place of a label, or of the positive one for a label that is none of the model's."""
-    labels = model.metadata.labels
-    return labels.index(label) if label in labels else model.metadata.positive
+            yield Prediction(error=f"the network gave no probabilities: {tuple(row)}")
 
 
 def are_probabilities(numbers: Sequence[float]) -> bool:

@@ -18,12 +18,11 @@ class Prediction:
 
     path: of the file; None for an image that was given in memory. label: one of the model's, or
     REVIEW or UNLIKE. probability: of `label`, or of the positive label where that is none of the
-    model's. probabilities: of every label, in the model's order; 0..1, together 1. unlike: why the
-    image is no single cell, or None where it is one or the model cannot tell. error: why the
+    model's. probabilities: of every label, in the model's order; 0..1, together 1. error: why the
     image could not be read, and then label and probabilities are None. group: the patient or
-    folder, true_label: the name of the label that the folder says, overlay: the file that shows
-    where the network looked; each None where it is not known or was not asked for. box: where in
-    the image the cell lies, if that is a whole field.
+    folder. true_label: as the folder or the list says. overlay: the file that shows where the
+    network looked. unlike: why the image is no single cell, if it is known to be none. box: where
+    in a field the cell lies.
     """
 
     path: AnyPath | None = None

@@ -22,8 +22,7 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> str | None:
     """Options that make more of the answers right, in one line, or None if these are the best.
 
     labelled: predictions of files with their true labels. The AUC decides, which needs no
-    threshold; far below one half it says that the labels are in the other order. Chosen on these
-    images, the options have to be tried on others.
+    threshold; far below one half it says that the labels are in the other order.
     """
     step = max(1, len(labelled) // LOOKED_AT)
     sample = list(labelled[::step])
@@ -34,11 +33,10 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> str | None:
     found = {options: _auc(way, sample, truths) for options, way in _ways(model)}
     present = next(iter(found.values()))
     best = max(found, key=lambda options: abs(found[options] - 0.5))
-    is_reversed = found[best] < 0.5
-    if max(found[best], 1 - found[best]) < present + WORTH:
-        return None
-    order = f"--labels={labels[1]},{labels[0]} " if is_reversed else ""
     auc = max(found[best], 1 - found[best])
+    if auc < present + WORTH:
+        return None
+    order = f"--labels={labels[1]},{labels[0]} " if found[best] < 0.5 else ""
     return (
         f"of {len(sample)} of these images the AUC is {present:.3f} as it is read now, and "
         f"{auc:.3f} with {order}{best}: try it on others"
@@ -58,7 +56,7 @@ def _ways(model: TrainedModel) -> Iterator[tuple[str, TrainedModel]]:
 
 
 def _auc(model: TrainedModel, sample: Sequence[Prediction], truths: np.ndarray) -> float:
-    """NaN, which is one half, where the answers are no probabilities."""
+    """0.5 where the answers are no probabilities."""
     paths = [one.path for one in sample if one.path is not None]
     answers = [one.probabilities for one in predict(paths, model)]
     if any(answer is None for answer in answers):

@@ -27,10 +27,9 @@ Model = TypeVar("Model", bound="TrainedModel")
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, how images are read for it, and what its outputs mean.
+    """A network, how images are read for it, and what its outputs mean; for several threads.
 
     review: as in `with_threshold`. guard: what tells images that are no single cells, or None.
-    Several threads may use one at once.
     """
 
     metadata: Metadata
@@ -50,10 +49,10 @@ class TrainedModel:
         """The same with another threshold, or with doubtful cells labelled "review".
 
         threshold: from this probability of the positive label on a cell is called positive. review:
-        (low, high), on the same probability. tta: whether answers are averaged over turns and
-        flips. guard: whether images that are no single cells are told. None: as the metadata
-        says. Raises UsageError for the first two beyond two labels, for tta with images that are
-        not square, and for the guard of a model that has none.
+        (low, high), on the same probability. tta: answers are averaged over turns and flips.
+        guard: images that are no single cells are told. None: as the metadata says. Raises
+        UsageError for the first two beyond two labels, for tta with images that are not square,
+        and for the guard of a model that has none.
         """
         if (threshold, review) != (None, None) and len(self.metadata.labels) > 2:
             raise UsageError(
@@ -76,7 +75,7 @@ class TrainedModel:
 
     @property
     def name(self) -> str:
-        """The model's, as its files are named."""
+        """As its files are named."""
         return self.pair.weights.stem if self.pair else "model"
 
     @property
@@ -87,13 +86,12 @@ class TrainedModel:
     @property
     def identity(self) -> str:
         """Hexadecimal digits, the same for models that answer alike."""
-        weights = self.metadata.details.get("weights_sha256")
-        weights = weights or (self.pair and digest_of(self.pair))
-        guard = self.guard and (self.metadata.guard, self.guard.threshold)
-        text = repr((weights, self.metadata.labels, self.review, guard))
         known = self.metadata
-        reading = repr((known.threshold, known.pixels, known.tta, known.temperature))
-        return hashlib.sha256((text + reading).encode()).hexdigest()
+        weights = known.details.get("weights_sha256") or (self.pair and digest_of(self.pair))
+        guard = self.guard and (known.guard, self.guard.threshold)
+        text = repr((weights, known.labels, self.review, guard))
+        text += repr((known.threshold, known.pixels, known.tta, known.temperature))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def load_keras(self) -> Any:
         """The network in Keras, for what needs its gradients. This imports TensorFlow."""
@@ -106,7 +104,7 @@ class TrainedModel:
 
     @cached_property
     def explainer(self) -> "Explainer":
-        """Grad-CAM of the network, made once. Raises UserError for one that has none."""
+        """Grad-CAM of the network. Raises UserError for one that has none."""
         from malaria.inference.gradcam import Explainer
 
         return Explainer(self.load_keras())
@@ -144,9 +142,8 @@ class TrainedModel:
         """The names of the labels by the threshold; REVIEW for those in doubt."""
         positive = self.metadata.positive
         numbers = decide(probabilities, positive=positive, threshold=self.metadata.threshold)
-        low, high = self.review or (1.0, 0.0)
-        doubtful = (low < probabilities[:, positive]) & (probabilities[:, positive] < high)
-        return [
-            REVIEW if is_doubtful else self.metadata.labels[number]
-            for number, is_doubtful in zip(numbers, doubtful, strict=True)
-        ]
+        names = np.array(self.metadata.labels, object)[numbers]
+        if self.review:
+            low, high = self.review
+            names[(low < probabilities[:, positive]) & (probabilities[:, positive] < high)] = REVIEW
+        return names.tolist()

@@ -10,7 +10,6 @@ from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.inference import litert
-from malaria.inference.operators import check_operators
 from malaria.inference.predict import are_probabilities
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import read_image
@@ -22,13 +21,27 @@ SECONDS = 5
 MEMORY_BYTES = 2**31
 # Of every grey level; not numpy.random's, which takes a hundredth of a second to import.
 IMAGE = (np.arange(64 * 64 * 3) * 97 % 256).astype(np.uint8).reshape(64, 64, 3)
+# What networks for images consist of: no loops, calls or lookups, which could run for ever or fill
+# the memory.
+OPERATORS = {
+    *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "SUB", "MUL"),
+    *("DIV", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "REDUCE_MAX", "SUM", "RELU", "RELU6"),
+    *("RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "HARD_SWISH", "GELU", "TANH", "LOGISTIC"),
+    *("SOFTMAX", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION", "PAD", "PADV2", "MAXIMUM"),
+    *("MINIMUM", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "TRANSPOSE", "SHAPE"),
+    *("STRIDED_SLICE", "PACK", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "QUANTIZE"),
+    *("DEQUANTIZE", "CAST", "EXP", "NEG", "ABS", "POW", "SLICE"),
+}
 
 
 def check_answer(model: TrainedModel) -> None:
     """Raise UserError unless the model gives probabilities for a trial image."""
     image = read_image(IMAGE, model.metadata.pixels)
-    [row] = model.predict(image[np.newaxis]).tolist()
-    if not are_probabilities(row):
+    try:
+        [row] = model.predict(image[np.newaxis]).tolist()
+    except Exception as error:  # a stranger's settings fail in as many ways as there are layers
+        row = shorten(error, 200)
+    if isinstance(row, str) or not are_probabilities(row):
         name = model.pair.weights if model.pair else "the network"
         raise UserError(
             f"{name}: expected probabilities for a trial image, received {row}: weights that are "
@@ -37,10 +50,7 @@ def check_answer(model: TrainedModel) -> None:
 
 
 def try_once(path: Path) -> None:
-    """Let a .tflite that is new to this user answer an image in a process of its own.
-
-    Raises UserError with the reason where it does not.
-    """
+    """`try_apart` for a .tflite that is new to this user."""
     sha256 = sha256_of(path)
     if not is_tried(sha256):
         try_apart(path)
@@ -80,7 +90,11 @@ def main(path: str) -> None:
     try:
         network = litert.LiteRTNetwork(Path(path))
         _limit_memory()
-        check_operators(Path(path))
+        if unknown := sorted(set(litert.read_operators(Path(path))) - OPERATORS):
+            raise UserError(
+                f"{path}: expected the operators of a plain network, received "
+                f"{', '.join(unknown[:5])}"
+            )
         network(np.zeros((1, *(max(1, side) for side in network.image_shape)), np.float32))
     except UserError as error:
         reason = str(error)
@@ -93,11 +107,10 @@ def main(path: str) -> None:
 
 
 def _limit_memory() -> None:
-    try:
+    # Windows has no such module; macOS has no such file, and no such limit either.
+    with suppress(ImportError, OSError):
         import resource
-    except ImportError:  # on Windows there is none
-        return
-    with suppress(OSError):  # macOS has no such file, and no such limit either
+
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = pages * resource.getpagesize() + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

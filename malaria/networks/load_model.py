@@ -1,10 +1,11 @@
 """load_model: a network from a saved pair, which may come from a stranger.
 
-What its .json asks for is checked before anything is built, measured before anything is allocated,
-and what its .h5 holds is checked before it is read.
+What its .json asks for is measured before anything is allocated, and what its .h5 holds is checked
+before it is read.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,38 +14,36 @@ from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras
-from malaria.networks.cost import Cost, cost_of
 from malaria.networks.rebuild import rebuild
-from malaria.networks.vocabulary import check_architecture
 from malaria.networks.weight_files import (
     MAX_BYTES_PER_STORED_BYTE,
     SPARE_BYTES,
     load_weights,
     stored_bytes,
 )
-from malaria.networks.weights import reason_of
+from malaria.networks.weights import leaves, reason_of
 from malaria.saved.pair import Architecture, Pair
 
-# XResNet34 has 138 layers.
-MAX_LAYERS = 1000
-# The keys of the .json that describe the network.
-_OUTERMOST = ("module", "class_name", "config", "registered_name")
+# Of all layers together, for one image. The original at 141 px needs 7 MB.
+MAX_ACTIVATION_BYTES = 2**30
+# Some seconds on two cores. VGG16 at 224 px needs 15e9, EfficientNetB7 at 600 px 37e9.
+MAX_MULTIPLICATIONS = 100_000_000_000
 
 
 def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
     """The network of `pair`, float32, ready to predict; `architecture` is what its .json says.
 
-    Takes (n, height, width, 3), float32; returns (n, k) of one sigmoid or k softmax outputs.
-    Raises UserError if the .json asks for anything but plain Keras layers or for more memory
-    than its .h5 can fill, and if the .h5 is damaged or belongs to another .json.
+    It takes (n, height, width, 3), float32. Raises UserError if the .json asks for anything but
+    plain Keras layers or for more memory than its .h5 can fill, and if the .h5 is damaged or
+    belongs to another .json.
     """
-    # The metadata and the record of the training are no part of the network.
-    asked = {key: architecture[key] for key in _OUTERMOST if key in architecture}
     with silence():
         try:
-            check_architecture(asked)
-            _check_room(pair, *_measure(asked))
-            model = rebuild(asked)
+            # Keras keeps a list, one a thread, of variables it has yet to allocate. In a thread of
+            # its own a giant that is refused is forgotten; here the next model would allocate it.
+            with ThreadPoolExecutor(1) as executor:
+                executor.submit(_measure, pair, architecture).result()
+            model = rebuild(architecture)
         except UserError as error:
             raise UserError(f"{pair.architecture}: {error}") from None
         except Exception as error:
@@ -57,23 +56,42 @@ def load_model(pair: Pair, architecture: Architecture) -> keras.Model:
     return model
 
 
-def _measure(architecture: Architecture) -> tuple[int, Cost]:
-    """(parameters, cost of one image) of the network, without allocating them."""
-    # Keras keeps a list, one a thread, of variables it has yet to allocate. In a thread of its
-    # own a giant that is refused below is forgotten; here the next model would allocate it.
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(_count, architecture).result()
-
-
-def _count(architecture: Architecture) -> tuple[int, Cost]:
-    config = architecture["config"]
-    entries = config["layers"] if isinstance(config, dict) else config
-    if len(entries) > MAX_LAYERS:
-        raise UserError(f"expected at most {MAX_LAYERS} layers, received {len(entries)}")
+def _measure(pair: Pair, architecture: Architecture) -> None:
+    """Build the network without allocating it; raise UserError if it is too large, or none."""
     with keras.StatelessScope(initialize_variables=False):
         model = rebuild(architecture)
         _check_ends(model.inputs, model.outputs)
-        return model.count_params(), cost_of(model)
+        stored = stored_bytes(pair)
+        if 4 * model.count_params() > MAX_BYTES_PER_STORED_BYTE * stored + SPARE_BYTES:
+            raise UserError(
+                f"does not belong to {pair.weights.name}: the network has more weights "
+                f"than the {stored:,} bytes of that file can hold"
+            )
+        outputs, multiplications = cost_of(model)
+        _check_cost(4 * outputs, MAX_ACTIVATION_BYTES, "bytes")
+        _check_cost(multiplications, MAX_MULTIPLICATIONS, "multiplications")
+
+
+def cost_of(model: keras.Model) -> tuple[int, int]:
+    """(outputs of all layers, multiplications), about, for one image. Nothing is computed."""
+    outputs = multiplications = 0
+    for layer in leaves(model):
+        weights = layer.count_params() if isinstance(layer, keras.layers.Layer) else 0
+        sides = [abs(side) for side in layer.output.shape[1:]]
+        count, window = math.prod(sides), math.prod(getattr(layer, "pool_size", ()))
+        outputs += count
+        # Of a convolution each weight is used at every place, of a dense layer once.
+        multiplications += math.prod(sides[:-1]) * weights + count * window
+    return outputs, multiplications
+
+
+def _check_cost(needed: int, most: int, unit: str) -> None:
+    """Raise UserError if it is more than any network for cells needs."""
+    if needed > most:
+        raise UserError(
+            f"the network needs more than the {most:,} {unit} allowed for one image; use one that "
+            "takes smaller images"
+        )
 
 
 def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:
@@ -85,16 +103,6 @@ def _check_ends(inputs: list[Any], outputs: list[Any]) -> None:
             "expected one input (None, height, width, 3 or 1) and one output (None, k), "
             f"received {starts[:3]} and {ends[:3]}"
         )
-
-
-def _check_room(pair: Pair, parameters: int, cost: Cost) -> None:
-    stored = stored_bytes(pair)
-    if 4 * parameters > MAX_BYTES_PER_STORED_BYTE * stored + SPARE_BYTES:
-        raise UserError(
-            f"does not belong to {pair.weights.name}: the network has more weights "
-            f"than the {stored:,} bytes of that file can hold"
-        )
-    cost.check()
 
 
 @contextmanager

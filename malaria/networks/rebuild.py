@@ -4,20 +4,26 @@ Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"),
 sends is not given to its reader at all: only what vocabulary.py lists is built, and built here.
 """
 
+import inspect
+from collections.abc import Container
 from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.networks.backend import keras
 from malaria.networks.vocabulary import (
-    ARITHMETIC,
+    ACTIVATIONS,
     LAYERS,
+    MODULES,
     NETWORKS,
     ONLY_TRAINING,
     OPERATIONS,
+    OPERATIONS_MODULE,
 )
 from malaria.saved.pair import Architecture
 
+# XResNet34 has 138.
+MAX_LAYERS = 1000
 # Settings that matter only for training, or that are read in another place.
 _DROPPED = (
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "noise_shape", "seed"),
@@ -25,30 +31,26 @@ _DROPPED = (
     *("renorm_momentum", "renorm_clipping"),
 )
 _DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-_RENAMED = {"alpha": "negative_slope"}
 
 
 def rebuild(architecture: Architecture) -> keras.Model:
     """The network, in float32, with new weights and the old layer names.
 
     architecture: of a Sequential, whose config is a dict or, as in 2018, only a list of layers; or
-    of a Functional in which no layer is used twice; both may hold others. Call check_architecture
-    first. Raises UserError for a layer or a setting that is not in the table; KeyError, TypeError
-    and the like for a JSON that is not complete.
+    of a Functional in which no layer is used twice; both may hold others. Raises UserError for a
+    layer or a setting that is not in the table; KeyError, TypeError and the like for a JSON that is
+    not complete.
     """
-    return _network(architecture["class_name"], architecture["config"])
-
-
-def _network(class_name: str, config: Any) -> keras.Model:
-    return _sequential(config) if class_name == "Sequential" else _functional(config)
-
-
-def _sequential(config: Any) -> keras.Model:
-    name = config.get("name") if isinstance(config, dict) else None
+    _check_class(architecture, NETWORKS, "a Sequential or Functional network")
+    config = architecture["config"]
     entries = config["layers"] if isinstance(config, dict) else config
-    first = _shape_of(entries[0])
-    start = [_input(entries[0])] if first is not None else []
+    if len(entries) > MAX_LAYERS:
+        raise UserError(f"expected at most {MAX_LAYERS} layers, received {len(entries)}")
+    if architecture["class_name"] != "Sequential":
+        return _functional(config)
+    start = [] if _shape_of(entries[0]) is None else [_input(entries[0])]
     hidden = entries[1:] if entries[0]["class_name"] == "InputLayer" else entries
+    name = config.get("name") if isinstance(config, dict) else None
     return keras.Sequential([*start, *map(_layer, hidden)], name=name)
 
 
@@ -61,8 +63,9 @@ def _functional(config: dict[str, Any]) -> keras.Model:
         elif _is_arithmetic(entry):
             tensors[name] = _compute(entry, tensors)
         else:
+            layer = _layer(entry)
             sources = [tensors[source] for source in _sources(entry)]
-            tensors[name] = _layer(entry)(sources if len(sources) > 1 else sources[0])
+            tensors[name] = layer(sources if len(sources) > 1 else sources[0])
     [[start, *_]], [[end, *_]] = _ends(config["input_layers"]), _ends(config["output_layers"])
     return keras.Model(tensors[start], tensors[end], name=config["name"])
 
@@ -82,47 +85,45 @@ def _sources(entry: dict[str, Any]) -> list[str]:
         [tensors] = node["args"]
         tensors = tensors if isinstance(tensors, list) else [tensors]
         return [tensor["config"]["keras_history"][0] for tensor in tensors]
-    if not all(map(_is_first_output, node)):
-        raise UserError(f"the layer {quote(entry['name'])} reads a layer in a way not known here")
+    # Which call of a layer does not matter: a network within another counts its own as the first.
+    # Nor does it how the layer was called while training.
+    for _, _, tensor, *settings in node:
+        if tensor != 0 or any(set(named) - {"training"} for named in settings):
+            raise UserError(
+                f"the layer {quote(entry['name'])} reads a layer in a way not known here"
+            )
     return [name for name, *_ in node]
-
-
-def _is_first_output(source: list[Any]) -> bool:
-    """True if [name, node, tensor, settings] means the output of a layer that is used once."""
-    # Which call of it: a network within another counts its own as the first. How it was called
-    # while training does not matter here.
-    _, _, tensor, *settings = source
-    return tensor == 0 and not any(set(named) - {"training"} for named in settings)
 
 
 def _is_arithmetic(entry: dict[str, Any]) -> bool:
     """True for an operation on two tensors or numbers, which is no layer."""
     [node, *_] = entry["inbound_nodes"]
     has_two = isinstance(node, dict) and len(node["args"]) == 2
-    return entry["class_name"] == "TFOpLambda" or (has_two and entry["class_name"] in ARITHMETIC)
+    return entry["class_name"] == "TFOpLambda" or (
+        has_two and entry.get("module") in (None, OPERATIONS_MODULE)
+    )
 
 
 def _compute(entry: dict[str, Any], tensors: dict[str, Any]) -> Any:
-    """The tensor that arithmetic gives, as Keras 2 or Keras 3 wrote it."""
     [node] = entry["inbound_nodes"]
     if isinstance(node, dict):
-        name, operands = entry["class_name"], [_operand(one, tensors) for one in node["args"]]
+        name = entry["class_name"]
+        operands = [
+            tensors[one["config"]["keras_history"][0]] if isinstance(one, dict) else one
+            for one in node["args"]
+        ]
     else:
         source, *_, settings = node
         name, operands = entry["config"]["function"], [tensors[source], settings["y"]]
+    if name not in OPERATIONS:
+        raise UserError(f"expected plain Keras layers, received the operation {quote(name)}")
     if not all(isinstance(one, (int, float, keras.KerasTensor)) for one in operands):
         raise UserError(f"the operation {quote(entry['name'])} takes more than tensors and numbers")
     return OPERATIONS[name](*operands)
 
 
-def _operand(one: Any, tensors: dict[str, Any]) -> Any:
-    return tensors[one["config"]["keras_history"][0]] if isinstance(one, dict) else one
-
-
-def _shape_of(entry: dict[str, Any]) -> list[Any] | None:
-    config = entry["config"]
-    shape: list[Any] | None = config.get("batch_input_shape") or config.get("batch_shape")
-    return shape
+def _shape_of(entry: dict[str, Any]) -> Any:
+    return entry["config"].get("batch_input_shape") or entry["config"].get("batch_shape")
 
 
 def _input(entry: dict[str, Any]) -> Any:
@@ -132,19 +133,15 @@ def _input(entry: dict[str, Any]) -> Any:
     """
     # The name of another first layer is needed for that layer itself.
     name = entry["config"]["name"] if entry["class_name"] == "InputLayer" else None
-    shape = _shape_of(entry)
-    if shape is None:
-        raise KeyError("batch_input_shape")
-    return keras.Input(batch_shape=shape, dtype="float32", name=name)
+    return keras.Input(batch_shape=_shape_of(entry), dtype="float32", name=name)
 
 
 def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
     class_name, config = entry["class_name"], entry["config"]
     if class_name in NETWORKS:
-        layer = _network(class_name, config)
-    elif class_name in ONLY_TRAINING:
-        layer = keras.layers.Identity(dtype="float32", name=config["name"])
+        layer = rebuild(entry)
     else:
+        _check_class(entry, (*LAYERS, *ONLY_TRAINING), "plain Keras layers")
         layer = _plain_layer(class_name, config)
     # Files list the weights of a part that was frozen in another order.
     if isinstance(config, dict) and config.get("trainable") is False:
@@ -152,32 +149,52 @@ def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
     return layer
 
 
+def _check_class(entry: dict[str, Any], known: Container[Any], expected: str) -> None:
+    """Raise UserError unless this is a known class of Keras's own, used once."""
+    name, module, registered = map(entry.get, ("class_name", "module", "registered_name"))
+    if name not in known:
+        raise UserError(
+            f"expected {expected}, received the class {quote(name)}; others could run code of "
+            "their own"
+        )
+    if module not in MODULES or registered not in (None, name):
+        whose = registered if module in MODULES else module
+        raise UserError(f"expected Keras's own {name}, received one of {quote(whose)}")
+    if len(entry.get("inbound_nodes") or ()) > 1:
+        raise UserError(f"the layer {quote(entry.get('name'))} is used more than once")
+
+
 def _plain_layer(class_name: str, config: dict[str, Any]) -> keras.layers.Layer:
-    if class_name not in LAYERS:
-        raise UserError(f"the layer class {quote(class_name)} is not among those known")
-    layer, known = LAYERS[class_name]
-    settings = {_RENAMED.get(key, key): value for key, value in config.items() if _matters(key)}
-    if class_name == "ELU":
-        settings["alpha"] = settings.pop("negative_slope", 1.0)
+    if class_name in ONLY_TRAINING:
+        return keras.layers.Identity(dtype="float32", name=config["name"])
+    layer = getattr(keras.layers, class_name.removesuffix("V1"))
+    known = inspect.signature(layer).parameters
+    settings = {
+        key: value
+        for key, value in config.items()
+        if key not in _DROPPED and not key.endswith(_DROPPED_ENDINGS)
+    }
+    if class_name == "LeakyReLU" and "alpha" in settings:  # as Keras 2 calls it
+        settings["negative_slope"] = settings.pop("alpha")
     for key, value in settings.items():
         _check_setting(key, value, known, class_name)
     axis = settings.get("axis")
     if isinstance(axis, list) and len(axis) == 1:
         # Keras 2 wrote the axis of a BatchNormalization as a list of one.
         [settings["axis"]] = axis
-    kept = {key: settings[key] for key in known if key in settings}
+    kept = {key: value for key, value in settings.items() if key in known}
     return layer(**kept, dtype="float32", name=config["name"])
 
 
-def _matters(key: str) -> bool:
-    return key not in _DROPPED and not key.endswith(_DROPPED_ENDINGS)
-
-
-def _check_setting(key: str, value: Any, known: tuple[str, ...], class_name: str) -> None:
+def _check_setting(key: str, value: Any, known: Container[str], class_name: str) -> None:
     # An unknown setting that is switched on could change what the layer computes. "groups" may be
     # 1: Keras 2 wrote it also for layers that have no groups.
     if key not in known and value not in (None, False) and (key, value) != ("groups", 1):
         raise UserError(f"the setting {quote(key)} of {class_name} is not among those known")
+    if key == "activation" and value not in (None, *ACTIVATIONS):
+        raise UserError(f"the activation {quote(value)} is not among {', '.join(ACTIVATIONS)}")
+    if key == "data_format" and value not in (None, "channels_last"):
+        raise UserError(f"expected data_format channels_last, received {quote(value)}")
     if not _is_plain(value):
         raise UserError(f"the setting {quote(key)} of {class_name} is no number or word")
 

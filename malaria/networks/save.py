@@ -1,9 +1,9 @@
 """save: write a pair and its .tflite, whole or not at all."""
 
 import json
-import math
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ def save_pair(
 ) -> Pair:
     """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
 
-    The .json is the architecture as Keras writes it, with the `metadata_entries` and the
-    SHA-256 of both others under one more key. Raises UserError if the name is taken, or if it
-    cannot be written.
+    The .json is the architecture as Keras writes it, with the `metadata_entries` and the SHA-256 of
+    both others under one more key. Raises UserError if the name is taken or cannot be written.
     """
     pair = Pair.at(folder, name)
     for path in (pair.weights, pair.architecture, pair.tflite):
@@ -57,38 +56,20 @@ def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any])
     tflite.write_bytes(to_tflite(model))
     digests = {"weights_sha256": sha256_of(weights), "tflite_sha256": sha256_of(tflite)}
     content[KEY] = {**metadata_entries, **digests}
-    architecture.write_bytes(_to_bytes(_without_nan(content)))
+    # JSON has no word for NaN and infinity: None.
+    content = json.loads(json.dumps(content), parse_constant=lambda word: None)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    # The name of a folder may hold bytes that are no text; escaped they are JSON all the same.
+    architecture.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
     for path in (weights, architecture, tflite):
         flush(path)
     note_tried(digests["tflite_sha256"])
 
 
-def _to_bytes(content: dict[str, Any]) -> bytes:
-    """JSON in UTF-8; in ASCII where the name of a folder holds bytes that are no text."""
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:
-        return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
-
-
 def _move(workshop: Path, pair: Pair) -> None:
     """Give all parts their names, the .json last: without it the others are no model."""
-    moved = []
-    try:
+    with ExitStack() as undo:
         for path in (pair.weights, pair.tflite, pair.architecture):
             os.replace(workshop / f"pair{path.suffix}", path)
-            moved.append(path)
-    except BaseException:
-        for path in moved:
-            path.unlink()
-        raise
-
-
-def _without_nan(value: Any) -> Any:
-    """`value` with None for what JSON has no word for: NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            undo.callback(path.unlink)
+        undo.pop_all()

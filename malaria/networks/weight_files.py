@@ -13,7 +13,7 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.networks.backend import keras, tf
-from malaria.networks.weights import check_links, fill_by_names, finalize, reason_of
+from malaria.networks.weights import check_links, fill_by_names, leaves, reason_of
 from malaria.saved.container import WEIGHTS_IN_KERAS
 from malaria.saved.pair import Pair
 
@@ -22,15 +22,14 @@ MAX_BYTES_PER_STORED_BYTE = 4
 # What a .h5 holds beside the weights themselves; XResNet34's has 440 KB of it.
 SPARE_BYTES = 2**20
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-# Keras 2's names of variables that Keras 3 calls otherwise.
-FORMER = {"depthwise_kernel": "kernel"}
+# Keras 2's names of variables, by those of Keras 3.
+FORMER = {"kernel": "depthwise_kernel"}
 
 
 def load_weights(model: keras.Model, pair: Pair) -> None:
     """Fill the model with the weights of the pair, whichever kind it is.
 
-    Raises UserError if they belong to another network, are damaged, cannot be read, or would lead
-    to another file.
+    Raises UserError if they belong to another network, are damaged, or lead to another file.
     """
     try:
         if pair.kind == "saved_model":
@@ -38,7 +37,12 @@ def load_weights(model: keras.Model, pair: Pair) -> None:
         else:
             with _h5_of(pair) as path:
                 _load_h5(model, path)
-        _check_finite(model)
+        for variable, values in zip(model.weights, model.get_weights(), strict=True):
+            if not np.isfinite(values).all():
+                raise UserError(f"{quote(variable.path)} has values that are not finite numbers")
+        for layer in leaves(model):
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it computes something from its weights
     except UserError as error:
         raise UserError(
             f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: {error}"
@@ -76,8 +80,9 @@ def _load_h5(model: keras.Model, path: Path) -> None:
         check_links(file)
         _check_sizes(file, path.stat().st_size)
         # Keras 2 wrote the layers at the top (save_weights) or in a group (save).
-        if "layer_names" in file.attrs or "model_weights" in file:
-            fill_by_names(model, file if "layer_names" in file.attrs else file["model_weights"])
+        group = file if "layer_names" in file.attrs else file.get("model_weights")
+        if group is not None:
+            fill_by_names(model, group)
             return
     if path.name.endswith(".weights.h5"):
         model.load_weights(path)
@@ -109,40 +114,26 @@ def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
     """Fill the model from the variables of a SavedModel, by the names of layers and variables."""
     reader = tf.train.load_checkpoint(str(prefix))
     keys, shapes = _checkpoint_keys(reader), reader.get_variable_to_shape_map()
-    for layer in _leaves(model):
-        for variable in layer.weights:
-            names = [variable.name, *(old for old, new in FORMER.items() if new == variable.name)]
-            key = next((keys[one] for name in names if (one := f"{layer.name}/{name}") in keys), "")
-            if tuple(shapes.get(key, ())) != tuple(variable.shape) or key not in shapes:
-                where = quote(f"{layer.name}/{variable.name}")
-                received = tuple(shapes[key]) if key in shapes else "none"
-                raise UserError(f"{where}: expected {tuple(variable.shape)}, received {received}")
+    for layer in leaves(model):
+        for variable in getattr(layer, "weights", ()):
+            place = f"{layer.name}/{variable.name}"
+            former = f"{layer.name}/{FORMER.get(variable.name)}"
+            key = keys.get(place, keys.get(former, ""))
+            received = tuple(shapes[key]) if key in shapes else "none"
+            if received != tuple(variable.shape):
+                raise UserError(
+                    f"{quote(place)}: expected {tuple(variable.shape)}, received {received}"
+                )
             variable.assign(reader.get_tensor(key))
-        finalize(layer)
 
 
 def _checkpoint_keys(reader: Any) -> dict[str, str]:
     """{"layer/variable": its key in the checkpoint}, as the checkpoint itself says."""
-    # After the backend, which sets TensorFlow up. Public TensorFlow has no other reader of this; it
-    # was tried with 2.21, and where it is absent the ImportError is told in one line.
+    # After the backend, which sets TensorFlow up. Public TensorFlow has no other reader of this;
+    # tried with 2.21, and where it is absent the ImportError is told in one line.
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     graph = TrackableObjectGraph()
     graph.ParseFromString(reader.get_tensor(OBJECT_GRAPH))
     attributes = (attribute for node in graph.nodes for attribute in node.attributes)
     return {attribute.full_name: attribute.checkpoint_key for attribute in attributes}
-
-
-def _leaves(part: Any) -> Iterator[Any]:
-    """The layers of a network and of the networks in it."""
-    for layer in part.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
-        else:
-            yield layer
-
-
-def _check_finite(model: keras.Model) -> None:
-    for variable, values in zip(model.weights, model.get_weights(), strict=True):
-        if not np.isfinite(values).all():
-            raise UserError(f"{quote(variable.path)} has values that are not finite numbers")

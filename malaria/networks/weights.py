@@ -2,10 +2,10 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
-import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.text import quote, shorten
@@ -16,10 +16,7 @@ MAX_ITEMS, MAX_DEPTH = 50_000, 40
 
 
 def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
-    """Fill the model from a group that names its layers, as Keras 2 writes it and Keras 3 can.
-
-    Raises UserError if they belong to another network.
-    """
+    """Fill the model from a group that names its layers. Raises UserError for another network's."""
     layers = [layer for layer in model.layers if layer.weights]
     _check_names([layer.name for layer in layers], group)
     for layer in layers:
@@ -54,53 +51,42 @@ def _check_names(expected: list[str], group: h5py.Group) -> None:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """The names in an attribute of an HDF5 group; some versions of Keras 2 wrote them as bytes."""
+    # Some versions of Keras 2 wrote them as bytes.
     names = group.attrs[attribute]
     return [name.decode() if isinstance(name, bytes) else name for name in names]
 
 
 def _fill(layer: keras.layers.Layer, group: h5py.Group) -> None:
     """Copy the weights of one layer, in the order in which Keras 2 and Keras 3 write them."""
-    # Keras's own load_weights is not used. It goes by the position of the layers and not by their
-    # names, so the .h5 of a similar network would be accepted; and it reads the values before it
-    # compares the shapes.
+    # Keras's own load_weights goes by the position of the layers, so that the .h5 of a similar
+    # network would be accepted, and reads the values before it compares the shapes.
     variables = layer.trainable_weights + layer.non_trainable_weights
     names = _names(group, "weight_names")
     if len(names) != len(variables):
         counts = f"expected {len(variables)} weights, received {len(names)}"
         raise UserError(f"the layer {quote(layer.name)}: {counts}")
     for variable, name in zip(variables, names, strict=True):
-        where = quote(f"{layer.name}/{variable.name}")
+        dataset, shape = group[name], tuple(variable.shape)
         kinds = "f" if "float" in str(variable.dtype) else "iu"
-        variable.assign(_read(group[name], tuple(variable.shape), kinds, where))
-    finalize(layer)
+        if dataset.shape != shape or dataset.dtype.kind not in kinds:
+            raise UserError(
+                f"{quote(f'{layer.name}/{variable.name}')}: expected {shape} of floats, received "
+                f"{dataset.shape} of {quote(dataset.dtype)}"
+            )
+        variable.assign(dataset.astype("f4")[()])
 
 
-def finalize(layer: keras.layers.Layer) -> None:
-    """Let layers that compute something from their weights do so."""
-    for part in getattr(layer, "layers", [layer]):
-        if isinstance(part, keras.layers.Normalization):
-            part.finalize_state()
-
-
-def _read(dataset: h5py.Dataset, shape: tuple[int, ...], kinds: str, where: str) -> np.ndarray:
-    """The values of a dataset as float32; `where` is its name for messages.
-
-    Raises UserError unless they are floats of this shape.
-    """
-    if dataset.shape != shape or dataset.dtype.kind not in kinds:
-        received = f"{dataset.shape} of {quote(dataset.dtype)}"
-        raise UserError(f"{where}: expected {shape} of floats, received {received}")
-    values: np.ndarray = dataset.astype("f4")[()]
-    return values
+def leaves(model: keras.Model) -> Iterator[Any]:
+    """The layers of a network and of the networks in it, and the arithmetic between layers."""
+    for part in getattr(model, "operations", model.layers):  # a Sequential has no arithmetic
+        if isinstance(part, keras.Model):
+            yield from leaves(part)
+        else:
+            yield part
 
 
 def reason_of(error: Exception) -> str:
-    """The reason of a failure, in one line of at most 200 characters.
-
-    For an OSError, what the system says. For others their message; where Keras has put the message
-    of another error into it, that of the innermost.
-    """
+    """What failed, in at most 200 characters: the system's words, or the innermost of Keras's."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     missing = "no " if isinstance(error, KeyError) else ""

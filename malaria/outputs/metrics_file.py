@@ -32,8 +32,7 @@ class MetricsFile(Output):
                 "what the network says of them"
             )
         known = {"left_out": collected.left_out, "unlike": collected.unlike}
-        content = to_json(result, **known, model=collected.model.name)
-        save_metrics(self.path, content)
+        save_metrics(self.path, to_json(result, **known, model=collected.model.name))
 
 
 def save_metrics(path: Path | str, content: Any) -> None:

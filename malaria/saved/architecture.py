@@ -22,35 +22,33 @@ def input_shape(architecture: Architecture) -> InputShape | None:
     shape = _batch_shape(architecture)
     if shape is None:
         return None
-    height, width, channels = (_side(side) for side in shape[1:])
+    height, width, channels = (
+        side if type(side) is int and 0 < side <= MAX_SIDE else None for side in shape[1:]
+    )
     return height, width, channels
 
 
 def network_size(architecture: Architecture) -> tuple[int, int] | None:
     """(height, width) that the network asks for, or None if it does not say or takes any."""
-    shape = input_shape(architecture)
-    if shape is None or shape[0] is None or shape[1] is None:
-        return None
-    return shape[0], shape[1]
+    height, width, _ = input_shape(architecture) or (None, None, None)
+    return (height, width) if height and width else None
 
 
 def with_size(architecture: Architecture, size: tuple[int, int]) -> Architecture:
     """The same network for images of one size (height, width), where it takes any."""
-    shape = input_shape(architecture)
-    if shape is None or (shape[0] and shape[1]):
+    if network_size(architecture) or _batch_shape(architecture) is None:
         return architecture
     copy: Architecture = json.loads(json.dumps(architecture))
-    found = _batch_shape(copy)
-    if found is not None:
-        found[1:3] = size
+    shape = _batch_shape(copy)
+    assert shape is not None, "it is a copy"
+    shape[1:3] = size
     return copy
 
 
 def output_count(architecture: Architecture) -> int | None:
     """The length of the network's answer, or None if its last layer does not say it."""
-    layer = _last(architecture, DEPTH) or {}
-    config = layer.get("config")
-    units = config.get("units") if isinstance(config, dict) else None
+    _, config = _last(architecture)
+    units = config.get("units")
     return units if type(units) is int else None
 
 
@@ -62,12 +60,9 @@ def rescales(architecture: Architecture) -> bool:
 
 def ends_in_logits(architecture: Architecture) -> bool:
     """True if the network gives logits: its last layer has no sigmoid or softmax."""
-    layer = _last(architecture, DEPTH)
-    if layer is None or layer.get("class_name") not in ("Dense", "Conv2D", "Activation"):
-        return False
-    config = layer.get("config")
-    activation = config.get("activation") if isinstance(config, dict) else None
-    return activation in (None, "linear")
+    class_name, config = _last(architecture)
+    is_known = class_name in ("Dense", "Conv2D", "Activation")
+    return is_known and config.get("activation") in (None, "linear")
 
 
 def _batch_shape(architecture: Architecture) -> list[Any] | None:
@@ -98,8 +93,8 @@ def _layers(node: Any, depth: int = DEPTH) -> Iterator[dict[str, Any]]:
             yield layer
 
 
-def _last(node: Any, depth: int) -> dict[str, Any] | None:
-    """The layer that puts out the answer."""
+def _last(node: Any, depth: int = DEPTH) -> tuple[Any, dict[str, Any]]:
+    """(class, config) of the layer that puts out the answer; (None, {}) if there is none."""
     layers = [layer for layer in _entries(node) if isinstance(layer, dict)]
     ends = node["config"].get("output_layers") if isinstance(node.get("config"), dict) else None
     while isinstance(ends, list) and ends and isinstance(ends[0], list):
@@ -107,10 +102,9 @@ def _last(node: Any, depth: int) -> dict[str, Any] | None:
     if ends:
         layers = [layer for layer in layers if layer.get("name") == ends[0]]
     if not layers:
-        return None
-    last: dict[str, Any] = layers[-1]
-    return _last(last, depth - 1) if depth and _entries(last) else last
-
-
-def _side(side: Any) -> int | None:
-    return side if type(side) is int and 0 < side <= MAX_SIDE else None
+        return None, {}
+    last = layers[-1]
+    if depth and _entries(last):
+        return _last(last, depth - 1)
+    config = last.get("config")
+    return last.get("class_name"), config if isinstance(config, dict) else {}

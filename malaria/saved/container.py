@@ -23,10 +23,8 @@ def read_h5_config(path: Path) -> Any:
             config = file.attrs.get("model_config")
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"cannot read {path}: no HDF5 file, or damaged: {error}") from None
-    if config is None:
-        return None
-    text = config.decode("utf-8", "replace") if isinstance(config, bytes) else str(config)
-    return parse(text, path)
+    text = config.decode("utf-8", "replace") if isinstance(config, bytes) else config
+    return None if text is None else _parse(str(text), path)
 
 
 def read_keras_config(path: Path) -> Any:
@@ -36,7 +34,7 @@ def read_keras_config(path: Path) -> Any:
             entry = file.getinfo(CONFIG_IN_KERAS)
             if entry.file_size > MAX_BYTES:
                 raise UserError(f"{path}: {CONFIG_IN_KERAS} has more than {MAX_BYTES:,} bytes")
-            return parse(file.read(entry).decode("utf-8", "replace"), path)
+            return _parse(file.read(entry).decode("utf-8", "replace"), path)
     except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
         raise UserError(
             f"cannot read {path}: expected a .keras file as `model.save` writes it: {error}"
@@ -63,23 +61,18 @@ def read_saved_model_config(folder: Path) -> Any:
     if start is None:
         raise UserError(f"{path}: expected the architecture that Keras 2 wrote, found none")
     try:
-        content, _ = json.JSONDecoder().raw_decode(text, start.start())
-        kept = {"class_name": content["class_name"], "config": content["config"]}
-        return _with_lists(kept)
+        content, _ = json.JSONDecoder(object_hook=_plain).raw_decode(text, start.start())
+        return {"class_name": content["class_name"], "config": content["config"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: its architecture is damaged: {error}") from None
 
 
-def _with_lists(node: Any) -> Any:
-    """The same with plain lists for what TensorFlow writes as {"class_name": "__tuple__", ...}."""
-    if isinstance(node, dict):
-        if node.get("class_name") == "__tuple__":
-            return [_with_lists(item) for item in node["items"]]
-        return {key: _with_lists(value) for key, value in node.items()}
-    return [_with_lists(item) for item in node] if isinstance(node, list) else node
+def _plain(node: dict[str, Any]) -> Any:
+    """A list for what TensorFlow writes as {"class_name": "__tuple__", ...}."""
+    return node["items"] if node.get("class_name") == "__tuple__" else node
 
 
-def parse(text: str, path: Path) -> Any:
+def _parse(text: str, path: Path) -> Any:
     """The JSON text as plain values. Raises UserError if it is none, or too long."""
     if len(text) > MAX_BYTES:
         raise UserError(f"{path}: its architecture has more than {MAX_BYTES:,} characters")

@@ -16,7 +16,6 @@ KEY = "malaria"
 FORMAT = 1
 # What the pairs of earlier versions do not say.
 LATER = ("tta", "temperature", "logits", "guard")
-# Of the first original, whose pairs do not say it.
 HISTORIC_SIZE = (141, 141)
 
 
@@ -25,13 +24,12 @@ class Metadata:
     """The description of a model by which images are read and decided.
 
     labels: label 0 first. positive_label: the one whose share found is the sensitivity.
-    pixels: how images are read. threshold: from this probability of the positive label on,
-    a cell is called positive (two labels only). tta: whether answers are averaged over the eight
-    quarter turns and flips. temperature: what the logarithms of the probabilities are divided by,
-    see evaluation/decisions.py. logits: whether the network leaves the last sigmoid or softmax to
-    its user. guard: of what tells images that are no cells, as inference/guard.py reads it; None
-    where a model has none. details: the whole record, {} where a model has none; then is_assumed:
-    the file says nothing of labels and pixels, and what is here is likely.
+    pixels: how images are read. threshold: from this probability of the positive label on, a cell
+    is called positive (two labels only). tta: answers are averaged over the eight quarter turns
+    and flips. temperature: what the logarithms of the probabilities are divided by, see
+    evaluation/decisions.py. logits: the network leaves the last sigmoid or softmax to its user.
+    guard: of what tells images that are no cells, as inference/guard.py reads it. details: the
+    whole record, {} where a model has none; then is_assumed: what is here is likely.
     """
 
     labels: tuple[str, ...]
@@ -47,12 +45,12 @@ class Metadata:
 
     @property
     def positive(self) -> int:
-        """The place of the positive label among the labels."""
+        """The index of the positive label."""
         return self.labels.index(self.positive_label)
 
     @property
     def patient_pattern(self) -> str | None:
-        """The regular expression by which the training knew patients, or None if not known."""
+        """The regular expression by which the training knew patients, if known."""
         config = self.details.get("config")
         pattern = config.get("patient_pattern") if isinstance(config, dict) else None
         return pattern if isinstance(pattern, str) else None
@@ -91,32 +89,29 @@ def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
     if KEY not in architecture:
         return _assume(pair, architecture)
     metadata = _parse(architecture[KEY], pair.architecture)
-    _check_halves(pair, architecture[KEY])
+    expected, received = metadata.details.get("weights_sha256"), sha256_of(pair.weights)
+    if expected != received:
+        raise UserError(
+            f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: "
+            f"expected SHA-256 {shorten(expected, 15)}, received {received[:12]}...; "
+            "copy both files again from where they were trained"
+        )
     return metadata
 
 
 def _assume(pair: Pair, architecture: Architecture) -> Metadata:
     """The metadata that the file itself tells, and for the rest what is likely.
 
-    A pair without metadata is one of the first original's, which read BGR; other programs' files
-    hold networks that read RGB.
+    A pair without metadata is one of the first original's, which read BGR, and had 141 pixels where
+    it does not say it; other programs' files hold networks that read RGB.
     """
-    shape = input_shape(architecture) or (None, None, 3)
+    colour, resampling = ("BGR", "bicubic") if pair.kind == "pair" else ("RGB", "bilinear")
+    if (input_shape(architecture) or (None, None, 3))[2] == 1:
+        colour = "GREY"
     size = network_size(architecture) or HISTORIC_SIZE
-    colour = "GREY" if shape[2] == 1 else "BGR" if pair.kind == "pair" else "RGB"
-    pixels = PixelFormat(
-        size,
-        colour,
-        "bicubic" if pair.kind == "pair" else "bilinear",
-        scale=1.0 if rescales(architecture) else 1 / 255,
-    )
-    return Metadata(
-        LABELS,
-        default_positive(LABELS),
-        pixels,
-        logits=ends_in_logits(architecture),
-        is_assumed=True,
-    )
+    pixels = PixelFormat(size, colour, resampling, 1.0 if rescales(architecture) else 1 / 255)
+    logits = ends_in_logits(architecture)
+    return Metadata(LABELS, default_positive(LABELS), pixels, logits=logits, is_assumed=True)
 
 
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
@@ -146,21 +141,18 @@ def _check_entries(metadata: Metadata) -> None:
     _require(len(pixels.size) == 2, "expected an image_size of height and width")
     for side in pixels.size:
         _require(type(side) is int and 0 < side <= MAX_SIDE, f"a side of {side!r} pixels")
-    _require(pixels.colour in CHANNEL_ORDERS, f"colour {pixels.colour!r}")
-    _require(pixels.resampling in RESAMPLINGS, f"resampling {pixels.resampling!r}")
-    _require(pixels.fit in FITS, f"fit {pixels.fit!r}")
+    for name, known in ("colour", CHANNEL_ORDERS), ("resampling", RESAMPLINGS), ("fit", FITS):
+        _require(getattr(pixels, name) in known, f"{name} {getattr(pixels, name)!r}")
     for scale in _each(pixels.scale):
-        _require(_is_number(scale) and 0 < scale <= 1, f"scale {pixels.scale!r}")
+        _check_number("scale", scale, 1e-9, 1)
     for offset in _each(pixels.offset):
-        _require(_is_number(offset) and abs(offset) <= 255, f"offset {pixels.offset!r}")
+        _check_number("offset", offset, -255, 255)
+    _check_number("threshold", metadata.threshold, 0, 1)
+    _check_number("temperature", metadata.temperature, 0.001, 1000)
     _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
-    _require(_is_share(metadata.threshold), f"threshold {metadata.threshold!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
-    heat = metadata.temperature
-    _require(_is_number(heat) and 0.001 <= heat <= 1000, f"temperature {heat!r}")
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
-    height, width = pixels.size
-    _require(not metadata.tta or height == width, "tta is for square images")
+    _require(not metadata.tta or pixels.size[0] == pixels.size[1], "tta is for square images")
 
 
 def _with_tuples(entries: Any) -> dict[str, Any]:
@@ -171,34 +163,18 @@ def _with_tuples(entries: Any) -> dict[str, Any]:
     }
 
 
-def _is_share(value: object) -> bool:
-    """True for a number from 0 to 1; not for NaN, nor for True."""
-    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
-
-
-def _is_number(value: object) -> bool:
-    """True for a number that is not too large to be one here; not for True."""
-    return type(value) in (int, float) and -1e9 < value < 1e9  # type: ignore[operator]
-
-
-def _each(value: Any) -> list[Any]:
+def _each(value: Any) -> tuple[Any, ...]:
     """The number for all channels, or the three of them."""
-    if isinstance(value, (list, tuple)):
-        _require(len(value) == 3, f"expected one number or three, received {value!r}")
-        return list(value)
-    return [value]
+    each = value if isinstance(value, tuple) else (value,) * 3
+    _require(len(each) == 3, f"expected one number or three, received {value!r}")
+    return each
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    # Of this type, for True is no number here; and not NaN.
+    _require(type(value) in (int, float) and low <= value <= high, f"{name} {value!r}")
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
-
-
-def _check_halves(pair: Pair, entries: dict[str, Any]) -> None:
-    expected, received = entries.get("weights_sha256"), sha256_of(pair.weights)
-    if expected != received:
-        raise UserError(
-            f"{pair.weights} does not belong to {pair.architecture.name}, or is damaged: "
-            f"expected SHA-256 {shorten(str(expected), 15)}, received {received[:12]}...; "
-            "copy both files again from where they were trained"
-        )

@@ -19,8 +19,6 @@ DEFAULT_NAME = "compact.h5"
 TIME_DIGITS = len("20190131235959")
 # What a .json holds, by key; Keras's part has many forms.
 Architecture = dict[str, Any]
-
-
 # pair: .h5 and .json; the others are one file or folder of another program.
 Kind = Literal["pair", "h5", "keras", "saved_model", "tflite"]
 ENDINGS: dict[str, Kind] = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".tflite": "tflite"}
@@ -42,10 +40,8 @@ class Pair:
     @classmethod
     def at(cls, folder: Path | str, name: str) -> "Pair":
         """The paths of the pair of that name in `folder`, whether they exist or not."""
-        weights, architecture, tflite = (
-            Path(folder, name + suffix) for suffix in (".h5", ".json", ".tflite")
-        )
-        return cls(weights, architecture, tflite)
+        h5, json_, tflite = (Path(folder, name + end) for end in (".h5", ".json", ".tflite"))
+        return cls(h5, json_, tflite)
 
 
 def find_pair(path: Path | str) -> Pair:
@@ -59,8 +55,7 @@ def find_pair(path: Path | str) -> Pair:
         return Pair(path, path, path.with_name(f"{path.name}.tflite"), "saved_model")
     if path.is_dir():
         path = _newest(path)
-    pair = _pair_of(path)
-    if pair is not None:
+    if (pair := _pair_of(path)) is not None:
         return pair
     if path.suffix.lower() in ENDINGS and path.is_file():
         return Pair(path, path, path.with_suffix(".tflite"), ENDINGS[path.suffix.lower()])
@@ -71,7 +66,7 @@ def find_pair(path: Path | str) -> Pair:
 
 
 def _pair_of(path: Path) -> Pair | None:
-    """The pair of a .h5 or its .json, or None; Keras 3 calls the former name.weights.h5."""
+    """The pair of a .h5 or its .json, if it is whole; Keras 3 calls the former name.weights.h5."""
     if path.suffix not in (".h5", ".json"):
         return None
     for name in (path.stem, path.stem.removesuffix(".weights")):
@@ -83,22 +78,14 @@ def _pair_of(path: Path) -> Pair | None:
 
 
 def default_pair() -> Path:
-    """The .h5 of the pretrained pair that is used where nobody names another.
-
-    It lies in the installed package, or in pretrained/ of a checkout; pretrained/MODEL_CARD.md
-    says what it learnt from.
-    """
+    """The .h5 of the pretrained pair, in the installed package or in pretrained/ of a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "pretrained" / DEFAULT_NAME
     return inside if inside.is_file() else package.parent / "pretrained" / DEFAULT_NAME
 
 
 def read_architecture(pair: Pair) -> Architecture:
-    """The architecture in the .json, or in the file itself, as a dict.
-
-    {} for a .tflite alone, which says nothing in words. Raises UserError if it is too large, not
-    JSON or missing.
-    """
+    """The architecture in the .json, or in the file itself; not of a .tflite. Raises UserError."""
     path = pair.architecture
     if pair.kind != "pair":
         return _read_contained(pair)
@@ -125,14 +112,12 @@ def digest_of(pair: Pair) -> str:
 def _read_contained(pair: Pair) -> Architecture:
     from malaria.saved import container
 
-    if pair.kind == "tflite":
-        return {}
-    if pair.kind == "keras":
-        content = container.read_keras_config(pair.weights)
-    elif pair.kind == "saved_model":
-        content = container.read_saved_model_config(pair.weights)
-    else:
-        content = container.read_h5_config(pair.weights)
+    readers = {
+        "h5": container.read_h5_config,
+        "keras": container.read_keras_config,
+        "saved_model": container.read_saved_model_config,
+    }
+    content = readers[pair.kind](pair.weights)
     if content is None:
         raise UserError(
             f"{pair.weights} holds weights and no network: expected its .json beside it, or a file "

@@ -14,10 +14,7 @@ from malaria.saved.pair import Architecture, Pair, default_pair
 
 
 def digest_pair(weights_sha256: str, architecture: Architecture) -> str:
-    """The name, hexadecimal digits, by which the cache knows the network of a pair.
-
-    architecture: the content of the .json, whose metadata does not count.
-    """
+    """The hexadecimal digits by which the cache knows a network, whatever its metadata."""
     network = {key: value for key, value in architecture.items() if key != KEY}
     text = json.dumps(network, sort_keys=True) + weights_sha256
     return hashlib.sha256(text.encode()).hexdigest()
@@ -43,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def is_tried(sha256: str) -> bool:
-    """True if a .tflite of this SHA-256 has answered a trial of this user's before."""
+    """True if a .tflite of this SHA-256 has answered a trial of this user's."""
     with suppress(UserError):
         return _is_ours(_mark(sha256))
     return False
@@ -67,10 +64,7 @@ def find_kept(digest: str) -> Path | None:
 
 
 def keep(content: bytes, digest: str) -> Path:
-    """Write the .tflite that was made of a pair into the cache; return its path.
-
-    Raises UserError if it cannot be written.
-    """
+    """Write the .tflite that was made of a pair into the cache; its path. Raises UserError."""
     path = cache_folder() / f"{digest}.tflite"
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
@@ -84,9 +78,8 @@ def _mark(sha256: str) -> Path:
 
 def _is_ours(path: Path) -> bool:
     """True if this is a file, and no link, that this user wrote."""
-    try:
+    with suppress(OSError):
         status = path.lstat()
-    except OSError:
-        return False
-    is_own = os.name != "posix" or status.st_uid == os.geteuid()
-    return stat.S_ISREG(status.st_mode) and is_own
+        is_own = os.name != "posix" or status.st_uid == os.geteuid()
+        return stat.S_ISREG(status.st_mode) and is_own
+    return False

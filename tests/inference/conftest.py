@@ -1,32 +1,24 @@
-"""What the tests of classifier.py and of load.py share: saved networks."""
+"""What the tests of this room share: saved networks, a folder of cells."""
 
 import json
 
 import pytest
+from PIL import Image
 
-from malaria.saved.metadata import KEY
+from malaria.pictures.images import PixelFormat
+from malaria.saved.metadata import KEY, Metadata
 
-ENTRIES = {
-    "labels": ["sick", "well"],
-    "positive_label": "well",
-    "image_size": [8, 6],
-    "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
-    "threshold": 0.5,
-}
+ENTRIES = Metadata(("sick", "well"), "well", PixelFormat((8, 6))).to_entries()
 
 
 def network(outputs=1):
     from malaria.networks.backend import keras
 
     keras.utils.set_random_seed(outputs)
-    return keras.Sequential(
-        [
-            keras.Input((8, 6, 3)),
-            keras.layers.Conv2D(2, 3, activation="relu"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax"),
-        ]
-    )
+    conv = keras.layers.Conv2D(2, 3, activation="relu")
+    end = keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax")
+    pool = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential([keras.Input((8, 6, 3)), conv, pool, end])
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +27,7 @@ def pairs(tmp_path_factory):
     from malaria.networks.save import save_pair
 
     folder = tmp_path_factory.mktemp("pairs")
-    made = {
-        "ours": network(),
-        "historic": network(),
-        "three": network(3),
-    }
+    made = {"ours": network(), "historic": network(), "three": network(3)}
     for name, model in made.items():
         pair = save_pair(model, folder, name, ENTRIES)
         if name != "ours":
@@ -48,3 +36,12 @@ def pairs(tmp_path_factory):
             pair.architecture.write_text(json.dumps(architecture), encoding="utf-8")
         made[name] = (pair.weights, model)
     return made
+
+
+@pytest.fixture
+def folder(write_cells):
+    """Eight cells of two patients, an image without a label and a broken one."""
+    folder = write_cells()
+    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
+    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
+    return folder

@@ -44,46 +44,41 @@ def test_paths_images_arrays_and_mixtures_get_the_same_answers(cells, model):
     folder, paths = cells
     expected = answers(model.classify(paths))
     assert all(label in model.metadata.labels for label, *_ in expected)
-    assert answers(model.classify(map(str, paths))) == expected
-    assert answers(model.classify([Image.open(path) for path in paths])) == expected
-    assert answers(model.classify([pixels_of(path) for path in paths])) == expected
-    assert answers(model.classify(folder)) == expected
-    opaque = [np.dstack([pixels_of(path), np.full(pixels_of(path).shape[:2], 255, np.uint8)])
-              for path in paths]  # fmt: skip
-    assert answers(model.classify(opaque)) == expected
-    mixture = [paths[0], str(paths[1]), Image.open(paths[2]), pixels_of(paths[3])]
+    arrays = [pixels_of(path) for path in paths]
+    opaque = [np.dstack([one, np.full(one.shape[:2], 255, np.uint8)]) for one in arrays]
+    images = [Image.open(path) for path in paths]
+    for same in (map(str, paths), images, arrays, opaque, folder):
+        assert answers(model.classify(same)) == expected
+    mixture = [paths[0], str(paths[1]), images[2], arrays[3]]
     assert answers(model.classify(mixture)) == expected[:4]
 
 
-def test_a_batch_of_any_size_and_a_single_image_are_lists_too(cells, model):
+def test_a_batch_of_any_size_and_a_single_image_are_lists_too(cells, model, tmp_path):
     _, paths = cells
     batch = np.stack([np.asarray(Image.open(path).resize((50, 40))) for path in paths])
-    assert answers(model.classify(batch)) == answers(model.classify(list(batch)))
-    assert answers(model.classify(paths[0])) == answers(model.classify([paths[0]]))
-    assert answers(model.classify(batch[0])) == answers(model.classify(batch[:1]))
-
-
-def test_grey_is_read_as_in_a_file(cells, model, tmp_path):
-    _, paths = cells
     grey = Image.open(paths[0]).convert("L")
     grey.save(tmp_path / "grey.png")
-    from_file = answers(model.classify(tmp_path / "grey.png"))
-    assert answers(model.classify(np.asarray(grey))) == from_file
+    for one, same in (
+        (batch, list(batch)),
+        (paths[0], [paths[0]]),
+        (batch[0], batch[:1]),
+        (np.asarray(grey), tmp_path / "grey.png"),
+    ):
+        assert answers(model.classify(one)) == answers(model.classify(same))
 
 
-def test_only_what_came_from_a_file_has_a_path(cells, model):
-    _, paths = cells
-    first, second = model.classify([paths[0], Image.open(paths[0])])
-    assert (first.path, second.path) == (paths[0], None)
-    assert replace(first, path=None) == second
-
-
-def test_a_missing_and_a_broken_image_are_records_with_the_reason(cells, model, tmp_path):
-    _, paths = cells
+def test_only_what_came_from_a_file_has_a_path_and_what_cannot_be_read_the_reason(
+    cells, model, tmp_path
+):
+    path = cells[1][0]
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    found = model.classify([tmp_path / "gone.png", paths[0], tmp_path / "broken.png"])
-    assert [one.error for one in found] == ["no such file", None, "not an image of a known kind"]
-    assert found[0].label is found[0].probability is found[0].probabilities is None
+    gone, first, second, broken = model.classify(
+        [tmp_path / "gone.png", path, Image.open(path), tmp_path / "broken.png"]
+    )
+    assert (first.path, second.path) == (path, None)
+    assert replace(first, path=None) == second
+    assert (gone.error, broken.error) == ("no such file", "not an image of a known kind")
+    assert gone.label is gone.probability is gone.probabilities is None
 
 
 FLOATS = np.zeros((8, 8, 3), np.float32)

@@ -23,21 +23,13 @@ def kinds_of_images(folder):
     """One drawn cell in every mode and format that is promised: their paths."""
     [path, _] = write_cells(folder / "cells", 1)
     cell = Image.open(path).convert("RGB")
-    sixteen = Image.fromarray(np.asarray(cell.convert("L")).astype(np.uint16) * 257)
-    see_through = cell.convert("RGBA")
-    see_through.putalpha(cell.convert("L"))
+    grey, see_through = cell.convert("L"), cell.convert("RGBA")
+    sixteen = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    see_through.putalpha(grey)
     images = {
-        "rgb.png": cell,
-        "grey.png": cell.convert("L"),
-        "rgba.png": see_through,
-        "palette.png": cell.convert("P"),
-        "sixteen.png": sixteen,
-        "rgb.jpg": cell,
-        "grey.jpeg": cell.convert("L"),
-        "rgb.bmp": cell,
-        "rgb.tif": cell,
-        "sixteen.tiff": sixteen,
-        "rgb.webp": cell,
+        **{f"rgb.{ending}": cell for ending in ("png", "jpg", "bmp", "tif", "webp")},
+        **{"grey.png": grey, "grey.jpeg": grey, "rgba.png": see_through},
+        **{"palette.png": cell.convert("P"), "sixteen.png": sixteen, "sixteen.tiff": sixteen},
     }
     for name, image in images.items():
         image.save(folder / name)
@@ -45,8 +37,8 @@ def kinds_of_images(folder):
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
-def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
-    paths = kinds_of_images(tmp_path)
+def test_training_and_classifying_read_the_same_pixels_and_lose_no_warning(tmp_path, cache):
+    filters, paths = list(warnings.filters), kinds_of_images(tmp_path)
     pixel_format = PixelFormat((70, 50))
     samples = [Sample(path, number % 2, None) for number, path in enumerate(paths)]
     pixels, unreadable = load_pixels(samples, pixel_format, cache=cache, folder=tmp_path / "cache")
@@ -55,6 +47,7 @@ def test_training_and_classifying_read_the_same_pixels(tmp_path, cache):
     for path, fed in zip(paths, batch.images.numpy(), strict=True):
         read = read_image(path, pixel_format).astype(np.float32) * np.float32(pixel_format.scale)
         assert np.abs(fed - read).max() < 1e-6, path
+    assert warnings.filters == filters
 
 
 # Of three labels without xresnet34, which ends in the same softmax for two.
@@ -82,15 +75,3 @@ def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_siz
     assert np.ptp(expected, axis=0).min() > 0.05
     assert network.output_count == expected.shape[1]
     assert capfd.readouterr() == ("", "")
-
-
-def test_no_warning_filter_is_lost_while_images_are_read(tmp_path):
-    before = list(warnings.filters)
-    paths = kinds_of_images(tmp_path)
-    load_pixels(
-        [Sample(path, 0, None) for path in paths],
-        PixelFormat((40, 40)),
-        cache="memory",
-        folder=tmp_path,
-    )
-    assert warnings.filters == before

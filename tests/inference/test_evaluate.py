@@ -28,15 +28,6 @@ def classifier():
     return Classifier(METADATA, network, Pair.at("models", "a"))
 
 
-@pytest.fixture
-def folder(write_cells):
-    """Eight cells of two patients, an image without a label and a broken one."""
-    folder = write_cells()
-    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
-    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
-    return folder
-
-
 def collect(classifier, folder, group_by=PATIENT):
     return LabelledPredictions.of_folder(classifier, folder, group_of=make_grouper(group_by))
 
@@ -76,24 +67,20 @@ def test_the_true_label_that_a_prediction_bears_is_the_one_that_counts(classifie
     assert labelled.result.groups is None
 
 
-def test_an_image_has_the_label_of_the_outermost_folder(classifier, folder):
+def test_an_image_has_the_label_of_the_outermost_folder_if_the_model_knows_it(classifier, folder):
     labelled = collect(classifier, folder)
     assert labelled.label_of(folder / "no label.png") is None
     assert labelled.label_of(folder / "Uninfected" / "deeper" / "a.png") == "Uninfected"
     assert labelled.label_of(folder / "else" / "Uninfected" / "a.png") is None
-
-
-def test_a_label_that_the_model_does_not_know_is_none(classifier):
-    labelled = LabelledPredictions(
+    listed = LabelledPredictions(
         classifier, label_of=lambda path: path.stem, group_of=lambda path: None
     )
-    assert labelled.label_of(Pair.at("a", "Uninfected").weights) == "Uninfected"
-    assert labelled.label_of(Pair.at("a", "dust").weights) is None
+    assert listed.label_of(folder / "Uninfected.png") == "Uninfected"
+    assert listed.label_of(folder / "dust.png") is None
 
 
 def test_where_one_patient_is_not_known_images_are_resampled(classifier, folder):
-    image = folder / "Uninfected" / "nobody.png"
-    Image.new("RGB", (7, 9)).save(image)
+    Image.new("RGB", (7, 9)).save(folder / "Uninfected" / "nobody.png")
     labelled = collect(classifier, folder)
     labelled.add_all(predictions_of(classifier, folder))
     assert labelled.result.groups is None
@@ -113,23 +100,22 @@ def test_without_a_labelled_image_there_is_no_result(classifier, folder):
         _ = labelled.result
 
 
-def test_a_single_image_has_no_true_label(classifier, folder):
-    image = folder / "no label.png"
-    with pytest.raises(UserError) as caught:
-        collect(classifier, image)
-    assert str(caught.value) == f"expected a folder of labelled images; found a file at {image}"
-    with pytest.raises(UserError, match="labelled images; found nothing at "):
-        collect(classifier, folder / "nowhere")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no label.png", r"^expected a folder of labelled images; found a file at .*no label.png$"),
+        ("nowhere", "labelled images; found nothing at "),
+        ("Uninfected", "named Parasitized, Uninfected; found none"),
+    ],
+)
+def test_what_has_no_sub_folders_named_as_labels_is_refused(classifier, folder, name, message):
+    with pytest.raises(UserError, match=message):
+        collect(classifier, folder / name)
 
 
 def test_a_pattern_of_ones_own_that_is_none_is_refused(classifier, folder):
     with pytest.raises(UsageError, match="patient_pattern: expected a regular expression: "):
         classifier.evaluate(folder, patient_pattern="(")
-
-
-def test_a_folder_without_a_sub_folder_named_as_a_label_is_refused(classifier, folder):
-    with pytest.raises(UserError, match="named Parasitized, Uninfected; found none"):
-        collect(classifier, folder / "Uninfected")
 
 
 def test_patients_are_known_by_the_pattern_given_else_by_the_models_else_as_the_nlms(

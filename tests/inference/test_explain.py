@@ -34,15 +34,6 @@ def classifier():
     return WithKeras(METADATA, PlainNetwork(lambda images: images[:, :1, 0, 0]))
 
 
-@pytest.fixture
-def folder(write_cells):
-    """Eight cells in sub-folders, an image beside these and a broken one."""
-    folder = write_cells()
-    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
-    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
-    return folder
-
-
 def test_an_overlay_is_written_for_each_readable_image(folder, tmp_path, classifier):
     overlays = Overlays(tmp_path / "looked", [folder], classifier)
     predictions = list(predict(sorted(folder.glob("**/*.png")), classifier))

@@ -1,7 +1,6 @@
-"""Tests of malaria/gradcam.py."""
+"""Tests of malaria/inference/gradcam.py."""
 
-import importlib
-import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from malaria.data.drawing import draw_cell, draw_stain
 from malaria.inference.gradcam import GAP, Explainer, overlay, overlay_path, save_overlay
 from malaria.model import NETWORKS, build_model
 from malaria.networks.backend import keras
+from malaria.networks.blocks import output as end
 
 SIDE = 64
 RNG = np.random.default_rng(0)
@@ -59,24 +59,6 @@ def small_network(*, label_count=2, padding="same", side=32):
         ]
     layers += [keras.layers.GlobalAveragePooling2D(), end(label_count)]
     return keras.Sequential(layers)
-
-
-def end(label_count):
-    if label_count == 2:
-        return keras.layers.Dense(1, activation="sigmoid")
-    return keras.layers.Dense(label_count, activation="softmax")
-
-
-def residual_network():
-    image = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(8, 3, 2, padding="same")(image)
-    for filters in (8, 16):
-        y = keras.layers.Conv2D(filters, 3, 2, padding="same", activation="relu")(x)
-        y = keras.layers.Conv2D(filters, 3, padding="same")(y)
-        x = keras.layers.Conv2D(filters, 1)(keras.layers.AveragePooling2D(2)(x))
-        x = keras.layers.ReLU()(keras.layers.Add()([x, y]))
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, end(2)(x))
 
 
 def read_back(model):
@@ -132,22 +114,17 @@ def test_the_parasite_speaks_against_the_other_label(trained, found):
     assert share < share_on_parasites(heat_maps, cells.parasites) / 3
 
 
-def test_a_network_that_is_more_than_sure_is_explained_the_same(trained, found):
-    cells, heat_maps = found
-    sure = read_back(trained)
-    weights = sure.layers[-1].get_weights()
-    sure.layers[-1].set_weights([1e6 * values for values in weights])
-    assert (sure.predict(cells.images, verbose=0) == 0).all()
-    again = Explainer(sure).heat_maps(cells.images, cells.labels)
-    assert np.abs(again - heat_maps).max() < 1e-3
-
-
-def test_a_network_read_from_a_file_is_explained_the_same_and_nothing_is_said(
-    trained, found, capfd
+@pytest.mark.parametrize(("factor", "tolerance"), [(1, 1e-6), (1e6, 1e-3)])
+def test_a_network_from_a_file_and_one_that_is_more_than_sure_are_explained_the_same(
+    trained, found, capfd, factor, tolerance
 ):
     cells, heat_maps = found
-    again = Explainer(read_back(trained)).heat_maps(cells.images, cells.labels)
-    assert np.abs(again - heat_maps).max() < 1e-6
+    copy = read_back(trained)
+    weights = copy.layers[-1].get_weights()
+    copy.layers[-1].set_weights([factor * values for values in weights])
+    assert factor == 1 or (copy.predict(cells.images, verbose=0) == 0).all()
+    again = Explainer(copy).heat_maps(cells.images, cells.labels)
+    assert np.abs(again - heat_maps).max() < tolerance
     assert capfd.readouterr() == ("", "")
 
 
@@ -178,34 +155,25 @@ def test_heat_is_where_the_cause_is_and_not_stretched(padding, place):
 
 
 @pytest.mark.parametrize(
-    "build",
+    ("build", "label_count", "size"),
     [
-        small_network,
-        residual_network,
-        lambda: small_network(label_count=3),
-        lambda: small_network(padding="valid"),
+        (small_network, 2, (32, 32)),
+        (partial(small_network, label_count=3), 3, (32, 32)),
+        (partial(small_network, padding="valid"), 2, (32, 32)),
+        *((name, 2, (64, 64)) for name in NETWORKS),
+        ("vgg", 2, (64, 80)),
+        ("vgg", 3, (48, 44)),
     ],
-    ids=["small", "residual", "three labels", "unpadded"],
 )
-def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build):
-    heat_maps = Explainer(build()).heat_maps(IMAGES, np.array([0, 1, 1]))
-    assert heat_maps.shape == (3, 32, 32)
+def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build, label_count, size):
+    if isinstance(build, str):
+        build = partial(build_model, build, image_size=size, label_count=label_count)
+    images = RNG.random((label_count, *size, 3), np.float32)
+    heat_maps = Explainer(build()).heat_maps(images, np.arange(label_count))
+    assert heat_maps.shape == (label_count, *size)
     assert heat_maps.dtype == np.float32
     assert heat_maps.min() >= 0
-    for heat_map in heat_maps:
-        assert heat_map.max() in (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("name", "label_count", "size"),
-    [*((name, 2, (64, 64)) for name in NETWORKS), ("vgg", 2, (64, 80)), ("vgg", 3, (48, 44))],
-)
-def test_every_network_is_explained(name, label_count, size):
-    model = build_model(name, image_size=size, label_count=label_count)
-    images = RNG.random((label_count, *size, 3), np.float32)
-    heat_maps = Explainer(model).heat_maps(images, np.arange(label_count))
-    assert heat_maps.shape == (label_count, *size)
-    assert np.isfinite(heat_maps).all()
+    assert {heat_map.max() for heat_map in heat_maps} <= {0, 1}
     assert heat_maps.max() == 1
 
 
@@ -321,9 +289,3 @@ def test_images_of_one_folder_never_share_an_overlay():
     targets = {overlay_path(Path("in", name), source="in", folder="out") for name in names}
     assert len(targets) == len(names)
     assert not targets & {Path("out", name) for name in names[:5]}
-
-
-def test_matplotlib_is_not_needed(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    again = importlib.reload(sys.modules["malaria.inference.gradcam"])
-    again.save_overlay(tmp_path / "a.png", IMAGE, RNG.random((20, 30), np.float32))

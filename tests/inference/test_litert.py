@@ -1,6 +1,5 @@
 """Tests of malaria/inference/litert.py."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.inference import litert
-from malaria.inference.litert import LiteRTNetwork, is_available
+from malaria.inference.litert import LiteRTNetwork
 
 IMAGES = np.random.default_rng(0).random((40, 3, 8, 6, 3), np.float32)
 
@@ -57,9 +56,3 @@ def test_of_a_network_that_needs_more_than_any_for_cells_nothing_is_run(network,
     monkeypatch.setattr(litert, name, 100)
     with pytest.raises(UserError, match=r"ours\.tflite: its tensors would take "):
         LiteRTNetwork(network[0].path)
-
-
-def test_where_litert_is_not_installed_that_is_known(monkeypatch):
-    assert is_available()
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    assert not is_available()

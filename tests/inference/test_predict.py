@@ -33,12 +33,12 @@ def write_reds(tmp_path):
     """A function that writes one image for each grey level of red; None is no image."""
 
     def write(levels):
-        paths = [tmp_path / f"{number}.png" for number in range(len(levels))]
-        for path, level in zip(paths, levels, strict=True):
-            if level is None:
-                path.write_text("no image")
-            else:
-                Image.new("RGB", (9, 9), (level, 20, 10)).save(path)
+        paths = []
+        for number, level in enumerate(levels):
+            paths.append(tmp_path / f"{number}.png")
+            paths[-1].write_text("no image")
+            if level is not None:
+                Image.new("RGB", (9, 9), (level, 20, 10)).save(paths[-1])
         return paths
 
     return write
@@ -74,17 +74,13 @@ def test_the_network_sees_whole_batches_of_floats(write_reds):
     assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
 
 
-def test_without_a_readable_image_the_network_is_not_asked(tmp_path):
+@pytest.mark.parametrize("names", [[], ["none.png", "nothing.png"]])
+def test_without_a_readable_image_the_network_is_not_asked(tmp_path, names):
     def network(images):
         raise AssertionError
 
-    paths = [tmp_path / "none.png", tmp_path / "nothing.png"]
-    predictions = list(predict(paths, classifier(network)))
-    assert [prediction.error for prediction in predictions] == ["no such file"] * 2
-
-
-def test_no_paths_give_no_predictions():
-    assert list(predict([], classifier(red))) == []
+    predictions = list(predict([tmp_path / name for name in names], classifier(network)))
+    assert [prediction.error for prediction in predictions] == ["no such file"] * len(names)
 
 
 def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
@@ -108,27 +104,24 @@ def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
         seen.append(images[0, 0, 0])
         return red(images)
 
-    paths = write_reds([255])
-    list(predict(paths, classifier(network)))
-    list(predict(paths, classifier(network, colour="BGR", resampling="bicubic")))
-    list(predict(paths, classifier(network, scale=1.0)))
-    np.testing.assert_allclose(seen, [[1, 20 / 255, 10 / 255], [10 / 255, 20 / 255, 1],
-                                      [255, 20, 10]], rtol=1e-6)  # fmt: skip
+    for pixels in ({}, {"colour": "BGR", "resampling": "bicubic"}, {"scale": 1.0}):
+        list(predict(write_reds([255]), classifier(network, **pixels)))
+    rgb = np.array([255, 20, 10])
+    np.testing.assert_allclose(seen, [rgb / 255, rgb[::-1] / 255, rgb], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("positive", "threshold", "label"),
     [
-        ("Parasitized", 0.5, "Uninfected"),
-        ("Parasitized", 0.19, "Parasitized"),
-        ("Uninfected", 0.5, "Uninfected"),
-        ("Uninfected", 0.81, "Parasitized"),
+        (0, 0.5, "Uninfected"),
+        (0, 0.19, "Parasitized"),
+        (1, 0.5, "Uninfected"),
+        (1, 0.81, "Parasitized"),
     ],
 )
 def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label):
     paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
-    decider = classifier(red, positive=positive, threshold=threshold)
-    [prediction] = predict(paths, decider)
+    [prediction] = predict(paths, classifier(red, positive=TWO[positive], threshold=threshold))
     assert prediction.label == label
     assert prediction.probability == pytest.approx(0.8 if label == "Uninfected" else 0.2)
 

@@ -38,11 +38,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["keras", "litert"])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_golden_file_answers_as_the_program_that_wrote_it(tmp_path, name, engine, capsys):
-    for path in HERE.iterdir():
-        if path.is_dir():
-            shutil.copytree(path, tmp_path / path.name)
-        elif path.suffix != ".py":
-            shutil.copy(path, tmp_path)
+    shutil.copytree(HERE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py"))
     before = sorted(path.name for path in tmp_path.iterdir())
     scale = {"scale": "1"} if name == "lone.tflite" else {}
     model = load_classifier(tmp_path / name, engine=engine, **scale)
@@ -53,11 +49,6 @@ def test_a_golden_file_answers_as_the_program_that_wrote_it(tmp_path, name, engi
     assert "grey levels as 0..255, 16 x 16 pixels" in said
     # Beside a file of another program nothing is written.
     assert sorted({path.name for path in tmp_path.iterdir()} - {"cache"}) == before
-
-
-def libraries():
-    tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
-    return {"keras 2": tf_keras, "keras 3": keras}
 
 
 def transfer(library):
@@ -105,13 +96,11 @@ def test_networks_of_every_shape_give_the_same_numbers(tmp_path, make, version, 
     if (version, form) == ("keras 3", "saved_model"):
         pytest.skip("Keras 3 exports a graph without an architecture")
     random = np.random.RandomState(1)
-    model = make(libraries()[version])
-    model.set_weights(
-        [
-            w if w.dtype.kind != "f" else random.uniform(0.05, 0.5, w.shape)
-            for w in model.get_weights()
-        ]
-    )
+    model = make(keras if version == "keras 3" else pytest.importorskip("tf_keras"))
+    weights = model.get_weights()
+    floats = [random.uniform(0.05, 0.5, one.shape) for one in weights]
+    kept = [new if one.dtype.kind == "f" else one for new, one in zip(floats, weights, strict=True)]
+    model.set_weights(kept)
     images = random.rand(2, 32, 32, 3).astype(np.float32) * 255
     model.save(tmp_path / form)
     pair = find_pair(tmp_path / form)
@@ -125,31 +114,19 @@ def save(tmp_path, model, name="model.keras"):
 
 
 def small(shape=(16, 16, 3), units=1, activation="sigmoid"):
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(shape),
-            layers.Conv2D(2, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(units, activation=activation),
-        ]
-    )
+    conv, pool = keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D()
+    end = keras.layers.Dense(units, activation=activation)
+    return keras.Sequential([keras.Input(shape), conv, pool, end])
 
 
-def test_logits_become_probabilities(tmp_path):
-    model = small(units=1, activation=None)
-    path = save(tmp_path, model)
-    found = load_classifier(path).predict(IMAGES)[:, 1]
-    logits = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)[:, 0]
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-5)
-
-
-def test_two_logits_become_a_softmax(tmp_path):
-    model = small(units=2, activation=None)
+@pytest.mark.parametrize("units", [1, 2])
+def test_logits_become_probabilities(tmp_path, units):
+    model = small(units=units, activation=None)
     found = load_classifier(save(tmp_path, model)).predict(IMAGES)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     logits = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
-    assert (found.argmax(axis=1) == logits.argmax(axis=1)).all()
+    difference = logits[:, -1] - (logits[:, 0] if units == 2 else 0)
+    np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-difference)), atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
 def test_a_grey_network_gets_grey(tmp_path):
@@ -185,27 +162,19 @@ def test_the_scale_that_is_said_is_used(tmp_path, scale, expected):
     assert metadata.pixels.colour == "BGR"
 
 
-def test_code_in_a_file_is_refused_and_not_run(tmp_path):
-    layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Lambda(lambda x: x), layers.Flatten()]
-    )
-    for name in ("model.keras", "model.h5"):
-        model.save(tmp_path / name)
-        with pytest.raises(UserError, match="received the class 'Lambda'; others could run code"):
-            load_classifier(tmp_path / name)
-
-
 @keras.saving.register_keras_serializable("mine")
 class Custom(keras.layers.Layer):
     def call(self, inputs):
         return inputs
 
 
-def test_a_layer_of_the_users_own_is_refused(tmp_path):
-    model = keras.Sequential([keras.Input((16, 16, 3)), Custom(), keras.layers.Flatten()])
-    with pytest.raises(UserError, match="received the class 'Custom'"):
-        load_classifier(save(tmp_path, model))
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.parametrize("layer", [keras.layers.Lambda(lambda x: x), Custom()])
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, name, layer):
+    model = keras.Sequential([keras.Input((16, 16, 3)), layer, keras.layers.Flatten()])
+    received = f"received the class '(mine>)?{type(layer).__name__}'; others could run code"
+    with pytest.raises(UserError, match=received):
+        load_classifier(save(tmp_path, model, name))
 
 
 def test_a_graph_without_an_architecture_is_refused_with_the_remedy(tmp_path):
@@ -216,9 +185,7 @@ def test_a_graph_without_an_architecture_is_refused_with_the_remedy(tmp_path):
 
 def test_weights_alone_are_told_what_is_missing(tmp_path):
     small().save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(
-        UserError, match=r"holds weights and no network: expected its \.json beside"
-    ):
+    with pytest.raises(UserError, match=r"weights and no network: expected its \.json beside"):
         load_classifier(tmp_path / "a.weights.h5")
 
 
@@ -260,30 +227,14 @@ def test_what_is_no_model_is_told_in_one_line(tmp_path, name, content):
     assert "\n" not in str(caught.value)
 
 
-def convert(function, shape):
-    signature = tf.TensorSpec(shape, tf.float32)
-    concrete = tf.function(function, input_signature=[signature]).get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-
-
-def test_a_tflite_with_a_loop_is_refused_and_not_run(tmp_path):
-    def endless(images):
-        _, result = tf.while_loop(
-            lambda number, _: number >= 0, lambda number, x: (number, x + 1.0), (0, images)
-        )
-        return tf.reduce_sum(result, axis=(1, 2))
-
-    (tmp_path / "a.tflite").write_bytes(convert(endless, (1, 8, 8, 3)))
-    with pytest.raises(UserError, match="expected the operators of a plain network, received "):
-        load_classifier(tmp_path / "a.tflite")
-
-
 def test_a_tflite_that_would_fill_the_memory_is_refused_and_not_run(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
     def giant(images):
         wide = tf.broadcast_to(tf.reduce_mean(images, axis=(1, 2)), (40_000, 3))
         return tf.reduce_sum(wide[:, None] * wide[None], axis=(0, 1))[None]
 
-    (tmp_path / "a.tflite").write_bytes(convert(giant, (1, 8, 8, 3)))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([giant.get_concrete_function()])
+    (tmp_path / "a.tflite").write_bytes(converter.convert())
     with pytest.raises(UserError, match=r"a\.tflite: (its tensors would take|expected the operat)"):
         load_classifier(tmp_path / "a.tflite")
 

@@ -40,23 +40,29 @@ def test_a_historic_pair_is_read_as_the_original_read_pictures():
     assert (metadata.threshold, metadata.details) == (0.5, {})
 
 
-@pytest.mark.parametrize("sides", [None, [None, None], [10**9, 20], [float("inf"), 20], ["a", 2]])
-def test_a_historic_network_that_says_no_possible_size_gets_the_originals(sides):
-    shape = sides and [None, *sides, 3]
-    architecture = {"config": [{"config": {"batch_input_shape": shape}}]}
-    assert network_size(architecture) is None
-    assert read_metadata(Pair.at(".", "a"), architecture).pixels.size == (141, 141)
+@pytest.mark.parametrize(
+    ("key", "shape", "size"),
+    [
+        *(("batch_input_shape", shape, None) for shape in (None, [None, None, None, 3])),
+        *(("batch_input_shape", [None, side, 20, 3], None) for side in (10**9, float("inf"), "a")),
+        ("batch_shape", [None, 128, 96, 3], (128, 96)),
+    ],
+)
+def test_a_historic_network_without_a_possible_size_gets_the_originals(key, shape, size):
+    layers = [{"config": {key: shape}}]
+    architecture = {"config": {"layers": layers} if size else layers}
+    assert network_size(architecture) == size
+    metadata = read_metadata(Pair.at(".", "a"), architecture)
+    assert metadata.pixels.size == (size or (141, 141))
 
 
 def test_the_metadata_is_read_whole(tmp_path):
     pair, architecture = with_metadata(tmp_path, validation={"accuracy": 0.9})
-    metadata = read_metadata(pair, architecture)
-    assert metadata.labels == ("NORMAL", "PNEUMONIA")
-    assert metadata.positive_label == "PNEUMONIA"
-    assert metadata.pixels == PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
-    assert metadata.threshold == 0.25
-    assert metadata.details["validation"] == {"accuracy": 0.9}
-    assert (metadata.positive, metadata.tta) == (1, False)
+    pixels = PixelFormat((150, 120), "RGB", "bilinear", 1 / 255)
+    expected = Metadata(("NORMAL", "PNEUMONIA"), "PNEUMONIA", pixels, 0.25)
+    read = read_metadata(pair, architecture)
+    assert read == replace(expected, details=architecture[KEY])
+    assert (read.positive, read.tta) == (1, False)
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
@@ -105,9 +111,8 @@ def test_an_impossible_metadata_is_refused_in_one_line(tmp_path, changes, messag
 
 
 def test_the_metadata_that_is_no_object_is_refused(tmp_path):
-    pair, _ = with_metadata(tmp_path)
     with pytest.raises(UserError, match="is damaged"):
-        read_metadata(pair, {KEY: []})
+        read_metadata(with_metadata(tmp_path)[0], {KEY: []})
 
 
 @pytest.mark.parametrize("recorded", ["0" * 64, "\x1b[2J\n", None, 7])
@@ -116,8 +121,3 @@ def test_weights_of_another_checksum_are_refused_in_one_line(tmp_path, recorded)
     with pytest.raises(UserError, match=r"model.h5 does not belong to model.json") as caught:
         read_metadata(pair, architecture)
     assert str(caught.value).isprintable()
-
-
-def test_a_historic_json_may_hold_what_keras_3_writes():
-    architecture = {"config": {"layers": [{"config": {"batch_shape": [None, 128, 96, 3]}}]}}
-    assert network_size(json.loads(json.dumps(architecture))) == (128, 96)

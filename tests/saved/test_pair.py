@@ -5,7 +5,7 @@ import os
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.saved.pair import MAX_JSON_BYTES, Pair, default_pair, find_pair, read_architecture
+from malaria.saved.pair import MAX_JSON_BYTES, Pair, find_pair, read_architecture
 
 
 def make_pair(folder, name, content="{}"):
@@ -30,6 +30,8 @@ def test_of_a_folder_the_newest_pair_by_the_time_in_its_name_counts(tmp_path):
         make_pair(tmp_path, name)
     os.utime(tmp_path / f"{newest}.json", (0, 0))
     (tmp_path / "model_20990101T000000.000Z_1_0.json").write_text("a half")
+    (tmp_path / "model_20990102T000000.000Z_1_0.json").mkdir()
+    (tmp_path / "model_20990102T000000.000Z_1_0.h5").touch()
     assert find_pair(tmp_path).weights.name == f"{newest}.h5"
 
 
@@ -37,13 +39,6 @@ def test_among_names_without_a_time_the_newest_file_counts(tmp_path):
     for age, name in enumerate(("new", "older", "oldest")):
         os.utime(make_pair(tmp_path, name), (1e9 - age, 1e9 - age))
     assert find_pair(tmp_path).architecture.name == "new.json"
-
-
-def test_a_folder_called_like_a_json_is_no_half(tmp_path):
-    (tmp_path / "model_20990101T000000.000Z_1_0.json").mkdir()
-    (tmp_path / "model_20990101T000000.000Z_1_0.h5").touch()
-    make_pair(tmp_path, "real")
-    assert find_pair(tmp_path).architecture.name == "real.json"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +85,3 @@ def test_an_architecture_is_read_as_a_dict(tmp_path):
 def test_an_architecture_that_cannot_be_read_is_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read .*gone\.json: No such file or directory$"):
         read_architecture(Pair.at(tmp_path, "gone"))
-
-
-def test_without_a_name_the_pair_that_comes_with_the_package_is_taken():
-    pair = find_pair(default_pair())
-    assert pair.weights == default_pair()
-    assert pair.tflite.is_file()

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from malaria.base.errors import UserError
-from malaria.base.files import sha256_of
 from malaria.pictures.images import PixelFormat
 from malaria.saved import tflite
 from malaria.saved.metadata import KEY, Metadata
@@ -26,20 +26,17 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "malaria"
 
 
-def metadata_with(**details):
-    return Metadata(("a", "b"), "a", PixelFormat((8, 8)), details=details)
-
-
 @pytest.mark.parametrize(
     ("recorded", "expected"), [(SHA256, True), (SHA256[1:], False), (None, False), (7, False)]
 )
 def test_a_tflite_belongs_to_the_pair_whose_json_names_its_sha256(tmp_path, recorded, expected):
     pair = Pair.at(tmp_path, "a")
     pair.tflite.write_bytes(CONTENT)
-    assert tflite.belongs(pair, metadata_with(tflite_sha256=recorded)) is expected
-    assert not tflite.belongs(pair, metadata_with())
+    metadata = Metadata(("a", "b"), "a", PixelFormat((8, 8)), details={"tflite_sha256": recorded})
+    assert tflite.belongs(pair, metadata) is expected
+    assert not tflite.belongs(pair, replace(metadata, details={}))
     pair.tflite.write_bytes(CONTENT[:-1])
-    assert not tflite.belongs(pair, metadata_with(tflite_sha256=recorded))
+    assert not tflite.belongs(pair, metadata)
 
 
 def test_only_pairs_that_come_with_the_program_are_pretrained(tmp_path):
@@ -50,21 +47,17 @@ def test_only_pairs_that_come_with_the_program_are_pretrained(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weights", "architecture"),
+    ("weights", "architecture", "is_same"),
     [
-        ("ac" * 32, NETWORK),
-        ("ab" * 32, {**NETWORK, "class_name": "Functional"}),
-        ("ab" * 32, {**NETWORK, "config": {"layers": [{}]}}),
+        ("ac" * 32, NETWORK, False),
+        ("ab" * 32, {**NETWORK, "class_name": "Functional"}, False),
+        ("ab" * 32, {**NETWORK, "config": {"layers": [{}]}}, False),
+        ("ab" * 32, {KEY: {"threshold": 0.3}, **dict(reversed(NETWORK.items()))}, True),
     ],
-    ids=["weights", "class", "layers"],
+    ids=["weights", "class", "layers", "metadata and order of keys"],
 )
-def test_another_pair_has_another_digest(weights, architecture):
-    assert tflite.digest_pair(weights, architecture) != DIGEST
-
-
-def test_the_metadata_and_the_order_of_the_keys_do_not_count():
-    architecture = {"config": {"layers": []}, KEY: {"threshold": 0.3}, "class_name": "Sequential"}
-    assert tflite.digest_pair("ab" * 32, architecture) == DIGEST
+def test_another_network_has_another_digest(weights, architecture, is_same):
+    assert (tflite.digest_pair(weights, architecture) == DIGEST) is is_same
     text = json.dumps({"a": 1, "b": 2}) + "ef" * 32
     expected = hashlib.sha256(text.encode()).hexdigest()
     assert tflite.digest_pair("ef" * 32, {"b": 2, "a": 1}) == expected
@@ -142,12 +135,3 @@ def test_the_cache_is_in_the_home_folder_of_a_user_who_has_one(monkeypatch, tmp_
     assert tflite.find_kept(DIGEST) is None
     with pytest.raises(UserError, match="there is no home folder"):
         tflite.keep(CONTENT, DIGEST)
-
-
-def test_a_file_of_more_than_a_block_is_checked_to_its_end(tmp_path):
-    content = bytearray(3 << 20)
-    path = tflite.keep(bytes(content), DIGEST)
-    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
-    content[(2 << 20) + 5] = 1
-    path.write_bytes(content)
-    assert tflite.find_kept(DIGEST) is None
