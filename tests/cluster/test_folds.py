@@ -24,10 +24,16 @@ def settings(cells):
     return Config(train_images=str(cells), augmentation=Augmentation(flips=True), **known)
 
 
+@pytest.fixture(scope="module")
+def alone(settings, tmp_path_factory):
+    """Folds in turn."""
+    models = {"output_models": str(tmp_path_factory.mktemp("alone"))}
+    return cross_validate(settings.model_copy(update=models), COUNT)
+
+
 def test_folds_side_by_side_have_the_bits_of_folds_in_turn_though_a_node_is_lost(
-    settings, cluster, tmp_path, monkeypatch
+    settings, alone, cluster, tmp_path, monkeypatch
 ):
-    alone = cross_validate(settings.model_copy(update={"output_models": str(tmp_path)}), COUNT)
     head, is_lost, run_fold = cluster.head_node.node_id, tmp_path / "lost", folds.run_fold
 
     def lose_node(*arguments):

@@ -62,15 +62,22 @@ def history_of(models):
     return [{key: float(value) for key, value in row.items()} for row in rows_of(path)]
 
 
-def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells):
-    alone, models, count = cells.parent / "alone", cells.parent / "by_three", 3
-    subprocess.run(command(cells, alone), capture_output=True, check=True)
+@pytest.fixture(scope="module")
+def alone(cells):
+    """The history of one process."""
+    models = cells.parent / "alone"
+    subprocess.run(command(cells, models), capture_output=True, check=True)
+    return history_of(models)
+
+
+def test_two_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells, alone):
+    models, count = cells.parent / "by_two", 2
     processes = start(cells, models, count)
     said = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0] * count, said
     assert "accuracy" in said[0][0]
     assert [out for out, _ in said[1:]] == [""] * (count - 1)
-    for row, other in zip(history_of(models), history_of(alone), strict=True):
+    for row, other in zip(history_of(models), alone, strict=True):
         # Each worker drops other units out.
         for name, tolerance in (("loss", 0.1), ("val_loss", 0.03)):
             assert row[name] == pytest.approx(other[name], rel=tolerance), (row, other)
@@ -79,7 +86,9 @@ def test_three_workers_have_the_loss_curve_of_one_and_the_first_one_saves(cells)
     assert not (models / "resume").exists()
 
 
-def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(cells):
+@pytest.fixture(scope="module")
+def killed(cells):
+    """What the first of two workers says when the second is killed, and the folder."""
     models = cells.parent / "killed"
     first, second = start(cells, models, 2, epochs=60)
     for line in first.stderr:
@@ -88,9 +97,18 @@ def test_a_dead_worker_ends_the_others_with_one_line_and_all_go_on_with_resume(c
             break
     out, err = first.communicate(timeout=240)
     second.communicate()
-    assert (first.returncode, out) == (1, "")
+    return (first.returncode, out), err, models
+
+
+def test_a_dead_worker_ends_the_others_with_one_line(killed):
+    status, err, _ = killed
+    assert status == (1, "")
     assert "another of the 2 workers has ended" in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_all_workers_go_on_with_resume(cells, killed):
+    *_, models = killed
     processes = start(cells, models, 2, "--resume", epochs=60)
     told = []
     for line in processes[1].stderr:
