@@ -14,6 +14,7 @@ checkout of another version: then only the two run.py take turns, over a folder 
 
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def main(arguments):
         if options.other:
             measure_versions(pair, cells, options.other.resolve(), options.rounds)
             return
-        measure_one(pair, next(find_images(cells)), options.rounds)
+        measure_one(pair, next(find_images(Path(cells))), options.rounds)
         measure_folder(pair, cells, options.rounds)
 
 
@@ -100,7 +101,7 @@ def make_cells(folder, source, count):
         write_cells(source, 100)
     cells = folder / "cells"
     cells.mkdir()
-    for number, path in enumerate(islice(cycle(list(find_images(source))[:count]), count)):
+    for number, path in enumerate(islice(cycle(list(find_images(Path(source)))[:count]), count)):
         open_image(path).resize((128, 128)).save(cells / f"{number:06}.png")
     return cells
 
@@ -137,11 +138,17 @@ def run_process(command):
 
 def measure_versions(pair, cells, other, rounds):
     """run.py of this version and of another, in turns: a folder, and one image."""
-    image = next(find_images(cells))
-    turns = []
+    image = next(find_images(Path(cells)))
+    turns, commands = [], []
+    for top in (TOP, other):
+        # Each has a copy of the pair, for it may write another .tflite beside it.
+        copy = Path(tempfile.mkdtemp(dir=cells.parent))
+        for path in (pair.weights, pair.architecture, pair.tflite):
+            shutil.copy(path, copy)
+        commands.append([sys.executable, top / "run.py", f"--model={copy / pair.weights.name}"])
+        run_process([*commands[-1], f"--image={image}"])
     for _ in range(rounds):
-        for top in (TOP, other):
-            command = [sys.executable, top / "run.py", f"--model={pair.weights}"]
+        for command in commands:
             seconds, megabytes = run_process([*command, f"--image={image}"])
             turns.append(
                 (rate_of([*command, f"--image={cells}", "--count_only"]), seconds, megabytes)
@@ -184,9 +191,9 @@ def open_network(pair):
 def rate_ours(pair, cells):
     classifier = load_classifier(pair.weights, engine="litert")
     # The first batch also prepares the network, as the warm-up of the others does.
-    list(predict(islice(find_images(cells), BATCH_SIZE), classifier))
+    list(predict(islice(find_images(Path(cells)), BATCH_SIZE), classifier))
     started = time.perf_counter()
-    count = sum(1 for _ in predict(find_images(cells), classifier))
+    count = sum(1 for _ in predict(find_images(Path(cells)), classifier))
     return count / (time.perf_counter() - started)
 
 

@@ -70,7 +70,7 @@ def write_list(folder, source, count):
     if source is None:
         source = folder / "drawn"
         write_cells(source, DIFFERENT // 2)
-    paths = cycle([path.resolve() for path in islice(find_images(source), DIFFERENT)])
+    paths = cycle([path.resolve() for path in islice(find_images(Path(source)), DIFFERENT)])
     listing = folder / "cells.txt"
     with open(listing, "w", encoding="utf-8") as file:
         file.writelines(f"{path}\n" for path in islice(paths, count))

@@ -61,7 +61,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as folder:
         if not options.images:
             write_cells(Path(folder) / "cells", 250)
-        images = find_images(options.images or Path(folder) / "cells")
+        images = find_images(Path(options.images or Path(folder) / "cells"))
         report = Path(folder) / "report.html"
         write_report(report, islice(cycle(images), options.count))
         measure(report, options)

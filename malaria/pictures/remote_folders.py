@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from html import unescape
 from operator import attrgetter
 from urllib.parse import urldefrag, urljoin
 
@@ -67,6 +66,8 @@ def _list_store(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
 
 def _list_page(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
     """As _list_store, of what a page has links to and lies in it: http has no other list."""
+    from html import unescape  # a millisecond that images of this machine need not pay
+
     base = folder.place.rstrip("/") + "/"
     page = read_remote(folder, MAX_PAGE_BYTES).read().decode("utf-8", "replace")
     urls = {urldefrag(urljoin(base, unescape(link.strip()))).url for link in LINK.findall(page)}
