@@ -133,8 +133,11 @@ FEATURES = 2 * 3 * len(RINGS) + 2 * (len(EDGE_RINGS) + 1)
 def shrink(images: np.ndarray) -> np.ndarray:
     """The mean colours of SIDE x SIDE squares, (n, SIDE, SIDE, 3) float32, 0..1."""
     count, height, width, channels = images.shape
-    rows = _squares(height).T @ images.astype(np.float32).reshape(count, height, -1)
-    return _squares(width).T @ rows.reshape(count, SIDE, width, channels) / np.float32(255)
+    rows = images.astype(np.float32).reshape(count, height, width * channels)
+    rows = (_squares(height).T @ rows).reshape(count * SIDE, width, channels)
+    # One product of all rows is faster than one for each.
+    squares = rows.transpose(0, 2, 1).reshape(-1, width) @ _squares(width)
+    return squares.reshape(count, SIDE, channels, SIDE).transpose(0, 1, 3, 2) / np.float32(255)
 
 
 def _edges(grey: np.ndarray) -> np.ndarray:
