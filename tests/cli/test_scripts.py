@@ -27,8 +27,6 @@ from malaria.data.drawn_cells import write_cells
 
 TOP = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parents[1] / "networks" / "keras2"
-
-
 MAIN = {"train.py": train.main, "run.py": classify.main}
 RUN, TRAIN = ("run.py", "--model=made/for it"), ("train.py", f"--config={TOP / 'config.yaml'}")
 
@@ -47,6 +45,12 @@ def run(script, *arguments, folder=TOP, terminal=False):
     return SimpleNamespace(returncode=status, **{name: said[name].read() for name in said})
 
 
+def succeed(*arguments, **known):
+    result = run(*arguments, **known)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with drawn cells and a model trained on them by train.py."""
@@ -54,8 +58,7 @@ def place(tmp_path_factory):
     write_cells(place / "cells", 10, seed=4, patients=5)
     settings = ("train_images=cells", "image_size=[48, 48]", "epochs=1", "plot_training_data=false")
     changes = (f"--set={change}" for change in (*settings, "output_models=made/for it"))
-    result = run(*TRAIN, *changes, folder=place)
-    assert result.returncode == 0, result.stderr
+    result = succeed(*TRAIN, *changes, folder=place)
     place.joinpath("train.out").write_text(result.stdout)
     place.joinpath("train.err").write_text(result.stderr)
     return place
@@ -63,7 +66,6 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(place):
-    """The folder of that model."""
     return place / "made" / "for it"
 
 
@@ -123,8 +125,7 @@ def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified
 def test_a_single_picture_gives_the_row_it_has_in_its_folder(place, classified):
     _, whole = classified
     row = rows_of(whole)[-1]
-    result = run(*RUN, f"--image={row[0]}", folder=place)
-    assert result.returncode == 0
+    result = succeed(*RUN, f"--image={row[0]}", folder=place)
     [[path, label, probability]] = rows_of(result)
     assert (path, label) == (row[0], row[1])
     assert float(probability) == pytest.approx(float(row[2]), abs=1e-3)
@@ -160,8 +161,7 @@ def test_count_only_counts_what_the_rows_say(place, classified):
 )
 def test_plot_saves_a_grid_and_the_word_false_means_no(model, place, tmp_path, argument, made):
     image = place / "cells" / "Uninfected"
-    result = run("run.py", "--model", model, "--image", image, argument, folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    succeed("run.py", "--model", model, "--image", image, argument, folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ([made] if made else [])
     if made:
         with Image.open(tmp_path / made) as grid:
@@ -221,8 +221,7 @@ def test_wrong_use_is_one_line(place, script, arguments, status, line):
 
 def test_check_trains_nothing(place, tmp_path):
     changes = f"--set=train_images={place / 'cells'}", "--set=image_size=[48,48]"
-    result = run(*TRAIN, *changes, "--check", folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = succeed(*TRAIN, *changes, "--check", folder=tmp_path)
     assert "estimated time:" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -264,8 +263,7 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
     answers = {}
     for name in ("keras", "lite"):  # the first start finds no .tflite
         output = tmp_path / f"{name}.json"
-        result = run("run.py", "--model", pair, "--image", kinds, "--output", output)
-        assert result.returncode == 0, result.stderr
+        result = succeed("run.py", "--model", pair, "--image", kinds, "--output", output)
         assert (f"saved {tmp_path}/cache/malaria/" in result.stderr) is (name == "keras")
         answers[name] = probabilities_of(output)
     assert len(answers["lite"]) == 9
@@ -291,7 +289,6 @@ def hostile(place, tmp_path):
 
 
 def read_output(path):
-    """The rows of a .csv as dictionaries."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -367,8 +364,7 @@ def test_an_interrupted_output_goes_on_and_no_row_is_lost_or_repeated(model, pla
     assert status == -signal.SIGKILL
     assert not (tmp_path / "a.csv").exists()
 
-    result = run("run.py", *arguments, "--resume", folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = succeed("run.py", *arguments, "--resume", folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     paths = [row["path"] for row in read_output(tmp_path / "a.csv")]
     assert len(paths) == 2000
@@ -382,13 +378,12 @@ def test_an_output_that_cannot_begin_is_not_taken_for_interrupted(model, place, 
     arguments = [f"--model={model}", f"--image={cells}", "--output=a.csv"]
     assert run("run.py", *arguments, "--evaluate", folder=tmp_path).returncode == 1
     assert list(tmp_path.iterdir()) == []
-    assert run("run.py", *arguments, folder=tmp_path).returncode == 0
+    succeed("run.py", *arguments, folder=tmp_path)
 
 
 def test_evaluate_and_report_tell_what_the_answers_are_worth(model, place, tmp_path):
     known = "run.py", "--model", model, "--image", place / "cells"
-    result = run(*known, "--evaluate", "--report=a.html", folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = succeed(*known, "--evaluate", "--report=a.html", folder=tmp_path)
     assert re.search(r"^sensitivity +[\d.]+ +\[", result.stderr, re.MULTILINE)
     assert len(result.stdout.splitlines()) == 20
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
@@ -402,8 +397,7 @@ def test_evaluate_and_report_tell_what_the_answers_are_worth(model, place, tmp_p
 
 def test_explain_writes_where_the_network_looked_beside_a_report(model, place, tmp_path):
     known = "run.py", "--model", model, "--image", place / "cells", "--slice=8,12"
-    result = run(*known, "--explain=looked", "--report=a.html", folder=tmp_path)
-    assert result.returncode == 0, result.stderr
+    result = succeed(*known, "--explain=looked", "--report=a.html", folder=tmp_path)
     overlays = sorted(tmp_path.glob("looked/*/*.gradcam.png"))
     assert [path.parent.name for path in overlays] == ["Parasitized"] * 2 + ["Uninfected"] * 2
     assert len(result.stdout.splitlines()) == 4
@@ -420,8 +414,7 @@ def test_explain_writes_where_the_network_looked_beside_a_report(model, place, t
     ],
 )
 def test_thresholds_and_review_decide_what_a_cell_is_called(place, options, counts):
-    result = run(*RUN, "--image=cells", "--count_only", *options, folder=place)
-    assert result.returncode == 0
+    result = succeed(*RUN, "--image=cells", "--count_only", *options, folder=place)
     assert rows_of(result) == counts
 
 
