@@ -36,6 +36,10 @@ def test_other_text_stays_as_it_is(text):
         ("寄" * 11, "寄" * 7 + "...", "..." + "寄" * 7),
         (12345678901, "1234567...", "...5678901"),
         (KeyError("a"), "'a'", "'a'"),
+        # What is cut is the printable text, so that its length holds.
+        ("\x1b" * 10, r"\x1b\x1...", r"...x1b\x1b"),
+        ("\n" * 6, r"\n\n\n\...", r"...n\n\n\n"),
+        ("a\nb", r"a\nb", r"a\nb"),
     ],
 )
 def test_a_long_text_is_cut_to_its_length_at_the_end_or_at_the_beginning(
@@ -43,12 +47,6 @@ def test_a_long_text_is_cut_to_its_length_at_the_end_or_at_the_beginning(
 ):
     assert shorten(text, 10) == shown
     assert shorten(text, 10, from_end=True) == shown_from_end
-
-
-def test_what_is_cut_is_the_printable_text_so_that_its_length_holds():
-    assert shorten("\x1b" * 10, 10) == r"\x1b\x1..."
-    assert shorten("\n" * 6, 10, from_end=True) == r"...n\n\n\n"
-    assert shorten("a\nb", 10) == r"a\nb"
 
 
 def test_a_strangers_text_is_quoted_on_one_line_of_bounded_length():

@@ -103,13 +103,6 @@ def test_the_image_has_to_be_named_and_a_model_if_the_option_is(arguments, messa
     assert refusal(*arguments) == f"{message}; see run.py --help"
 
 
-@pytest.mark.parametrize(
-    "argument", ["--out=a.csv", "--eval", "--thresh=0.5", "--count", "--colour"]
-)
-def test_options_are_not_abbreviated(argument):
-    assert refusal(*LEAST, argument) == f"unrecognized arguments: {argument}; see run.py --help"
-
-
 def test_without_a_model_the_pretrained_one_is_taken_and_several_are_for_evaluation():
     pretrained = Path(__file__).parents[2] / "pretrained" / "compact.h5"
     assert parse(["--image=i"]).model == [pretrained]

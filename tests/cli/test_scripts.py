@@ -31,10 +31,9 @@ MAIN = {"train.py": train.main, "run.py": classify.main}
 RUN, TRAIN = ("run.py", "--model=made/for it"), ("train.py", f"--config={TOP / 'config.yaml'}")
 
 
-def run(script, *arguments, folder=TOP, terminal=False):
-    """What a script says and returns, started in `folder`, on a terminal or not."""
+def run(script, *arguments, folder=TOP):
+    """What a script says and returns, started in `folder`."""
     said = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
-    said["stdout"].isatty = lambda: terminal
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, stream in said.items():
@@ -79,10 +78,6 @@ def classified(place):
     (folder / "link.png").symlink_to(one)
     (folder / "broken.jpg").write_bytes(b"nothing")
     (folder / "notes.txt").write_text("no image")
-    Image.open(one).convert("L").save(folder / "grey.png")
-    Image.fromarray(np.asarray(Image.open(one).convert("L")).astype(np.uint16) * 257).save(
-        folder / "sixteen bits.tif"
-    )
     return folder, run(*RUN, f"--image={folder}", folder=place)
 
 
@@ -100,16 +95,15 @@ def test_training_tells_the_metrics_and_where_the_model_is(place):
     assert re.search(r"^epoch 1/1: loss ", place.joinpath("train.err").read_text(), re.MULTILINE)
 
 
-def test_every_image_whatever_its_name_and_kind_is_a_row_with_label_and_probability(classified):
+def test_every_image_whatever_its_name_is_a_row_with_label_and_probability(classified):
     folder, result = classified
     rows = {row[0]: row[1:] for row in rows_of(result)}
-    assert len(rows) == 20 + 5
+    assert len(rows) == 20 + 3
     assert rows.pop(str(folder / "broken.jpg")) == ["unreadable", "not an image of a known kind"]
     for label, probability in rows.values():
         assert label in ("Parasitized", "Uninfected")
         assert 0.5 <= float(probability) <= 1
     assert rows[str(folder / "größe Zelle №1.PNG")] == rows[str(folder / "link.png")]
-    assert rows[str(folder / "grey.png")] == rows[str(folder / "sixteen bits.tif")]
 
 
 def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
@@ -117,28 +111,20 @@ def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified
     assert result.returncode == 1
     first, share, *groups, skipped = result.stderr.splitlines()
     assert skipped == "passed over, not images: 1 .txt"
-    assert re.fullmatch(r"25 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
+    assert re.fullmatch(r"23 images: Parasitized \d+, .*; 1 unreadable; .* images/s", first)
     assert re.fullmatch(r"share of Parasitized .*: [\d.]+% \[[\d.]+%, [\d.]+%\]", share)
     assert [line.split()[0] for line in groups] == ["group", *"12345"]
 
 
-def test_a_single_picture_gives_the_row_it_has_in_its_folder(place, classified):
-    _, whole = classified
-    row = rows_of(whole)[-1]
-    result = succeed(*RUN, f"--image={row[0]}", folder=place)
-    [[path, label, probability]] = rows_of(result)
-    assert (path, label) == (row[0], row[1])
-    assert float(probability) == pytest.approx(float(row[2]), abs=1e-3)
-
-
-def test_the_model_may_be_named_by_either_half(model, place):
+def test_the_model_may_be_named_by_either_half_and_one_image_has_the_row_of_its_folder(
+    model, classified
+):
     [weights] = model.glob("*.h5")
-    image = next((place / "cells" / "Uninfected").iterdir())
-    by_half = [
-        run("run.py", "--model", half, "--image", image).stdout
-        for half in (weights, weights.with_suffix(".json"))
-    ]
-    assert by_half[0] == by_half[1] != ""
+    path, label, probability = rows_of(classified[1])[-1]
+    for half in (weights, weights.with_suffix(".json")):
+        [[name, same, near]] = rows_of(succeed("run.py", "--model", half, "--image", path))
+        assert (name, same) == (path, label)
+        assert float(near) == pytest.approx(float(probability), abs=1e-3)
 
 
 def test_a_slice_takes_those_pictures_of_the_listing(place, classified):
@@ -155,17 +141,13 @@ def test_count_only_counts_what_the_rows_say(place, classified):
     assert rows_of(result) == [*expected, ["unreadable", "1"]]
 
 
-@pytest.mark.parametrize(
-    ("argument", "made"),
-    [("--plot", "predictions.png"), ("--plot=a b.png", "a b.png"), ("--plot=False", None)],
-)
-def test_plot_saves_a_grid_and_the_word_false_means_no(model, place, tmp_path, argument, made):
-    image = place / "cells" / "Uninfected"
-    succeed("run.py", "--model", model, "--image", image, argument, folder=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ([made] if made else [])
-    if made:
-        with Image.open(tmp_path / made) as grid:
-            assert grid.format == "PNG"
+def test_plot_saves_a_grid_and_the_word_false_means_no(place, tmp_path):
+    known = "run.py", f"--model={place}/made/for it", f"--image={place}/cells/Uninfected"
+    for argument, made in (("--plot=False", None), ("--plot=a b.png", "a b.png")):
+        succeed(*known, argument, folder=tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ([made] if made else [])
+    with Image.open(tmp_path / "a b.png") as grid:
+        assert grid.format == "PNG"
 
 
 def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_path, monkeypatch):
@@ -174,11 +156,10 @@ def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_pa
         shutil.copy(GOLDEN / f"form_2019{suffix}", tmp_path)
     pair = tmp_path / "form_2019.h5"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    plain = run("run.py", "--model", pair, "--image", image)
+    plain = succeed("run.py", "--model", pair, "--image", image)
     assert f"saved {tmp_path}/cache/malaria/" in plain.stderr
-    named = run("run.py", "--model", pair, "--image", image, "--labels=ill,well")
+    named = succeed("run.py", "--model", pair, "--image", image, "--labels=ill,well")
     assert "saved" not in named.stderr
-    assert plain.returncode == named.returncode == 0, named.stderr
     [[_, label, probability]] = rows_of(plain)
     [[_, name, same]] = rows_of(named)
     assert {"Parasitized": "ill", "Uninfected": "well"}[label] == name
@@ -191,18 +172,14 @@ def test_a_historic_pair_gets_a_tflite_and_takes_labels_and_resize(place, tmp_pa
 @pytest.mark.parametrize(
     ("script", "arguments", "status", "line"),
     [
-        (RUN, [], 2, "the following arguments are required: --image"),
         (RUN, ["--model=none", "--image=cells"], 1, "no model at none"),
         (RUN, ["--model=cells", "--image=cells"], 1, "no model in cells"),
-        (RUN, ["--image=gone.png"], 1, "no file or folder gone.png"),
         (RUN, ["--image=empty"], 1, "no images in empty"),
         (RUN, ["--image=cells", "--slice=90,99"], 1, "fewer than 91 images"),
         (RUN, ["--image=cells", "--labels=a,b,c"], 2, "tells 2 labels apart"),
-        (RUN, ["--image=cells", "--colour"], 2, "unrecognized arguments"),
         (RUN, ["--image=unsorted", "--evaluate"], 1, "expected sub-folders of"),
         (TRAIN, ["--config=gone.yaml"], 2, "cannot read the config gone.yaml"),
         (TRAIN, ["--set=train_images=nowhere"], 2, "train_images: no folder nowhere"),
-        (TRAIN, ["--set=model=vgg16", "--set=train_images=cells"], 2, "model: expected vgg or"),
         (TRAIN, ["--set=train_images=cells", "--set=image_size=[9,9]"], 2, "at least 42 pixels"),
         (TRAIN, ["--set=train_images=cells", "--set=train_size=99"], 2, "train_size: received 99"),
     ],
@@ -212,11 +189,8 @@ def test_wrong_use_is_one_line(place, script, arguments, status, line):
     if not place.joinpath("unsorted").exists():
         shutil.copytree(place / "cells" / "Uninfected", place / "unsorted")
     result = run(*script, *arguments, folder=place)
-    assert result.returncode == status
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert line in result.stderr
+    assert (result.returncode, result.stdout) == (status, "")
+    assert re.fullmatch(rf"error: .*{re.escape(line)}.*\n", result.stderr)
 
 
 def test_check_trains_nothing(place, tmp_path):
@@ -270,6 +244,7 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
     for name, probabilities in answers["keras"].items():
         # After one epoch all answers lie near each other: 1e-3 would let any pass.
         assert answers["lite"][name] == pytest.approx(probabilities, abs=1e-5)
+    assert answers["lite"]["grey.png"] == answers["lite"]["sixteen.png"]
     assert answers["lite"]["grey.png"] != pytest.approx(answers["lite"]["rgb.png"], abs=1e-5)
     [kept] = (tmp_path / "cache" / "malaria").glob("*.tflite")
     assert kept.stat().st_size == made.stat().st_size
@@ -308,16 +283,6 @@ def test_an_output_holds_every_image_whatever_its_name(model, hostile, tmp_path)
     assert len(rows) == 8
     assert sum(bool(row["error"]) for row in rows) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hostile", output.name]
-
-
-def test_on_a_terminal_the_rows_are_a_coloured_table(place, monkeypatch):
-    for name, value in {"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": ""}.items():
-        monkeypatch.setenv(name, value)
-    result = run(*RUN, "--image=cells", "--threshold=0", folder=place, terminal=True)
-    rows = result.stdout.splitlines()
-    assert len(rows) == 20
-    assert "\t" not in result.stdout
-    assert all(row.startswith("\x1b[31mParasitized\x1b[0m  ") for row in rows)
 
 
 def interrupt(arguments, folder, how, *, after=1):
