@@ -219,12 +219,6 @@ def write_kinds(cell, folder):
     return folder
 
 
-def probabilities_of(path):
-    """{name of the picture: probabilities} of a .json that --output wrote."""
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return {Path(row["path"]).name: list(row["probabilities"].values()) for row in rows}
-
-
 def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_anew(
     model, place, tmp_path, monkeypatch
 ):
@@ -239,7 +233,8 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
         output = tmp_path / f"{name}.json"
         result = succeed("run.py", "--model", pair, "--image", kinds, "--output", output)
         assert (f"saved {tmp_path}/cache/malaria/" in result.stderr) is (name == "keras")
-        answers[name] = probabilities_of(output)
+        rows = {Path(row["path"]).name: row for row in json.loads(output.read_text("utf-8"))}
+        answers[name] = {name: [*row["probabilities"].values()] for name, row in rows.items()}
     assert len(answers["lite"]) == 9
     for name, probabilities in answers["keras"].items():
         # After one epoch all answers lie near each other: 1e-3 would let any pass.
@@ -250,25 +245,19 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
     assert kept.stat().st_size == made.stat().st_size
 
 
-@pytest.fixture
-def hostile(place, tmp_path):
-    """A folder of images whose names are formulas, or no text."""
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()
-    for name in (b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png',
-                 b"\xff\x1b[31m.png"):  # fmt: skip
-        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(cell)
-    (folder / "@broken.png").write_bytes(b"nothing")
-    return folder
-
-
 def read_output(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def test_an_output_holds_every_image_whatever_its_name(model, hostile, tmp_path):
+def test_an_output_holds_every_image_whatever_its_name(model, place, tmp_path):
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    cell = next((place / "cells" / "Uninfected").iterdir()).read_bytes()
+    for name in (b"=1+1.png", b"-2.png", b"+3.png", b"@x.png", b"a\nb.png", b'c,"d.png',
+                 b"\xff\x1b[31m.png"):  # fmt: skip
+        Path(os.fsdecode(bytes(hostile) + b"/" + name)).write_bytes(cell)
+    (hostile / "@broken.png").write_bytes(b"nothing")
     output = tmp_path / "rows.csv"
     result = run("run.py", "--model", model, "--image=.", "--output", output, folder=hostile)
     assert result.returncode == 1

@@ -149,16 +149,13 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
         assert (np.asarray(picture) == np.asarray(expected)).all()
 
 
-def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
+def test_a_folder_that_holds_cells_already_or_is_among_the_fields_is_refused(tmp_path):
     (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
     CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
     CellFiles(tmp_path / "cells", [], LABELS, resume=True)
     with pytest.raises(UserError, match="holds images: name another folder"):
         CellFiles(tmp_path / "cells", [], LABELS)
-
-
-def test_cells_are_not_written_among_the_fields(tmp_path):
     with pytest.raises(UsageError, match="expected a folder outside of"):
         CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"], LABELS)
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 from PIL import Image
+from test_html_report import LABELS, cell, write_picture
 
 from malaria.inference.predict import Prediction
 from malaria.outputs.html_report import Page
@@ -28,7 +29,6 @@ DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
 )
-LABELS = ("Parasitized", "Uninfected")
 EVALUATION = {
     "metrics": [{"name": "accuracy", "value": 0.5, "low": 0.2, "high": None}],
     "confusion": [[2, 1], [2, 1]],
@@ -72,19 +72,11 @@ def report(tmp_path_factory):
     for name, positive, group, truth in CELLS:
         overlay = folder / "overlay.png" if name == "a.png" else None
         known = {"group": group, "true_label": truth, "overlay": overlay}
-        page.add(predict(folder / name, positive, **known))
+        page.add(cell(write_picture(folder / name), positive, **known))
     page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
     page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file", group="C3"))
     page.write(evaluation=EVALUATION)
     return page.path
-
-
-def predict(path, positive, **known):
-    path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", (40, 30), (200, 30, 40)).save(path)
-    label = LABELS[0] if positive >= 0.5 else LABELS[1]
-    both = (positive, 1 - positive)
-    return Prediction(path, label, max(both), both, **known)
 
 
 @pytest.fixture(scope="module")

@@ -124,12 +124,9 @@ def summarise(*predictions, labels=LABELS, groups=(), **options):
     return summary
 
 
-def test_counts_name_every_label_in_order_even_if_none_was_found():
+def test_counts_name_every_label_in_order_even_if_none_was_found_and_what_is_unreadable():
     assert summarise(WELL, WELL).format_counts() == "Parasitized\t0\nUninfected\t2"
     assert summarise(labels=("c", "a", "b")).format_counts() == "c\t0\na\t0\nb\t0"
-
-
-def test_unreadable_pictures_have_a_count_of_their_own():
     summary = summarise(BROKEN, SICK, BROKEN)
     assert summary.format_counts() == "Parasitized\t1\nUninfected\t0\nunreadable\t2"
     assert (summary.total, summary.unreadable) == (3, 2)
@@ -138,17 +135,14 @@ def test_unreadable_pictures_have_a_count_of_their_own():
 @pytest.mark.parametrize(
     ("predictions", "counts", "share"),
     [
-        (
-            [SICK, WELL, WELL, WELL, BROKEN],
-            "5 images: Parasitized 1, Uninfected 3; 1 unreadable; ",
-            # Wilson's interval of 1 in 4, by hand: (0.25 + 0.4802 -+ 0.6503) / 1.9604.
-            "25.0% [4.6%, 69.9%]",
-        ),
+        # Wilson's interval of 1 in 4, by hand: (0.25 + 0.4802 -+ 0.6503) / 1.9604.
+        ([SICK, WELL, WELL, WELL, BROKEN], "5 images: Parasitized 1, Uninfected 3; 1 unreadable; ",
+         "25.0% [4.6%, 69.9%]"),
         ([SICK], "1 image: Parasitized 1, Uninfected 0; 0 unreadable; ", "100.0% [20.7%, 100.0%]"),
         ([BROKEN], "1 image: Parasitized 0, Uninfected 0; 1 unreadable; ", None),
         ([], "0 images: Parasitized 0, Uninfected 0; 0 unreadable; ", None),
     ],
-)
+)  # fmt: skip
 def test_the_summary_has_counts_the_speed_and_the_share_with_its_interval(
     predictions, counts, share
 ):
@@ -169,8 +163,7 @@ def test_cells_left_for_review_are_counted_but_are_no_part_of_the_share():
 def test_two_groups_or_more_have_a_table_sorted_by_number():
     assert len(summarise(SICK, WELL, groups=["1", "1"]).describe().split("\n")) == 2
     summary = summarise(
-        *(WELL, SICK, WELL, SICK, WELL, BROKEN, WELL),
-        groups=["10", "2", "2", "10", "9", "2", None],
+        *(WELL, SICK, WELL, SICK, WELL, BROKEN, WELL), groups=["10", "2", "2", "10", "9", "2", None]
     )
     head, *rows = summary.describe().split("\n")[2:]
     assert head.split()[:3] == ["group", *LABELS]

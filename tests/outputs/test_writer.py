@@ -30,18 +30,19 @@ def open_writer(path, resume=False, model="0123456789abcdef", source="cells"):
     return Writer(path, source=source, labels=LABELS, model=model, resume=resume)
 
 
-def write(path):
-    writer = open_writer(path)
-    for prediction in PREDICTIONS:
-        writer.add(prediction)
-    writer.finish()
-
-
-def interrupt(path, predictions):
-    """The writer of a run that was interrupted after these."""
+def fill(path, predictions):
     writer = open_writer(path)
     for prediction in predictions:
         writer.add(prediction)
+    return writer
+
+
+def write(path):
+    fill(path, PREDICTIONS).finish()
+
+
+def interrupt(path, predictions):
+    writer = fill(path, predictions)
     writer.close()
     return writer
 
@@ -164,8 +165,7 @@ def test_without_a_row_nothing_is_left_to_go_on_with_and_the_file_is_valid(tmp_p
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
-    writer = open_writer(path)
-    writer.add(PREDICTIONS[0])
+    writer = fill(path, PREDICTIONS[:1])
     assert path.read_text() == "old"
     writer.finish()
     assert len(json.loads(path.read_text())) == 1
@@ -226,8 +226,7 @@ def test_what_has_no_row_yet_is_found_though_images_came_meanwhile(tmp_path, row
 
 
 def test_two_writers_of_one_file_are_refused_and_the_first_goes_on(tmp_path):
-    first = open_writer(tmp_path / "a.csv")
-    first.add(PREDICTIONS[0])
+    first = fill(tmp_path / "a.csv", PREDICTIONS[:1])
     for resume in (False, True):
         with pytest.raises(UserError, match=rf"a\.csv is being written by process {os.getpid()} "):
             open_writer(tmp_path / "a.csv", resume=resume)

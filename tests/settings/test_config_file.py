@@ -20,8 +20,6 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def read(tmp_path):
-    """A function that reads text as a config, with overrides."""
-
     def read(text, *overrides, **settings):
         path = tmp_path / "config.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -48,9 +46,7 @@ def test_config_yaml_names_every_setting_with_its_default():
     settings = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     assert set(settings) == set(Config.model_fields)
     assert set(settings["augmentation"]) == set(Augmentation.model_fields)
-    written, default = read_config(REPOSITORY / "config.yaml").model_dump(), Config().model_dump()
-    for key in Config.model_fields:
-        assert written[key] == default[key], key
+    assert read_config(REPOSITORY / "config.yaml") == Config()
 
 
 @pytest.mark.parametrize("path", sorted(REPOSITORY.glob("configs/*.yaml")), ids=lambda p: p.stem)
