@@ -27,7 +27,6 @@ PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["p
 
 
 def requirements_in(name):
-    """The lines of a requirements file, without what it refers to."""
     lines = (TOP / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 
@@ -80,7 +79,6 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(built, tmp_path_factory):
-    """A folder with what the wheel installs, away from the checkout."""
     place = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(built[0]) as wheel:
         wheel.extractall(place)

@@ -97,7 +97,6 @@ def machine(tmp_path):
 
 @pytest.fixture
 def ready(machine):
-    """The machine after a first run."""
     machine.run()
     machine.calls()
     return machine

@@ -25,7 +25,6 @@ sys.exit(run_script(main, []))
 
 
 def start(code):
-    """A program that has run `code` up to its line 'working'."""
     command, pipe = [sys.executable, "-c", f"import sys; {code}"], subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=TOP)
     assert process.stdout.readline() == "working\n"

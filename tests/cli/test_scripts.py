@@ -32,7 +32,6 @@ RUN, TRAIN = ("run.py", "--model=made/for it"), ("train.py", f"--config={TOP / '
 
 
 def run(script, *arguments, folder=TOP):
-    """What a script says and returns, started in `folder`."""
     said = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -201,7 +200,6 @@ def test_check_trains_nothing(place, tmp_path):
 
 
 def write_kinds(cell, folder):
-    """One cell in every kind of image that is read."""
     folder.mkdir()
     with Image.open(cell) as image:
         colour = image.convert("RGB")

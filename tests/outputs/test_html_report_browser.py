@@ -50,7 +50,6 @@ CELLS = [
 
 
 def open_browser(profile):
-    """A headless Chromium with a fresh profile in the folder `profile`."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     switches = "headless disable-gpu disable-quic no-first-run disable-sync "
@@ -386,7 +385,6 @@ def test_paper_has_the_figures_and_the_chosen_pictures_but_no_controls(browser):
 
 
 def printed(browser, selector):
-    """How many elements of this sort are displayed."""
     elements = f"[...document.querySelectorAll({selector!r})]"
     return run(browser, f"{elements}.filter((element) => element.checkVisibility()).length")
 
@@ -404,7 +402,6 @@ def test_without_javascript_the_summary_and_the_tables_are_there(browser):
 
 
 def accessible(browser):
-    """What a reader of the screen is told of."""
     nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     return [node for node in nodes if not node["ignored"]]
 

@@ -28,7 +28,6 @@ LABELS = ("Parasitized", "Uninfected")
 
 @pytest.fixture
 def outputs(classifier, labelled, tmp_path):
-    """One of each kind, with names for its files below tmp_path/made."""
     place = tmp_path / "made"
     return [
         Rows(LABELS, LABELS[0]),

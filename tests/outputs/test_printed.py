@@ -25,36 +25,28 @@ FIELD = Prediction(Path("f.png"), UNLIKE, 0.9, (0.9, 0.1), unlike="several cells
 
 
 @pytest.mark.parametrize(
-    ("prediction", "line"),
+    ("prediction", "line", "row"),
     [
-        (SICK, "cells/a.png\tParasitized\t0.9877"),
-        (WELL, "cells/b.png\tUninfected\t0.6000"),
-        (DOUBTFUL, "cells/d.png\treview\t0.4500"),
-        (NO_CELL, "cells/e.png\tunlike\t0.9000\tno cell"),
-        (BROKEN, "cells/c.png\tunreadable\tdamaged: image file is truncated"),
-        (Prediction(Path("a\tb\n.png"), "x\ty", 1.0), "a\\tb\\n.png\tx\\ty\t1.0000"),
-        (Prediction(Path(os.fsdecode(b"\xff.png")), "x", 0.5), "\\udcff.png\tx\t0.5000"),
-        (Prediction(Path("a"), error="odd \x1b[2J"), "a\tunreadable\todd \\x1b[2J"),
+        (SICK, "cells/a.png\tParasitized\t0.9877", "Parasitized  0.9877  cells/a.png"),
+        (WELL, "cells/b.png\tUninfected\t0.6000", "Uninfected   0.6000  cells/b.png"),
+        (DOUBTFUL, "cells/d.png\treview\t0.4500", "review       0.4500  cells/d.png"),
+        (NO_CELL, "cells/e.png\tunlike\t0.9000\tno cell",
+         "unlike       0.9000  cells/e.png  no cell"),
+        (BROKEN, "cells/c.png\tunreadable\tdamaged: image file is truncated",
+         "unreadable           cells/c.png  damaged: image file is truncated"),
+        (Prediction(Path("a\tb\n\x1b[2J.png"), "x\ty", 1.0),
+         "a\\tb\\n\\x1b[2J.png\tx\\ty\t1.0000", r"x\ty         1.0000  a\tb\n\x1b[2J.png"),
+        (Prediction(Path(os.fsdecode(b"\xff.png")), "x", 0.5),
+         "\\udcff.png\tx\t0.5000", r"x            0.5000  \udcff.png"),
+        (Prediction(Path("a"), error="odd \x1b[2J"),
+         "a\tunreadable\todd \\x1b[2J", r"unreadable           a  odd \x1b[2J"),
     ],
-)
-def test_a_prediction_is_one_line_of_three_columns_and_of_what_is_no_cell_the_reason(
-    prediction, line
+)  # fmt: skip
+def test_a_prediction_is_a_line_with_the_reason_why_it_is_no_cell_and_a_row_with_the_path_last(
+    prediction, line, row
 ):
     assert format_prediction(prediction) == line
-
-
-@pytest.mark.parametrize(
-    ("prediction", "line"),
-    [
-        (SICK, "Parasitized  0.9877  cells/a.png"),
-        (WELL, "Uninfected   0.6000  cells/b.png"),
-        (BROKEN, "unreadable           cells/c.png  damaged: image file is truncated"),
-        (NO_CELL, "unlike       0.9000  cells/e.png  no cell"),
-        (Prediction(Path("\x1b[2J\n"), "Uninfected", 1.0), "Uninfected   1.0000  \\x1b[2J\\n"),
-    ],
-)
-def test_the_table_has_the_path_last(prediction, line):
-    assert Table(LABELS, "Parasitized", colour=False).format(prediction) == line
+    assert Table(LABELS, "Parasitized", colour=False).format(prediction) == row
 
 
 def test_the_table_colours_the_positive_label_doubt_and_what_was_not_read():
