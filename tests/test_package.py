@@ -80,8 +80,7 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(built, tmp_path_factory):
     place = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(built[0]) as wheel:
-        wheel.extractall(place)
+    shutil.unpack_archive(built[0], place, "zip")
     return place
 
 

@@ -65,14 +65,10 @@ class Machine:
 
     def run(self, *arguments, **environment):
         """Returns the exit status, stdout, and stderr as a list of lines."""
+        command = ["bash", str(self.copy / "setup.sh"), *arguments]
+        known = {"PATH": str(self.programs), "SETTINGS": str(self.settings), **environment}
         answer = subprocess.run(
-            ["bash", str(self.copy / "setup.sh"), *arguments],
-            cwd=self.programs,
-            env={"PATH": str(self.programs), "SETTINGS": str(self.settings), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            command, cwd=self.programs, env=known, capture_output=True, text=True, timeout=60
         )
         return answer.returncode, answer.stdout, answer.stderr.splitlines()
 

@@ -114,8 +114,14 @@ def page(tmp_path):
     return page
 
 
-def test_the_head_names_the_model_the_time_in_utc_the_count_and_the_threshold(page):
+def test_the_head_says_what_was_asked_of_what_and_the_foot_with_what_and_what_it_is_not(
+    page, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", SimpleNamespace(__version__="9.8"))
     text = read(page).text
+    assert "Not a medical device." in " ".join(text)
+    versions = r"Written with Python 3\.\d+\.\d+, LiteRT 9\.8, .*Pillow \d"
+    assert re.search(versions, " ".join(text))
     assert "Report on 10 images" in text
     assert "model_1" in text
     assert "Parasitized from a probability of 0.5 on" in text
@@ -331,13 +337,6 @@ def test_a_matrix_of_another_size_than_the_labels_leaves_the_old_report(page, tm
         page.write(evaluation=EVALUATION | {"confusion": confusion})
     assert page.path.read_text() == "old"
     assert not list(tmp_path.glob("*.partial"))
-
-
-def test_the_foot_says_what_it_is_not_and_with_what_it_was_made(page, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", SimpleNamespace(__version__="9.8"))
-    text = " ".join(read(page).text)
-    assert "Not a medical device." in text
-    assert re.search(r"Written with Python 3\.\d+\.\d+, LiteRT 9\.8, .*Pillow \d", text)
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

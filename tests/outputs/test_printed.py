@@ -70,12 +70,8 @@ def test_a_long_path_loses_its_beginning_on_a_narrow_terminal(monkeypatch, width
 @pytest.mark.parametrize(
     ("setting", "wanted"),
     [
-        ("OTHER=1", True),
-        ("NO_COLOR=", True),
-        ("NO_COLOR=1", False),
-        ("NO_COLOR=0", False),
-        ("TERM=dumb", False),
-        ("TERM=xterm", True),
+        *((setting, True) for setting in ("OTHER=1", "NO_COLOR=", "TERM=xterm")),
+        *((setting, False) for setting in ("NO_COLOR=1", "NO_COLOR=0", "TERM=dumb")),
     ],
 )
 def test_colours_are_as_no_color_org_asks(monkeypatch, setting, wanted):

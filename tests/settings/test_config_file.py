@@ -258,7 +258,6 @@ def test_the_value_of_set_is_yaml(read, override, key, value):
         ("epochs=[", "--set epochs=[: the value is not YAML"),
         ("labels=" + "[" * 5000, "--set labels=["),
         ("labels=[&a x, *a]", "--set labels=[&a x, *a]: the value is not YAML"),
-        ("epochs=0", "--set: epochs: expected greater than or equal to 1; received 0"),
         ("augmentation.zoom=2", "--set: augmentation.zoom: expected less than 1; received 2"),
         ("epoch=3", "--set: epoch: no such key; did you mean epochs?"),
         ("epochs.x=3", "--set: epochs: expected a valid integer; received {'x': 3}"),
