@@ -132,7 +132,7 @@ def test_what_goes_with_one_model_is_refused_for_several(argument):
         ("--image=b --threshold=youden", "received youden, which goes with --calibrate"),
     ],
 )  # fmt: skip
-def test_options_that_do_not_go_together_are_refused(arguments, message):
+def test_options_that_do_not_go_together_and_an_unknown_engine_are_refused(arguments, message):
     assert re.search(message, refusal(*arguments.split()))
 
 
