@@ -17,6 +17,16 @@ TEXT = (TOP / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = re.findall(
     r"^((?:A new|After|Before|At)[^\n]*`:)\n\n```python\n(.*?)```", TEXT, re.M | re.S
 )
+# Prints the deviation of images without and with the new augmentation.
+DEVIATIONS = """
+import numpy as np
+from malaria.augmentation.augment import augment
+from malaria.settings.config import Augmentation
+images = np.full((8, 32, 32, 3), 128, np.uint8)
+for amount in (0, 0.1):
+    amounts = Augmentation(noise=amount).model_dump()
+    print(np.asarray(augment(images, amounts, seed=[1, 2])).std())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +36,7 @@ def copy(tmp_path_factory):
     shutil.copytree(TOP / "malaria", copy / "malaria")
     for name in ("train.py", "run.py", "config.yaml"):
         shutil.copy(TOP / name, copy)
+    assert len(RECIPES) == 8
     for where, code in RECIPES:
         follow(copy, where, code)
     write_cells(copy / "cells", 12, seed=1, patients=4)
@@ -69,6 +80,12 @@ def run(copy, *arguments):
     )
 
 
+def succeed(copy, *arguments):
+    result = run(copy, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @pytest.fixture(scope="module")
 def trained(copy):
     """The saved .json of a network, an augmentation and a setting that CONTRIBUTING.md adds."""
@@ -78,14 +95,9 @@ def trained(copy):
         "guard": "false", "plot_training_data": "false",
     }  # fmt: skip
     options = [f"--set={key}={value}" for key, value in changes.items()]
-    result = run(copy, "train.py", *options)
-    assert result.returncode == 0, result.stderr
+    succeed(copy, "train.py", *options)
     [path] = (copy / "models").glob("*.json")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def test_every_recipe_is_found():
-    assert len(RECIPES) == 8
 
 
 def test_the_network_the_augmentation_and_the_setting_are_saved(trained):
@@ -97,18 +109,8 @@ def test_the_network_the_augmentation_and_the_setting_are_saved(trained):
 
 
 def test_the_augmentation_changes_images_by_as_much_as_its_setting_says(copy):
-    code = (
-        "import numpy as np\n"
-        "from malaria.augmentation.augment import augment\n"
-        "from malaria.settings.config import Augmentation\n"
-        "images = np.full((8, 32, 32, 3), 128, np.uint8)\n"
-        "for amount in (0, 0.1):\n"
-        "    amounts = Augmentation(noise=amount).model_dump()\n"
-        "    print(np.asarray(augment(images, amounts, seed=[1, 2])).std())\n"
-    )
-    result = run(copy, "-c", code)
-    assert result.returncode == 0, result.stderr
-    assert [float(line) for line in result.stdout.split()] == pytest.approx([0, 0.1], abs=0.005)
+    deviations = [float(line) for line in succeed(copy, "-c", DEVIATIONS).split()]
+    assert deviations == pytest.approx([0, 0.1], abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,7 @@ def test_the_setting_is_in_the_help_and_in_the_printed_config(copy):
 
 
 def test_the_network_classifies_and_the_output_format_is_written(copy, trained):
-    result = run(copy, "run.py", "--model=models", "--image=cells", "--output=cells.tsv")
-    assert result.returncode == 0, result.stderr
+    printed = succeed(copy, "run.py", "--model=models", "--image=cells", "--output=cells.tsv")
     rows = [line.split("\t") for line in (copy / "cells.tsv").read_text().splitlines()]
     assert len(rows) == 24
-    assert [row[0] for row in rows] == [row.split("\t")[0] for row in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == [row.split("\t")[0] for row in printed.splitlines()]

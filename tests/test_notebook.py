@@ -12,7 +12,6 @@ NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "quickstart.ipynb"
 
 @pytest.fixture(scope="module")
 def cells():
-    """The cells of code."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert notebook["nbformat"] == 4
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

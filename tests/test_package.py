@@ -27,7 +27,6 @@ PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["p
 
 
 def requirements_in(name):
-    """The lines of a requirements file, without what it refers to."""
     lines = (TOP / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 
@@ -80,10 +79,8 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(built, tmp_path_factory):
-    """A folder with what the wheel installs, away from the checkout."""
     place = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(built[0]) as wheel:
-        wheel.extractall(place)
+    shutil.unpack_archive(built[0], place, "zip")
     return place
 
 
@@ -95,12 +92,13 @@ def cells(tmp_path_factory):
 
 
 def run(installed, *arguments, folder):
-    """Run Python with the installed package, and without the checkout."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
+    """What Python prints with the installed package, and without the checkout."""
+    result = subprocess.run(
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env=environment | {"PYTHONPATH": str(installed)},
+        env=os.environ | {"PYTHONPATH": str(installed)},
     )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def test_the_wheel_has_the_package_its_data_and_nothing_else(built):
@@ -128,16 +126,13 @@ def test_the_commands_of_the_wheel_are_there_and_tell_the_version(installed, cel
         ("malaria-train", "malaria.cli.main:train"),
     ]
     for arguments in (["-m", "malaria", "--version"], ["-m", "malaria", "classify", "--version"]):
-        result = run(installed, *arguments, folder=cells)
-        assert (result.returncode, result.stdout) == (0, f"malaria {malaria.__version__}\n")
+        assert run(installed, *arguments, folder=cells) == f"malaria {malaria.__version__}\n"
 
 
 def test_the_wheel_classifies_a_folder_with_its_own_pretrained_pair(installed, cells):
     output = cells.parent / "a.json"
     arguments = ["-m", "malaria", "classify", f"--image={cells}", f"--output={output}"]
-    report = f"--report={cells.parent / 'a.html'}"
-    result = run(installed, *arguments, report, folder=cells.parent)
-    assert result.returncode == 0, result.stderr
+    run(installed, *arguments, f"--report={cells.parent / 'a.html'}", folder=cells.parent)
     rows = json.loads(output.read_text(encoding="utf-8"))
     assert [Path(row["path"]).parent.name == row["label"] for row in rows] == [True] * 8
 
@@ -148,11 +143,8 @@ def test_the_wheel_answers_the_same_in_python(installed, cells):
         f"assert malaria.__file__.startswith({str(installed)!r})\n"
         f"for one in malaria.load_classifier().classify({str(cells)!r}): print(one.probability)\n"
     )
-    result = run(installed, "-c", code, folder=cells.parent)
-    assert result.returncode == 0, result.stderr
-    told = [float(line) for line in result.stdout.split()]
-    here = [one.probability for one in malaria.load_classifier().classify(cells)]
-    assert told == here
+    told = [float(line) for line in run(installed, "-c", code, folder=cells.parent).split()]
+    assert told == [one.probability for one in malaria.load_classifier().classify(cells)]
 
 
 def test_the_wheel_trains(installed, cells):
@@ -161,8 +153,7 @@ def test_the_wheel_trains(installed, cells):
         "train_images: my cells\nmodel: compact\nimage_size: [16, 16]\nepochs: 1\ntest_size: 0.5\n"
         "plot_training_data: false\n"
     )
-    result = run(installed, "-m", "malaria", "train", folder=cells.parent)
-    assert result.returncode == 0, result.stderr
+    run(installed, "-m", "malaria", "train", folder=cells.parent)
     assert len(list(cells.parent.glob("models/*.h5"))) == 1
 
 

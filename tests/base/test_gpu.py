@@ -63,9 +63,8 @@ def test_a_tensorflow_for_processors_and_an_old_driver_are_named(nvidia_smi):
 
 def test_a_library_that_is_missing_is_named_alone(packages):
     folders = packages([name for name in LIBRARIES if name != "libcufft.so.11"])
-    assert explain(is_built_for_cuda=True, folders=folders) == (
-        "libcufft.so.11 is not installed: pip install -r requirements-gpu.txt"
-    )
+    reason = "libcufft.so.11 is not installed: pip install -r requirements-gpu.txt"
+    assert explain(is_built_for_cuda=True, folders=folders) == reason
 
 
 def test_a_library_whose_symbol_is_missing_is_named_with_the_symbol(packages):

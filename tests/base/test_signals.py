@@ -1,12 +1,17 @@
-"""Tests of malaria/base/signals.py."""
+"""Tests of malaria/base/signals.py and streams.py: Ctrl-C, and a stderr that is kept back."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from malaria.base.streams import stderr_kept_back
 
 TOP = Path(__file__).parents[2]
 BEGIN = "from malaria.base import signals; signals.end_on_interrupt(); "
@@ -25,7 +30,6 @@ sys.exit(run_script(main, []))
 
 
 def start(code):
-    """A program that has run `code` up to its line 'working'."""
     command, pipe = [sys.executable, "-c", f"import sys; {code}"], subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=TOP)
     assert process.stdout.readline() == "working\n"
@@ -61,3 +65,36 @@ def test_a_program_that_ignores_ctrl_c_goes_on_to_do_so():
     ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     working = start(ignoring + BEGIN + "import time; print('working', flush=True); time.sleep(0.5)")
     assert press(working) == (0, "", "")
+
+
+def test_what_is_written_is_kept_back_and_what_comes_later_is_shown(capfd):
+    with stderr_kept_back():
+        os.write(2, b"chatter\n")
+    os.write(2, b"news\n")
+    assert capfd.readouterr().err == "news\n"
+
+
+def test_if_the_block_fails_it_is_shown(capfd):
+    def fail():
+        with stderr_kept_back():
+            os.write(2, b"the reason\n")
+            raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        fail()
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_threads_that_hold_it_back_at_once_leave_it_as_it_was(capfd):
+    barrier = threading.Barrier(4)
+
+    def hold(seconds):
+        barrier.wait()
+        with stderr_kept_back():
+            os.write(2, b"chatter\n")
+            time.sleep(seconds)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(hold, (0.03, 0.01, 0.02, 0.0)))
+    os.write(2, b"news\n")
+    assert capfd.readouterr().err == "news\n"

@@ -1,7 +1,10 @@
-"""Tests of malaria/base/text.py."""
+"""Tests of malaria/base/text.py and patterns.py."""
 
 import pytest
 
+from malaria.base import patterns
+from malaria.base.errors import UserError
+from malaria.base.patterns import MAX_LENGTH, Pattern
 from malaria.base.text import natural_key, printable, quote, shorten
 
 
@@ -36,6 +39,10 @@ def test_other_text_stays_as_it_is(text):
         ("寄" * 11, "寄" * 7 + "...", "..." + "寄" * 7),
         (12345678901, "1234567...", "...5678901"),
         (KeyError("a"), "'a'", "'a'"),
+        # What is cut is the printable text, so that its length holds.
+        ("\x1b" * 10, r"\x1b\x1...", r"...x1b\x1b"),
+        ("\n" * 6, r"\n\n\n\...", r"...n\n\n\n"),
+        ("a\nb", r"a\nb", r"a\nb"),
     ],
 )
 def test_a_long_text_is_cut_to_its_length_at_the_end_or_at_the_beginning(
@@ -43,12 +50,6 @@ def test_a_long_text_is_cut_to_its_length_at_the_end_or_at_the_beginning(
 ):
     assert shorten(text, 10) == shown
     assert shorten(text, 10, from_end=True) == shown_from_end
-
-
-def test_what_is_cut_is_the_printable_text_so_that_its_length_holds():
-    assert shorten("\x1b" * 10, 10) == r"\x1b\x1..."
-    assert shorten("\n" * 6, 10, from_end=True) == r"...n\n\n\n"
-    assert shorten("a\nb", 10) == r"a\nb"
 
 
 def test_a_strangers_text_is_quoted_on_one_line_of_bounded_length():
@@ -64,3 +65,35 @@ def test_names_are_sorted_as_people_count():
     assert sorted(names, key=natural_key) == ["", "2", "10", "C2", "C2P9", "C2P10", "C10", "a", "b"]
     names = ["20150619114756", "9", "100000000000000000"]
     assert sorted(names, key=natural_key) == sorted(names, key=int)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "found"),
+    [
+        (r"^C(\d+)", "C12_cell.png", "12"),
+        (r"^C\d+", "C12_cell.png", "C12"),
+        (r"^C(\d+)", "cell.png", None),
+        (r"person(\d+)|IM-(\d+)", "IM-0115-0001.jpeg", "0115"),
+        (r"a(b)?", "a", None),
+    ],
+)
+def test_the_first_group_or_the_whole_match_is_found(text, name, found):
+    assert Pattern(text).find(name) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["(", "a{99999999999}", "x" * (MAX_LENGTH + 1), "(" * 150 + ")" * 50, "[z-a]"]
+)
+def test_what_is_no_pattern_is_refused(text):
+    with pytest.raises(ValueError, match="expected "):
+        Pattern(text)
+
+
+def test_a_pattern_that_would_run_for_ever_is_stopped(monkeypatch):
+    monkeypatch.setattr(patterns, "SECONDS", 0.1)
+    with pytest.raises(UserError, match=r"takes over 0\.1 s on the name"):
+        Pattern(r"(.*?,){25}P").find("1," * 60 + "x")
+
+
+def test_equal_texts_are_equal_patterns():
+    assert len({Pattern("a"), Pattern("a"), Pattern("b")}) == 2

@@ -93,6 +93,7 @@ def parser():
     ("arguments", "message"),
     [
         (["--imag=x"], "unrecognized arguments: --imag=x"),
+        (["--si=3"], "unrecognized arguments: --si=3"),
         (["--debu"], "unrecognized arguments: --debu"),
         (["--size=big"], "argument --size: invalid int value: 'big'"),
         (["--image"], "argument --image: expected one argument"),

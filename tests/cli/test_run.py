@@ -1,12 +1,16 @@
-"""Tests of malaria/cli/run.py, within this process."""
+"""Tests of malaria/cli/run.py, its --fields and its --calibrate, within this process."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from malaria.base.errors import UserError
 from malaria.cli.command import run_script
 from malaria.cli.run import main
+from malaria.data.drawn_cells import write_cells as draw_cells
+from malaria.inference.load_classifier import load_classifier
 
 
 @pytest.fixture
@@ -21,30 +25,21 @@ def place(write_cells, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "option",
     ["output=file/a.csv", "report=file/a.html", "plot=file/a.png", "metrics=file/a.json",
-     "explain=file/maps", "save=file/a.h5"],
+     "explain=file/maps", "save=file/a.h5", "output=folder/a.csv", "report=folder/a.html",
+     "plot=folder/a.png", "metrics=folder/a.json"],
 )  # fmt: skip
 def test_what_could_not_be_written_in_the_end_is_refused_before_any_work(place, capsys, option):
     more = ["--evaluate"] if "metrics" in option else []
+    written = option.partition("=")[2]
+    if "folder/" in written:
+        Path(written).mkdir(parents=True)
     assert run_script(main, ["--image=cells", f"--{option}", *more]) == 1
     out, err = capsys.readouterr()
+    written = written.replace("file/maps", "file/maps/overlay.png")
     assert out == ""
-    assert err.startswith(("error: cannot write ", "error: cannot save "))
-    written = option.partition("=")[2]
-    assert {"file/maps": "file/maps/overlay.png"}.get(written, written) in err
-    assert err.count("\n") == 1
+    assert re.fullmatch(rf"error: cannot (write|save) .*{re.escape(written)}.*\n", err)
     assert Path("file").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    "option", ["report=a.html", "plot=a.png", "output=a.csv", "metrics=a.json"]
-)
-def test_a_folder_is_not_replaced_by_a_file(place, capsys, option):
-    folder = Path(option.partition("=")[2])
-    folder.mkdir()
-    more = ["--evaluate"] if "metrics" in option else []
-    assert run_script(main, ["--image=cells", f"--{option}", *more]) == 1
-    assert capsys.readouterr().out == ""
-    assert folder.is_dir()
+    assert "folder/" not in written or Path(written).is_dir()
 
 
 def test_pictures_without_an_overlay_are_a_failure(place, capsys):
@@ -66,3 +61,79 @@ def test_a_table_by_folder_leaves_the_intervals_of_an_evaluation_by_patient(plac
     assert by_folder["intervals"] == by_patient["intervals"]
     assert by_folder["intervals"]["resampled"] == "patients"
     assert by_folder["metrics"] == by_patient["metrics"]
+
+
+@pytest.fixture
+def slides(tmp_path, draw_field):
+    """Three fields of two patients, one that is empty, and a note."""
+    folder = tmp_path / "my slides"
+    folder.mkdir()
+    for number, name in enumerate(("C1 a.png", "C1 b.png", "C2 a.png")):
+        field, _ = draw_field(rows=4, columns=5, seed=number, parasitized=(3, 8, 11))
+        field.save(folder / name)
+    field.crop((0, 0, 1, 1)).resize((600, 500)).save(folder / "C2 empty.png")
+    (folder / "notes.txt").write_text("not for us")
+    return folder
+
+
+def test_fields_become_rows_tables_cells_and_a_page(slides, tmp_path, capsys):
+    out, page, cells = tmp_path / "out.json", tmp_path / "page.html", tmp_path / "cells"
+    arguments = ["--fields", f"--image={slides}", f"--output={out}"]
+    # One field has no cells: something could not be done.
+    assert main([*arguments, f"--report={page}", f"--cells={cells}"]) == 1
+    said = capsys.readouterr()
+    rows = json.loads(out.read_text())
+    found = [row for row in rows if row["error"] is None]
+    assert 55 <= len(found) <= 62
+    assert [row["path"] for row in rows if row["error"]] == [str(slides / "C2 empty.png")]
+    lines = said.out.splitlines()
+    assert len(lines) == len(rows)
+    left, top, width, height = found[0]["box"]
+    assert lines[0].split("\t")[:2] == [found[0]["path"], f"{left},{top},{width},{height}"]
+    table = json.loads((tmp_path / "out_fields.json").read_text())
+    assert [row["level"] for row in table] == ["field"] * 4 + ["patient"] * 2 + ["all"]
+    assert table[-1]["red cells"] + table[-1]["unlike"] == len(found)
+    assert "passed over, not images: 1 .txt" in said.err
+    assert len(list(cells.rglob("*.png"))) == len(found)
+    assert page.read_text().count('class="whole-field"') == 3
+    # A second run gives the same rows.
+    main([*arguments[:2], f"--output={tmp_path / 'again.json'}"])
+    assert capsys.readouterr().out == said.out
+    assert (tmp_path / "again.json").read_text() == out.read_text()
+
+
+def test_a_cell_as_a_field_is_told_to_leave_the_option_out(slides, tmp_path, capsys, draw_field):
+    field, boxes = draw_field()
+    left, top, width, height, _ = boxes[0]
+    field.crop((left - 5, top - 5, left + width + 5, top + height + 5)).save(tmp_path / "c.png")
+    assert main(["--fields", f"--image={tmp_path / 'c.png'}"]) == 1
+    assert capsys.readouterr().out.endswith(
+        "c.png\tunreadable\ta single cell, no field: leave out --fields\n"
+    )
+
+
+def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_threshold(
+    tmp_path, capsys
+):
+    draw_cells(tmp_path / "cells", 60, seed=1, patients=6)
+    known = [f"--calibrate={tmp_path / 'cells'}", f"--save={tmp_path / 'own.h5'}"]
+    assert main([*known, "--threshold=sensitivity>=0.9"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("120 images: threshold ")
+    assert "after, by patients" in captured.out
+    own, pretrained = load_classifier(tmp_path / "own.h5"), load_classifier()
+    assert own.metadata.temperature != pretrained.metadata.temperature == 1
+    record = json.loads((tmp_path / "own.json").read_text())["malaria"]
+    assert record["calibration"]["images"] == 120
+    assert record["calibration"]["after"]["accuracy"]["value"] > 0.5
+    # What is known of its training stays with it.
+    assert record["config"] == pretrained.metadata.details["config"]
+    with pytest.raises(UserError, match="exists already"):
+        main(known)
+
+
+def test_too_few_cells_leave_nothing_behind(tmp_path):
+    draw_cells(tmp_path / "cells", 20, seed=1)
+    with pytest.raises(UserError, match="at least 100 labelled cells; received 40"):
+        main([f"--calibrate={tmp_path / 'cells'}", f"--save={tmp_path / 'own.h5'}"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells"]

@@ -34,7 +34,6 @@ def folder(write_cells):
 
 @pytest.fixture
 def labelled(folder, classifier):
-    """What --evaluate collects of `folder`."""
     return LabelledPredictions.of_folder(classifier, folder, group_of=PATIENT_OF)
 
 

@@ -103,7 +103,7 @@ def test_the_table_for_people_has_patients_and_at_most_so_many_fields(classifier
     assert lines[-1] == "and 9 more fields"
 
 
-def test_boxes_are_drawn_in_the_colour_of_their_label(tmp_path):
+def test_boxes_are_drawn_in_the_colour_of_their_label_and_a_large_field_is_made_smaller(tmp_path):
     Image.new("RGB", (300, 200), (230, 230, 230)).save(tmp_path / "f.png")
     places = {"Parasitized": 20, "Uninfected": 120, UNLIKE: 220}
     cells = [
@@ -116,15 +116,12 @@ def test_boxes_are_drawn_in_the_colour_of_their_label(tmp_path):
     assert blue[2] > blue[0] + 60
     assert abs(grey[0] - grey[2]) < 30
     assert grey.max() < 180
+    Image.new("RGB", (3000, 1500), (230, 230, 230)).save(tmp_path / "large.png")
+    assert drawn(tmp_path / "large.png", []).size == (1000, 500)
 
 
 def drawn(path, cells):
     return Image.open(io.BytesIO(draw_boxes(path, cells, LABELS, "Parasitized")))
-
-
-def test_a_large_field_becomes_a_smaller_picture(tmp_path):
-    Image.new("RGB", (3000, 1500), (230, 230, 230)).save(tmp_path / "f.png")
-    assert drawn(tmp_path / "f.png", []).size == (1000, 500)
 
 
 def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields(
@@ -149,16 +146,13 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
         assert (np.asarray(picture) == np.asarray(expected)).all()
 
 
-def test_a_folder_that_holds_cells_already_is_refused(tmp_path):
+def test_a_folder_that_holds_cells_already_or_is_among_the_fields_is_refused(tmp_path):
     (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
     CellFiles(tmp_path / "cells", [], LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
     CellFiles(tmp_path / "cells", [], LABELS, resume=True)
     with pytest.raises(UserError, match="holds images: name another folder"):
         CellFiles(tmp_path / "cells", [], LABELS)
-
-
-def test_cells_are_not_written_among_the_fields(tmp_path):
     with pytest.raises(UsageError, match="expected a folder outside of"):
         CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"], LABELS)
 

@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import unquote
 
 import pytest
 from PIL import Image
+from test_html_report import LABELS, cell, write_picture
 
 from malaria.inference.predict import Prediction
 from malaria.outputs.html_report import Page
@@ -29,7 +29,6 @@ DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
 )
-LABELS = ("Parasitized", "Uninfected")
 EVALUATION = {
     "metrics": [{"name": "accuracy", "value": 0.5, "low": 0.2, "high": None}],
     "confusion": [[2, 1], [2, 1]],
@@ -51,7 +50,6 @@ CELLS = [
 
 
 def open_browser(profile):
-    """A headless Chromium with a fresh profile in the folder `profile`."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     switches = "headless disable-gpu disable-quic no-first-run disable-sync "
@@ -73,19 +71,11 @@ def report(tmp_path_factory):
     for name, positive, group, truth in CELLS:
         overlay = folder / "overlay.png" if name == "a.png" else None
         known = {"group": group, "true_label": truth, "overlay": overlay}
-        page.add(predict(folder / name, positive, **known))
+        page.add(cell(write_picture(folder / name), positive, **known))
     page.add(Prediction(folder / HOSTILE_END, error="</script><script>alert(2)</script>"))
     page.add(Prediction(folder / ("n" * 200 + ".png"), error="no such file", group="C3"))
     page.write(evaluation=EVALUATION)
     return page.path
-
-
-def predict(path, positive, **known):
-    path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", (40, 30), (200, 30, 40)).save(path)
-    label = LABELS[0] if positive >= 0.5 else LABELS[1]
-    both = (positive, 1 - positive)
-    return Prediction(path, label, max(both), both, **known)
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +113,6 @@ def shown(browser):
     """The names on the tiles of the grid, in order, without their folders' names."""
     titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
     return [title.partition("/report0/")[2] for title in titles]
-
-
-def wait_until(condition):
-    """The page answers a moment later where the machine is busy."""
-    for _ in range(100):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("waited for five seconds in vain")
 
 
 def choose(browser, **values):
@@ -194,9 +175,9 @@ def test_the_pictures_are_filtered_as_chosen_and_counted(browser, values, names)
 
 def test_typing_filters_and_reset_brings_all_back(browser):
     browser.find_element("name", "text").send_keys("b.png")
-    wait_until(lambda: shown(browser) == ["b.png"])
+    WebDriverWait(browser, 5).until(lambda browser: shown(browser) == ["b.png"])
     browser.find_element("css selector", "[type=reset]").click()
-    wait_until(lambda: len(shown(browser)) == 8)
+    WebDriverWait(browser, 5).until(lambda browser: len(shown(browser)) == 8)
     assert browser.find_element("name", "text").get_property("value") == ""
 
 
@@ -223,12 +204,8 @@ def test_a_picture_opens_moves_and_closes_by_keyboard(browser):
     choose(browser, order="path")
     browser.find_element("css selector", "[type=reset]").send_keys(Keys.TAB)
     assert focused(browser).endswith("/a.png")
-    for keys, name in (
-        ([Keys.END], "n.png"),
-        ([Keys.ARROW_RIGHT], "n.png"),
-        ([Keys.HOME], "/a.png"),
-    ):
-        press(browser, *keys)
+    for key, name in ((Keys.END, "n.png"), (Keys.ARROW_RIGHT, "n.png"), (Keys.HOME, "/a.png")):
+        press(browser, key)
         assert focused(browser).endswith(name)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ENTER)
     assert dialog(browser)["title"] == "b.png"
@@ -247,8 +224,7 @@ def focused(browser):
 def dialog(browser):
     """What the open dialog says: its title, its lines as a dict, how many images it shows."""
     assert run(browser, "document.getElementById('cell').open")
-    lines = run(browser, "document.getElementById('cell-details').innerText").split("\n")
-    lines = [line for line in lines if line]
+    lines = run(browser, "document.getElementById('cell-details').innerText.match(/.+/g)")
     return {
         "title": run(browser, "document.getElementById('cell-name').textContent"),
         "lines": dict(zip(lines[::2], lines[1::2], strict=True)),
@@ -283,15 +259,8 @@ def test_all_of_many_pictures_come_into_the_grid_the_last_is_a_key_away_and_all_
     page.write()
     browser.get(page.path.as_uri())
     assert run(browser, "document.getElementById('status').textContent") == "2,500 of 2,500 images"
-    browser.set_script_timeout(10)
-    browser.execute_async_script(
-        """
-        const [count, done] = arguments, grid = document.getElementById("grid");
-        const look = () => grid.childElementCount === count ? done() : setTimeout(look, 20);
-        look();
-        """,
-        many,
-    )
+    tiles = "document.getElementById('grid').childElementCount"
+    WebDriverWait(browser, 10).until(lambda browser: run(browser, tiles) == many)
     titles = run(browser, "[...document.querySelectorAll('#grid button')].map((b) => b.title)")
     assert titles == [f"{number}.png" for number in range(many)]
 
@@ -331,12 +300,9 @@ def test_hostile_names_are_text_and_only_text_and_their_links_lead_to_the_files(
 def test_nothing_is_asked_of_a_network(browser):
     choose(browser, order="high")
     browser.find_elements("css selector", "#grid button")[0].click()
-    requested = [
-        message["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
-        if (message := json.loads(entry["message"])["message"])["method"]
-        == "Network.requestWillBeSent"
-    ]
+    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [entry for entry in entries if entry["method"] == "Network.requestWillBeSent"]
+    requested = [entry["params"]["request"]["url"] for entry in sent]
     assert requested
     assert {url.partition(":")[0] for url in requested} <= {"file", "data"}
     entries = run(browser, "performance.getEntriesByType('resource').map((entry) => entry.name)")
@@ -419,7 +385,6 @@ def test_paper_has_the_figures_and_the_chosen_pictures_but_no_controls(browser):
 
 
 def printed(browser, selector):
-    """How many elements of this sort are displayed."""
     elements = f"[...document.querySelectorAll({selector!r})]"
     return run(browser, f"{elements}.filter((element) => element.checkVisibility()).length")
 
@@ -428,19 +393,22 @@ def test_without_javascript_the_summary_and_the_tables_are_there(browser):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.refresh()
-        nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        texts = {node.get("name", {}).get("value") for node in accessible(browser)}
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    texts = {node.get("name", {}).get("value") for node in nodes if not node["ignored"]}
     assert {"Summary", "66.7%", "Images by label", "By patient or folder", "C10"} <= texts
     assert "The thumbnails need JavaScript. Everything above works without it." in texts
     assert "Reset" not in texts
 
 
-def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
+def accessible(browser):
     nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    return [node for node in nodes if not node["ignored"]]
+
+
+def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
     controls = ("combobox", "searchbox", "spinbutton", "checkbox", "button", "image")
-    shown = [node for node in nodes if not node["ignored"] and node["role"]["value"] in controls]
+    shown = [node for node in accessible(browser) if node["role"]["value"] in controls]
     roles = {node["role"]["value"] for node in shown}
     assert roles >= {"combobox", "spinbutton", "button", "image"}
     assert [node["role"]["value"] for node in shown if not node["name"]["value"]] == []

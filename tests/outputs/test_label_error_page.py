@@ -25,8 +25,8 @@ def found(write_cells, tmp_path):
     return folder, samples, out
 
 
-def test_the_table_names_the_file_its_label_and_the_likelier_one(found):
-    _, samples, out = found
+def test_the_table_names_the_file_its_label_and_the_likelier_one_and_is_what_exclude_takes(found):
+    folder, samples, out = found
     with open(out / "label_errors.csv", newline="") as file:
         [row] = csv.DictReader(file)
     assert row == {
@@ -37,6 +37,8 @@ def test_the_table_names_the_file_its_label_and_the_likelier_one(found):
         "probability of label": "0.03",
         "probability of likelier": "0.97",
     }
+    exclusion = read_exclusion(str(out / "label_errors.csv"), samples, folder)
+    assert (exclusion.paths, exclusion.listed) == ({samples[2].path}, 1)
 
 
 def test_the_page_shows_the_picture_with_both_labels(found):
@@ -48,9 +50,3 @@ def test_the_page_shows_the_picture_with_both_labels(found):
     assert "<h1>Suspected labels: 1</h1>" in text
     # Shares of what was chosen for being suspected would mislead.
     assert "95% interval" not in text
-
-
-def test_the_table_is_what_the_setting_exclude_takes(found):
-    folder, samples, out = found
-    exclusion = read_exclusion(str(out / "label_errors.csv"), samples, folder)
-    assert (exclusion.paths, exclusion.listed) == ({samples[2].path}, 1)

@@ -1,16 +1,21 @@
-"""Tests of malaria/outputs/output.py: every output obeys its protocol."""
+"""Tests of malaria/outputs/output.py, which every output obeys, grid.py and metrics_file.py."""
 
+import json
+import os
 import pkgutil
 from importlib import import_module
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import malaria.outputs
+from malaria.base.errors import UserError
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import CellFiles
 from malaria.outputs.field_report import FieldReport, FieldTable
-from malaria.outputs.grid import Grid
+from malaria.outputs.grid import PLOTTED, Grid
 from malaria.outputs.html_report import HtmlReport
 from malaria.outputs.metrics_file import MetricsFile
 from malaria.outputs.output import Output
@@ -23,7 +28,6 @@ LABELS = ("Parasitized", "Uninfected")
 
 @pytest.fixture
 def outputs(classifier, labelled, tmp_path):
-    """One of each kind, with names for its files below tmp_path/made."""
     place = tmp_path / "made"
     return [
         Rows(LABELS, LABELS[0]),
@@ -85,3 +89,70 @@ def test_what_an_output_does_is_its_own_and_closing_is_nothing_for_most():
         with pytest.raises(NotImplementedError):
             act()
     assert output.close() is None
+
+
+def test_the_grid_shows_what_could_be_read(predict_all, feed, tmp_path, capsys):
+    grid = Grid(tmp_path / "grid.png")
+    feed(grid, predict_all())
+    assert len(grid.shown) == 9
+    assert all(prediction.error is None for prediction in grid.shown)
+    with Image.open(tmp_path / "grid.png") as image:
+        image.load()
+    assert capsys.readouterr().err == f"saved {tmp_path}/grid.png\n"
+
+
+def test_of_many_pictures_the_first_are_shown(predict_all, tmp_path):
+    grid = Grid(tmp_path / "grid.png")
+    readable = [prediction for prediction in predict_all() if prediction.error is None]
+    for prediction in readable * PLOTTED:
+        grid.add(prediction)
+    assert grid.shown == (readable * PLOTTED)[:PLOTTED]
+
+
+def test_a_picture_that_is_gone_by_then_is_left_out(predict_all, feed, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("malaria.outputs.grid.plot_grid", lambda *given: told.append(given))
+    first, *others = [prediction for prediction in predict_all() if prediction.error is None]
+    first.path.unlink()
+    feed(Grid(tmp_path / "grid.png"), [first, *others])
+    [(_, images, titles)] = told
+    assert titles == [f"{one.label} {one.probability:.3f}" for one in others]
+    assert len(images) == len(titles)
+
+
+def test_of_nothing_and_where_all_images_are_gone_by_then_there_is_no_file(feed, tmp_path):
+    for predictions in ([], [Prediction(tmp_path / "gone.png", "a", 1.0)]):
+        feed(Grid(tmp_path / "grid.png"), predictions)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folders_are_the_true_labels_and_patients_the_groups(
+    labelled, predict_all, feed, tmp_path, capsys
+):
+    predictions = predict_all()
+    feed(MetricsFile(tmp_path / "m" / "metrics.json", labelled), predictions)
+    metrics = json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["images"], metrics["left_out"], metrics["model"]) == (8, 2, "a")
+    assert metrics["images_by_label"] == {"Parasitized": 4, "Uninfected": 4}
+    assert (metrics["intervals"]["resampled"], metrics["intervals"]["count"]) == ("patients", 2)
+    right = [prediction.path.parent.name == prediction.label for prediction in predictions]
+    assert metrics["metrics"]["accuracy"]["value"] == sum(right) / 8
+    assert metrics["figures"] == metrics["metrics"]
+    assert "confusion matrix, row = true label, column = predicted label" in capsys.readouterr().err
+
+
+def test_without_a_labelled_picture_there_is_nothing_to_evaluate(
+    labelled, predict_all, feed, tmp_path
+):
+    output = MetricsFile(tmp_path / "metrics.json", labelled)
+    with pytest.raises(UserError, match="none of the images could be read and has"):
+        feed(output, predict_all()[:1])
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_an_undecodable_name_reaches_the_file(folder, labelled, predict_all, feed, tmp_path):
+    path = folder / "Uninfected" / os.fsdecode(b"\xff.png")
+    Image.fromarray(np.zeros((9, 7, 3), np.uint8)).save(path)
+    feed(MetricsFile(tmp_path / "metrics.json", labelled), predict_all())
+    worst = json.loads((tmp_path / "metrics.json").read_bytes())["worst_mistakes"]
+    assert str(path) in [mistake["path"] for mistake in worst]

@@ -1,4 +1,4 @@
-"""Tests of malaria/outputs/writer.py."""
+"""Tests of malaria/outputs/writer.py and formats.py."""
 
 import csv
 import io
@@ -14,12 +14,13 @@ from malaria.inference.prediction import Prediction
 from malaria.outputs.writer import Writer
 
 LABELS = ("Parasitized", "=Uninfected")
+HEADER = ["path", "label", "probability", *(f"probability of {name}" for name in LABELS)]
+HEADER += ["unlike", "error"]
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
-UNDECODABLE = os.fsdecode(b"\xff.png")
 PREDICTIONS = [
     *(Prediction(Path(name), LABELS[0], 0.75, (0.75, 0.25)) for name in HOSTILE),
     Prediction(Path("cells", "b.png"), LABELS[1], 0.6, (0.4, 0.6)),
-    Prediction(Path(UNDECODABLE), error="=damaged\nhere"),
+    Prediction(Path(os.fsdecode(b"\xff.png")), error="=damaged\nhere"),
     Prediction(Path("d.png"), "review", 0.45, (0.45, 0.55)),
     Prediction(Path("e.png"), "unlike", 0.9, (0.9, 0.1), unlike="no cell"),
 ]
@@ -29,18 +30,19 @@ def open_writer(path, resume=False, model="0123456789abcdef", source="cells"):
     return Writer(path, source=source, labels=LABELS, model=model, resume=resume)
 
 
-def write(path):
-    writer = open_writer(path)
-    for prediction in PREDICTIONS:
-        writer.add(prediction)
-    writer.finish()
-
-
-def interrupt(path, predictions):
-    """The writer of a run that was interrupted after these."""
+def fill(path, predictions):
     writer = open_writer(path)
     for prediction in predictions:
         writer.add(prediction)
+    return writer
+
+
+def write(path):
+    fill(path, PREDICTIONS).finish()
+
+
+def interrupt(path, predictions):
+    writer = fill(path, predictions)
     writer.close()
     return writer
 
@@ -56,29 +58,37 @@ def test_when_it_is_finished_the_file_is_all_that_is_there_and_told(tmp_path, na
     assert capsys.readouterr().err == f"saved {tmp_path}/new folder/{name}\n"
 
 
-def test_a_row_of_json_holds_what_was_predicted(tmp_path):
-    write(tmp_path / "a.json")
+def test_json_and_its_lines_hold_each_row_as_it_was_predicted(tmp_path):
+    for name in ("a.json", "a.jsonl"):
+        write(tmp_path / name)
     rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert [row["path"] for row in rows] == [str(made.path) for made in PREDICTIONS]
-    assert rows[0] == {
-        "path": "=1+1.png",
-        "label": "Parasitized",
-        "probability": 0.75,
-        "probabilities": {"Parasitized": 0.75, "=Uninfected": 0.25},
-        "unlike": None,
-        "error": None,
-    }
-    broken = rows[PREDICTIONS.index(Prediction(Path(UNDECODABLE), error="=damaged\nhere"))]
-    assert broken["error"] == "=damaged\nhere"
-    assert broken["label"] is broken["probability"] is broken["probabilities"] is None
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == rows
+    for row, made in zip(rows, PREDICTIONS, strict=True):
+        known = made.probabilities and dict(zip(LABELS, made.probabilities, strict=True))
+        assert row == {
+            **{"path": str(made.path), "label": made.label, "probability": made.probability},
+            **{"probabilities": known, "unlike": made.unlike, "error": made.error},
+        }
 
 
-def test_in_csv_a_name_that_is_no_text_is_escaped_and_the_file_is_utf_8(tmp_path):
+def test_in_csv_nothing_becomes_a_formula_and_what_is_no_text_is_escaped_in_utf_8(tmp_path):
     write(tmp_path / "a.csv")
-    header, *rows = csv.reader(io.StringIO((tmp_path / "a.csv").read_bytes().decode("utf-8")))
-    assert header[0] == "path"
-    assert rows[HOSTILE.index("größe.png")][0] == "größe.png"
-    assert rows[-3] == ["\\udcff.png", "", "", "", "", "", "'=damaged\nhere"]
+    content = (tmp_path / "a.csv").read_bytes().decode("utf-8")
+    header, *rows = csv.reader(io.StringIO(content, newline=""))
+    assert header == HEADER
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
+    expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
+    assert [row[0] for row in rows[: len(HOSTILE)]] == expected
+    assert [row[1:] for row in rows[: len(HOSTILE)]] == [
+        ["Parasitized", "0.75", "0.75", "0.25", "", ""]
+    ] * len(HOSTILE)
+    assert rows[len(HOSTILE) :] == [
+        ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", "", ""],
+        ["\\udcff.png", "", "", "", "", "", "'=damaged\nhere"],
+        ["d.png", "review", "0.45", "0.45", "0.55", "", ""],
+        ["e.png", "unlike", "0.9", "0.9", "0.1", "no cell", ""],
+    ]
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
@@ -138,20 +148,24 @@ def test_no_row_waits_to_be_written(tmp_path):
     writer.close()
 
 
-def test_one_that_was_given_no_row_leaves_nothing_behind_and_nothing_to_go_on_with(tmp_path):
-    interrupt(tmp_path / "a.csv", [])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", f"{','.join(HEADER)}\r\n"), ("a.json", "[\n]\n"), ("a.jsonl", "")],
+)
+def test_without_a_row_nothing_is_left_to_go_on_with_and_the_file_is_valid(tmp_path, name, content):
+    interrupt(tmp_path / name, [])
     assert names(tmp_path) == []
-    writer = open_writer(tmp_path / "a.csv", resume=True)
+    writer = open_writer(tmp_path / name, resume=True)
     assert list(writer.earlier()) == []
     writer.finish()
-    assert names(tmp_path) == ["a.csv"]
+    assert names(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes().decode() == content
 
 
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
-    writer = open_writer(path)
-    writer.add(PREDICTIONS[0])
+    writer = fill(path, PREDICTIONS[:1])
     assert path.read_text() == "old"
     writer.finish()
     assert len(json.loads(path.read_text())) == 1
@@ -212,8 +226,7 @@ def test_what_has_no_row_yet_is_found_though_images_came_meanwhile(tmp_path, row
 
 
 def test_two_writers_of_one_file_are_refused_and_the_first_goes_on(tmp_path):
-    first = open_writer(tmp_path / "a.csv")
-    first.add(PREDICTIONS[0])
+    first = fill(tmp_path / "a.csv", PREDICTIONS[:1])
     for resume in (False, True):
         with pytest.raises(UserError, match=rf"a\.csv is being written by process {os.getpid()} "):
             open_writer(tmp_path / "a.csv", resume=resume)
