@@ -52,12 +52,12 @@ def plain_percentiles(statistic, groups, count, resamples, seed):
 
 def test_the_order_of_labels_and_of_images_changes_nothing(draw):
     labels, probabilities, groups = draw(0, decimals=9)
-    settings = {"groups": groups, "resamples": 50}
-    estimates = measure(labels, probabilities, positive=0, **settings)
-    turned = measure(1 - labels, probabilities[:, ::-1], positive=1, **settings)
+    known = {"groups": np.array(groups), "resamples": 50}
+    estimates = measure(labels, probabilities, positive=0, **known)
+    turned = measure(1 - labels, probabilities[:, ::-1], positive=1, **known)
     order = np.random.default_rng(0).permutation(len(labels))
-    settings["groups"] = [groups[place] for place in order]
-    shuffled = measure(labels[order], probabilities[order], **settings)
+    known["groups"] = known["groups"][order]
+    shuffled = measure(labels[order], probabilities[order], **known)
     assert tuple(estimates) == tuple(turned) == METRICS
     for name in METRICS:
         assert estimates[name] == pytest.approx(turned[name], abs=1e-12)

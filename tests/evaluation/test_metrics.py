@@ -60,13 +60,6 @@ def test_rows_are_true_labels_and_sensitivity_is_the_share_found_of_the_positive
     assert found["accuracy"] == (matrix[0][0] + matrix[1][1]) / 6
 
 
-def test_of_three_labels_the_likeliest_is_predicted_whatever_the_threshold():
-    assert confusion([0, 0, 2], np.eye(3)[[1, 1, 0]]) == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
-    for threshold in (0.01, 0.5):
-        found = confusion([0, 1, 1, 2], THREE, threshold=threshold)
-        assert found == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
-
-
 @pytest.mark.parametrize("threshold", [0.5, 0.4])
 @pytest.mark.parametrize("positive", [0, 1])
 @pytest.mark.parametrize("seed", range(4))
