@@ -9,7 +9,7 @@ from malaria.data.exclusion import Exclusion, read_exclusion
 
 @pytest.fixture
 def folder(write_cells):
-    return write_cells(patients=(1, 2), count=2)
+    return write_cells()
 
 
 @pytest.fixture

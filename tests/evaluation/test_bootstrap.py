@@ -23,7 +23,6 @@ UNDEFINED = Estimate(None, None, None)
 
 
 def measure(labels, probabilities, *, positive=0, threshold=0.5, **resampling):
-    """{metric: Estimate} of these answers."""
     scored = score(labels, probabilities, positive=positive, threshold=threshold)
     return estimate(scored, **resampling)
 

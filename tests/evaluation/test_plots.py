@@ -20,7 +20,6 @@ PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.ui
 
 
 def make_result(labels, probabilities, names, positive):
-    """A Result of images that nobody looks at."""
     paths = [f"{number}.png" for number in range(len(labels))]
     return Result(paths, np.array(labels), np.asarray(probabilities), tuple(names), positive, 0.5)
 

@@ -86,10 +86,9 @@ def test_a_result_of_no_images_has_no_metrics(six_cells):
 
 
 def test_the_worst_mistakes_come_surest_first(six_cells):
-    assert six_cells().mistakes == [
-        dict(path="cells/3.png", true="Parasitized", predicted="Uninfected", probability=0.9),
-        dict(path="cells/5.png", true="Uninfected", predicted="Parasitized", probability=0.7),
-    ]
+    keys = ("path", "true", "predicted", "probability")
+    answers = ("cells/3.png", *LABELS, 0.9), ("cells/5.png", *LABELS[::-1], 0.7)
+    assert six_cells().mistakes == [dict(zip(keys, one, strict=True)) for one in answers]
     assert six_cells(labels=np.array([0, 0, 0, 1, 1, 0])).mistakes == []
     second, paths = np.linspace(0.6, 0.9, 30), [f"{number}.png" for number in range(30)]
     probabilities = np.stack([1 - second, second], axis=1)

@@ -20,7 +20,6 @@ def classifier(network, size=(3, 3), tta=False):
 
 
 def corner(images):
-    """The first output: the first pixel's red as a share of 100."""
     return images[:, 0, 0, :1] / 100
 
 

@@ -1,5 +1,7 @@
 """Fields: each red cell is a prediction with its box; what is no field says so."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,23 +13,16 @@ from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
-
-class AllCells:
-    """A guard to whom every image is a single cell."""
-
-    threshold = 0.5
-
-    def reasons(self, images):
-        return [None] * len(images)
+# A guard to which every image is a single cell.
+ALL_CELLS = SimpleNamespace(threshold=0.5, reasons=lambda images: [None] * len(images))
 
 
 @pytest.fixture
 def classifier():
     """P(Uninfected) is the mean of the green channel."""
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((8, 8)))
-    return Classifier(
-        metadata, PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
-    )
+    network = PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
+    return Classifier(metadata, network)
 
 
 @pytest.fixture
@@ -72,7 +67,7 @@ def test_an_image_of_a_single_cell_says_so(classifier, draw_field, save):
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the image does not matter, unless there are many cells.
     large = save(cell.resize((300, 300)), "large.png")
-    known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
+    known = Classifier(classifier.metadata, classifier.network, guard=ALL_CELLS)
     [prediction] = predict_fields([large], known)
     assert prediction.error == SINGLE
     field, boxes = draw_field()

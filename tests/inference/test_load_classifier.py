@@ -90,7 +90,6 @@ def copy(pairs, tmp_path, monkeypatch):
 
 @pytest.fixture
 def trials(monkeypatch):
-    """The paths that were tried apart."""
     tried = []
     monkeypatch.setattr(trial, "try_apart", tried.append)
     return tried
@@ -131,9 +130,9 @@ def test_where_no_trial_can_be_remembered_each_start_has_one(copy, trials, tmp_p
         assert len(trials) == count
 
 
-def name_in_json(pair, sha256):
+def change_metadata(pair, **changes):
     content = json.loads(pair.architecture.read_text(encoding="utf-8"))
-    content[KEY]["tflite_sha256"] = sha256
+    content[KEY].update(changes)
     pair.architecture.write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -167,7 +166,8 @@ def test_without_its_tflite_keras_answers_alike_and_a_new_one_is_kept(
     if instead in contents:
         copy.tflite.write_bytes(contents[instead])
     if named != "as before":
-        name_in_json(copy, sha256_of(copy.tflite) if named == "anew" else None)
+        sha256 = sha256_of(copy.tflite) if named == "anew" else None
+        change_metadata(copy, tflite_sha256=sha256)
     listed = {path: path.read_bytes() for path in copy.weights.parent.iterdir()}
     classifier = load_classifier(copy.weights)
     told = capsys.readouterr().err
@@ -213,9 +213,7 @@ def test_where_there_is_no_litert_keras_answers_and_litert_on_demand_is_an_error
 
 
 def test_the_metadata_of_another_size_than_the_networks_is_refused(copy):
-    content = json.loads(copy.architecture.read_text(encoding="utf-8"))
-    content[KEY]["image_size"] = [6, 8]
-    copy.architecture.write_text(json.dumps(content), encoding="utf-8")
+    change_metadata(copy, image_size=[6, 8])
     with pytest.raises(UserError, match=r"says images of \(6, 8\), the network takes \(8, 6\)"):
         load_classifier(copy.weights)
 

@@ -66,7 +66,6 @@ TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.ui
         ("rgb.tif", Image.fromarray(RGB), {}, RGB),
         ("lzw.tiff", Image.fromarray(RGB), {"compression": "tiff_lzw"}, RGB),
         ("deep.tif", Image.fromarray(DEEP), {}, THREE_GREYS),
-        ("deep_big_endian.tif", Image.fromarray(DEEP.astype(">u2")), {}, THREE_GREYS),
         ("exact.webp", Image.fromarray(RGB), {"lossless": True}, RGB),
         ("clear.webp", with_alpha(RGB), {"lossless": True}, ON_BLACK),
         ("first.gif", palette(RGB), {"save_all": True, "append_images": [palette(255 - RGB)]},
@@ -136,13 +135,6 @@ def test_resizing_is_pillows_with_antialiasing(tmp_path, size, name):
     np.testing.assert_array_equal(pixels, np.asarray(expected))
 
 
-def test_shrinking_averages_instead_of_picking_pixels(tmp_path):
-    chequered = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(chequered).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", PixelFormat((8, 8)))
-    assert np.abs(pixels.astype(int) - 127).max() < 16
-
-
 def test_clear_parts_leave_no_colour_behind_when_resized(tmp_path):
     white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     Image.fromarray(np.dstack([white, np.zeros_like(ALPHA)])).save(tmp_path / "a.png")
@@ -169,12 +161,9 @@ CHANGED[3000] ^= 0xFF
         ("Thumbs.db.png", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, UNKNOWN),
         ("rare.png", encoded("PPM"), UNKNOWN),
         ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", UNKNOWN),
-        ("cut.png", encoded("PNG")[:5000], "damaged: "),
-        ("cut.jpg", encoded("JPEG")[:1500], "damaged: "),
-        ("cut.bmp", encoded("BMP")[:5000], "damaged: "),
-        ("cut.tif", encoded("TIFF")[:5000], ""),
-        ("cut.webp", encoded("WEBP")[:1500], ""),
-        ("cut.gif", encoded("GIF")[:1500], "damaged: "),
+        *((f"cut.{kind}", encoded(kind)[:5000], "damaged: ") for kind in ("PNG", "BMP")),
+        *((f"cut.{kind}", encoded(kind)[:1500], "damaged: ") for kind in ("JPEG", "GIF")),
+        *(("cut.tif", encoded("TIFF")[:5000], ""), ("cut.webp", encoded("WEBP")[:1500], "")),
         ("changed.png", CHANGED, "damaged: "),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
@@ -242,7 +231,9 @@ def test_a_file_without_permission_is_refused(tmp_path):
     ],
     ids=["same size", "BGR", "bilinear", "bicubic"],
 )
-@pytest.mark.parametrize("array", [GREY, RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]])
+@pytest.mark.parametrize(
+    "array", [GREY, GREY[:1, :1], RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]]
+)
 def test_an_image_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
     Image.fromarray(array).save(tmp_path / "a.png")
     expected = read_image(tmp_path / "a.png", pixel_format)
@@ -270,11 +261,6 @@ def test_a_pil_image_is_turned_as_its_camera_was_held_and_stays_as_it_was(tmp_pa
         assert image.size == (WIDTH, HEIGHT)
         assert image.getexif()[0x0112] == 6
         np.testing.assert_array_equal(np.asarray(image), np.asarray(before))
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (12, 10), (12, 10, 3), (12, 10, 4)])
-def test_an_array_of_grey_levels_is_an_image(shape):
-    check_array(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, np.int8, np.int64, bool])

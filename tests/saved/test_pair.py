@@ -45,10 +45,8 @@ def test_among_names_without_a_time_the_newest_file_counts(tmp_path):
     ("path", "message"),
     [
         ("", "expected a .h5 with a .json of the same name"),
-        ("half.h5", "half.h5 is not in"),
-        ("half.json", "half.h5 is not in"),
-        ("half", "expected a .h5 with its .json, a folder with pairs"),
-        ("picture.png", "expected a .h5 with its .json, a folder with pairs"),
+        *((name, "half.h5 is not in") for name in ("half.h5", "half.json")),
+        *((name, "expected a .h5 with its .json, a folder") for name in ("half", "picture.png")),
     ],
 )
 def test_a_missing_half_is_named(tmp_path, path, message):
@@ -59,10 +57,7 @@ def test_a_missing_half_is_named(tmp_path, path, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is not JSON"),
-        ("not JSON", "is not JSON"),
-        ("\x89HDF\udcff", "is not JSON"),
-        ("[" * 200_000, "is not JSON"),
+        *((no, "is not JSON") for no in ("", "not JSON", "\x89HDF\udcff", "[" * 200_000)),
         ("[]", "expected a JSON object, received a list"),
         ("3", "expected a JSON object, received a int"),
         (" " * (MAX_JSON_BYTES + 1), "has more than 5,000,000 bytes"),
