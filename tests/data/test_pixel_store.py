@@ -61,12 +61,6 @@ def test_nothing_readable_is_told_with_an_example(samples, tmp_path, cache):
         load([samples[2], samples[-1]], cache, tmp_path / "cache")
 
 
-def paint_cache(folder):
-    """Change the cached pixels, so that whoever reads them shows it."""
-    [cached] = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    np.load(cached / "pixels.npy", mmap_mode="r+")[:] = 77
-
-
 def is_painted(loaded):
     return bool((loaded.read(np.arange(len(loaded.samples))) == 77).all())
 
@@ -92,7 +86,9 @@ def change_file(path, more=b"", later=0):
 )
 def test_the_cache_is_used_again_but_not_for_anything_else(samples, tmp_path, change):
     load(samples, "disk", tmp_path / "cache")
-    paint_cache(tmp_path / "cache")
+    # Changed, so that whoever reads the cached pixels shows it.
+    [cached] = (tmp_path / "cache").glob("[!.]*")
+    np.load(cached / "pixels.npy", mmap_mode="r+")[:] = 77
     assert is_painted(load(samples, "disk", tmp_path / "cache")[0])
     changed, pixel_format = change(samples)
     loaded, _ = load(changed, "disk", tmp_path / "cache", pixel_format)

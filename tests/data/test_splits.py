@@ -12,7 +12,6 @@ from malaria.data.dataset import Sample
 from malaria.data.splits import choose_samples, split_samples
 
 
-
 def draw_samples(cells, labels=2):
     """Samples of the patients 1, 2, ...; cells(patient, label) says how many each has."""
     return [

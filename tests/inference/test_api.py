@@ -86,11 +86,9 @@ BYTES = np.zeros((8, 8, 3), np.uint8)
         (FLOATS, "expected grey levels 0..255 as uint8; received float32"),
         ([BYTES, FLOATS.astype(np.float64)], "received float64"),
         (FLOATS[None], "received float32"),
-        *((BYTES.astype(kind), f"received {kind}") for kind in ("uint16", "bool")),
         *(
             (np.zeros(shape, np.uint8), f"received {shape}")
-            for shape in [(2, 8, 8, 4), (8, 8, 2), (1, 1, 8, 8, 3), (3,), (0, 8, 3), (0, 8, 8, 3),
-                          (2, 8, 8, 1)]
+            for shape in [(2, 8, 8, 4), (1, 1, 8, 8, 3), (3,), (0, 8, 8, 3), (2, 8, 8, 1)]
         ),
         *(([], "received an empty list"), ((), "received an empty tuple")),
         *((source, "received an empty name") for source in ("", ["a.png", ""])),
@@ -99,7 +97,7 @@ BYTES = np.zeros((8, 8, 3), np.uint8)
         (["a.png", None], "received a list with NoneType in it"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_anything_else_is_refused_in_one_sentence(model, source, message):
     with pytest.raises(UsageError) as caught:
         model.classify(source)

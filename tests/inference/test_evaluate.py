@@ -110,7 +110,6 @@ def test_without_a_labelled_image_there_is_no_result(classifier, folder):
     [
         ("no label.png", r"^expected a folder of labelled images; found a file at .*no label.png$"),
         ("nowhere", "labelled images; found nothing at "),
-        ("Uninfected", "named Parasitized, Uninfected; found none"),
     ],
 )
 def test_what_has_no_sub_folders_named_as_labels_is_refused(classifier, folder, name, message):

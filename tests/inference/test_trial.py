@@ -30,12 +30,6 @@ def network():
     return keras.Sequential([keras.Input((16, 16, 3)), pool, end])
 
 
-def without_numbers(model):
-    """A diverged network, whose answer is no number on any processor."""
-    model.layers[-1].set_weights([np.ones((3, 1)), np.full(1, np.nan)])
-    return model
-
-
 def write_tflite(folder, model):
     path = folder / "lone.tflite"
     path.write_bytes(model if isinstance(model, bytes) else to_tflite(model))
@@ -88,7 +82,9 @@ def test_of_a_pair_whose_json_names_a_loop_the_h5_answers(tmp_path, capsys):
 
 
 def test_one_that_gives_no_probabilities_is_refused_alone_or_with_its_pair(tmp_path):
-    model = without_numbers(network())
+    # A diverged network, whose answer is no number on any processor.
+    model = network()
+    model.layers[-1].set_weights([np.ones((3, 1)), np.full(1, np.nan)])
     pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
     for path in (write_tflite(tmp_path, model), pair.weights):
         assert_refused(path, "expected probabilities for a trial image")

@@ -408,8 +408,7 @@ def drop_the_bias(file, _):
 
 def rename_a_layer(file, _):
     file.move("model_weights/dense", "model_weights/sparse")
-    names = [b"conv", b"sparse", b"probability"]
-    file["model_weights"].attrs["layer_names"] = names
+    file["model_weights"].attrs["layer_names"] = [b"conv", b"sparse", b"probability"]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
             ({"threshold": value}, f"threshold {str(value)[:4]}")
             for value in (float("nan"), 10**400, 1.5, True)
         ),
-        ({"tta": 1}, "tta 1"),
+        *(({"tta": value, "image_size": [9, 9]}, f"tta '?{value}'?$") for value in (1, "yes")),
         ({"tta": True}, "tta is for square images"),
     ],
 )
