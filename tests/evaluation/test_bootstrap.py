@@ -28,7 +28,6 @@ def measure(labels, probabilities, *, positive=0, threshold=0.5, **resampling):
 
 
 def compare_at(labels, one, other, thresholds, **resampling):
-    """The Comparison of the probabilities of two models, each with its own threshold."""
     first, second = (
         score(labels, probabilities, positive=0, threshold=threshold)
         for probabilities, threshold in zip((one, other), thresholds, strict=True)
@@ -38,10 +37,8 @@ def compare_at(labels, one, other, thresholds, **resampling):
 
 def plain_percentiles(statistic, groups, count, resamples, seed):
     """The ends of the interval of a function of images, by a plain loop over resamples."""
-    members = group_members(groups, count)
-    drawn = []
-    for weights in np.concatenate([*draw_weights(members, resamples, seed)]):
-        drawn.append(statistic(np.repeat(np.arange(count), weights.astype(int))))
+    weights = np.concatenate([*draw_weights(group_members(groups, count), resamples, seed)])
+    drawn = [statistic(np.repeat(np.arange(count), times)) for times in weights.astype(int)]
     return np.percentile(drawn, [2.5, 97.5], axis=0)
 
 

@@ -97,14 +97,10 @@ def test_three_labels_have_the_metrics_that_have_a_meaning(draw, naive_error, se
     best = probabilities.argmax(axis=1)
     of_truth = probabilities[np.arange(len(labels)), labels]
     areas = [sklearn_metrics.roc_auc_score(labels == n, probabilities[:, n]) for n in range(3)]
-    squares = [
-        sum((row[label] - (label == true)) ** 2 for label in range(3))
-        for row, true in zip(probabilities, labels, strict=True)
-    ]
     expected = {
         "accuracy": np.mean(best == labels),
         "auc": np.mean(areas),
-        "brier": np.mean(squares),
+        "brier": ((probabilities - np.eye(3)[labels]) ** 2).sum(axis=1).mean(),
         "calibration_error": naive_error(best == labels, probabilities.max(axis=1)),
         "cross_entropy": -np.log(of_truth).mean(),
     }

@@ -17,7 +17,6 @@ def overlap(box, other):
 
 
 def assert_found(found, places, least=0.6):
-    """Each place (left, top, width, height, ...) is nearly the box of a cell."""
     for place in places:
         assert max(overlap(box, place[:4]) for box in found) > least
 

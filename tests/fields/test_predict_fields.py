@@ -1,5 +1,6 @@
 """Fields: each red cell is a prediction with its box; what is no field says so."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,8 +63,7 @@ def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
 def test_an_image_of_a_single_cell_says_so(classifier, draw_field, save):
     cell = Image.new("RGB", (100, 100), (225, 230, 225))
     cell.paste((190, 120, 130), (10, 10, 90, 90))
-    path = save(cell)
-    [prediction] = predict_fields([path], classifier)
+    [prediction] = predict_fields([save(cell)], classifier)
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the image does not matter, unless there are many cells.
     large = save(cell.resize((300, 300)), "large.png")
@@ -78,14 +78,9 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     classifier, draw_field, save, monkeypatch
 ):
     monkeypatch.setattr("malaria.fields.predict_fields.worker_count", lambda: 2)
-    path, asked = save(draw_field()[0]), []
-
-    def paths():
-        for number in range(8):
-            asked.append(number)
-            yield path
-
-    predictions = predict_fields(paths(), classifier)
+    path = save(draw_field()[0])
+    asked = itertools.count()
+    predictions = predict_fields((path for _ in zip(range(8), asked, strict=False)), classifier)
     next(predictions)
-    assert len(asked) <= 3
+    assert next(asked) <= 3
     assert len(list(predictions)) == 8 * 12 - 1

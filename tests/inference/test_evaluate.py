@@ -9,7 +9,7 @@ from PIL import Image
 from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError, UserError
-from malaria.data.dataset import FOLDER, PATIENT, make_grouper
+from malaria.data.dataset import FOLDER, LABELS, PATIENT, make_grouper
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions, evaluate
 from malaria.inference.predict import predict
@@ -18,7 +18,6 @@ from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
 
-LABELS = ("Parasitized", "Uninfected")
 METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), threshold=0.4)
 
 

@@ -21,11 +21,9 @@ from malaria.saved.pair import find_pair, read_architecture
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 HERE = Path(__file__).parent / "foreign"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
-GOLDEN = [
-    *("keras2_whole.h5", "keras2.keras", "keras2_saved_model"),
-    *("keras3_whole.h5", "keras3.keras", "keras3_weights.weights.h5", "keras3_weights.json"),
-    "lone.tflite",
-]
+GOLDEN = [f"keras2{end}" for end in ("_whole.h5", ".keras", "_saved_model")]
+GOLDEN += [f"keras3{end}" for end in ("_whole.h5", ".keras", "_weights.weights.h5")]
+GOLDEN += ["keras3_weights.json", "lone.tflite"]
 IMAGES = np.random.RandomState(5).randint(0, 256, (4, 16, 16, 3)).astype(np.uint8)
 
 

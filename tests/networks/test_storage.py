@@ -67,7 +67,6 @@ def load(pair):
 
 
 def changed(pair, change):
-    """The architecture of `pair` after change(layers, architecture)."""
     architecture = read_architecture(pair)
     change(architecture["config"]["layers"], architecture)
     return architecture
@@ -107,8 +106,8 @@ def test_a_saved_pair_loads_back_with_the_same_predictions(tmp_path, build, capf
 
 def test_the_json_holds_keras_own_keys_the_metadata_and_both_checksums(saved):
     architecture = read_architecture(saved)
-    weights, tflite = sha256_of(saved.weights), sha256_of(saved.tflite)
-    recorded = {"weights_sha256": weights, "tflite_sha256": tflite}
+    kinds = ("weights", "tflite")
+    recorded = {f"{kind}_sha256": sha256_of(getattr(saved, kind)) for kind in kinds}
     assert architecture.pop(KEY) == ENTRIES | recorded
     expected = json.loads(sequential().to_json())
     assert architecture == {key: expected[key] for key in expected if key != "compile_config"}

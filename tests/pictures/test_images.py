@@ -65,7 +65,6 @@ TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.ui
         ("grey.bmp", Image.fromarray(GREY), {}, THREE_GREYS),
         ("rgb.tif", Image.fromarray(RGB), {}, RGB),
         ("lzw.tiff", Image.fromarray(RGB), {"compression": "tiff_lzw"}, RGB),
-        ("deep.tif", Image.fromarray(DEEP), {}, THREE_GREYS),
         ("exact.webp", Image.fromarray(RGB), {"lossless": True}, RGB),
         ("clear.webp", with_alpha(RGB), {"lossless": True}, ON_BLACK),
         ("first.gif", palette(RGB), {"save_all": True, "append_images": [palette(255 - RGB)]},
@@ -117,12 +116,6 @@ def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path, orientation):
 def test_odd_metadata_is_no_reason_to_refuse_an_image(tmp_path, exif):
     Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg", SAME_SIZE).shape == (HEIGHT, WIDTH, 3)
-
-
-def test_bgr_is_rgb_backwards(tmp_path):
-    Image.fromarray(RGB).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", PixelFormat((HEIGHT, WIDTH), colour="BGR"))
-    np.testing.assert_array_equal(pixels, RGB[:, :, [2, 1, 0]])
 
 
 @pytest.mark.parametrize("size", [(64, 48), (7, 5), (12, 200)])

@@ -8,9 +8,9 @@ from malaria.base.errors import UserError
 from malaria.saved.pair import MAX_JSON_BYTES, Pair, find_pair, read_architecture
 
 
-def make_pair(folder, name, content="{}"):
+def make_pair(folder, name):
     for suffix in (".h5", ".json"):
-        (folder / (name + suffix)).write_text(content)
+        (folder / (name + suffix)).write_text("{}")
     return folder / f"{name}.json"
 
 
@@ -70,11 +70,6 @@ def test_a_json_that_is_no_architecture_is_refused_in_one_line(tmp_path, content
     with pytest.raises(UserError, match=message) as caught:
         read_architecture(pair)
     assert str(pair.architecture) in str(caught.value)
-
-
-def test_an_architecture_is_read_as_a_dict(tmp_path):
-    pair = find_pair(make_pair(tmp_path, "model", '{"class_name": "Sequential", "ä": [1, null]}'))
-    assert read_architecture(pair) == {"class_name": "Sequential", "ä": [1, None]}
 
 
 def test_an_architecture_that_cannot_be_read_is_told_in_one_line(tmp_path):
