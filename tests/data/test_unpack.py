@@ -268,16 +268,6 @@ def test_another_digest_than_the_expected_is_refused(place):
     assert everything_in(place) == ["cells.zip"]
 
 
-def test_the_command_unpacks_what_has_the_digest_and_counts_each_label(place, capsys):
-    make_zip()
-    assert run_script(main, ["digest", "cells.zip"]) == 0
-    digest = capsys.readouterr().out.strip().upper()
-    assert run_script(main, ["check", "cell_images"]) == 1
-    assert run_script(main, ["unpack", "cells.zip", "cell_images", digest]) == 0
-    assert run_script(main, ["check", "cell_images"]) == 0
-    assert capsys.readouterr() == ("cell_images/: 2 Parasitized, 1 Uninfected\n", "")
-
-
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are all UTF-8")
 def test_the_command_copies_a_file_whose_name_is_no_text(place):
     Path(os.fsdecode(b"a \xff%.zip")).write_bytes(b"zip")

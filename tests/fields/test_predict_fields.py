@@ -66,9 +66,8 @@ def test_an_image_of_a_single_cell_says_so(classifier, draw_field, save):
     [prediction] = predict_fields([save(cell)], classifier)
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the image does not matter, unless there are many cells.
-    large = save(cell.resize((300, 300)), "large.png")
     known = Classifier(classifier.metadata, classifier.network, guard=ALL_CELLS)
-    [prediction] = predict_fields([large], known)
+    [prediction] = predict_fields([save(cell.resize((300, 300)))], known)
     assert prediction.error == SINGLE
     field, boxes = draw_field()
     assert len(list(predict_fields([save(field)], known))) == len(boxes)

@@ -180,8 +180,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, name, layer):
 
 def test_a_graph_without_an_architecture_is_refused_with_the_remedy(tmp_path):
     small().export(tmp_path / "exported", verbose=False)
-    remedy = r'save the model again with model\.save\("model\.keras"\)'
-    refuse(tmp_path / "exported", remedy)
+    refuse(tmp_path / "exported", r'save the model again with model\.save\("model\.keras"\)')
 
 
 def test_weights_alone_are_told_what_is_missing(tmp_path):

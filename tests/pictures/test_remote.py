@@ -84,11 +84,6 @@ def run(tmp_path, monkeypatch, capsys):
     return lambda *arguments: (run_script(main, [*map(str, arguments)]), *capsys.readouterr())
 
 
-_content = BytesIO()
-Image.new("RGB", (8, 8), (200, 10, 20)).save(_content, "PNG")
-RED = _content.getvalue()
-
-
 @pytest.mark.parametrize(
     "name", ["file:///a.png", "simplecache::s3://b/a.png", "ftp://h/a.png", "memory://a", "s3:/b/a"]
 )
@@ -272,7 +267,9 @@ def test_a_12_bit_tiff_is_scaled_by_what_lies_beside_it(memory, tmp_path, capsys
 def test_a_large_file_is_read_in_parts_and_one_too_large_refused(memory, monkeypatch, more):
     monkeypatch.setattr(remote_files, "MAX_FILE_BYTES", 5000)
     monkeypatch.setattr(remote_files, "PART_BYTES", 1000)
-    memory.pipe("/b/a.png", RED.ljust(2000 + more, b"\0"))
+    content = BytesIO()
+    Image.new("RGB", (8, 8), (200, 10, 20)).save(content, "PNG")
+    memory.pipe("/b/a.png", content.getvalue().ljust(2000 + more, b"\0"))
     if more <= 3000:
         assert read_image("memory://b/a.png", SIZE)[0, 0].tolist() == [200, 10, 20]
     else:
