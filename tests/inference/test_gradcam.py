@@ -226,8 +226,7 @@ def test_a_map_that_another_path_leads_past_is_not_used():
 def test_no_heat_leaves_the_image_and_heat_changes_it_without_hiding_it():
     assert (overlay(IMAGE, np.zeros((20, 30), np.float32)) == IMAGE).all()
     hot = overlay(IMAGE, np.ones((20, 30), np.float32))
-    assert hot.shape == IMAGE.shape
-    assert hot.dtype == np.uint8
+    assert (hot.shape, hot.dtype) == (IMAGE.shape, np.uint8)
     assert np.corrcoef(hot.ravel(), IMAGE.ravel())[0, 1] > 0.7
     assert hot.mean() > IMAGE.mean() + 20
 

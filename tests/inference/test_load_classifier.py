@@ -30,23 +30,21 @@ def test_a_saved_network_answers_as_before(pairs):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "labels", "positive", "pixels"),
+    ("name", "options", "labels"),
     [
-        ("ours", {}, ("sick", "well"), "well", PixelFormat((8, 6))),
-        ("ours", {"size": (8, 6)}, ("sick", "well"), "well", PixelFormat((8, 6))),
-        ("ours", {"labels": ["krank", "gesund"]}, ("krank", "gesund"), "gesund",
-         PixelFormat((8, 6))),
-        ("historic", {"labels": ["NORMAL", "PNEUMONIA"]}, ("NORMAL", "PNEUMONIA"), "NORMAL",
-         PixelFormat((8, 6), "BGR", "bicubic")),
+        ("ours", {}, ("sick", "well")),
+        ("ours", {"size": (8, 6)}, ("sick", "well")),
+        ("ours", {"labels": ["krank", "gesund"]}, ("krank", "gesund")),
+        ("historic", {"labels": ["NORMAL", "PNEUMONIA"]}, ("NORMAL", "PNEUMONIA")),
     ],
     ids=["as it says", "the size it has anyway", "other names", "as in its time"],
-)  # fmt: skip
-def test_what_the_metadata_says_holds_unless_options_say_otherwise(
-    pairs, name, options, labels, positive, pixels
-):
+)
+def test_what_the_metadata_says_holds_unless_options_say_otherwise(pairs, name, options, labels):
     metadata = load_classifier(pairs[name][0], **options).metadata
-    assert (metadata.labels, metadata.positive_label) == (labels, positive)
-    assert metadata.pixels == pixels
+    pixels = {"ours": PixelFormat((8, 6)), "historic": PixelFormat((8, 6), "BGR", "bicubic")}
+    assert metadata.pixels == pixels[name]
+    assert metadata.labels == labels
+    assert metadata.positive_label == labels[name == "ours"]
 
 
 def test_three_outputs_take_three_names(pairs):

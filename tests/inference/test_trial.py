@@ -52,8 +52,8 @@ def test_an_honest_tflite_is_taken(tmp_path):
 def test_one_that_computes_for_too_long_is_given_up(tmp_path, monkeypatch):
     # No process is that quick.
     monkeypatch.setattr(trial, "SECONDS", 0.01)
-    path = write_tflite(tmp_path, network())
-    assert_refused(path, "no answer to a trial image within 0.01 seconds")
+    said = "no answer to a trial image within 0.01 seconds"
+    assert_refused(write_tflite(tmp_path, network()), said)
 
 
 def endless():
