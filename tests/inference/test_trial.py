@@ -97,9 +97,8 @@ def test_a_network_that_fails_at_the_trial_image_is_refused():
 
 
 def test_one_that_kills_its_process_is_refused(tmp_path, monkeypatch):
-    path = write_tflite(tmp_path, network())
     monkeypatch.setattr(trial.sys, "executable", "/bin/false")
-    assert_refused(path, "LiteRT failed at a trial image")
+    assert_refused(write_tflite(tmp_path, network()), "LiteRT failed at a trial image")
 
 
 def test_a_module_in_the_current_folder_is_not_imported(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ ALPHA = np.where(COLUMNS < 5, 0, 255).astype(np.uint8)
 SAME_SIZE = PixelFormat((HEIGHT, WIDTH))
 THREE_GREYS = np.stack([GREY] * 3, axis=2)
 ON_BLACK = np.where(ALPHA[:, :, None] == 0, 0, RGB)
+TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.uint8))
 
 
 def palette(array):
@@ -44,9 +45,6 @@ def palette_with_transparency():
     image.putpalette([9, 9, 9, 200, 100, 50])
     image.paste(0, (0, 0, 5, HEIGHT))
     return image
-
-
-TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.uint8))
 
 
 @pytest.mark.parametrize(
