@@ -9,7 +9,7 @@ from malaria.data.exclusion import Exclusion, read_exclusion
 
 @pytest.fixture
 def folder(write_cells):
-    return write_cells(patients=(1, 2), count=2)
+    return write_cells()
 
 
 @pytest.fixture
@@ -69,6 +69,5 @@ def test_a_list_that_excludes_nothing_is_refused(folder, samples, listing, text,
 
 def test_a_list_of_nothing_and_no_list_exclude_nothing(folder, samples, listing):
     listing.write_text("path\n")
-    nothing = Exclusion(frozenset(), str(listing), 0)
-    assert read_exclusion(str(listing), samples, folder) == nothing
-    assert read_exclusion(None, samples, folder) == Exclusion(frozenset(), None, 0)
+    for name in (str(listing), None):
+        assert read_exclusion(name, samples, folder) == Exclusion(frozenset(), name, 0)

@@ -32,7 +32,6 @@ EXCLUSION = Exclusion(frozenset({SAMPLES[1].path, SAMPLES[8].path}), "mine.csv",
 
 
 def images_of(samples=SAMPLES, **changes):
-    """LabelledImages of the samples; nobody looks at their pixels."""
     pixels = Pixels(list(samples), PixelFormat((8, 8)), None, np.arange(len(samples)))
     return LabelledImages(pixels, **changes)
 

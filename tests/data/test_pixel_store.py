@@ -4,6 +4,7 @@ import errno
 import os
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -60,12 +61,6 @@ def test_nothing_readable_is_told_with_an_example(samples, tmp_path, cache):
         load([samples[2], samples[-1]], cache, tmp_path / "cache")
 
 
-def paint_cache(folder):
-    """Change the cached pixels, so that whoever reads them shows it."""
-    [cached] = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    np.load(cached / "pixels.npy", mmap_mode="r+")[:] = 77
-
-
 def is_painted(loaded):
     return bool((loaded.read(np.arange(len(loaded.samples))) == 77).all())
 
@@ -91,7 +86,9 @@ def change_file(path, more=b"", later=0):
 )
 def test_the_cache_is_used_again_but_not_for_anything_else(samples, tmp_path, change):
     load(samples, "disk", tmp_path / "cache")
-    paint_cache(tmp_path / "cache")
+    # Changed, so that whoever reads the cached pixels shows it.
+    [cached] = (tmp_path / "cache").glob("[!.]*")
+    np.load(cached / "pixels.npy", mmap_mode="r+")[:] = 77
     assert is_painted(load(samples, "disk", tmp_path / "cache")[0])
     changed, pixel_format = change(samples)
     loaded, _ = load(changed, "disk", tmp_path / "cache", pixel_format)
@@ -100,26 +97,22 @@ def test_the_cache_is_used_again_but_not_for_anything_else(samples, tmp_path, ch
     np.testing.assert_array_equal(loaded.read([0])[0], first)
 
 
-def interrupt(*arguments):
-    raise KeyboardInterrupt
-
-
 def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monkeypatch):
     # Interrupted while images are read, with the clearing up taken away: as a kill.
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_image", interrupt)
-        patched.setattr(pixels.shutil, "rmtree", lambda *arguments, **settings: None)
+        patched.setattr(pixels, "read_image", Mock(side_effect=KeyboardInterrupt))
+        patched.setattr(pixels.shutil, "rmtree", Mock())
         with pytest.raises(KeyboardInterrupt):
             load(samples, "disk", tmp_path / "cache")
     [left] = entries(tmp_path / "cache")
     assert left.endswith(".partial")
     loaded, _ = load(samples, "disk", tmp_path / "cache")
     assert loaded.read([0]).any()
-    assert [name for name in entries(tmp_path / "cache") if name.endswith(".partial")] == []
+    assert not any(name.endswith(".partial") for name in entries(tmp_path / "cache"))
 
 
 def test_an_interrupted_run_leaves_nothing(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "read_image", interrupt)
+    monkeypatch.setattr(pixels, "read_image", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         load(samples, "disk", tmp_path / "cache")
     assert entries(tmp_path / "cache") == []
@@ -141,11 +134,8 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
 ):
     folder = tmp_path / "cache"
     folder.mkdir()
-
-    def fail(*arguments, **settings):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(owner, function, fail)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(owner, function, Mock(side_effect=full))
     with pytest.raises(UserError, match=f"^cannot write {told.format(folder)}$"):
         load(samples, "disk", folder, PixelFormat((400, 300)))
     assert entries(folder) == []
@@ -178,8 +168,6 @@ def test_of_an_image_that_is_gone_when_it_is_read_again_the_name_is_told(samples
     samples[0].path.unlink()
     with pytest.raises(UserError) as caught:
         loaded.read([1, 0])
-    assert str(caught.value) == (
-        f"{samples[0].path}: no such file, and it was readable when the run began: put it back and "
-        "go on with --resume"
-    )
+    said = "no such file, and it was readable when the run began: put it back and go on with"
+    assert str(caught.value) == f"{samples[0].path}: {said} --resume"
     assert loaded.failures == [caught.value]

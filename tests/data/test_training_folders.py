@@ -23,13 +23,9 @@ def touch(folder, *names):
     return folder
 
 
-def test_a_good_folder_has_no_problems(write_cells):
-    assert find_problems([one(write_cells())], LABELS, None) == {}
-    assert find_problems([one("cells_of_nobody")], LABELS, None).keys() == {"train_images"}
-
-
-def test_exactly_enough_images_are_enough(write_cells):
+def test_a_good_folder_has_no_problems_and_exactly_enough_images_are_enough(write_cells):
     folder = write_cells()
+    assert find_problems([one(folder)], LABELS, None) == {}
     assert find_problems([one(folder)], LABELS, 4) == {}
     assert find_problems([one(folder)], LABELS, 5) == {
         "train_size": "received 5 images per label, but there are only "
@@ -46,24 +42,14 @@ GOOD = ("Parasitized/a.png", "Uninfected/a.png")
     ("make", "key", "problem"),
     [
         ([], "train_images", NO_FOLDER),
-        (
-            ["Parasitised/a.png", "Uninfected/a.png"],
-            "labels",
-            "no folder for Parasitized in {folder}; the folders there: "
-            "['Parasitised', 'Uninfected']; did you mean Parasitised?",
-        ),
-        (
-            ["x1/a.png", "x2/a.png"],
-            "labels",
-            "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']",
-        ),
-        (
-            ["Parasitized/a.png", "Uninfected/Thumbs.db"],
-            "train_images",
-            "no images of Uninfected in {folder}: expected " + KINDS,
-        ),
+        (["Parasitised/a.png", "Uninfected/a.png"], "labels", "no folder for Parasitized in "
+         "{folder}; the folders there: ['Parasitised', 'Uninfected']; did you mean Parasitised?"),
+        (["x1/a.png", "x2/a.png"], "labels",
+         "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']"),
+        (["Parasitized/a.png", "Uninfected/Thumbs.db"], "train_images",
+         "no images of Uninfected in {folder}: expected " + KINDS),
     ],
-)
+)  # fmt: skip
 def test_each_problem_of_a_folder_names_its_setting(tmp_path, make, key, problem):
     folder = touch(tmp_path / "cells", *make)
     assert find_problems([one(folder)], LABELS, None) == {key: problem.format(folder=folder)}

@@ -23,13 +23,11 @@ UNDEFINED = Estimate(None, None, None)
 
 
 def measure(labels, probabilities, *, positive=0, threshold=0.5, **resampling):
-    """{metric: Estimate} of these answers."""
     scored = score(labels, probabilities, positive=positive, threshold=threshold)
     return estimate(scored, **resampling)
 
 
 def compare_at(labels, one, other, thresholds, **resampling):
-    """The Comparison of the probabilities of two models, each with its own threshold."""
     first, second = (
         score(labels, probabilities, positive=0, threshold=threshold)
         for probabilities, threshold in zip((one, other), thresholds, strict=True)
@@ -37,27 +35,21 @@ def compare_at(labels, one, other, thresholds, **resampling):
     return compare(first, second, **resampling)
 
 
-def values(estimates):
-    return [estimates[name].value for name in METRICS]
-
-
 def plain_percentiles(statistic, groups, count, resamples, seed):
     """The ends of the interval of a function of images, by a plain loop over resamples."""
-    members = group_members(groups, count)
-    drawn = []
-    for weights in np.concatenate([*draw_weights(members, resamples, seed)]):
-        drawn.append(statistic(np.repeat(np.arange(count), weights.astype(int))))
+    weights = np.concatenate([*draw_weights(group_members(groups, count), resamples, seed)])
+    drawn = [statistic(np.repeat(np.arange(count), times)) for times in weights.astype(int)]
     return np.percentile(drawn, [2.5, 97.5], axis=0)
 
 
 def test_the_order_of_labels_and_of_images_changes_nothing(draw):
     labels, probabilities, groups = draw(0, decimals=9)
-    settings = {"groups": groups, "resamples": 50}
-    estimates = measure(labels, probabilities, positive=0, **settings)
-    turned = measure(1 - labels, probabilities[:, ::-1], positive=1, **settings)
+    known = {"groups": np.array(groups), "resamples": 50}
+    estimates = measure(labels, probabilities, positive=0, **known)
+    turned = measure(1 - labels, probabilities[:, ::-1], positive=1, **known)
     order = np.random.default_rng(0).permutation(len(labels))
-    settings["groups"] = [groups[place] for place in order]
-    shuffled = measure(labels[order], probabilities[order], **settings)
+    known["groups"] = known["groups"][order]
+    shuffled = measure(labels[order], probabilities[order], **known)
     assert tuple(estimates) == tuple(turned) == METRICS
     for name in METRICS:
         assert estimates[name] == pytest.approx(turned[name], abs=1e-12)
@@ -143,7 +135,7 @@ def test_a_seed_gives_the_same_intervals_and_another_one_others(draw):
     known = {"groups": groups, "resamples": 100}
     first, second, third = (measure(labels, probabilities, seed=n, **known) for n in (1, 1, 2))
     assert first == second
-    assert values(first) == values(third)
+    assert [one.value for one in first.values()] == [one.value for one in third.values()]
     assert first["auc"] != third["auc"]
 
 

@@ -22,6 +22,7 @@ def test_one_output_is_the_probability_of_the_second_label_and_more_are_those_of
         (1, 0.75, [0, 0, 1, 1]),
         (0, 0.25, [0, 0, 0, 1]),
         (1, 0.0, [1, 1, 1, 1]),
+        (0, 1.0, [1, 1, 1, 1]),
     ],
 )
 def test_of_two_labels_the_positive_one_counts_from_the_threshold_on(positive, threshold, expected):

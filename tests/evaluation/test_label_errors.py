@@ -6,7 +6,6 @@ from malaria.evaluation.label_errors import find_label_errors
 
 
 def two(*probabilities):
-    """Rows for the probabilities of label 0."""
     return np.array([[p, 1 - p] for p in probabilities])
 
 

@@ -1,7 +1,4 @@
-"""Tests of malaria/evaluation/metrics.py.
-
-The witnesses are numbers counted by hand, scikit-learn, and plain loops over images.
-"""
+"""Tests of malaria/evaluation/metrics.py against hand counts, scikit-learn and plain loops."""
 
 import math
 
@@ -9,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from malaria.data.dataset import LABELS as NAMES
 from malaria.evaluation import metrics
 from malaria.evaluation.metrics import METRICS, bin_of, compute_metrics, score
-from malaria.evaluation.result import Result
 
 # Of four cells of label 0 three are found, of two of label 1 one.
 LABELS = np.array([0, 0, 0, 0, 1, 1])
@@ -20,25 +17,13 @@ THREE = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.1, 0.2, 
 
 
 def measure(labels, probabilities, positive=0, threshold=0.5):
-    """{metric: number} of these answers, each image counted once."""
     scored = score(np.asarray(labels), probabilities, positive=positive, threshold=threshold)
     [row] = compute_metrics(scored)
     return dict(zip(METRICS, row.tolist(), strict=True))
 
 
-def confusion(labels, probabilities, positive=0, threshold=0.5):
-    names = ("a", "b", "c")[: probabilities.shape[1]]
-    paths = [f"{number}.png" for number in range(len(labels))]
-    known = paths, np.asarray(labels), probabilities, names, names[positive], threshold
-    return Result(*known).confusion
-
-
-def roc_points(result, **known):
-    return metrics.roc_points(result.labels, result.probabilities, result.positive, **known)
-
-
-def reliability(result, **known):
-    return metrics.reliability(result.labels, result.probabilities, result.positive, **known)
+def answers(result):
+    return result.labels, result.probabilities, result.positive
 
 
 # The tie of the third cell goes to whichever label is positive.
@@ -52,19 +37,13 @@ def reliability(result, **known):
     ],
 )
 def test_rows_are_true_labels_and_sensitivity_is_the_share_found_of_the_positive_one(
-    positive, threshold, matrix, sensitivity, specificity
+    six_cells, positive, threshold, matrix, sensitivity, specificity
 ):
-    assert confusion(LABELS, PROBABILITIES, positive, threshold) == matrix
+    result = six_cells(positive_label=NAMES[positive], threshold=threshold)
+    assert result.confusion == matrix
     found = measure(LABELS, PROBABILITIES, positive, threshold)
     assert (found["sensitivity"], found["specificity"]) == (sensitivity, specificity)
     assert found["accuracy"] == (matrix[0][0] + matrix[1][1]) / 6
-
-
-def test_of_three_labels_the_likeliest_is_predicted_whatever_the_threshold():
-    assert confusion([0, 0, 2], np.eye(3)[[1, 1, 0]]) == [[0, 2, 0], [0, 0, 0], [1, 0, 0]]
-    for threshold in (0.01, 0.5):
-        found = confusion([0, 1, 1, 2], THREE, threshold=threshold)
-        assert found == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.4])
@@ -118,14 +97,10 @@ def test_three_labels_have_the_metrics_that_have_a_meaning(draw, naive_error, se
     best = probabilities.argmax(axis=1)
     of_truth = probabilities[np.arange(len(labels)), labels]
     areas = [sklearn_metrics.roc_auc_score(labels == n, probabilities[:, n]) for n in range(3)]
-    squares = [
-        sum((row[label] - (label == true)) ** 2 for label in range(3))
-        for row, true in zip(probabilities, labels, strict=True)
-    ]
     expected = {
         "accuracy": np.mean(best == labels),
         "auc": np.mean(areas),
-        "brier": np.mean(squares),
+        "brier": ((probabilities - np.eye(3)[labels]) ** 2).sum(axis=1).mean(),
         "calibration_error": naive_error(best == labels, probabilities.max(axis=1)),
         "cross_entropy": -np.log(of_truth).mean(),
     }
@@ -146,7 +121,6 @@ def test_of_three_labels_an_absent_one_has_no_part_in_the_area():
     labels = np.array([0, 1, 1, 1])
     areas = [sklearn_metrics.roc_auc_score(labels == n, THREE[:, n]) for n in range(2)]
     assert measure(labels, THREE)["auc"] == pytest.approx(np.mean(areas))
-    assert confusion(labels, THREE)[2] == [0, 0, 0]
 
 
 def test_a_bin_holds_its_upper_end_and_the_first_holds_both():
@@ -154,15 +128,10 @@ def test_a_bin_holds_its_upper_end_and_the_first_holds_both():
 
 
 def test_reliability_has_the_means_of_each_bin_with_images(six_cells):
-    assert reliability(six_cells(), bins=2) == [
+    assert metrics.reliability(*answers(six_cells()), bins=2) == [
         {"predicted": pytest.approx((0.5 + 0.1 + 0.4) / 3), "observed": 2 / 3, "count": 3},
         {"predicted": pytest.approx((0.9 + 0.8 + 0.7) / 3), "observed": 2 / 3, "count": 3},
     ]
-
-
-def test_probabilities_of_exactly_0_and_1_are_in_the_outer_bins():
-    bins = metrics.reliability(np.array([1, 1]), np.eye(2), 1)
-    assert bins == [{"predicted": p, "observed": 1, "count": 1} for p in (0, 1)]
 
 
 @pytest.mark.parametrize("positive", ["Parasitized", "Uninfected"])
@@ -170,7 +139,7 @@ def test_the_calibration_error_is_the_mean_gap_of_the_reliability_curve(draw, si
     labels, probabilities, _ = draw(0, count=300)
     known = {"labels": labels, "probabilities": probabilities.astype(np.float32)}
     result = six_cells(**known, positive_label=positive)
-    bins = reliability(result)
+    bins = metrics.reliability(*answers(result))
     gaps = [point["count"] * abs(point["predicted"] - point["observed"]) for point in bins]
     expected = sum(gaps) / len(labels)
     assert result.values["calibration_error"] == pytest.approx(expected, abs=1e-6)
@@ -182,8 +151,7 @@ def test_near_every_point_that_a_thinned_roc_curve_lacks_there_is_one_that_it_ha
 ):
     labels, probabilities, _ = draw(0, count=3000, decimals=6)
     result = six_cells(labels=labels, probabilities=probabilities)
-    whole = roc_points(result, most=10_000)
-    thin = roc_points(result, most=most)
+    whole, thin = (metrics.roc_points(*answers(result), most=n) for n in (10_000, most))
     assert len(thin["false"]) <= most < len(whole["false"])
     for rates in thin.values():
         assert (rates[0], rates[-1]) == (0, 1)
@@ -197,7 +165,8 @@ def test_a_short_roc_curve_stays_as_it_is_and_without_both_labels_there_is_none(
     labels, probabilities = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6]] * 2)
     points = metrics.roc_points(labels, probabilities, 0)
     assert points == {"false": [0, 0.5, 1], "true": [0, 0.5, 1]}
-    assert roc_points(six_cells().of(np.arange(4))) == {"false": [], "true": []}
+    one_label = answers(six_cells().of(np.arange(4)))
+    assert metrics.roc_points(*one_label) == {"false": [], "true": []}
 
 
 def test_of_three_labels_the_curve_is_of_the_positive_one_against_the_rest():

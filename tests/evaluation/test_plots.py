@@ -20,7 +20,6 @@ PICTURES = np.random.default_rng(2).integers(256, size=(3, 8, 6, 3), dtype=np.ui
 
 
 def make_result(labels, probabilities, names, positive):
-    """A Result of images that nobody looks at."""
     paths = [f"{number}.png" for number in range(len(labels))]
     return Result(paths, np.array(labels), np.asarray(probabilities), tuple(names), positive, 0.5)
 
@@ -105,8 +104,7 @@ def test_roc_shows_the_positive_label_of_two_and_each_of_three(tmp_path, labels,
 
 
 def test_reliability_has_a_point_for_each_bin_with_images(tmp_path):
-    first = np.array([0.01, 0.02, 0.5, 0.99])
-    probabilities = np.stack([first, 1 - first], axis=1)
+    probabilities = [[0.01, 0.99], [0.02, 0.98], [0.5, 0.5], [0.99, 0.01]]
     result = make_result([1, 1, 0, 0], probabilities, "ab", "a")
     plots.plot_reliability(tmp_path / "a.svg", result)
     groups = elements(tmp_path / "a.svg", "g")

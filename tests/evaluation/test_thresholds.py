@@ -25,11 +25,9 @@ def draw(seed, positive, decimals):
 
 
 def rates(labels, probabilities, positive, threshold):
-    """(sensitivity, specificity), counted one by one."""
-    called = [row[positive] >= threshold for row in probabilities]
-    found = [call for call, label in zip(called, labels, strict=True) if label == positive]
-    spared = [not call for call, label in zip(called, labels, strict=True) if label != positive]
-    return sum(found) / len(found), sum(spared) / len(spared)
+    """(sensitivity, specificity)"""
+    called, is_positive = probabilities[:, positive] >= threshold, labels == positive
+    return called[is_positive].mean(), (~called[~is_positive]).mean()
 
 
 @pytest.mark.parametrize("positive", [0, 1])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from malaria.base.errors import UsageError, UserError
+from malaria.base.errors import UsageError
 from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
-from malaria.saved.metadata import Metadata, _parse
+from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")
 # Every corner is unlike, so no two views of it are alike.
@@ -20,7 +20,6 @@ def classifier(network, size=(3, 3), tta=False):
 
 
 def corner(images):
-    """The first output: the first pixel's red as a share of 100."""
     return images[:, 0, 0, :1] / 100
 
 
@@ -62,14 +61,3 @@ def test_without_an_option_tta_is_as_the_metadata_says():
 def test_tta_is_refused_for_images_that_are_not_square():
     with pytest.raises(UsageError, match="square images, not 3 x 4"):
         classifier(corner, size=(3, 4)).with_threshold(tta=True)
-
-
-@pytest.mark.parametrize(("size", "tta"), [([9, 9], "yes"), ([9, 9], 1), ([9, 8], True)])
-def test_the_metadata_with_an_impossible_tta_is_refused(size, tta):
-    entries = {
-        **{"labels": list(LABELS), "positive_label": "Parasitized", "threshold": 0.5},
-        "pixels": {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255},
-        **{"image_size": size, "tta": tta},
-    }
-    with pytest.raises(UserError, match="tta"):
-        _parse(entries, "a.json")

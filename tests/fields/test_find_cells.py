@@ -17,7 +17,6 @@ def overlap(box, other):
 
 
 def assert_found(found, places, least=0.6):
-    """Each place (left, top, width, height, ...) is nearly the box of a cell."""
     for place in places:
         assert max(overlap(box, place[:4]) for box in found) > least
 
@@ -26,8 +25,9 @@ def squares(centres, radius):
     return [(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in centres]
 
 
-def disc(draw, x, y, radius, colour=(190, 120, 130)):
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+def discs(draw, centres, radius, colour=(190, 120, 130)):
+    for x, y in centres:
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
 def blank(width=400, height=300, colour=(225, 232, 226)):
@@ -65,8 +65,7 @@ def test_the_size_of_the_image_does_not_matter(draw_field, scale):
 def test_cells_that_touch_are_parted():
     field, draw = blank()
     centres = [(60, 60), (110, 60), (160, 62), (300, 80), (335, 115), (60, 220), (300, 230)]
-    for centre in centres:
-        disc(draw, *centre, 27)
+    discs(draw, centres, 27)
     found = find_cells(field)
     assert len(found) == len(centres)
     assert_found(found, squares(centres, 27))
@@ -74,13 +73,11 @@ def test_cells_that_touch_are_parted():
 
 def test_a_pale_middle_is_no_hole_and_a_gap_within_a_ring_of_cells_no_cell():
     field, draw = blank(500, 500)
-    for number in range(8):
-        angle = 2 * np.pi * number / 8
-        x, y = 250 + 80 * np.cos(angle), 250 + 80 * np.sin(angle)
-        disc(draw, x, y, 33)
-        disc(draw, x, y, 12, (222, 226, 222))
-    for x, y in [(50, 50), (450, 50), (50, 450), (450, 450)]:
-        disc(draw, x, y, 33)
+    for angle in np.linspace(0, 2 * np.pi, 8, endpoint=False):
+        centre = [(250 + 80 * np.cos(angle), 250 + 80 * np.sin(angle))]
+        discs(draw, centre, 33)
+        discs(draw, centre, 12, (222, 226, 222))
+    discs(draw, [(50, 50), (450, 50), (50, 450), (450, 450)], 33)
     found = find_cells(field)
     assert len(found) == 12
     assert all(overlap(box, (215, 215, 70, 70)) < 0.4 for box in found)
@@ -88,19 +85,17 @@ def test_a_pale_middle_is_no_hole_and_a_gap_within_a_ring_of_cells_no_cell():
 
 def test_half_a_cell_at_the_border_and_a_platelet_are_left_out():
     field, draw = blank()
-    for x, y in [(80, 80), (200, 80), (320, 80), (80, 200), (320, 200)]:
-        disc(draw, x, y, 30)
-    disc(draw, 200, 303, 30)  # cut by the border through its middle
-    disc(draw, 200, 190, 9)  # a platelet
+    discs(draw, [(80, 80), (200, 80), (320, 80), (80, 200), (320, 200)], 30)
+    discs(draw, [(200, 303)], 30)  # cut by the border through its middle
+    discs(draw, [(200, 190)], 9)  # a platelet
     assert len(find_cells(field)) == 5
 
 
 def test_the_nuclei_of_white_cells_do_not_hide_pale_red_ones():
     field, draw = blank(600, 400)
     centres = [(80, 80), (200, 80), (320, 80), (80, 200), (80, 320), (200, 320), (500, 90)]
-    for x, y in centres:
-        disc(draw, x, y, 35, (215, 185, 190))
-    disc(draw, 380, 270, 70, (90, 30, 120))
+    discs(draw, centres, 35, (215, 185, 190))
+    discs(draw, [(380, 270)], 70, (90, 30, 120))
     assert_found(find_cells(field), squares(centres, 35))
 
 

@@ -1,5 +1,8 @@
 """Fields: each red cell is a prediction with its box; what is no field says so."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,37 +14,26 @@ from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
-
-class AllCells:
-    """A guard to whom every image is a single cell."""
-
-    threshold = 0.5
-
-    def reasons(self, images):
-        return [None] * len(images)
+# A guard to which every image is a single cell.
+ALL_CELLS = SimpleNamespace(threshold=0.5, reasons=lambda images: [None] * len(images))
 
 
 @pytest.fixture
 def classifier():
     """P(Uninfected) is the mean of the green channel."""
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((8, 8)))
-    return Classifier(
-        metadata, PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
-    )
+    network = PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
+    return Classifier(metadata, network)
 
 
-@pytest.fixture
-def save(tmp_path):
-    def save(image, name="field.png"):
-        image.save(tmp_path / name)
-        return tmp_path / name
-
-    return save
+def save(image, path):
+    image.save(path)
+    return path
 
 
-def test_each_cell_of_a_field_is_classified_as_its_image_would_be(classifier, draw_field, save):
+def test_each_cell_of_a_field_is_classified_as_its_image_would_be(classifier, draw_field, tmp_path):
     field, boxes = draw_field(rows=3, columns=5)
-    predictions = list(predict_fields([save(field)], classifier))
+    predictions = list(predict_fields([save(field, tmp_path / "field.png")], classifier))
     assert len(predictions) == len(boxes)
     found = find_cells(field)
     assert [one.box for one in predictions] == found
@@ -51,11 +43,11 @@ def test_each_cell_of_a_field_is_classified_as_its_image_would_be(classifier, dr
 
 
 def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
-    classifier, draw_field, save, tmp_path
+    classifier, draw_field, tmp_path
 ):
-    paths = [save(draw_field(seed=number)[0], f"{number}.png") for number in range(5)]
+    paths = [save(draw_field(seed=number)[0], tmp_path / f"{number}.png") for number in range(5)]
     (tmp_path / "broken.png").write_bytes(b"no image")
-    empty = save(Image.new("RGB", (500, 400), (220, 225, 220)), "empty.png")
+    empty = save(Image.new("RGB", (500, 400), (220, 225, 220)), tmp_path / "empty.png")
     mixed = [paths[0], tmp_path / "broken.png", paths[1], empty, *paths[2:], tmp_path / "none.png"]
     predictions = list(predict_fields(mixed, classifier))
     assert list(dict.fromkeys(one.path for one in predictions)) == mixed
@@ -64,33 +56,26 @@ def test_fields_come_in_order_and_each_that_fails_is_a_row_with_its_reason(
     assert {one.path.name: one.error for one in predictions if one.error} == errors
 
 
-def test_an_image_of_a_single_cell_says_so(classifier, draw_field, save):
+def test_an_image_of_a_single_cell_says_so(classifier, draw_field, tmp_path):
     cell = Image.new("RGB", (100, 100), (225, 230, 225))
     cell.paste((190, 120, 130), (10, 10, 90, 90))
-    path = save(cell)
-    [prediction] = predict_fields([path], classifier)
+    [prediction] = predict_fields([save(cell, tmp_path / "cell.png")], classifier)
     assert prediction.error == SINGLE
     # Where a guard can tell, the size of the image does not matter, unless there are many cells.
-    large = save(cell.resize((300, 300)), "large.png")
-    known = Classifier(classifier.metadata, classifier.network, guard=AllCells())
-    [prediction] = predict_fields([large], known)
+    known = Classifier(classifier.metadata, classifier.network, guard=ALL_CELLS)
+    [prediction] = predict_fields([save(cell.resize((300, 300)), tmp_path / "large.png")], known)
     assert prediction.error == SINGLE
     field, boxes = draw_field()
-    assert len(list(predict_fields([save(field)], known))) == len(boxes)
+    assert len(list(predict_fields([save(field, tmp_path / "field.png")], known))) == len(boxes)
 
 
 def test_no_more_fields_are_read_ahead_than_there_are_threads(
-    classifier, draw_field, save, monkeypatch
+    classifier, draw_field, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("malaria.fields.predict_fields.worker_count", lambda: 2)
-    path, asked = save(draw_field()[0]), []
-
-    def paths():
-        for number in range(8):
-            asked.append(number)
-            yield path
-
-    predictions = predict_fields(paths(), classifier)
+    path = save(draw_field()[0], tmp_path / "field.png")
+    asked = itertools.count()
+    predictions = predict_fields((path for _ in zip(range(8), asked, strict=False)), classifier)
     next(predictions)
-    assert len(asked) <= 3
+    assert next(asked) <= 3
     assert len(list(predictions)) == 8 * 12 - 1

@@ -27,16 +27,6 @@ def test_cells_between_the_bounds_of_review_have_no_label():
     assert plain().answers == ("sick", "well")
 
 
-@pytest.mark.parametrize(
-    ("threshold", "wells"),
-    [(0.0, [1, 1, 1, 1]), (0.5, [0, 0, 1, 1]), (0.9, [0, 0, 0, 1]), (1.0, [0] * 4)],
-)
-def test_decisions_are_names_by_the_threshold_of_the_positive_label(threshold, wells):
-    probabilities = np.array([[1, 0], [0.6, 0.4], [0.2, 0.8], [1e-6, 1 - 1e-6]])
-    names = plain().with_threshold(threshold=threshold).decide(probabilities)
-    assert names == [("sick", "well")[well] for well in wells]
-
-
 def test_deciding_otherwise_leaves_the_classifier_as_it_was():
     classifier = plain(threshold=0.4)
     assert classifier.with_threshold().metadata.threshold == 0.4

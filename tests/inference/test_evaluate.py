@@ -1,5 +1,6 @@
 """Tests of malaria/inference/evaluate.py."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError, UserError
-from malaria.data.dataset import FOLDER, PATIENT, make_grouper
+from malaria.data.dataset import FOLDER, LABELS, PATIENT, make_grouper
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions, evaluate
 from malaria.inference.predict import predict
@@ -17,7 +18,6 @@ from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 from malaria.saved.pair import Pair
 
-LABELS = ("Parasitized", "Uninfected")
 METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), threshold=0.4)
 
 
@@ -35,6 +35,12 @@ def collect(classifier, folder, group_by=PATIENT):
 def predictions_of(classifier, folder):
     paths = [folder / "no label.png", *sorted(folder.glob("*/*.png"))]
     return list(predict(paths, classifier))
+
+
+def result_of(classifier, folder, **known):
+    labelled = collect(classifier, folder, **known)
+    labelled.add_all(predictions_of(classifier, folder))
+    return labelled.result
 
 
 def test_the_result_has_the_answers_the_true_labels_and_the_patients(classifier, folder):
@@ -81,16 +87,14 @@ def test_an_image_has_the_label_of_the_outermost_folder_if_the_model_knows_it(cl
 
 def test_where_one_patient_is_not_known_images_are_resampled(classifier, folder):
     Image.new("RGB", (7, 9)).save(folder / "Uninfected" / "nobody.png")
-    labelled = collect(classifier, folder)
-    labelled.add_all(predictions_of(classifier, folder))
-    assert labelled.result.groups is None
-    assert labelled.result.intervals["resampled"] == "images"
+    result = result_of(classifier, folder)
+    assert result.groups is None
+    assert result.intervals["resampled"] == "images"
 
 
 def test_the_groups_are_those_that_were_asked_for(classifier, folder):
-    labelled = collect(classifier, folder, group_by=FOLDER)
-    labelled.add_all(predictions_of(classifier, folder))
-    assert labelled.result.groups == [*["Parasitized"] * 4, *["Uninfected"] * 4]
+    result = result_of(classifier, folder, group_by=FOLDER)
+    assert result.groups == [*["Parasitized"] * 4, *["Uninfected"] * 4]
 
 
 def test_without_a_labelled_image_there_is_no_result(classifier, folder):
@@ -105,7 +109,6 @@ def test_without_a_labelled_image_there_is_no_result(classifier, folder):
     [
         ("no label.png", r"^expected a folder of labelled images; found a file at .*no label.png$"),
         ("nowhere", "labelled images; found nothing at "),
-        ("Uninfected", "named Parasitized, Uninfected; found none"),
     ],
 )
 def test_what_has_no_sub_folders_named_as_labels_is_refused(classifier, folder, name, message):
@@ -133,9 +136,7 @@ def test_patients_are_known_by_the_pattern_given_else_by_the_models_else_as_the_
 
 
 def test_a_folder_with_one_of_the_labels_is_enough(classifier, folder):
-    for path in (folder / "Parasitized").iterdir():
-        path.unlink()
-    (folder / "Parasitized").rmdir()
+    shutil.rmtree(folder / "Parasitized")
     result = evaluate(classifier, folder, patient_pattern=None)
     assert result.counts == {"Parasitized": 0, "Uninfected": 4}
     assert result.values["sensitivity"] is None

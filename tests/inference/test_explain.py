@@ -17,8 +17,7 @@ from malaria.outputs.html_parts import as_jpeg
 from malaria.pictures.images import PixelFormat, UnreadableImageError
 from malaria.saved.metadata import Metadata
 
-LABELS = ("Parasitized", "Uninfected")
-METADATA = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)))
+METADATA = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((9, 7)))
 
 
 class WithKeras(Classifier):
@@ -35,9 +34,8 @@ def classifier():
 
 
 def test_an_overlay_is_written_for_each_readable_image(folder, tmp_path, classifier):
-    overlays = Overlays(tmp_path / "looked", [folder], classifier)
     predictions = list(predict(sorted(folder.glob("**/*.png")), classifier))
-    explained = list(overlays.explain(predictions))
+    explained = list(Overlays(tmp_path / "looked", [folder], classifier).explain(predictions))
     assert [replace(one, overlay=None) for one in explained] == predictions
     written = sorted(tmp_path.glob("looked/**/*.png"))
     assert len(written) == 9
@@ -50,11 +48,10 @@ def test_an_overlay_is_written_for_each_readable_image(folder, tmp_path, classif
 def test_an_image_that_is_gone_by_then_has_no_overlay_and_stops_nothing(
     folder, tmp_path, classifier, capsys
 ):
-    overlays = Overlays(tmp_path / "looked", [folder], classifier)
     predictions = list(predict(sorted(folder.glob("Parasitized/*.png")), classifier))
     gone = predictions[1].path
     gone.unlink()
-    explained = list(overlays.explain(predictions))
+    explained = list(Overlays(tmp_path / "looked", [folder], classifier).explain(predictions))
     assert [replace(one, overlay=None) for one in explained] == predictions
     assert [one.path for one in explained if one.overlay is None] == [gone]
     assert f"no overlay of {gone}: no such file" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Tests of malaria/inference/gradcam.py."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -61,16 +62,8 @@ def small_network(*, label_count=2, padding="same", side=32):
     return keras.Sequential(layers)
 
 
-def read_back(model):
-    """The model as storage reads it: from the .json, then its weights."""
-    copy = keras.models.model_from_json(model.to_json())
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 @pytest.fixture(scope="module")
 def trained():
-    """A network that has learned drawn cells."""
     keras.utils.set_random_seed(1)
     cells = draw_cells(150, seed=1)
     model = small_network(side=SIDE)
@@ -119,9 +112,10 @@ def test_a_network_from_a_file_and_one_that_is_more_than_sure_are_explained_the_
     trained, found, capfd, factor, tolerance
 ):
     cells, heat_maps = found
-    copy = read_back(trained)
-    weights = copy.layers[-1].get_weights()
-    copy.layers[-1].set_weights([factor * values for values in weights])
+    # As storage reads it: from the .json, then its weights.
+    copy = keras.models.model_from_json(trained.to_json())
+    *weights, kernel, bias = trained.get_weights()
+    copy.set_weights([*weights, factor * kernel, factor * bias])
     assert factor == 1 or (copy.predict(cells.images, verbose=0) == 0).all()
     again = Explainer(copy).heat_maps(cells.images, cells.labels)
     assert np.abs(again - heat_maps).max() < tolerance
@@ -170,11 +164,9 @@ def test_maps_have_the_image_s_size_and_reach_from_0_to_1(build, label_count, si
         build = partial(build_model, build, image_size=size, label_count=label_count)
     images = RNG.random((label_count, *size, 3), np.float32)
     heat_maps = Explainer(build()).heat_maps(images, np.arange(label_count))
-    assert heat_maps.shape == (label_count, *size)
-    assert heat_maps.dtype == np.float32
+    assert (heat_maps.shape, heat_maps.dtype) == ((label_count, *size), np.float32)
     assert heat_maps.min() >= 0
-    assert {heat_map.max() for heat_map in heat_maps} <= {0, 1}
-    assert heat_maps.max() == 1
+    assert {heat_map.max() for heat_map in heat_maps} in ({1}, {0, 1})
 
 
 @pytest.mark.parametrize("label_count", [2, 3])
@@ -182,9 +174,8 @@ def test_each_label_has_its_own_map(label_count):
     keras.utils.set_random_seed(3)
     explainer = Explainer(small_network(label_count=label_count))
     maps = explainer.heat_maps(np.repeat(IMAGES[:1], label_count, axis=0), np.arange(label_count))
-    for one in range(label_count):
-        for other in range(one):
-            assert np.abs(maps[one] - maps[other]).max() > 0.1
+    for one, other in itertools.combinations(maps, 2):
+        assert np.abs(one - other).max() > 0.1
 
 
 def test_two_softmax_outputs_are_explained_like_one_sigmoid():
@@ -235,8 +226,7 @@ def test_a_map_that_another_path_leads_past_is_not_used():
 def test_no_heat_leaves_the_image_and_heat_changes_it_without_hiding_it():
     assert (overlay(IMAGE, np.zeros((20, 30), np.float32)) == IMAGE).all()
     hot = overlay(IMAGE, np.ones((20, 30), np.float32))
-    assert hot.shape == IMAGE.shape
-    assert hot.dtype == np.uint8
+    assert (hot.shape, hot.dtype) == (IMAGE.shape, np.uint8)
     assert np.corrcoef(hot.ravel(), IMAGE.ravel())[0, 1] > 0.7
     assert hot.mean() > IMAGE.mean() + 20
 
@@ -251,18 +241,15 @@ def test_more_heat_is_a_brighter_colour():
 def test_the_file_holds_the_image_and_its_overlay_side_by_side(tmp_path):
     heat_map = RNG.random((20, 30), np.float32)
     save_overlay(tmp_path / "a" / "b.png", IMAGE, heat_map)
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.png"]
-    with Image.open(tmp_path / "a" / "b.png") as image:
-        assert image.format == "PNG"
+    [path] = (tmp_path / "a").iterdir()
+    assert path.name == "b.png"
+    with Image.open(path, formats=["PNG"]) as image:
         pixels = np.asarray(image)
     assert (pixels[:, :30] == IMAGE).all()
     assert (pixels[:, 30 + GAP :] == overlay(IMAGE, heat_map)).all()
-
-
-def test_an_overlay_that_cannot_be_written_is_told(tmp_path):
-    (tmp_path / "a").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*a/b\.png"):
-        save_overlay(tmp_path / "a" / "b.png", IMAGE, np.zeros((20, 30)))
+    # What cannot be written is told.
+    with pytest.raises(UserError, match=r"cannot write .*b\.png/c\.png"):
+        save_overlay(path / "c.png", IMAGE, np.zeros((20, 30)))
 
 
 @pytest.mark.parametrize(

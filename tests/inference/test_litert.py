@@ -45,10 +45,9 @@ def test_of_a_network_that_needs_much_memory_fewer_images_are_asked_about(networ
     lite = network[0]
     assert lite.batch_size == 8
     memory = litert._memory_of(lite._idle[0].interpreter, lite.path)
-    monkeypatch.setattr(litert, "BATCH_BYTES", 3 * memory)
-    assert LiteRTNetwork(lite.path).batch_size == 3
-    monkeypatch.setattr(litert, "BATCH_BYTES", 0)
-    assert LiteRTNetwork(lite.path).batch_size == 1
+    for allowed, batch_size in ((3 * memory, 3), (0, 1)):
+        monkeypatch.setattr(litert, "BATCH_BYTES", allowed)
+        assert LiteRTNetwork(lite.path).batch_size == batch_size
 
 
 @pytest.mark.parametrize("name", ["MAX_TENSOR_BYTES", "MAX_BYTES"])

@@ -1,6 +1,7 @@
 """Tests of malaria/inference/predict.py, with networks that are plain functions."""
 
 import itertools
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,37 +25,28 @@ def classifier(network, labels=TWO, positive="Parasitized", threshold=0.5, batch
 
 
 def red(images):
-    """One output: the red of the first pixel, 0..1."""
-    return images[:, :1, 0, 0]
+    return images[:, :1, 0, 0]  # of the first pixel, 0..1
 
 
-@pytest.fixture
-def write_reds(tmp_path):
-    """A function that writes one image for each grey level of red; None is no image."""
-
-    def write(levels):
-        paths = []
-        for number, level in enumerate(levels):
-            paths.append(tmp_path / f"{number}.png")
-            paths[-1].write_text("no image")
-            if level is not None:
-                Image.new("RGB", (9, 9), (level, 20, 10)).save(paths[-1])
-        return paths
-
-    return write
+def write_reds(folder, levels):
+    """One image for each grey level of red; None is no image."""
+    paths = [folder / f"{number}.png" for number in range(len(levels))]
+    for path, level in zip(paths, levels, strict=True):
+        path.write_text("no image")
+        if level is not None:
+            Image.new("RGB", (9, 9), (level, 20, 10)).save(path)
+    return paths
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
+def test_every_path_gets_its_own_answer_in_order(tmp_path, batch_size):
     levels = [0, 255, 51, None, 204, 102, 0, None]
-    paths = write_reds(levels)
+    paths = write_reds(tmp_path, levels)
     predictions = list(predict(paths, classifier(red, batch_size=batch_size)))
     assert [prediction.path for prediction in predictions] == paths
     for level, prediction in zip(levels, predictions, strict=True):
         if level is None:
-            assert prediction.error == "not an image of a known kind"
-            assert (prediction.label, prediction.probability) == (None, None)
-            assert prediction.probabilities is None
+            assert prediction == Prediction(prediction.path, error="not an image of a known kind")
         else:
             assert prediction.error is None
             assert prediction.probabilities == pytest.approx((1 - level / 255, level / 255))
@@ -62,29 +54,22 @@ def test_every_path_gets_its_own_answer_in_order(write_reds, batch_size):
             assert prediction.probability == max(prediction.probabilities)
 
 
-def test_the_network_sees_whole_batches_of_floats(write_reds):
-    seen = []
-
-    def network(images):
-        seen.append((images.shape, images.dtype))
-        return red(images)
-
-    list(predict(write_reds([0, 1, None, 3, 4, 5, 6]), classifier(network, batch_size=3)))
-    assert sorted(shape for shape, _ in seen) == [(1, 6, 4, 3), (2, 6, 4, 3), (3, 6, 4, 3)]
-    assert {dtype for _, dtype in seen} == {np.dtype(np.float32)}
+def test_the_network_sees_whole_batches_of_floats(tmp_path):
+    network = Mock(side_effect=red)
+    list(predict(write_reds(tmp_path, [0, 1, None, 3, 4, 5, 6]), classifier(network, batch_size=3)))
+    seen = [call.args[0] for call in network.call_args_list]
+    assert sorted(images.shape for images in seen) == [(count, 6, 4, 3) for count in (1, 2, 3)]
+    assert {images.dtype for images in seen} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("names", [[], ["none.png", "nothing.png"]])
 def test_without_a_readable_image_the_network_is_not_asked(tmp_path, names):
-    def network(images):
-        raise AssertionError
-
-    predictions = list(predict([tmp_path / name for name in names], classifier(network)))
+    predictions = list(predict([tmp_path / name for name in names], classifier(network=None)))
     assert [prediction.error for prediction in predictions] == ["no such file"] * len(names)
 
 
-def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
-    [path] = write_reds([255])
+def test_an_endless_list_of_paths_is_not_read_far_ahead(tmp_path):
+    [path] = write_reds(tmp_path, [255])
     taken = itertools.count()
     paths = (path for _ in taken)
     predictions = predict(paths, classifier(red, batch_size=4))
@@ -97,83 +82,71 @@ def test_an_endless_list_of_paths_is_not_read_far_ahead(write_reds):
     assert BATCH_SIZE * READ_AHEAD * MOST_WORKERS < 300
 
 
-def test_pixels_are_scaled_and_ordered_as_the_metadata_says(write_reds):
-    seen = []
-
-    def network(images):
-        seen.append(images[0, 0, 0])
-        return red(images)
-
+def test_pixels_are_scaled_and_ordered_as_the_metadata_says(tmp_path):
+    network = Mock(side_effect=red)
     for pixels in ({}, {"colour": "BGR", "resampling": "bicubic"}, {"scale": 1.0}):
-        list(predict(write_reds([255]), classifier(network, **pixels)))
+        list(predict(write_reds(tmp_path, [255]), classifier(network, **pixels)))
+    seen = [call.args[0][0, 0, 0] for call in network.call_args_list]
     rgb = np.array([255, 20, 10])
     np.testing.assert_allclose(seen, [rgb / 255, rgb[::-1] / 255, rgb], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("positive", "threshold", "label"),
-    [
-        (0, 0.5, "Uninfected"),
-        (0, 0.19, "Parasitized"),
-        (1, 0.5, "Uninfected"),
-        (1, 0.81, "Parasitized"),
-    ],
+    ("positive", "threshold", "label"), [(0, 0.5, 1), (0, 0.19, 0), (1, 0.5, 1), (1, 0.81, 0)]
 )
-def test_the_metadatas_threshold_decides(write_reds, positive, threshold, label):
-    paths = write_reds([204])  # one fifth parasitized, four fifths uninfected
+def test_the_metadatas_threshold_decides(tmp_path, positive, threshold, label):
+    paths = write_reds(tmp_path, [204])  # one fifth parasitized, four fifths uninfected
     [prediction] = predict(paths, classifier(red, positive=TWO[positive], threshold=threshold))
-    assert prediction.label == label
-    assert prediction.probability == pytest.approx(0.8 if label == "Uninfected" else 0.2)
+    assert prediction.label == TWO[label]
+    assert prediction.probability == pytest.approx((0.2, 0.8)[label])
 
 
-def test_of_three_labels_the_likeliest_is_named(write_reds):
+def test_of_three_labels_the_likeliest_is_named(tmp_path):
     def network(images):
         share = red(images)
         return np.concatenate([0.6 * share, 0.6 - 0.6 * share, 0 * share + 0.4], axis=1)
 
     three = classifier(network, ("a", "b", "c"), "b")
-    predictions = list(predict(write_reds([255, 0, 128]), three))
+    predictions = list(predict(write_reds(tmp_path, [255, 0, 128]), three))
     assert [prediction.label for prediction in predictions] == ["a", "b", "c"]
     assert predictions[0].probabilities == pytest.approx((0.6, 0, 0.4))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.3, -0.2])
-def test_what_is_no_probability_is_an_error_and_never_a_label(write_reds, value):
-    predictions = list(predict(write_reds([1, 2]), classifier(lambda images: red(images) + value)))
+def test_what_is_no_probability_is_an_error_and_never_a_label(tmp_path, value):
+    predictions = list(
+        predict(write_reds(tmp_path, [1, 2]), classifier(lambda images: red(images) + value))
+    )
     for prediction in predictions:
         assert prediction.label is prediction.probability is prediction.probabilities is None
         assert prediction.error.startswith("the network gave no probabilities: (")
 
 
-def test_a_network_that_fails_is_not_taken_for_a_bad_image(write_reds):
-    def network(images):
-        raise FloatingPointError("odd")
-
+def test_a_network_that_fails_is_not_taken_for_a_bad_image(tmp_path):
+    network = Mock(side_effect=FloatingPointError("odd"))
     with pytest.raises(FloatingPointError):
-        list(predict(write_reds([1, 2, 3]), classifier(network)))
+        list(predict(write_reds(tmp_path, [1, 2, 3]), classifier(network)))
 
 
-def test_a_doubtful_image_is_for_review_with_the_probability_of_the_positive_label(write_reds):
-    paths = write_reds([0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
+def test_a_doubtful_image_is_for_review_with_the_probability_of_the_positive_label(tmp_path):
+    paths = write_reds(tmp_path, [0, 90, 128, 165, 255])  # P(Parasitized) 1, 0.65, 0.498, 0.35, 0
     doubting = classifier(red).with_threshold(review=(0.4, 0.6))
     predictions = list(predict(paths, doubting))
-    assert [prediction.label for prediction in predictions] == [
-        *("Parasitized", "Parasitized", "review"),
-        *("Uninfected", "Uninfected"),
-    ]
+    named = [prediction.label for prediction in predictions]
+    assert named == [TWO[0], TWO[0], "review", TWO[1], TWO[1]]
     assert predictions[2].probability == predictions[2].probabilities[0] < 0.5
     assert predictions[4].probability == predictions[4].probabilities[1] == 1
 
 
-def test_probabilities_have_the_digits_of_a_float32_and_no_more(write_reds):
-    [prediction] = predict(write_reds([77]), classifier(red))
+def test_probabilities_have_the_digits_of_a_float32_and_no_more(tmp_path):
+    [prediction] = predict(write_reds(tmp_path, [77]), classifier(red))
     for probability in prediction.probabilities:
         assert len(str(probability)) <= len("0.1234567")
     assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-7)
 
 
-def test_groups_and_true_labels_are_those_of_the_files(write_reds):
-    [path] = write_reds([0])
+def test_groups_and_true_labels_are_those_of_the_files(tmp_path):
+    [path] = write_reds(tmp_path, [0])
     predictions = [Prediction(path, "a"), Prediction(None, "b")]
     first, second = annotate(predictions, group_of=lambda path: path.stem, label_of=lambda _: "x")
     assert (first.label, first.group, first.true_label) == ("a", "0", "x")

@@ -26,7 +26,6 @@ COUNT, SEED, PATIENTS = 60, 77, 20
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """The paths of drawn cells, half of them parasitized, and their labels."""
     folder = tmp_path_factory.mktemp("drawn")
     write_cells(folder, COUNT, seed=SEED, patients=PATIENTS)
     paths = list(find_images(folder))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plain_network import PlainNetwork
 
-from malaria.data.dataset import make_grouper
+from malaria.data.dataset import LABELS, make_grouper
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import LabelledPredictions
@@ -13,8 +13,6 @@ from malaria.inference.predict import predict
 from malaria.inference.suggest import suggest
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
-
-LABELS = ("Parasitized", "Uninfected")
 
 
 @pytest.fixture(scope="module")

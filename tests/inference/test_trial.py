@@ -1,6 +1,7 @@
 """Tests of malaria/inference/trial.py."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -29,20 +30,10 @@ def network():
     return keras.Sequential([keras.Input((16, 16, 3)), pool, end])
 
 
-def without_numbers(model):
-    """A diverged network, whose answer is no number on any processor."""
-    model.layers[-1].set_weights([np.ones((3, 1)), np.full(1, np.nan)])
-    return model
-
-
-@pytest.fixture
-def write_tflite(tmp_path):
-    def write(model):
-        path = tmp_path / "lone.tflite"
-        path.write_bytes(model if isinstance(model, bytes) else to_tflite(model))
-        return path
-
-    return write
+def write_tflite(folder, model):
+    path = folder / "lone.tflite"
+    path.write_bytes(model if isinstance(model, bytes) else to_tflite(model))
+    return path
 
 
 def assert_refused(path, *parts):
@@ -53,16 +44,16 @@ def assert_refused(path, *parts):
     assert "\n" not in str(caught.value)
 
 
-def test_an_honest_tflite_is_taken(write_tflite):
-    classifier = load_classifier(write_tflite(network()))
+def test_an_honest_tflite_is_taken(tmp_path):
+    classifier = load_classifier(write_tflite(tmp_path, network()))
     assert sum(classifier.classify(trial.IMAGE)[0].probabilities) == pytest.approx(1)
 
 
-def test_one_that_computes_for_too_long_is_given_up(write_tflite, monkeypatch):
+def test_one_that_computes_for_too_long_is_given_up(tmp_path, monkeypatch):
     # No process is that quick.
     monkeypatch.setattr(trial, "SECONDS", 0.01)
-    path = write_tflite(network())
-    assert_refused(path, "no answer to a trial image within 0.01 seconds")
+    said = "no answer to a trial image within 0.01 seconds"
+    assert_refused(write_tflite(tmp_path, network()), said)
 
 
 def endless():
@@ -74,8 +65,10 @@ def endless():
     return tf.lite.TFLiteConverter.from_concrete_functions([loop.get_concrete_function()]).convert()
 
 
-def test_a_loop_is_refused_before_it_runs(write_tflite):
-    assert_refused(write_tflite(endless()), "expected the operators of a plain network", "WHILE")
+def test_a_loop_is_refused_before_it_runs(tmp_path):
+    assert_refused(
+        write_tflite(tmp_path, endless()), "expected the operators of a plain network", "WHILE"
+    )
 
 
 def test_of_a_pair_whose_json_names_a_loop_the_h5_answers(tmp_path, capsys):
@@ -88,30 +81,29 @@ def test_of_a_pair_whose_json_names_a_loop_the_h5_answers(tmp_path, capsys):
     assert "WHILE; the .h5 is read instead, which takes some seconds" in capsys.readouterr().err
 
 
-def test_one_that_gives_no_probabilities_is_refused_alone_or_with_its_pair(write_tflite, tmp_path):
-    model = without_numbers(network())
+def test_one_that_gives_no_probabilities_is_refused_alone_or_with_its_pair(tmp_path):
+    # A diverged network, whose answer is no number on any processor.
+    model = network()
+    model.layers[-1].set_weights([np.ones((3, 1)), np.full(1, np.nan)])
     pair = save_pair(model, tmp_path / "models", "a", METADATA.to_entries())
-    for path in (write_tflite(model), pair.weights):
+    for path in (write_tflite(tmp_path, model), pair.weights):
         assert_refused(path, "expected probabilities for a trial image")
 
 
 def test_a_network_that_fails_at_the_trial_image_is_refused():
-    def fail(images):
-        raise OverflowError("int too large\nto convert")
-
+    fail = Mock(side_effect=OverflowError("int too large\nto convert"))
     with pytest.raises(UserError, match=r"for a trial image, received int too large\\nto convert"):
         trial.check_answer(Classifier(METADATA, PlainNetwork(fail)))
 
 
-def test_one_that_kills_its_process_is_refused(write_tflite, monkeypatch):
-    path = write_tflite(network())
+def test_one_that_kills_its_process_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(trial.sys, "executable", "/bin/false")
-    assert_refused(path, "LiteRT failed at a trial image")
+    assert_refused(write_tflite(tmp_path, network()), "LiteRT failed at a trial image")
 
 
-def test_a_module_in_the_current_folder_is_not_imported(write_tflite, tmp_path, monkeypatch):
+def test_a_module_in_the_current_folder_is_not_imported(tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("open('ran', 'w')")
-    path = write_tflite(network())
+    path = write_tflite(tmp_path, network())
     monkeypatch.chdir(tmp_path)
     load_classifier(path)
     assert not (tmp_path / "ran").exists()

@@ -21,17 +21,14 @@ from malaria.saved.pair import find_pair, read_architecture
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 HERE = Path(__file__).parent / "foreign"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
-GOLDEN = [
-    *("keras2_whole.h5", "keras2.keras", "keras2_saved_model"),
-    *("keras3_whole.h5", "keras3.keras", "keras3_weights.weights.h5", "keras3_weights.json"),
-    "lone.tflite",
-]
+GOLDEN = [f"keras2{end}" for end in ("_whole.h5", ".keras", "_saved_model")]
+GOLDEN += [f"keras3{end}" for end in ("_whole.h5", ".keras", "_weights.weights.h5")]
+GOLDEN += ["keras3_weights.json", "lone.tflite"]
 IMAGES = np.random.RandomState(5).randint(0, 256, (4, 16, 16, 3)).astype(np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """What is made for a quick start goes here."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -113,6 +110,11 @@ def save(tmp_path, model, name="model.keras"):
     return tmp_path / name
 
 
+def refuse(path, message):
+    with pytest.raises(UserError, match=message):
+        load_classifier(path)
+
+
 def small(shape=(16, 16, 3), units=1, activation="sigmoid"):
     conv, pool = keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D()
     end = keras.layers.Dense(units, activation=activation)
@@ -173,38 +175,31 @@ class Custom(keras.layers.Layer):
 def test_code_in_a_file_is_refused_and_not_run(tmp_path, name, layer):
     model = keras.Sequential([keras.Input((16, 16, 3)), layer, keras.layers.Flatten()])
     received = f"received the class '(mine>)?{type(layer).__name__}'; others could run code"
-    with pytest.raises(UserError, match=received):
-        load_classifier(save(tmp_path, model, name))
+    refuse(save(tmp_path, model, name), received)
 
 
 def test_a_graph_without_an_architecture_is_refused_with_the_remedy(tmp_path):
     small().export(tmp_path / "exported", verbose=False)
-    with pytest.raises(UserError, match=r'save the model again with model\.save\("model\.keras"\)'):
-        load_classifier(tmp_path / "exported")
+    refuse(tmp_path / "exported", r'save the model again with model\.save\("model\.keras"\)')
 
 
 def test_weights_alone_are_told_what_is_missing(tmp_path):
     small().save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(UserError, match=r"weights and no network: expected its \.json beside"):
-        load_classifier(tmp_path / "a.weights.h5")
+    refuse(tmp_path / "a.weights.h5", r"weights and no network: expected its \.json beside")
 
 
 def test_a_compressed_giant_in_an_h5_is_refused_before_it_is_unpacked(tmp_path):
     path = save(tmp_path, small(), "model.h5")
     with h5py.File(path, "r+") as file:
         file.create_dataset("bomb", (30_000, 30_000), "f4", chunks=(30_000, 30_000), compression=9)
-    with pytest.raises(UserError, match="its weights would take 3,600,"):
-        load_classifier(path)
+    refuse(path, "its weights would take 3,600,")
 
 
 def test_groups_nested_without_end_are_refused(tmp_path):
     path = save(tmp_path, small(), "model.h5")
     with h5py.File(path, "r+") as file:
-        group = file
-        for _ in range(200):
-            group = group.create_group("g")
-    with pytest.raises(UserError, match="40 deep: no weights"):
-        load_classifier(path)
+        file.create_group("/g" * 200)
+    refuse(path, "40 deep: no weights")
 
 
 def test_a_keras_file_that_unpacks_to_a_giant_is_refused(tmp_path):
@@ -214,17 +209,14 @@ def test_a_keras_file_that_unpacks_to_a_giant_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("config.json", config)
         file.writestr("model.weights.h5", bytes(50_000_000))
-    with pytest.raises(UserError, match="would be 50,000,000 bytes: no weights"):
-        load_classifier(path)
+    refuse(path, "would be 50,000,000 bytes: no weights")
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.tflite"])
 @pytest.mark.parametrize("content", [b"", b"no model", b"PK\3\4" + bytes(99)])
 def test_what_is_no_model_is_told_in_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        load_classifier(tmp_path / name)
-    assert "\n" not in str(caught.value)
+    refuse(tmp_path / name, r"\A.*\Z")
 
 
 def test_a_tflite_that_would_fill_the_memory_is_refused_and_not_run(tmp_path):
@@ -235,8 +227,7 @@ def test_a_tflite_that_would_fill_the_memory_is_refused_and_not_run(tmp_path):
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([giant.get_concrete_function()])
     (tmp_path / "a.tflite").write_bytes(converter.convert())
-    with pytest.raises(UserError, match=r"a\.tflite: (its tensors would take|expected the operat)"):
-        load_classifier(tmp_path / "a.tflite")
+    refuse(tmp_path / "a.tflite", r"a\.tflite: (its tensors would take|expected the operat)")
 
 
 def test_the_command_writes_what_it_opened_as_a_pair(tmp_path, capsys):

@@ -1,7 +1,4 @@
-"""Tests of malaria/networks/rebuild.py and vocabulary.py.
-
-The golden pairs are what tf_keras wrote: see make_golden.py.
-"""
+"""Tests of malaria/networks/rebuild.py and vocabulary.py; for the golden pairs: make_golden.py."""
 
 import inspect
 import json

@@ -13,8 +13,6 @@ from malaria.pictures.images import PixelFormat, UnreadableImageError, read_imag
 SIZE = PixelFormat((8, 8))
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 3 + 50
 RGB = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
-
-
 # Of the seven passes of an interlaced PNG: first row and column, and the steps between them.
 PASSES = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
 PASSES.append((1, 0, 2, 1))

@@ -29,6 +29,7 @@ ALPHA = np.where(COLUMNS < 5, 0, 255).astype(np.uint8)
 SAME_SIZE = PixelFormat((HEIGHT, WIDTH))
 THREE_GREYS = np.stack([GREY] * 3, axis=2)
 ON_BLACK = np.where(ALPHA[:, :, None] == 0, 0, RGB)
+TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.uint8))
 
 
 def palette(array):
@@ -44,9 +45,6 @@ def palette_with_transparency():
     image.putpalette([9, 9, 9, 200, 100, 50])
     image.paste(0, (0, 0, 5, HEIGHT))
     return image
-
-
-TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +63,6 @@ TWO_COLOURS = np.where(ALPHA[:, :, None] == 0, 0, np.array([200, 100, 50], np.ui
         ("grey.bmp", Image.fromarray(GREY), {}, THREE_GREYS),
         ("rgb.tif", Image.fromarray(RGB), {}, RGB),
         ("lzw.tiff", Image.fromarray(RGB), {"compression": "tiff_lzw"}, RGB),
-        ("deep.tif", Image.fromarray(DEEP), {}, THREE_GREYS),
-        ("deep_big_endian.tif", Image.fromarray(DEEP.astype(">u2")), {}, THREE_GREYS),
         ("exact.webp", Image.fromarray(RGB), {"lossless": True}, RGB),
         ("clear.webp", with_alpha(RGB), {"lossless": True}, ON_BLACK),
         ("first.gif", palette(RGB), {"save_all": True, "append_images": [palette(255 - RGB)]},
@@ -120,12 +116,6 @@ def test_odd_metadata_is_no_reason_to_refuse_an_image(tmp_path, exif):
     assert read_image(tmp_path / "a.jpg", SAME_SIZE).shape == (HEIGHT, WIDTH, 3)
 
 
-def test_bgr_is_rgb_backwards(tmp_path):
-    Image.fromarray(RGB).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", PixelFormat((HEIGHT, WIDTH), colour="BGR"))
-    np.testing.assert_array_equal(pixels, RGB[:, :, [2, 1, 0]])
-
-
 @pytest.mark.parametrize("size", [(64, 48), (7, 5), (12, 200)])
 @pytest.mark.parametrize("name", ["bilinear", "bicubic"])
 def test_resizing_is_pillows_with_antialiasing(tmp_path, size, name):
@@ -134,13 +124,6 @@ def test_resizing_is_pillows_with_antialiasing(tmp_path, size, name):
     expected = image.resize(size[::-1], Image.Resampling[name.upper()])
     pixels = read_image(tmp_path / "a.png", PixelFormat(size, resampling=name))
     np.testing.assert_array_equal(pixels, np.asarray(expected))
-
-
-def test_shrinking_averages_instead_of_picking_pixels(tmp_path):
-    chequered = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(chequered).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", PixelFormat((8, 8)))
-    assert np.abs(pixels.astype(int) - 127).max() < 16
 
 
 def test_clear_parts_leave_no_colour_behind_when_resized(tmp_path):
@@ -169,12 +152,9 @@ CHANGED[3000] ^= 0xFF
         ("Thumbs.db.png", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, UNKNOWN),
         ("rare.png", encoded("PPM"), UNKNOWN),
         ("script.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", UNKNOWN),
-        ("cut.png", encoded("PNG")[:5000], "damaged: "),
-        ("cut.jpg", encoded("JPEG")[:1500], "damaged: "),
-        ("cut.bmp", encoded("BMP")[:5000], "damaged: "),
-        ("cut.tif", encoded("TIFF")[:5000], ""),
-        ("cut.webp", encoded("WEBP")[:1500], ""),
-        ("cut.gif", encoded("GIF")[:1500], "damaged: "),
+        *((f"cut.{kind}", encoded(kind)[:5000], "damaged: ") for kind in ("PNG", "BMP")),
+        *((f"cut.{kind}", encoded(kind)[:1500], "damaged: ") for kind in ("JPEG", "GIF")),
+        *(("cut.tif", encoded("TIFF")[:5000], ""), ("cut.webp", encoded("WEBP")[:1500], "")),
         ("changed.png", CHANGED, "damaged: "),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
@@ -211,11 +191,10 @@ def test_pixels_of_no_agreed_range_are_refused(tmp_path, dtype):
         (lambda path: None, "no such file"),
         (lambda path: path.symlink_to("nowhere.png"), "no such file"),
         (
-            lambda path: path.symlink_to(path.name),
+            lambda path: path.symlink_to("a.png"),
             "cannot be read: Too many levels of symbolic links",
         ),
-        (os.mkfifo, "not a regular file"),
-        (os.mkdir, "not a regular file"),
+        *((make, "not a regular file") for make in (os.mkfifo, os.mkdir)),
     ],
     ids=["missing", "broken link", "link to itself", "pipe", "folder"],
 )
@@ -242,7 +221,9 @@ def test_a_file_without_permission_is_refused(tmp_path):
     ],
     ids=["same size", "BGR", "bilinear", "bicubic"],
 )
-@pytest.mark.parametrize("array", [GREY, RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]])
+@pytest.mark.parametrize(
+    "array", [GREY, GREY[:1, :1], RGB, np.dstack([RGB, ALPHA]), RGB[::-1, ::-1]]
+)
 def test_an_image_in_memory_gives_the_pixels_of_its_file(tmp_path, array, pixel_format):
     Image.fromarray(array).save(tmp_path / "a.png")
     expected = read_image(tmp_path / "a.png", pixel_format)
@@ -272,11 +253,6 @@ def test_a_pil_image_is_turned_as_its_camera_was_held_and_stays_as_it_was(tmp_pa
         np.testing.assert_array_equal(np.asarray(image), np.asarray(before))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (12, 10), (12, 10, 3), (12, 10, 4)])
-def test_an_array_of_grey_levels_is_an_image(shape):
-    check_array(np.zeros(shape, np.uint8))
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, np.int8, np.int64, bool])
 def test_an_array_of_another_type_is_refused_with_what_to_do(dtype):
     with pytest.raises(UsageError) as caught:
@@ -295,7 +271,5 @@ def test_an_array_of_another_type_is_refused_with_what_to_do(dtype):
 def test_an_array_of_another_shape_is_refused_with_those_that_can_be(shape):
     with pytest.raises(UsageError) as caught:
         check_array(np.zeros(shape, np.uint8))
-    assert str(caught.value) == (
-        "expected an image (height, width), (height, width, 3) or (height, width, 4); "
-        f"received {shape}"
-    )
+    expected = "expected an image (height, width), (height, width, 3) or (height, width, 4)"
+    assert str(caught.value) == f"{expected}; received {shape}"

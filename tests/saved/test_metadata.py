@@ -83,8 +83,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ({"labels": ["A", 2]}, "labels are not names"),
         ({"positive_label": "SICK"}, "positive_label is none of the labels"),
         ({"image_size": [150]}, "expected an image_size of height and width"),
-        ({"image_size": [150, True]}, "a side of True pixels"),
-        ({"image_size": [150, 5000]}, "a side of 5000 pixels"),
+        *(({"image_size": [150, side]}, f"a side of {side} pixels") for side in (True, 5000)),
         ({"pixels": {"colour": "CMYK"}}, "colour 'CMYK'"),
         ({"pixels": {"resampling": "nearest"}}, "resampling 'nearest'"),
         ({"pixels": {"scale": "0.5"}}, "scale '0.5'"),
@@ -94,11 +93,11 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ({"pixels": {"scale": [1, 1]}}, "expected one number or three"),
         ({"pixels": {"offset": float("nan")}}, "offset nan"),
         ({"logits": 1}, "logits 1"),
-        ({"threshold": float("nan")}, "threshold nan"),
-        ({"threshold": 10**400}, "threshold 1000"),
-        ({"threshold": 1.5}, "threshold 1.5"),
-        ({"threshold": True}, "threshold True"),
-        ({"tta": 1}, "tta 1"),
+        *(
+            ({"threshold": value}, f"threshold {str(value)[:4]}")
+            for value in (float("nan"), 10**400, 1.5, True)
+        ),
+        *(({"tta": value, "image_size": [9, 9]}, f"tta '?{value}'?$") for value in (1, "yes")),
         ({"tta": True}, "tta is for square images"),
     ],
 )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -127,9 +128,7 @@ def test_the_cache_is_in_the_home_folder_of_a_user_who_has_one(monkeypatch, tmp_
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tflite.keep(CONTENT, DIGEST).parent == tmp_path / ".cache" / "malaria"
 
-    def no_home():
-        raise RuntimeError("Could not determine home directory.")
-
+    no_home = Mock(side_effect=RuntimeError("Could not determine home directory."))
     monkeypatch.setattr(tflite.Path, "home", no_home)
     tflite.note_tried(SHA256)
     assert tflite.find_kept(DIGEST) is None

@@ -31,14 +31,9 @@ def pictures():
 def make(library):
     """A network with a nested part, augmentation and batch norm; it takes grey levels 0..255."""
     layers = library.layers
-    body = library.Sequential(
-        [
-            layers.Conv2D(4, 3, strides=2, use_bias=False, name="conv"),
-            layers.BatchNormalization(name="norm"),
-            layers.ReLU(name="relu"),
-        ],
-        name="body",
-    )
+    conv = layers.Conv2D(4, 3, strides=2, use_bias=False, name="conv")
+    norm, relu = layers.BatchNormalization(name="norm"), layers.ReLU(name="relu")
+    body = library.Sequential([conv, norm, relu], name="body")
     start = library.Input((SIDE, SIDE, 3), name="picture")
     maps = layers.RandomFlip(name="flip")(start)
     maps = body(layers.Rescaling(1 / 255, name="rescale")(maps))
@@ -54,19 +49,18 @@ def make(library):
 def main():
     expected = {"versions": {"keras": keras.__version__, "tf_keras": tf_keras.__version__}}
     second, third = make(tf_keras), make(keras)
-    second.save(HERE / "keras2_whole.h5")
-    second.save(HERE / "keras2.keras")
     shutil.rmtree(HERE / "keras2_saved_model", ignore_errors=True)
-    second.save(HERE / "keras2_saved_model")
-    third.save(HERE / "keras3_whole.h5")
-    third.save(HERE / "keras3.keras")
+    for name in ("keras2_whole.h5", "keras2.keras", "keras2_saved_model"):
+        second.save(HERE / name)
+    for name in ("keras3_whole.h5", "keras3.keras"):
+        third.save(HERE / name)
     third.save_weights(HERE / "keras3_weights.weights.h5")
     (HERE / "keras3_weights.json").write_text(third.to_json())
     lone = tf.lite.TFLiteConverter.from_keras_model(third).convert()
     (HERE / "lone.tflite").write_bytes(lone)
     floats = pictures().astype(np.float32)
-    expected["keras2"] = second.predict(floats, verbose=0)[:, 0].tolist()
-    expected["keras3"] = third.predict(floats, verbose=0)[:, 0].tolist()
+    for name, model in (("keras2", second), ("keras3", third)):
+        expected[name] = model.predict(floats, verbose=0)[:, 0].tolist()
     (HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 

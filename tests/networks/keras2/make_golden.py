@@ -3,7 +3,7 @@
 tf_keras, the last Keras 2, makes small networks in the shape of the original's, saves their
 weights and records its probabilities; the tests then need no tf_keras. Each JSON is put into the
 form of its year, and tf_keras must read that form too before it counts. Same seed, same files
-but for the times inside the .h5. Run: python tests/keras2/make_golden.py (10 seconds)
+but for the times inside the .h5. Run: python tests/networks/keras2/make_golden.py (10 seconds)
 """
 
 import json
@@ -48,19 +48,12 @@ def pairs():
 
 def original_in_small():
     """The original's plan with few filters: convolutions, pools, dropout, dense, one sigmoid."""
-    return tf_keras.Sequential(
-        [
-            layers.Conv2D(4, 3, activation="relu", input_shape=(SIDE, SIDE, 3)),
-            layers.MaxPooling2D(),
-            layers.Conv2D(6, 3, activation="relu"),
-            layers.Conv2D(6, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dropout(0.3),
-            layers.Dense(8, activation="relu"),
-            layers.Dense(1, activation="sigmoid"),
-        ]
-    )
+    first = layers.Conv2D(4, 3, activation="relu", input_shape=(SIDE, SIDE, 3))
+    hidden = [first, layers.MaxPooling2D()]
+    hidden += [layers.Conv2D(6, 3, activation="relu") for _ in range(2)]
+    hidden += [layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.3)]
+    hidden += [layers.Dense(8, activation="relu"), layers.Dense(1, activation="sigmoid")]
+    return tf_keras.Sequential(hidden)
 
 
 def branches():
