@@ -14,9 +14,9 @@ from malaria.cluster.connect import import_ray
 POLL = 2.0
 # Seconds until a line says that no task has started.
 PATIENCE = 15.0
-# In a row, after which none will ever start; or as many as there are tasks, for a node that is lost
-# takes all of its own with it.
-FAILED_STARTS = 3
+# In a row, after which none will ever start: an image that ends its process at once takes four. Or
+# as many as there are tasks, for a node that is lost takes all of its own with it.
+FAILED_STARTS = 5
 
 
 @dataclass(eq=False)
@@ -77,10 +77,9 @@ class Tasks:
 
     def _count(self, work: Work, error: Exception) -> None:
         """Count a loss. Raises UserError where none can start."""
-        if work.machine is not None:
-            work.losses += 1
-            return
-        self._failed_starts += 1
+        # What an image ends at once may not have told any more that it had started.
+        work.losses += 1
+        self._failed_starts += work.machine is None
         if self._failed_starts >= max(FAILED_STARTS, len(self.running)):
             raise _explain(work, error)
 
