@@ -1,9 +1,7 @@
 """What several test files share."""
 
-import gc
 import os
 import signal
-import sys
 from dataclasses import astuple
 
 import numpy as np
@@ -16,15 +14,6 @@ from malaria.data.drawing import draw_stain
 # A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def forget_graphs():
-    """The networks of one file of tests do not stay in memory for those after it."""
-    yield
-    if "keras" in sys.modules:
-        sys.modules["keras"].backend.clear_session()
-        gc.collect()
 
 
 @pytest.fixture(autouse=True, scope="session")
