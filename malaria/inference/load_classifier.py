@@ -134,7 +134,9 @@ def _open_known_tflite(
         return None
     try:
         if not tflite.belongs(pair, metadata):
-            raise UserError(f"{pair.tflite}: {pair.architecture.name} has no such SHA-256 of it")
+            raise UserError(
+                f"{pair.tflite}: not the one whose SHA-256 is in {pair.architecture.name}"
+            )
         if not tflite.is_pretrained(pair):
             try_once(pair.tflite)
         network = _open_tflite(pair.tflite)

@@ -134,7 +134,7 @@ def change_metadata(pair, **changes):
     pair.architecture.write_text(json.dumps(content), encoding="utf-8")
 
 
-NO_SUCH = "ours.tflite: ours.json has no such SHA-256 of it"
+NO_SUCH = "ours.tflite: not the one whose SHA-256 is in ours.json"
 
 
 @pytest.mark.parametrize(
