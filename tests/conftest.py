@@ -69,3 +69,12 @@ def nvidia_smi(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
 
     return make
+
+
+@pytest.fixture
+def folder(write_cells):
+    """Eight cells of two patients, an image without a label and a broken one."""
+    folder = write_cells()
+    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
+    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
+    return folder

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from PIL import Image
 
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import KEY, Metadata
@@ -36,12 +35,3 @@ def pairs(tmp_path_factory):
             pair.architecture.write_text(json.dumps(architecture), encoding="utf-8")
         made[name] = (pair.weights, model)
     return made
-
-
-@pytest.fixture
-def folder(write_cells):
-    """Eight cells of two patients, an image without a label and a broken one."""
-    folder = write_cells()
-    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
-    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
-    return folder

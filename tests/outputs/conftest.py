@@ -1,7 +1,6 @@
 """What the tests of several outputs share: labelled cells and a classifier of plain Python."""
 
 import pytest
-from PIL import Image
 from plain_network import PlainNetwork
 
 from malaria.data.dataset import make_grouper
@@ -21,15 +20,6 @@ def classifier():
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((9, 7)))
     network = PlainNetwork(lambda images: images[:, :1, 0, 0])
     return Classifier(metadata, network, Pair.at("models", "a"))
-
-
-@pytest.fixture
-def folder(write_cells):
-    """Eight cells of two patients, an image without a label and a broken one."""
-    folder = write_cells()
-    Image.new("RGB", (7, 9), (255, 0, 0)).save(folder / "no label.png")
-    (folder / "Uninfected" / "broken.png").write_bytes(b"nothing")
-    return folder
 
 
 @pytest.fixture
