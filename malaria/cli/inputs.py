@@ -10,7 +10,7 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
 from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
-from malaria.pictures.folders import find_images, is_folder, not_empty
+from malaria.pictures.folders import describe_skipped, find_images, is_folder, not_empty
 from malaria.pictures.limits import KINDS
 from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
 
@@ -65,6 +65,11 @@ class Inputs:
     def _known(self) -> dict[AnyPath, Entry]:
         """What tables say of their images, where they have a column for it; held in memory."""
         return {entry.path: entry for table in self._tables for entry in table}
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about the images that were named, once `paths` has come to its end."""
+        return [describe_skipped(self.skipped)] if self.skipped else []
 
     @property
     def identity(self) -> str:

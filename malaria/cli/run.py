@@ -18,7 +18,6 @@ from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.summary import Summary
 from malaria.outputs.writer import Writer
-from malaria.pictures.folders import describe_skipped
 from malaria.pictures.remote_path import AnyPath
 
 # From this many images on, a GPU repays the seconds that TensorFlow takes to start.
@@ -42,8 +41,6 @@ def main(arguments: Sequence[str]) -> int:
     if options.save:
         choose.save_as_pair(classifier, options.save)
     failures = classify(options, classifier, inputs, chain(first, paths))
-    if inputs.skipped:
-        log(describe_skipped(inputs.skipped))
     keep_tflite(classifier)
     return 1 if failures else 0
 
@@ -74,6 +71,7 @@ def classify(
                 for output in outputs:
                     output.add(prediction)
             for output in outputs:
+                output.notes = inputs.notes
                 output.finish()
     finally:
         for output in outputs:

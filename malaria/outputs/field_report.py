@@ -139,6 +139,7 @@ class FieldReport(FieldTable):
         return {
             "title": f"Report on {_describe_count(len(every))}",
             "model_name": printable(self.classifier.name),
+            "notes": self.notes,
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
             "all": self._tally(add_up(every)),

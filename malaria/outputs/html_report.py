@@ -41,6 +41,7 @@ class Page:
         self.threshold = threshold if len(self.labels) == 2 else None
         self.model_name = printable(model_name)
         self.rows: list[Row] = []
+        self.notes: Sequence[str] = ()
 
     def add(self, prediction: Prediction) -> None:
         """Keep one prediction with a thumbnail of its image, and of its overlay the whole."""
@@ -97,6 +98,7 @@ class Page:
             "other_labels": sorted(found - set(self.labels)),
             "threshold": self.threshold,
             "model_name": self.model_name,
+            "notes": self.notes,
             "rows": self.rows,
             "tally": self._tally(self.rows),
             "unknown_group": UNKNOWN_GROUP,

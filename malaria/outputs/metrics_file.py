@@ -31,7 +31,8 @@ class MetricsFile(Output):
                 f"{collected.unlike} of these images are unlike a single cell; the metrics count "
                 "what the network says of them"
             )
-        known = {"left_out": collected.left_out, "unlike": collected.unlike}
+        known: dict[str, Any] = {"left_out": collected.left_out, "unlike": collected.unlike}
+        known["notes"] = list(self.notes)
         save_metrics(self.path, to_json(result, **known, model=collected.model.name))
 
 

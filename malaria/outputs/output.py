@@ -1,10 +1,17 @@
 """output: the protocol of everything that is made of predictions."""
 
+from collections.abc import Sequence
+
 from malaria.inference.prediction import Prediction
 
 
 class Output:
-    """Takes each prediction as it comes; finished once after the last, closed in any case."""
+    """Takes each prediction as it comes; finished once after the last, closed in any case.
+
+    notes: lines about the whole run, as of what was passed over; set before `finish`.
+    """
+
+    notes: Sequence[str] = ()
 
     def add(self, prediction: Prediction) -> None:
         """Take one prediction. Raises UserError where it cannot be kept."""

@@ -77,6 +77,7 @@ class Summary(Output):
             yield f"{UNLIKE} a single cell, and left out of the share: {reasons}{hint}"
         if len(self.groups) > 1:
             yield from self._group_lines()
+        yield from map(printable, self.notes)
 
     def _group_lines(self) -> Iterator[str]:
         shown = sorted(self.groups, key=natural_key)[:LISTED_GROUPS]

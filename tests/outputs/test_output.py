@@ -141,6 +141,22 @@ def test_the_folders_are_the_true_labels_and_patients_the_groups(
     assert "confusion matrix, row = true label, column = predicted label" in capsys.readouterr().err
 
 
+def test_what_is_to_be_told_of_a_whole_run_is_in_the_terminal_on_each_page_and_in_the_metrics(
+    outputs, predict_all, tmp_path, capsys
+):
+    for output in outputs:
+        output.notes = ["20 images <b> are\x1b grey"]
+        for prediction in predict_all():
+            output.add(prediction)
+        output.finish()
+    close_all(outputs)
+    assert "20 images <b> are\\x1b grey\n" in capsys.readouterr().err
+    for page in "a.html", "b.html":
+        assert "20 images &lt;b&gt; are\\x1b grey" in (tmp_path / "made" / page).read_text("utf-8")
+    metrics = json.loads((tmp_path / "made" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["notes"] == ["20 images <b> are\x1b grey"]
+
+
 def test_without_a_labelled_picture_there_is_nothing_to_evaluate(
     labelled, predict_all, feed, tmp_path
 ):
