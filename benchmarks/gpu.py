@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import product
@@ -186,7 +185,7 @@ def run_classify(options, folder):
 
     model = TOP / "pretrained/vgg.h5"
     model = model if model.exists() else newest(folder / "config")
-    paths = [str(path) for path in find_images(Path(options.images), Counter())]
+    paths = [str(path) for path in find_images(Path(options.images))]
     pixels = load_classifier(model).metadata.pixels
     reading = len(paths) / seconds_of(lambda: read_all(paths, pixels))
     rows, log = classify(model, paths, folder / "keras.csv", "--engine=keras")

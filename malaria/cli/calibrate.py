@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
+from malaria.base.streams import log
+from malaria.base.text import printable
 from malaria.cli.choose import open_classifier, open_labelled, save_as_pair
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
@@ -21,6 +23,8 @@ def calibrate_model(options: Options, name: str) -> int:
     classifier = open_classifier(replace(options, threshold=None), options.model[0])
     labelled = open_labelled(options, classifier, inputs)
     labelled.add_all(predict(tqdm(inputs.paths(), unit=" images", disable=None), classifier))
+    for line in (*inputs.notes, *labelled.notes):
+        log(printable(line))
     rule = "youden" if options.threshold is None else options.threshold
     fitted = calibrate(labelled.result, rule)
     print(describe_calibration(fitted), flush=True)

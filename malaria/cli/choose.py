@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from malaria.base.errors import UserError
 from malaria.base.files import check_writable
 from malaria.base.streams import log
 from malaria.base.text import printable
@@ -130,15 +129,8 @@ def open_labelled(
 
     # In a folder of labels the sub-folders are no groups.
     group_of = find_group(options, classifier, inputs, by_folder=False)
-    if inputs.has_labels:
-        inputs.check_labels(classifier.metadata.labels)
-        return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
-    if inputs.folder is None:
-        raise UserError(
-            "--evaluate: expected one folder with sub-folders named as the labels, or a .csv with "
-            f"the columns path and label; received {printable(', '.join(inputs.names))}"
-        )
-    return LabelledPredictions.of_folder(classifier, inputs.folder, group_of=group_of)
+    inputs.check_labels(classifier.metadata.labels)
+    return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
 
 
 def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Writer | None:

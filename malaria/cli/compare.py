@@ -34,6 +34,8 @@ def compare_models(options: Options, inputs: Inputs) -> int:
         results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
         unreadable = max(unreadable, labelled.unreadable)
         keep_tflite(classifier)
+    for line in (*inputs.notes, *labelled.notes):
+        log(printable(line))
     print(describe_comparison(results, compare_with_first(results), rates))
     save_metrics(options.metrics, {name: to_json(one) for name, one in results.items()})
     return 1 if unreadable else 0

@@ -1,7 +1,6 @@
 """inputs: what --image names, as one stream of paths: images, folders, lists and stdin."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
@@ -9,16 +8,21 @@ from pathlib import Path
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
-from malaria.data.listing import STDIN, Entry, Listing, Stdin, is_table
-from malaria.pictures.folders import describe_skipped, find_images, is_folder, not_empty
+from malaria.data.dataset import check_sub_folders, sub_folder_of
+from malaria.data.listed_labels import ListedLabels, differ
+from malaria.data.listing import STDIN, Listing, Stdin
+from malaria.data.tables import is_table
+from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.limits import KINDS
+from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
+from malaria.pictures.same_file import Seen, file_number
 
 
 class Inputs:
-    """The images that --image names, in order.
+    """The images that --image names, in order, each file once.
 
-    skipped: what was passed over in folders, by ending, as far as `paths` has come.
+    passed_over: what was not taken, as far as `paths` has come.
     """
 
     def __init__(self, names: Sequence[str], interval: tuple[int, int] | None = None) -> None:
@@ -28,48 +32,39 @@ class Inputs:
         not there.
         """
         self.names, self.interval = list(names), interval
-        self.skipped: Counter[str] = Counter()
+        self.passed_over = PassedOver()
         self._lists = [_open_list(name) for name in names]
-        self._tables = [one for one in self._lists if one is not None and one.says_more]
+        self._tables = [one for one in self._lists if isinstance(one, Listing) and one.says]
 
-    @property
-    def folder(self) -> AnyPath | None:
-        """The folder, where it is a single one that --image names."""
-        path = to_path(self.names[0])
-        return path if len(self.names) == 1 and is_folder(path) else None
-
-    @property
+    @cached_property
     def roots(self) -> list[AnyPath]:
         """The folders among the names."""
         return [path for path in map(to_path, self.names) if is_folder(path)]
 
-    @property
-    def has_labels(self) -> bool:
-        """Whether the lists say a label of every image."""
-        lists = [one for one in self._lists if one is not None]
-        every = (entry.label for table in self._tables for entry in table)
-        return bool(lists) and lists == self._tables and all(every)
-
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise UserError if a list says no label of an image, or another than one of these."""
+        """Raise UserError if what was named says no labels, other ones, or two of an image."""
+        roots = self.roots
         for name, listed in zip(self.names, self._lists, strict=True):
-            for number, entry in enumerate(listed or (), start=1):
-                if entry.label not in labels:
-                    received = "none" if entry.label is None else quote(entry.label)
-                    raise UserError(
-                        f"{printable(name)}, image {number}: expected a label of {list(labels)}; "
-                        f"received {received}"
-                    )
+            if "label" not in (listed.says if listed else ()) and to_path(name) not in roots:
+                raise UserError(
+                    "--evaluate: expected folders with sub-folders named as the labels, or tables "
+                    f"with the columns path and label; received {printable(name)}"
+                )
+        for root in roots:
+            check_sub_folders(root, labels)
+        if self._tables:
+            self._known.check(labels)
+        for table in self._tables if roots else ():
+            _check_against_folders(table, roots, labels)
 
     @cached_property
-    def _known(self) -> dict[AnyPath, Entry]:
-        """What tables say of their images, where they have a column for it; held in memory."""
-        return {entry.path: entry for table in self._tables for entry in table}
+    def _known(self) -> ListedLabels:
+        return ListedLabels(self._tables)
 
     @property
     def notes(self) -> list[str]:
         """Lines about the images that were named, once `paths` has come to its end."""
-        return [describe_skipped(self.skipped)] if self.skipped else []
+        return [*self.passed_over.describe()]
 
     @property
     def identity(self) -> str:
@@ -78,19 +73,21 @@ class Inputs:
         return repr((real, self.interval))
 
     def label_of(self, path: AnyPath) -> str | None:
-        """The label that a list says of an image, or None."""
-        return self._known.get(path, Entry(path)).label
+        """The label of an image: as a table says, or the sub-folder that it lies in; or None."""
+        known = self._known.of(path)[0] if self._tables else None
+        folders = (sub_folder_of(path, root) for root in self.roots)
+        return known or next(filter(None, folders), None)
 
     def patient_of(self, path: AnyPath) -> str | None:
-        """The patient that a list says of an image, or None."""
-        return self._known.get(path, Entry(path)).patient
+        """The patient that a table says of an image, or None."""
+        return self._known.of(path)[1] if self._tables else None
 
     def paths(self) -> Iterator[AnyPath]:
         """An iterator over all images. Raises UserError at once if there are none."""
         where = printable(", ".join(self.names))
+        named = chain.from_iterable(map(self._expand, self.names, self._lists))
         every = not_empty(
-            chain.from_iterable(map(self._expand, self.names, self._lists)),
-            f"--image: no images in {where}: expected {KINDS}",
+            self._each_once(named), f"--image: no images in {where}: expected {KINDS}"
         )
         if self.interval is None:
             return every
@@ -99,11 +96,36 @@ class Inputs:
             f"--slice: there are fewer than {self.interval[0] + 1} images",
         )
 
+    def _each_once(self, paths: Iterator[AnyPath]) -> Iterator[AnyPath]:
+        """The paths but for those of a file that came before."""
+        if len(self.names) == 1 and self._lists[0] is None:
+            yield from paths  # of one folder each comes once
+            return
+        seen = Seen()
+        for path in paths:
+            if seen.add(file_number(path)):
+                yield path
+            else:
+                self.passed_over.again += 1
+
     def _expand(self, name: str, listed: Listing | Stdin | None) -> Iterator[AnyPath]:
         if listed is not None:
-            return (entry.path for entry in listed)
+            return (entry.path for entry in listed.read(self.passed_over))
         path = to_path(name)
-        return find_images(path, self.skipped) if is_folder(path) else iter([path])
+        return find_images(path, self.passed_over) if is_folder(path) else iter([path])
+
+
+def _check_against_folders(table: Listing, roots: Sequence[AnyPath], labels: Sequence[str]) -> None:
+    """Raise UserError if the table and the folder in which an image lies say two labels of it."""
+    real = [to_path(real_name(root)) for root in roots]
+    for entry in table:
+        path = to_path(real_name(entry.path))
+        for label in {sub_folder_of(path, root) for root in real} & set(labels):
+            if differ(label, entry.label):
+                raise UserError(
+                    f"{printable(table.path)}: {printable(entry.path)} is listed under "
+                    f"{quote(entry.label)}, and lies under {quote(label)}"
+                )
 
 
 def _open_list(name: str) -> Listing | Stdin | None:

@@ -40,8 +40,9 @@ class Options:
         metavar="PATH",
     )
     image: list[str] = option(
-        "images, folders (searched with their sub-folders), lists (@paths.txt, a .csv with a "
-        "column path), each here or at s3://, gs://, http:// or https://, or - for paths on stdin",
+        "images, folders (searched with their sub-folders), lists (@paths.txt, a .csv or .tsv "
+        "with a column path), each here or at s3://, gs://, http:// or https://, or - for paths on "
+        "stdin",
         default=[],
         nargs="+",
         metavar="PATH",
@@ -55,7 +56,7 @@ class Options:
     )
     calibrate: str | None = option(
         "fit the threshold (youden, or as --threshold says) and the temperature to the labelled "
-        "cells of this folder, at least 100, and write the model to --save",
+        "cells of this folder or table, at least 100, and write the model to --save",
         metavar="FOLDER",
     )
     resize: tuple[int, int] | None = option(
@@ -143,7 +144,7 @@ class Options:
         metavar="REGEX",
     )
     evaluate: bool = option(
-        "compare with the true labels, the names of the folder's sub-folders",
+        "compare with the true labels: the names of the sub-folders, or a table's column label",
         group="evaluation and explanation",
     )
     metrics: Path = option(

@@ -70,8 +70,9 @@ def classify(
             for prediction in overlays.explain(predictions) if overlays else predictions:
                 for output in outputs:
                     output.add(prediction)
+            notes = [*inputs.notes, *(labelled.notes if labelled else ())]
             for output in outputs:
-                output.notes = inputs.notes
+                output.notes = notes
                 output.finish()
     finally:
         for output in outputs:

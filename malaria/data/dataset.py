@@ -10,7 +10,8 @@ from pathlib import Path
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
-from malaria.pictures.folders import find_images, sub_folders
+from malaria.pictures.folders import find_images, list_folder, sub_folders
+from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_path import AnyPath, parts_below, to_path
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
@@ -26,6 +27,7 @@ class Sample:
     """One labelled image. label: its index in the list of labels. patient: None if not known.
 
     source: its laboratory or data set. content: the same for files of equal bytes, else None.
+    is_validation: it is of validation_images.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Sample:
     patient: str | None
     source: str = ""
     content: str | None = None
+    is_validation: bool = False
 
 
 def default_positive(labels: Sequence[str]) -> str:
@@ -44,20 +47,32 @@ def scan_folder(
     folder: Path | str,
     labels: Sequence[str],
     patient_pattern: str,
-    skipped: Counter[str] | None = None,
+    passed_over: PassedOver | None = None,
 ) -> list[Sample]:
     """Every image below folder/<label>, as Samples in the order of labels, then of paths.
 
     A label without a folder has none. The patient is the first group (or the whole match) of
-    `patient_pattern` in the file's name. skipped: counts what is passed over, as find_images does.
+    `patient_pattern` in the file's name. passed_over: counts what is not taken, images of other
+    folders too.
     """
-    pattern = Pattern(patient_pattern)
+    folder, pattern = Path(folder), Pattern(patient_pattern)
+    if passed_over is not None and folder.is_dir():
+        _count_others(folder, labels, passed_over)
     return [
         Sample(path, number, pattern.find(path.name))
         for number, label in enumerate(labels)
-        if (Path(folder) / label).is_dir()
-        for path in find_images(Path(folder) / label, skipped)
+        if (folder / label).is_dir()
+        for path in find_images(folder / label, passed_over)
     ]
+
+
+def _count_others(folder: Path, labels: Sequence[str], passed_over: PassedOver) -> None:
+    """Count the images that no label names: in other folders, and beside the folders."""
+    files, folders, _ = list_folder(folder, passed_over.files)
+    counts = {"": sum(1 for _ in files)}
+    others = (other for other in folders if other.name not in labels)
+    counts |= {other.name: sum(1 for _ in find_images(other)) for other in others}
+    passed_over.unlabelled += Counter(counts)
 
 
 def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
@@ -92,10 +107,10 @@ def _nlm_patient(path: AnyPath) -> str | None:
     return match.group(1) if match else None
 
 
-def true_label(path: AnyPath, folder: AnyPath | str, labels: Sequence[str]) -> str | None:
-    """The label that is named like the sub-folder of `folder` that holds `path`, or None."""
+def sub_folder_of(path: AnyPath, folder: AnyPath | str) -> str | None:
+    """The name of the sub-folder of `folder` that holds `path`; None if it lies elsewhere."""
     first, *rest = parts_below(to_path(path), to_path(folder)) or ("",)
-    return first if rest and first in labels else None
+    return first if rest else None
 
 
 def check_sub_folders(folder: AnyPath, labels: Sequence[str]) -> None:

@@ -1,17 +1,15 @@
 """exclusion: images that a list of files leaves out of training."""
 
-import csv
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from malaria.base.errors import UserError
-from malaria.base.files import plain_cell
-from malaria.base.text import shorten
+from malaria.base.text import printable, shorten
 from malaria.data.dataset import Sample
-from malaria.data.listing import read_text_file
+from malaria.data.listing import spellings
+from malaria.data.tables import open_table
 
 
 @dataclass(frozen=True)
@@ -24,32 +22,36 @@ class Exclusion:
 
 
 def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path | str) -> Exclusion:
-    """The samples that a .csv with a column `path` names, relative to `folder` or to where we are.
+    """The samples that a table with a column `path` names.
 
-    Raises UserError if it cannot be read or names none of the samples.
+    Its paths are relative to `folder`, to where we are or to the table. Raises UserError if it
+    cannot be read or names none of the samples.
     """
     if listing is None:
         return Exclusion()
-    listed = _read_paths(Path(listing))
-    # Each text as relative to the folder, and to where we are; an absolute one is the same in both.
-    named = {os.path.abspath(Path(below, text)) for text in listed for below in (folder, "")}
-    paths = frozenset(one.path for one in samples if os.path.abspath(one.path) in named)
-    if listed and not paths:
-        raise UserError(
-            f"exclude: none of the {len(listed)} files in {listing} is among the images; expected "
-            f"paths like {os.path.relpath(samples[0].path, folder)}; "
-            f"received {shorten(listed[0], 200)}"
+    known = {os.path.abspath(one.path): one.path for one in samples}
+    found, first, count = set[Path](), "", 0
+    for text in _read_paths(Path(listing)):
+        # An absolute one is the same below each.
+        places = (
+            os.path.abspath(Path(below, spelled))
+            for spelled in spellings(text)
+            for below in (folder, "", Path(listing).parent)
         )
-    return Exclusion(paths, listing, len(listed))
+        found |= {known[place] for place in places if place in known}
+        first, count = first or text, count + 1
+    if count and not found:
+        raise UserError(
+            f"exclude: none of the {count} files in {printable(listing)} is among the images; "
+            f"expected paths like {printable(os.path.relpath(samples[0].path, folder))}; "
+            f"received {shorten(first, 200)}"
+        )
+    return Exclusion(frozenset(found), listing, count)
 
 
-def _read_paths(listing: Path) -> list[str]:
+def _read_paths(listing: Path) -> Iterator[str]:
     try:
-        rows = csv.DictReader(io.StringIO(read_text_file(listing), newline=""))
-        if "path" not in (rows.fieldnames or ()):
-            raise UserError(f"expected a column 'path' in the first line of {listing}")
-        return [plain_cell(row["path"]) for row in rows if row["path"]]
+        with open_table(listing) as (_, rows):
+            yield from (text for text, *_ in rows if text)
     except UserError as error:
         raise UserError(f"exclude: {error}") from None
-    except csv.Error as error:
-        raise UserError(f"exclude: cannot read {listing}: {error}") from None

@@ -15,7 +15,7 @@ from malaria.data.dataset import Sample, count_by_source, count_samples
 from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
 from malaria.data.pixel_store import Pixels
-from malaria.pictures.folders import describe_skipped
+from malaria.pictures.passed_over import PassedOver
 
 # With this many times as many images of one label as of another, a line says so.
 IMBALANCE = 4
@@ -27,15 +27,15 @@ NAMED = 10
 class LabelledImages:
     """Images with labels, and which of them are on the training and on the validation side.
 
-    pixels: of all readable images. unreadable: {path: reason} of the others. skipped: what was
-    passed over in the folders, by ending. training, validation: indices into pixels.samples; none
+    pixels: of all readable images. unreadable: {path: reason} of the others. passed_over: in the
+    folders and tables. training, validation: indices into pixels.samples; none
     before `sides`. copies_left_out: of validation images, from training.
     """
 
     pixels: Pixels
     unreadable: dict[Path, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
-    skipped: Counter[str] = field(default_factory=Counter)
+    passed_over: PassedOver = field(default_factory=PassedOver)
     training: np.ndarray = field(default_factory=lambda: np.arange(0))
     validation: np.ndarray = field(default_factory=lambda: np.arange(0))
     copies_left_out: int = 0
@@ -58,9 +58,9 @@ class LabelledImages:
 
     @property
     def digest(self) -> str:
-        """A SHA-256 of the paths, the labels and what is excluded, in order."""
+        """A SHA-256 of the paths, the labels, the patients and what is excluded, in order."""
         lines = "\n".join(
-            f"{sample.label} {index in self.excluded} {sample.path}"
+            f"{sample.label} {sample.patient} {index in self.excluded} {sample.path}"
             for index, sample in enumerate(self.samples)
         )
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
@@ -96,8 +96,7 @@ def check_labels(samples: Sequence[Sample], labels: Sequence[str]) -> None:
 def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[str]:
     """The lines of describe_sides, and what was passed over, is double or could not be read."""
     yield from describe_sides(images, labels)
-    if images.skipped:
-        yield describe_skipped(images.skipped)
+    yield from images.passed_over.describe(labels)
     if copies := count_copies(images.samples):
         yield f"duplicates: {copies} images are copies of others, by their content"
     if images.unreadable:

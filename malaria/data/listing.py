@@ -1,27 +1,29 @@
-"""listing: lists of images, a .csv with a column path or a text with a path on each line."""
+"""listing: the images that a table, a text with a path on each line, or stdin names."""
 
-import csv
-import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
 
 from malaria.base.errors import UserError
-from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
+from malaria.data.tables import (
+    MOST_EMPTY,
+    Header,
+    Row,
+    clean,
+    decode_text,
+    is_table,
+    lines_of,
+    open_lines,
+    open_table,
+)
 from malaria.pictures.folders import not_empty
-from malaria.pictures.limits import UnreadableImageError, open_regular
-from malaria.pictures.remote_files import read_remote
+from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
-# Of what is read whole: a list of exclusions, or one on another machine.
-MAX_BYTES = 500_000_000
-# Of a line, in characters: no path is so long.
-LONGEST = 65_536
 STDIN = "-"
 
 
@@ -34,115 +36,125 @@ class Entry:
     patient: str | None = None
 
 
-def is_table(path: AnyPath) -> bool:
-    return path.suffix.lower() == ".csv"
-
-
 class Listing:
-    """The images that a .csv with a column path, or a text with a path a line, names.
+    """The images that a table with a column path, or a text with a path a line, names.
 
     It is read line by line each time it is gone through, so it may be longer than the memory.
-    Relative paths start from where we are; what is not there is looked for beside the list too.
-    Those of a list on another machine, which is read whole, start from the list. says_more: whether
-    it has a column label or patient.
+    Relative paths of a table start from the table, of a text from where we are; what is not there
+    is looked for in the other place too, and under other spellings of its name. Those of a list on
+    another machine start from the list.
+    says: of "label" and "patient", those that it has a column for.
     """
 
-    def __init__(self, path: AnyPath) -> None:
-        """Raises UserError if it cannot be read, has no column path, or names nothing."""
+    def __init__(self, path: AnyPath, *, is_a_table: bool | None = None) -> None:
+        """is_a_table: None: by its ending.
+
+        Raises UserError if it cannot be read, has no column path, or names nothing.
+        """
         self.path = path
-        with _open_lines(path) as lines:
-            columns = (csv.DictReader(lines).fieldnames or ()) if is_table(path) else ()
-        self.says_more = bool({"label", "patient"} & set(columns))
-        _check_first(iter(self), path)
+        self._is_table = is_table(path) if is_a_table is None else is_a_table
+        self.header: Header | None = None
+        if self._is_table:
+            with open_table(path) as (header, _):
+                self.header = header
+        self.says = frozenset(self.header.places if self.header else ()) - {"path"}
+        not_empty(iter(self), f"no images are named in {printable(path)}: expected a path a line")
 
     def __iter__(self) -> Iterator[Entry]:
-        with _open_lines(self.path) as lines:
-            entries = _read_table(lines, self.path) if is_table(self.path) else _read_lines(lines)
-            for entry in entries:
-                yield replace(entry, path=_place(entry.path, self.path))
+        return self.read(PassedOver())
+
+    def read(self, passed_over: PassedOver) -> Iterator[Entry]:
+        """The lines in turn. passed_over: counts rows that say something, but no path."""
+        for text, label, patient in self.rows(passed_over):
+            place = _place(text, self.path, is_beside=self._is_table)
+            yield Entry(place, clean(label), clean(patient))
+
+    def rows(self, passed_over: PassedOver) -> Iterator[tuple[str, str | None, str | None]]:
+        """As `read`, the texts as they stand there."""
+        if self._is_table:
+            with open_table(self.path) as (_, rows):
+                yield from _named(rows, self.path, passed_over)
+        else:
+            with open_lines(self.path) as lines:
+                yield from _named(_read_lines(lines), self.path)
 
 
 class Stdin:
     """The images named on stdin, a path a line, each of which comes once."""
 
-    says_more = False
+    says: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         """Raises UserError if there are none."""
-        lines = (line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer)
-        self._entries = _check_first(_read_lines(lines), "stdin")
+        lines = lines_of(sys.stdin.buffer.readline, "stdin")
+        texts = (line.decode("utf-8", "surrogateescape").removeprefix("\ufeff") for line in lines)
+        named, here = _named(_read_lines(texts), "stdin"), Path(STDIN)
+        entries = (Entry(_place(text, here, is_beside=False)) for text, *_ in named)
+        self._entries = not_empty(entries, "no images are named in stdin: expected a path a line")
 
     def __iter__(self) -> Iterator[Entry]:
         return self._entries
 
-
-@contextmanager
-def _open(path: AnyPath) -> Iterator[BinaryIO]:
-    """A regular file; one of another machine is in memory, up to MAX_BYTES. Raises UserError."""
-    try:
-        if isinstance(path, RemotePath):
-            yield read_remote(path, MAX_BYTES)
-            return
-        with open_regular(path, limit=None) as file:
-            yield file
-    except (UnreadableImageError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {printable(path)}: {reason}") from error
+    def read(self, passed_over: PassedOver) -> Iterator[Entry]:
+        """The lines in turn, once."""
+        return self._entries
 
 
-def read_text_file(path: AnyPath) -> str:
-    """The text of a regular file, UTF-8; other bytes are kept as they are. Raises UserError."""
-    with _open(path) as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: more than {MAX_BYTES:,} bytes, no list of images")
-    return content.decode("utf-8-sig", "surrogateescape")
+def _read_lines(lines: Iterator[str]) -> Iterator[Row]:
+    for line in lines:
+        text = line.rstrip("\r\n")
+        yield (None if text.startswith("#") else text), None, None
 
 
-@contextmanager
-def _open_lines(path: AnyPath) -> Iterator[Iterator[str]]:
-    """The lines of a list, in UTF-8; other bytes are kept as they are. Raises UserError."""
-    newline = "" if is_table(path) else None
-    with (
-        _open(path) as file,
-        io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline) as text,
-    ):
-        yield _lines_of(text, path)
+def _named(
+    rows: Iterator[Row], name: object, passed_over: PassedOver | None = None
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """The rows that have a path. Raises UserError if too many in turn have none."""
+    empty = 0
+    for text, label, patient in rows:
+        if text and not text.isspace():
+            empty = 0
+            yield text, label, patient
+            continue
+        if passed_over and (label or patient):
+            passed_over.nameless += 1
+        empty += 1
+        if empty == MOST_EMPTY:
+            raise UserError(f"{printable(name)}: {empty:,} lines in turn that name no image")
 
 
-def _lines_of(file: TextIO, path: AnyPath) -> Iterator[str]:
-    """None of them could fill the memory."""
-    for line in iter(lambda: file.readline(LONGEST), ""):
-        if len(line) == LONGEST:
-            raise UserError(f"{path}: a line of {LONGEST:,} characters or more, no list of images")
-        yield line
+def spellings(text: str) -> Iterator[str]:
+    """What a path of a list may be called here, as it stands first.
+
+    Without blanks around it, its letters as Windows wrote them, backslashes as slashes, and accents
+    as one character with their letter or as two, as macOS has them. Without doubles.
+    """
+    plain = decode_text(text.strip())
+    slashes = plain.replace("\\", "/")
+    composed = unicodedata.normalize("NFC", slashes)
+    decomposed = unicodedata.normalize("NFD", slashes)
+    yield from dict.fromkeys((text, text.strip(), plain, slashes, composed, decomposed))
 
 
-def _read_table(lines: Iterable[str], path: AnyPath) -> Iterator[Entry]:
-    rows = csv.DictReader(lines)
-    try:
-        if "path" not in (rows.fieldnames or ()):
-            raise UserError(f"{path}: expected a column 'path' in its first line")
-        for row in rows:
-            if row["path"]:
-                known = (plain_cell(row.get(name) or "") or None for name in ("label", "patient"))
-                yield Entry(to_path(plain_cell(row["path"])), *known)
-    except (csv.Error, ValueError) as error:
-        raise UserError(f"cannot read {path}: line {rows.line_num}: {error}") from None
+def _place(text: str, listing: AnyPath, *, is_beside: bool) -> AnyPath:
+    """Where a path of a list leads: of one on another machine never here. Raises UserError.
 
-
-def _read_lines(lines: Iterable[str]) -> Iterator[Entry]:
-    names = (line.rstrip("\r\n") for line in lines if not line.startswith("#"))
-    return (Entry(to_path(name)) for name in names if name.strip())
-
-
-def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
-    """Where a path of a list leads: of one on another machine never here. Raises UserError."""
+    is_beside: it is looked for beside the list first, else where we are.
+    """
+    path = to_path(text.strip())
     if isinstance(path, RemotePath):
         return path
-    if isinstance(listing, Path):
-        beside = listing.parent / path
-        return beside if not os.path.lexists(path) and os.path.lexists(beside) else path
+    if isinstance(listing, RemotePath):
+        return _place_there(Path(text.strip().replace("\\", "/")), listing)
+    starts = (listing.parent, Path()) if is_beside else (Path(), listing.parent)
+    for spelled in spellings(text):
+        for start in dict.fromkeys(starts):
+            if os.path.lexists(place := start / spelled):
+                return place
+    return Path(text)
+
+
+def _place_there(path: Path, listing: RemotePath) -> RemotePath:
     if path.is_absolute():
         raise UserError(
             f"{printable(listing)}: expected URLs, or paths that start from the list; received "
@@ -152,7 +164,3 @@ def _place(path: AnyPath, listing: AnyPath) -> AnyPath:
     for part in path.parts:
         place = place.parent if part == ".." else place / part
     return place
-
-
-def _check_first(entries: Iterator[Entry], name: object) -> Iterator[Entry]:
-    return not_empty(entries, f"no images are named in {printable(name)}: expected a path a line")

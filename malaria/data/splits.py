@@ -72,12 +72,12 @@ def _split(samples: Sequence[Sample], *, by: SplitBy, test_size: float, seed: in
     return min(draws, key=lambda draw: _imbalance(strata, draw[1], test_size))
 
 
-def split_by_folder(samples: Sequence[Sample], folders: Sequence[str], *, by: SplitBy) -> Sides:
-    """Two sorted index arrays, (training, validation): the latter lies below one of `folders`.
+def split_as_given(samples: Sequence[Sample], *, by: SplitBy) -> Sides:
+    """Two sorted index arrays, (training, validation), as the samples say it.
 
     Raises UserError where by="patient" and a patient is on both sides.
     """
-    inside = np.array([any(map(sample.path.is_relative_to, folders)) for sample in samples])
+    inside = np.array([sample.is_validation for sample in samples])
     training, validation = np.flatnonzero(~inside), np.flatnonzero(inside)
     if by == "patient":
         sides = [{samples[n].patient for n in side.tolist()} for side in (training, validation)]
@@ -96,7 +96,7 @@ def known_patients(samples: Sequence[Sample]) -> list[str]:
     if unknown:
         raise UserError(
             f"{len(unknown)} of {len(samples)} file names tell no patient, such as "
-            f"{unknown[0].path}: expected patient_pattern to match, or split_by: image"
+            f"{printable(unknown[0].path)}: expected patient_pattern to match, or split_by: image"
         )
     return [sample.patient for sample in samples if sample.patient is not None]
 
@@ -157,7 +157,7 @@ def split_by_source(samples: Sequence[Sample]) -> dict[str, Sides]:
     names = list(dict.fromkeys(sources.tolist()))
     if len(names) < 2:
         raise UserError(
-            "--folds=source: expected train_images to be a list of folders; received one"
+            "--folds=source: expected train_images to be a list of folders or tables; received one"
         )
     return {
         name: (np.flatnonzero(sources != name), np.flatnonzero(sources == name)) for name in names

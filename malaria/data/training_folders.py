@@ -1,4 +1,4 @@
-"""training_folders: the folders of labelled images to train on, each of one laboratory."""
+"""training_folders: folders and tables of labelled images to train on, each of one laboratory."""
 
 import os
 from collections import Counter
@@ -8,14 +8,20 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from malaria.base.errors import UserError
+from malaria.base.text import quote
+from malaria.data import training_tables
 from malaria.data.dataset import Sample, scan_folder
+from malaria.data.tables import is_table
 from malaria.pictures.folders import find_images, sub_folders
 from malaria.pictures.limits import KINDS
+from malaria.pictures.passed_over import PassedOver
+from malaria.pictures.remote_path import RemotePath, to_path
 
 
 @dataclass(frozen=True)
 class TrainingFolder:
-    """A folder with a sub-folder for each label that it has images of.
+    """A folder with a sub-folder for each label that it has images of, or a table that names them.
 
     name: of the laboratory or data set, its source. patient_pattern: as of scan_folder.
     is_one_of_several: then a sample's patient is written "name:patient", for two laboratories may
@@ -27,10 +33,21 @@ class TrainingFolder:
     patient_pattern: str
     is_one_of_several: bool = False
 
-    def scan(self, labels: Sequence[str], skipped: Counter[str]) -> list[Sample]:
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table, by its name; a folder may be called so too."""
+        return is_table(Path(self.folder)) and not os.path.isdir(self.folder)
+
+    def scan(self, labels: Sequence[str], passed_over: PassedOver) -> list[Sample]:
         """Its samples, in the order of labels, then of paths; see dataset.scan_folder."""
-        samples = scan_folder(self.folder, labels, self.patient_pattern, skipped)
-        prefix = f"{self.name}:" if self.is_one_of_several else ""
+        found = PassedOver(files=passed_over.files)
+        scan = training_tables.scan_table if self.is_table else scan_folder
+        samples = scan(self.folder, labels, self.patient_pattern, found)
+        prefix, place = (f"{self.name}:", f"{self.name}/") if self.is_one_of_several else ("", "")
+        passed_over.again += found.again
+        passed_over.nameless += found.nameless
+        for name, count in found.unlabelled.items():
+            passed_over.unlabelled[name and place + name] += count
         return [
             replace(one, source=self.name, patient=one.patient and prefix + one.patient)
             for one in samples
@@ -45,15 +62,15 @@ def name_of(folder: str) -> str:
 def find_problems(
     folders: Sequence[TrainingFolder], labels: Sequence[str], train_size: int | None
 ) -> dict[str, str]:
-    """{setting: problem} of folders that cannot be trained on; {} if they can.
+    """{setting: problem} of folders and tables that cannot be trained on; {} if they can.
 
-    One folder must have every label; of several each must have one, and each label be in one.
-    Quick: of each label it looks for a first image, or for `train_size` of them, and no further.
+    One must have every label; of several each must have one, and each label be in one. Quick: of
+    each label it looks for a first image, or for `train_size` of them, and no further.
     """
     counts: Counter[str] = Counter()
     for one in folders:
-        found = _count(Path(one.folder), labels, most=train_size or 1)
-        if problem := _problem_of_folder(one, labels, found):
+        found, problem = look_into(one, labels, most=train_size or 1)
+        if problem:
             return problem
         counts += found
     missing = [label for label in labels if counts[label] == 0]
@@ -65,26 +82,69 @@ def find_problems(
     return {}
 
 
-def _count(folder: Path, labels: Sequence[str], most: int) -> Counter[str]:
-    """The number of images of each label that has a folder, counted up to `most`."""
+def look_into(
+    one: TrainingFolder, labels: Sequence[str], most: int
+) -> tuple[Counter[str], dict[str, str]]:
+    """The images of each label that is there, counted up to `most`; {setting: problem} or {}."""
+    if one.is_table:
+        return _look_into_table(one, labels, most)
+    folder = Path(one.folder)
     there = [label for label in labels if (folder / label).is_dir()]
-    return Counter({label: len([*islice(find_images(folder / label), most)]) for label in there})
+    found = Counter({label: len([*islice(find_images(folder / label), most)]) for label in there})
+    return found, _problem_of_folder(one, labels, found)
 
 
 def _problem_of_folder(
     one: TrainingFolder, labels: Sequence[str], found: Counter[str]
 ) -> dict[str, str]:
-    folder, is_alone = Path(one.folder), not one.is_one_of_several
+    folder = Path(one.folder)
     if not folder.is_dir():
-        return {"train_images": f"no folder {folder}; run download.sh, or name another folder"}
-    missing = [label for label in labels if label not in found]
-    if missing and (is_alone or not found):
+        return {"train_images": _describe_nothing(one.folder)}
+    missing, empty = _lacking(one, labels, found)
+    if missing:
         return {"labels": _describe_missing(folder, missing)}
-    empty = [label for label in labels if found[label] == 0]
-    if empty and (is_alone or len(empty) == len(labels)):
+    if empty:
         names = ", ".join(empty)
         return {"train_images": f"no images of {names} in {folder}: expected {KINDS}"}
     return {}
+
+
+def _look_into_table(
+    one: TrainingFolder, labels: Sequence[str], most: int
+) -> tuple[Counter[str], dict[str, str]]:
+    try:
+        found = training_tables.look_into(one.folder, labels, most)
+    except UserError as error:
+        return Counter(), {"train_images": str(error)}
+    missing, empty = _lacking(one, labels, found.counts)
+    if missing:
+        problem = {"labels": training_tables.describe_missing(one.folder, missing, found)}
+    elif empty:
+        problem = {"train_images": training_tables.describe_gone(one.folder, empty[0], found)}
+    else:
+        problem = {}
+    return found.counts, problem
+
+
+def _lacking(
+    one: TrainingFolder, labels: Sequence[str], found: Counter[str]
+) -> tuple[list[str], list[str]]:
+    """The labels that are not there, and those that have no image, if these must be."""
+    missing = [label for label in labels if label not in found]
+    empty = [label for label in labels if found[label] == 0]
+    is_alone = not one.is_one_of_several
+    return (
+        missing if is_alone or not found else [],
+        empty if is_alone or len(empty) == len(labels) else [],
+    )
+
+
+def _describe_nothing(folder: str) -> str:
+    if isinstance(to_path(folder), RemotePath):
+        return f"expected a folder or a table of this machine; received {quote(folder)}"
+    if os.path.isfile(folder):
+        return f"expected a folder, or a table, a .csv or .tsv; received the file {quote(folder)}"
+    return f"no folder {Path(folder)}; run download.sh, or name another folder"
 
 
 def _describe_missing(folder: Path, missing: list[str]) -> str:

@@ -42,12 +42,13 @@ class Classifier(TrainedModel):
         """Metrics with 95 % intervals, the confusion matrix and the surest mistakes.
 
         Args:
-            folder: with sub-folders of images, named as the labels, or as one of them.
+            folder: with sub-folders of images, named as the labels, or as one of them; or a table
+                with the columns path, label and, if known, patient.
             patient_pattern: a regular expression whose first group in a file's name is the patient,
                 whose cells are drawn together for the intervals; None: as the model was trained.
 
         Raises:
-            UserError: no such folder or sub-folder, or no readable image in one.
+            UserError: no such folder, sub-folder or column, or no readable image.
             UsageError: a patient_pattern that is no regular expression.
         """
         from malaria.inference.evaluate import evaluate

@@ -1,5 +1,6 @@
 """evaluate: predictions of labelled images -> one Result."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -9,21 +10,27 @@ import numpy as np
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable
-from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
+from malaria.data.dataset import check_sub_folders, make_patient_finder, sub_folder_of
+from malaria.data.listed_labels import ListedLabels
+from malaria.data.listing import Listing
+from malaria.data.tables import is_table
 from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import find_some
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import is_folder
+from malaria.pictures.passed_over import describe_unlabelled
 from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.same_file import file_number
 
 
 class LabelledPredictions:
     """Collects predictions that have a true label, until their Result is asked for.
 
     known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
-    how many of them the latter. unlike: how many of those kept are no single cells to the guard.
+    how many of them the latter; unlabelled: the former, by the name that is none of the labels, or
+    "". unlike: how many of those kept are no single cells to the guard.
     """
 
     def __init__(
@@ -36,6 +43,7 @@ class LabelledPredictions:
         """label_of, group_of: the true label and the patient of an image, if known."""
         self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = self.unlike = 0
+        self.unlabelled: Counter[str] = Counter()
         self.known: list[Prediction] = []
 
     @classmethod
@@ -46,11 +54,24 @@ class LabelledPredictions:
         if not is_folder(folder):
             found = "nothing" if isinstance(folder, Path) and not folder.exists() else "a file"
             raise UserError(
-                f"expected a folder of labelled images; found {found} at {printable(folder)}"
+                f"expected a folder or a table of labelled images; found {found} at "
+                f"{printable(folder)}"
             )
-        labels = model.metadata.labels
-        check_sub_folders(folder, labels)
-        return cls(model, label_of=lambda path: true_label(path, folder, labels), group_of=group_of)
+        check_sub_folders(folder, model.metadata.labels)
+        return cls(model, label_of=lambda path: sub_folder_of(path, folder), group_of=group_of)
+
+    @classmethod
+    def of_table(
+        cls, model: TrainedModel, table: Listing, *, group_of: Callable[[AnyPath], str | None]
+    ) -> "LabelledPredictions":
+        """For a table; raises UserError unless it says some of the labels, one of each image."""
+        known = ListedLabels([table])
+        known.check(model.metadata.labels)
+        return cls(
+            model,
+            label_of=lambda path: known.of(path)[0],
+            group_of=lambda path: known.of(path)[1] or group_of(path),
+        )
 
     def label_of(self, path: AnyPath) -> str | None:
         """The true label of an image, if it is one of the model's."""
@@ -62,6 +83,8 @@ class LabelledPredictions:
         self.unreadable += prediction.error is not None
         if prediction.true_label is None or prediction.error is not None:
             self.left_out += 1
+            if prediction.true_label is None and prediction.path is not None:
+                self.unlabelled[self._label_of(prediction.path) or ""] += 1
         else:
             self.known.append(prediction)
             self.unlike += prediction.unlike is not None
@@ -70,6 +93,12 @@ class LabelledPredictions:
         """Look up the true labels of the predictions, and keep them."""
         for one in annotate(predictions, group_of=self.group_of, label_of=self.label_of):
             self.add(one)
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about images that the metrics do not count, for they have none of the labels."""
+        labels = self.model.metadata.labels
+        return [*describe_unlabelled(self.unlabelled, labels, "not in the metrics")]
 
     @cached_property
     def result(self) -> Result:
@@ -98,6 +127,13 @@ def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | Non
         except ValueError as error:
             raise UsageError(f"patient_pattern: {error}") from None
     group_of = make_patient_finder(patient_pattern or model.metadata.patient_pattern)
-    labelled = LabelledPredictions.of_folder(model, folder, group_of=group_of)
-    labelled.add_all(predict(find_some(folder), model))
+    if is_table(folder) and not is_folder(folder):
+        table = Listing(folder)
+        labelled = LabelledPredictions.of_table(model, table, group_of=group_of)
+        # Each file once, however often it is named.
+        paths = iter({file_number(entry.path): entry.path for entry in table}.values())
+    else:
+        labelled = LabelledPredictions.of_folder(model, folder, group_of=group_of)
+        paths = find_some(folder)
+    labelled.add_all(predict(paths, model))
     return labelled.result

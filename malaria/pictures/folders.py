@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
+from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_folders import is_remote_folder, list_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_name, to_path
+from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, to_path
+from malaria.pictures.same_file import file_number
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
 # begin a text: in bytes 14 to 17 a .bmp has the length of its second header.
@@ -30,54 +32,79 @@ def is_folder(path: AnyPath) -> bool:
     return is_remote_folder(path) if isinstance(path, RemotePath) else path.is_dir()
 
 
-def find_images(folder: P, skipped: Counter[str] | None = None) -> Iterator[P]:
+def find_images(folder: P, passed_over: PassedOver | None = None) -> Iterator[P]:
     """Yield the paths of all images below `folder`, folder by folder, sorted by name.
 
     Images are told by their ending; other files, of this machine, by their first bytes. Follows
-    symbolic links, each real folder once. Holds the names of one folder at a time. A folder below
-    that cannot be listed is yielded itself, as an image that cannot be read. skipped: counts what
-    is passed over. Raises UserError if `folder` itself cannot be listed.
+    symbolic links, each real folder and file once. Holds the names of one folder at a time. A
+    folder below that cannot be listed is yielded itself, as an image that cannot be read.
+    passed_over: counts what is not taken. Raises UserError if `folder` itself cannot be listed.
     """
-    skipped = Counter() if skipped is None else skipped
-    waiting, seen = [folder], set()
+    passed_over = passed_over or PassedOver()
+    waiting, seen, targets = [folder], set[int](), set[int]()
     while waiting:
         here = waiting.pop()
-        if (real := real_name(here)) in seen:
+        if (number := file_number(here)) in seen:
             continue
-        seen.add(real)
+        seen.add(number)
         try:
-            files, folders = list_folder(here, skipped)
+            files, folders, links = list_folder(here, passed_over.files)
         except UserError:
             if here == folder:
                 raise
             yield here
             continue
+        if links or targets:
+            files = _each_once(files, links, seen, targets, passed_over)
         yield from files
         waiting += reversed(folders)
 
 
-def list_folder(folder: AnyPath, skipped: Counter[str]) -> tuple[Iterable[Any], list[Any]]:
-    """The sorted paths of the images, and of the folders, in `folder`. Raises UserError.
+def _each_once(
+    files: Iterable[Any], links: Set[str], seen: Set[int], targets: set[int], passed: PassedOver
+) -> Iterator[Any]:
+    """The files but for links to what is found in a folder that was `seen`, and to `targets`."""
+    for path in files:
+        number, is_link = file_number(path), path.name in links
+        if number in targets or (is_link and _is_found(path, seen)):
+            passed.again += 1
+            continue
+        if is_link:
+            targets.add(number)
+        yield path
 
-    skipped: counts by its kind_of what is passed over.
+
+def _is_found(link: Path, seen: Set[int]) -> bool:
+    """Whether what the link leads to is an image in one of the folders that were seen."""
+    target = Path(os.path.realpath(link))
+    return file_number(target.parent) in seen and target.is_file() and _is_image(target)
+
+
+def list_folder(
+    folder: AnyPath, skipped: Counter[str]
+) -> tuple[Iterable[Any], list[Any], Set[str]]:
+    """The sorted paths of the images and of the folders in `folder`; the names that are links.
+
+    skipped: counts by its kind_of what is passed over. Raises UserError.
     """
     if isinstance(folder, RemotePath):
-        return list_remote(folder, skipped)
-    files, folders = [], []
+        return *list_remote(folder, skipped), frozenset()
+    files, folders, links = [], [], set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                is_seen = not is_hidden(entry.name)
-                if is_seen and _is_folder(entry):
+                if not is_hidden(entry.name) and _is_folder(entry):
                     folders.append(entry.name)
-                elif is_seen and (is_image_name(entry.name) or _begins_like_an_image(entry)):
+                elif _is_image(entry):
                     files.append(entry.name)
+                    if entry.is_symlink():
+                        links.add(entry.name)
                 else:
                     skipped[kind_of(entry.name)] += 1
     except OSError as error:
         raise UserError(f"cannot list the folder {folder}: {error.strerror}") from None
     # Of a million images there are the names, and not yet the paths.
-    return map(folder.joinpath, sorted(files)), [folder / name for name in sorted(folders)]
+    return map(folder.joinpath, sorted(files)), [folder / name for name in sorted(folders)], links
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -87,9 +114,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _begins_like_an_image(entry: os.DirEntry[str]) -> bool:
+def _is_image(file: os.DirEntry[str] | Path) -> bool:
+    if is_hidden(file.name):
+        return False
+    return is_image_name(file.name) or _begins_like_an_image(Path(file))
+
+
+def _begins_like_an_image(path: Path) -> bool:
     try:
-        with open_regular(Path(entry.path)) as file:
+        with open_regular(path) as file:
             return SIGNATURES.match(file.read(18)) is not None
     except (OSError, UserError):
         return False
@@ -101,13 +134,6 @@ def not_empty(images: Iterator[T], problem: str) -> Iterator[T]:
     if not first:
         raise UserError(problem)
     return chain(first, images)
-
-
-def describe_skipped(skipped: Counter[str]) -> str:
-    """The counts in one line for people."""
-    parts = (f"{count:,} {printable(kind)}" for kind, count in skipped.most_common(10))
-    more = ", ..." if len(skipped) > 10 else ""
-    return f"passed over, not images: {', '.join(parts)}{more}"
 
 
 def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None:

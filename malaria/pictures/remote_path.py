@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from urllib.parse import unquote, urldefrag
 
 from malaria.base.text import is_plain_name
 
@@ -92,7 +92,14 @@ def to_path(name: str | AnyPath) -> AnyPath:
 
 def real_name(path: AnyPath) -> str:
     """The same for the same file, however its path is spelled."""
-    return path.url.rstrip("/") if isinstance(path, RemotePath) else os.path.realpath(path)
+    if not isinstance(path, RemotePath):
+        return os.path.realpath(path)
+    if not path.is_web:  # two slashes of a store are not one
+        return path.url.rstrip("/")
+    host, *names = path.parts
+    query = urldefrag(path.url[len(path.place) :]).url
+    # Apart, for a name may hold a question mark, as %3F.
+    return "\n".join(["/".join([host.lower(), *names]), *filter(None, [query])])
 
 
 def parts_below(path: AnyPath, folder: AnyPath) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ config_reference; the tests hold them equal.
 
 import hashlib
 import json
+import os
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -50,15 +51,16 @@ class Config(Settings):
 
     train_images: Folders = setting(
         "cell_images/",
-        "folder with one sub-folder for each label; or a list of such folders, of one laboratory "
-        "each: {folder: txl/, name: txl, patient_pattern: ^(.+)_RBC}. Of several, one may lack a "
-        "label",
+        "folder with one sub-folder for each label, or a table (.csv, .tsv) with the columns path, "
+        "label and, if known, patient; or a list of such, of one laboratory each: {folder: txl/, "
+        "name: txl, patient_pattern: ^(.+)_RBC}. Of several, one may lack a label",
         section="Images",
     )
     labels: Labels = setting(
         LABELS,
-        "the classes, a sub-folder each; label 0 first. Of two, the network ends in a sigmoid, the "
-        "probability of the second; of three or more (and always with xresnet34) in a softmax",
+        "the classes, a sub-folder each, or as a table names them; label 0 first. Of two, the "
+        "network ends in a sigmoid, the probability of the second; of three or more (and always "
+        "with xresnet34) in a softmax",
     )
     positive_label: Label | None = setting(
         None, "the label that sensitivity is of; null: Parasitized if it is a label, else the last"
@@ -97,12 +99,12 @@ class Config(Settings):
     )
     validation_images: Folders | None = setting(
         None,
-        "another folder, or a list, like train_images to validate on; null: a share of "
+        "another folder or table, or a list, like train_images to validate on; null: a share of "
         "train_images, see test_size",
     )
     exclude: Text | None = setting(
         None,
-        "a .csv with a column path, such as label_errors.csv: files to leave out of training, "
+        "a table with a column path, such as label_errors.csv: files to leave out of training, "
         "never out of validation",
     )
 
@@ -229,18 +231,24 @@ class Config(Settings):
 
     @property
     def folders(self) -> list[TrainingFolder]:
-        """The folders that train_images names."""
+        """The folders and tables that train_images names."""
         return self._named(self.train_images)
 
     @property
     def validation_folders(self) -> list[TrainingFolder]:
-        """The folders that validation_images names; [] if none."""
+        """The folders and tables that validation_images names; [] if none."""
         return [] if self.validation_images is None else self._named(self.validation_images)
 
     @property
     def base_folder(self) -> str:
-        """The base of relative paths in the list of `exclude`: the one folder, or where we are."""
-        return self.train_images if isinstance(self.train_images, str) else "."
+        """The base of relative paths in the list of `exclude`.
+
+        It is the one folder, or the one of the one table; of several where we are.
+        """
+        if not isinstance(self.train_images, str):
+            return "."
+        [one] = self.folders
+        return os.path.dirname(one.folder) or "." if one.is_table else one.folder
 
     def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
         entries = (FolderEntry(folder=folders),) if isinstance(folders, str) else folders

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from malaria.base.errors import UsageError
 from malaria.base.text import shorten
-from malaria.data.training_folders import find_problems
+from malaria.data.training_folders import find_problems, look_into
 from malaria.model import NETWORKS
 from malaria.pictures.folders import find_images
 from malaria.pictures.limits import KINDS
@@ -59,6 +60,11 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
 
 def _data_problems(config: Config) -> Problems:
     problems = find_problems(config.folders, config.labels, config.train_size)
+    for one in config.validation_folders:
+        # It may lack a label, as one of several.
+        known = replace(one, is_one_of_several=True)
+        for text in look_into(known, config.labels, most=1)[1].values():
+            problems.setdefault("validation_images", text)
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(Path(folder)), None) is None:
             problems.setdefault("not_cells", f"no folder {folder} with images: expected {KINDS}")

@@ -68,7 +68,7 @@ Pattern = Annotated[str, AfterValidator(lambda text: base_patterns.Pattern(text)
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100
 PATHS = "a folder, or a list of folders"
-FOLDERS = "a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+FOLDERS = "a folder or a table, or a list, each a text or {folder, name, patient_pattern}"
 _is_known = AfterValidator(_must(lambda name: name in NETWORKS, " or ".join(NETWORKS)))
 NetworkName = Annotated[str, _is_known, WithJsonSchema({"enum": list(NETWORKS)})]
 

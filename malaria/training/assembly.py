@@ -1,7 +1,7 @@
 """assembly: images, network, batches and learner of a training, put together as a Config says."""
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
 from malaria.networks.backend import keras
 from malaria.pictures.images import PixelFormat
+from malaria.pictures.passed_over import PassedOver
 from malaria.settings.config import Config
 from malaria.training.beginning import init_weights
 from malaria.training.devices import Device, computing_in
@@ -32,11 +33,12 @@ from malaria.training.step import Learner
 
 def load_images(config: Config) -> LabelledImages:
     """Scan, choose and read the images; they are not split yet. Raises UserError."""
-    skipped: Counter[str] = Counter()
-    samples = _scan(config, config.folders, skipped)
+    passed_over = PassedOver()
+    samples = _scan(config, config.folders, passed_over)
     exclusion = read_exclusion(config.exclude, samples, config.base_folder)
     samples = splits.choose_samples(samples, config.train_size, seed=config.random_state)
-    samples += _scan(config, config.validation_folders, skipped)
+    judged = _scan(config, config.validation_folders, passed_over)
+    samples += [replace(one, is_validation=True) for one in judged]
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
@@ -48,11 +50,13 @@ def load_images(config: Config) -> LabelledImages:
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    return LabelledImages(pixels, unreadable, exclusion, skipped)
+    return LabelledImages(pixels, unreadable, exclusion, passed_over)
 
 
-def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[str]) -> list[Sample]:
-    return [sample for one in folders for sample in one.scan(config.labels, skipped)]
+def _scan(
+    config: Config, folders: Sequence[TrainingFolder], passed_over: PassedOver
+) -> list[Sample]:
+    return [sample for one in folders for sample in one.scan(config.labels, passed_over)]
 
 
 def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
@@ -69,8 +73,7 @@ def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sampl
 def split(config: Config, images: LabelledImages) -> LabelledImages:
     """The same images on their two sides. Raises UserError."""
     if config.validation_folders:
-        folders = [one.folder for one in config.validation_folders]
-        return images.sides(*splits.split_by_folder(images.samples, folders, by=config.split_by))
+        return images.sides(*splits.split_as_given(images.samples, by=config.split_by))
     sides = splits.split_samples(
         images.samples, by=config.split_by, test_size=config.test_size, seed=config.random_state
     )

@@ -94,14 +94,14 @@ def test_an_image_of_a_list_that_is_not_there_is_a_row_with_the_reason(run):
         (["gone.png"], "--image: no file or folder gone.png"),
         (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
         (["@empty.txt"], "no images are named in empty.txt: expected a path a line"),
-        (["no_path.csv"], "no_path.csv: expected a column 'path' in its first line"),
+        (["x.xlsx"], "x.xlsx: a spreadsheet, no text: save it as CSV (UTF-8)"),
         (["@pipe"], "cannot read pipe: not a regular file"),
     ],
 )
 def test_what_names_nothing_is_refused(tmp_path, monkeypatch, names, message):
     monkeypatch.chdir(tmp_path)
     Path("empty.txt").write_text("\n# nothing\n")
-    Path("no_path.csv").write_text("file\na.png\n")
+    Path("x.xlsx").touch()
     os.mkfifo("pipe")
     with pytest.raises(UserError) as caught:
         Inputs(names)

@@ -17,7 +17,7 @@ from malaria.data.dataset import (
     default_positive,
     make_grouper,
     scan_folder,
-    true_label,
+    sub_folder_of,
 )
 from malaria.settings.config import Config
 
@@ -96,14 +96,14 @@ def test_images_are_grouped_by_patient_by_folder_or_by_a_pattern(group_by, group
     [
         ("cells/Uninfected/a.png", "Uninfected"),
         ("cells/Parasitized/slide/Uninfected/a.png", "Parasitized"),
-        ("cells/other/Uninfected/a.png", None),
+        ("cells/other/Uninfected/a.png", "other"),
         ("cells/Uninfected.png", None),
         ("cells/Uninfected", None),
     ],
 )
-def test_the_true_label_is_the_first_folder_on_the_way_to_the_image(path, label):
-    assert true_label(Path(path), Path("cells"), LABELS) == label
-    assert true_label(f"/data/{path}", "/data/cells/", LABELS) == label
+def test_the_first_folder_on_the_way_to_an_image_says_its_label(path, label):
+    assert sub_folder_of(Path(path), Path("cells")) == label
+    assert sub_folder_of(f"/data/{path}", "/data/cells/") == label
 
 
 def test_a_folder_without_a_label_is_refused_with_what_was_found(tmp_path):

@@ -29,8 +29,15 @@ def listing(tmp_path):
         ("path,why\n{folder}/Parasitized/{name},blurred\n{folder}/gone.png,\n", 2),
         ("\ufeffpath\r\n{folder}/Parasitized/{name}\r\n", 1),
         ("path\n./cells/Parasitized/{name}\ncells/Parasitized/{name}\n", 2),
+        ("sep=;\nwhy;File Name\nblurred;cells\\Parasitized\\{name}\n", 1),
     ],
-    ids=["relative to the folder", "as other tables write them", "a spreadsheet's", "from here"],
+    ids=[
+        "relative to the folder",
+        "as other tables write them",
+        "a spreadsheet's",
+        "from here",
+        "from a German Excel",
+    ],
 )
 def test_listed_paths_are_found(folder, samples, listing, monkeypatch, text, listed):
     monkeypatch.chdir(listing.parent)
@@ -52,7 +59,7 @@ def test_a_name_that_a_spreadsheet_would_compute_is_found_by_its_text(folder, li
     ("text", "message"),
     [
         (None, r"cannot read .*mine.csv: No such file"),
-        ("file\na.png\n", "expected a column 'path'"),
+        ("kind\na.png\n", "expected a column 'path'"),
         ("", "expected a column 'path'"),
         ("path\nother/a.png\n", "none of the 1 files .* received other/a.png"),
         ("path\n\x1b[2J\n", r"received \\x1b\[2J$"),

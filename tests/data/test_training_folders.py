@@ -1,11 +1,10 @@
 """Folders to learn from: what is wrong with them, and whose images they hold."""
 
-from collections import Counter
-
 import pytest
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN
 from malaria.data.training_folders import TrainingFolder, find_problems, name_of
+from malaria.pictures.passed_over import PassedOver
 
 
 def one(folder, name="a", **known):
@@ -94,7 +93,7 @@ def test_images_of_several_folders_are_counted_together(tmp_path):
 def test_a_patient_of_one_laboratory_is_not_the_one_of_that_number_in_another(write_cells):
     folder = write_cells(patients=(1,), count=1)
     sources = [*several(x=folder, y=folder), one(folder)]
-    samples = [sample for source in sources for sample in source.scan(LABELS, Counter())]
+    samples = [sample for source in sources for sample in source.scan(LABELS, PassedOver())]
     assert [one.patient for one in samples] == ["x:1", "x:1", "y:1", "y:1", "1", "1"]
     assert [one.source for one in samples] == list("xxyyaa")
 

@@ -107,7 +107,10 @@ def test_without_a_labelled_image_there_is_no_result(classifier, folder):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no label.png", r"^expected a folder of labelled images; found a file at .*no label.png$"),
+        (
+            "no label.png",
+            "^expected a folder or a table of labelled images; found a file at .*label.png$",
+        ),
         ("nowhere", "labelled images; found nothing at "),
     ],
 )

@@ -30,6 +30,7 @@ from malaria.outputs.html_parts import link_to
 from malaria.pictures import remote, remote_files, remote_folders, remote_path
 from malaria.pictures.folders import find_images, is_folder, place_below
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_path import RemotePath, parts_below, real_name, to_path
 
 TOP = Path(__file__).parents[2]
@@ -187,10 +188,10 @@ def test_a_store_is_listed_as_a_folder_here(memory):
     names = ["a.gif", "b/1.PNG", "b/2.png", "b/x/3.tif"]
     for name in [*reversed(names), "b/._1.png", "b/__MACOSX/4.png", "b/5"]:
         memory.pipe(f"/store/{name}", b"")
-    skipped = Counter()
-    found = [str(path) for path in find_images(to_path("memory://store/"), skipped)]
+    passed_over = PassedOver()
+    found = [str(path) for path in find_images(to_path("memory://store/"), passed_over)]
     assert found == [f"memory://store/{name}" for name in names]
-    assert skipped == {"hidden": 2, "no ending": 1}
+    assert passed_over.files == {"hidden": 2, "no ending": 1}
     assert is_folder(to_path("memory://store/b"))
     assert not is_folder(to_path("memory://store/b/5"))
 

@@ -470,7 +470,7 @@ def test_a_single_folder_is_one_source_of_the_name_of_its_folder(read):
     assert validation == TrainingFolder("d/new", "new", PATIENT_PATTERN, True)
 
 
-EXPECTED = "expected a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+EXPECTED = "expected a folder or a table, or a list, each a text or {folder, name, patient_pattern}"
 
 
 @pytest.mark.parametrize(

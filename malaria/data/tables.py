@@ -1,0 +1,199 @@
+"""tables: texts with rows or lines, as spreadsheets of many countries write them, read in turn."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from typing import AnyStr, BinaryIO
+
+from malaria.base.errors import UserError
+from malaria.base.files import plain_cell
+from malaria.base.text import printable, quote
+from malaria.pictures.limits import UnreadableImageError, open_regular
+from malaria.pictures.remote_files import read_remote
+from malaria.pictures.remote_path import AnyPath, RemotePath
+
+TABLES = (".csv", ".tsv")
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+# The first names are ours. Case, blanks, hyphens and underscores do not count.
+COLUMNS = {
+    "path": ("path", "file", "filename", "filepath", "image", "imagename", "imagepath"),
+    "label": ("label", "class", "classname", "category", "diagnosis"),
+    "patient": ("patient", "patientid", "subject", "subjectid"),
+}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# A list on another machine is read whole.
+MAX_BYTES = 500_000_000
+# Of a line, and of a row of several lines, in characters: no path is so long.
+LONGEST = 65_536
+# Blank lines before the header.
+MOST_BLANK = 1000
+# Lines in turn that name nothing. Spreadsheets end with up to a million of them.
+MOST_EMPTY = 2_000_000
+# How a zip, as .xlsx is one, and an older .xls begin, whatever they are called.
+NO_TEXT = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
+
+
+def is_table(path: AnyPath) -> bool:
+    """Whether the name is that of a table, or of a spreadsheet, which is refused when opened."""
+    return path.suffix.lower() in (*TABLES, *SPREADSHEETS)
+
+
+@contextmanager
+def open_lines(path: AnyPath) -> Iterator[Iterator[str]]:
+    """The lines of a regular file, one at a time; of a file of another machine, read whole.
+
+    UTF-8 or, as its first bytes tell, UTF-16; bytes that are neither are kept by surrogateescape.
+    Raises UserError.
+    """
+    with _open(path) as file:
+        first = file.read(4)
+        file.seek(0)
+        if path.suffix.lower() in SPREADSHEETS or first.startswith(NO_TEXT):
+            raise UserError(f"{printable(path)}: a spreadsheet, no text: save it as CSV (UTF-8)")
+        encoding = _encoding_of(first)
+        errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
+        with io.TextIOWrapper(file, encoding, errors, newline="") as text:
+            yield lines_of(text.readline, path)
+
+
+@contextmanager
+def _open(path: AnyPath) -> Iterator[BinaryIO]:
+    try:
+        if isinstance(path, RemotePath):
+            yield read_remote(path, MAX_BYTES)
+            return
+        with open_regular(path, limit=None) as file:
+            yield file
+    except (UnreadableImageError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {printable(path)}: {reason}") from error
+
+
+def _encoding_of(first: bytes) -> str:
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    # Without a mark, letters of a header have a zero byte each.
+    zeros = [byte == 0 for byte in first]
+    if zeros == [False, True] * 2:
+        return "utf-16-le"
+    return "utf-16-be" if zeros == [True, False] * 2 else "utf-8-sig"
+
+
+def lines_of(readline: Callable[[int], AnyStr], name: object) -> Iterator[AnyStr]:
+    """The lines that `readline` gives, none of which could fill the memory. Raises UserError."""
+    while line := readline(LONGEST):
+        if len(line) == LONGEST:
+            what = f"a line of {LONGEST:,} characters or more, no list of images"
+            raise UserError(f"{printable(name)}: {what}")
+        yield line
+
+
+@dataclass(frozen=True)
+class Header:
+    """The columns of a table. places: {key of COLUMNS: index of its column}."""
+
+    separator: str
+    columns: Sequence[str]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """{key of COLUMNS: index of the column that is called so}."""
+        plain = [re.sub(r"[\s_\-\ufeff]", "", name).casefold() for name in self.columns]
+        found = {key: [one for one in known if one in plain] for key, known in COLUMNS.items()}
+        return {key: plain.index(names[0]) for key, names in found.items() if names}
+
+    def expect(self, key: str, table: object) -> None:
+        """Raise UserError if the table has no such column."""
+        if key not in self.places:
+            name, *others = COLUMNS[key]
+            found = ", ".join(map(quote, self.columns[:20])) or "none"
+            between = SEPARATORS.get(self.separator, quote(self.separator))
+            raise UserError(
+                f"{printable(table)}: expected a column {quote(name)} in its first line (or "
+                f"{', '.join(others)}); found {found}, separated by {between}"
+            )
+
+
+# Path, label, patient, as the texts stand there; None where a row has no such cell.
+Row = tuple[str | None, str | None, str | None]
+
+
+@contextmanager
+def open_table(path: AnyPath) -> Iterator[tuple[Header, Iterator[Row]]]:
+    """The header of a table, and the rows below it. Raises UserError, also while they are read."""
+    with open_lines(path) as lines:
+        separator, lines = _find_separator(lines)
+        cells = _read_cells(lines, separator, path)
+        header = Header(separator, next(cells, []))
+        header.expect("path", path)
+        places = [header.places.get(key) for key in COLUMNS]
+        rows = ([_cell(row, place) for place in places] for row in cells)
+        yield header, ((path, label, patient) for path, label, patient in rows)
+
+
+def _find_separator(lines: Iterator[str]) -> tuple[str, Iterator[str]]:
+    """The separator of a table, and all lines from its header on.
+
+    It is the one of a line like "sep=;" before the header, else the one that gives a column path,
+    else the one that gives most columns.
+    """
+    first = filter(str.strip, islice(lines, MOST_BLANK))
+    line = next(first, "")
+    if told := re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE | re.DOTALL):
+        return told[1], chain([next(first, "")], lines)
+
+    def worth(separator: str) -> tuple[bool, int]:
+        header = Header(separator, next(csv.reader([line], delimiter=separator), []))
+        return "path" in header.places, len(header.columns)
+
+    return max(SEPARATORS, key=worth), chain([line], lines)
+
+
+def _read_cells(lines: Iterator[str], separator: str, table: object) -> Iterator[list[str]]:
+    """The cells of each row. Raises UserError, also for a row that could fill the memory."""
+    taken = 0
+
+    def bounded() -> Iterator[str]:
+        nonlocal taken
+        for line in lines:
+            taken += len(line)
+            if taken > 2 * LONGEST:
+                raise csv.Error(f"a row of {taken:,} characters; is a quotation mark missing?")
+            yield line
+
+    rows = csv.reader(bounded(), delimiter=separator)
+    try:
+        for row in rows:
+            taken = 0
+            yield row
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"cannot read {printable(table)}: line {rows.line_num}: {error}") from None
+
+
+def _cell(row: Sequence[str], place: int | None) -> str | None:
+    if place is None or place >= len(row):
+        return None
+    return plain_cell(row[place]) or None
+
+
+def decode_text(text: str) -> str:
+    """Bytes that are no UTF-8, which Western Windows wrote, as the letters that they stand for."""
+    if text.isascii():
+        return text
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "surrogateescape")
+
+
+def clean(text: str | None) -> str | None:
+    """A label or a patient, without blanks around it; None if nothing is left."""
+    # Interned, for millions of rows share a few.
+    return sys.intern(decode_text(text).strip()) or None if text else None
