@@ -45,7 +45,9 @@ class Inputs:
         """Raise UserError if what was named says no labels, other ones, or two of an image."""
         roots = self.roots
         for name, listed in zip(self.names, self._lists, strict=True):
-            if "label" not in (listed.says if listed else ()) and to_path(name) not in roots:
+            if isinstance(listed, Listing) and is_table(listed.path):
+                listed.expect("label")
+            elif to_path(name) not in roots:
                 raise UserError(
                     "--evaluate: expected folders with sub-folders named as the labels, or tables "
                     f"with the columns path and label; received {printable(name)}"

@@ -60,6 +60,12 @@ class Listing:
         self.says = frozenset(self.header.places if self.header else ()) - {"path"}
         not_empty(iter(self), f"no images are named in {printable(path)}: expected a path a line")
 
+    def expect(self, column: str) -> None:
+        """Raise UserError if it has no such column."""
+        if self.header is None:
+            raise UserError(f"{printable(self.path)}: expected a table, a .csv or .tsv")
+        self.header.expect(column, self.path)
+
     def __iter__(self) -> Iterator[Entry]:
         return self.read(PassedOver())
 

@@ -86,6 +86,9 @@ def look_into(
     one: TrainingFolder, labels: Sequence[str], most: int
 ) -> tuple[Counter[str], dict[str, str]]:
     """The images of each label that is there, counted up to `most`; {setting: problem} or {}."""
+    if isinstance(to_path(one.folder), RemotePath):
+        known = f"expected a folder or a table of this machine; received {quote(one.folder)}"
+        return Counter(), {"train_images": known}
     if one.is_table:
         return _look_into_table(one, labels, most)
     folder = Path(one.folder)
@@ -140,8 +143,6 @@ def _lacking(
 
 
 def _describe_nothing(folder: str) -> str:
-    if isinstance(to_path(folder), RemotePath):
-        return f"expected a folder or a table of this machine; received {quote(folder)}"
     if os.path.isfile(folder):
         return f"expected a folder, or a table, a .csv or .tsv; received the file {quote(folder)}"
     return f"no folder {Path(folder)}; run download.sh, or name another folder"

@@ -53,8 +53,7 @@ def _read(
 ) -> Iterator[tuple[Path, str | None, str | None]]:
     """Path, label and patient of each row. Raises UserError."""
     listing = Listing(Path(table), is_a_table=True)
-    assert listing.header is not None, "it was opened as a table"
-    listing.header.expect("label", table)
+    listing.expect("label")
     for entry in listing.read(passed_over):
         if not isinstance(entry.path, Path):
             raise UserError(

@@ -65,6 +65,7 @@ class LabelledPredictions:
         cls, model: TrainedModel, table: Listing, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
         """For a table; raises UserError unless it says some of the labels, one of each image."""
+        table.expect("label")
         known = ListedLabels([table])
         known.check(model.metadata.labels)
         return cls(

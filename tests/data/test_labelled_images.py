@@ -51,13 +51,14 @@ def test_what_is_excluded_is_left_out_of_the_training_side_only():
         images.sides(np.array([1, 9, 10]), np.array([0, 8]))
 
 
-def test_the_digest_differs_as_soon_as_the_images_their_labels_or_the_exclusion_do():
+def test_the_digest_differs_as_soon_as_the_images_their_labels_patients_or_the_exclusion_do():
     relabelled = [replace(SAMPLES[0], label=1), *SAMPLES[1:]]
     renamed = [replace(SAMPLES[0], path=Path("a.png")), *SAMPLES[1:]]
     odd = [replace(SAMPLES[0], path=Path(os.fsdecode(b"a\xff.png")))]  # no UTF-8
-    others = map(images_of, (SAMPLES, relabelled, renamed, SAMPLES[1:], SAMPLES[::-1], odd))
+    moved = [replace(SAMPLES[0], patient="another"), *SAMPLES[1:]]
+    others = map(images_of, (SAMPLES, relabelled, renamed, moved, SAMPLES[1:], SAMPLES[::-1], odd))
     digests = {images.digest for images in (*others, images_of(exclusion=EXCLUSION))}
-    assert len(digests) == 7
+    assert len(digests) == 8
     assert images_of().sides(np.array([0, 8]), np.array([1, 9])).digest == images_of().digest
 
 

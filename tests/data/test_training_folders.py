@@ -101,3 +101,25 @@ def test_a_patient_of_one_laboratory_is_not_the_one_of_that_number_in_another(wr
 @pytest.mark.parametrize("folder", ["data/txl", "data/txl/", "./data/../data/txl"])
 def test_a_source_without_a_name_is_called_as_its_folder(folder):
     assert name_of(folder) == "txl"
+
+
+def test_images_that_no_label_names_are_counted_by_their_folder(tmp_path):
+    folder = touch(tmp_path, *GOOD, "c.png", "notes.txt", "Unsure/a.png", "Unsure/x/y/b.png")
+    touch(tmp_path, "parasitized/a.png", "empty/b.txt", ".hidden/a.png", "__MACOSX/a.png")
+    passed_over = PassedOver()
+    assert len(one(folder).scan(LABELS, passed_over)) == 2
+    assert [*passed_over.describe(LABELS)] == [
+        "passed over, not images: 2 hidden, 1 .txt",
+        "passed over: Unsure, 2 images: not among the labels",
+        "passed over: 1 image without a label, in no folder or row that tells one",
+        "passed over: parasitized, 1 image: not among the labels; did you mean Parasitized?",
+    ]
+
+
+def test_of_several_folders_each_is_named_with_what_was_passed_over(tmp_path):
+    passed_over = PassedOver()
+    for name in ("x", "y"):
+        touch(tmp_path / name, *GOOD, "Unsure/a.png")
+    for source in several(x=tmp_path / "x", y=tmp_path / "y"):
+        source.scan(LABELS, passed_over)
+    assert passed_over.unlabelled == {"x/Unsure": 1, "y/Unsure": 1}

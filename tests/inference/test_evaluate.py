@@ -143,3 +143,31 @@ def test_a_folder_with_one_of_the_labels_is_enough(classifier, folder):
     result = evaluate(classifier, folder, patient_pattern=None)
     assert result.counts == {"Parasitized": 0, "Uninfected": 4}
     assert result.values["sensitivity"] is None
+
+
+def test_a_table_is_evaluated_as_the_folder_that_it_names(classifier, folder):
+    paths = sorted(folder.glob("*/C*.png"))
+    rows = [f"{path.relative_to(folder)};{path.parent.name}" for path in paths]
+    (folder / "a.csv").write_text("\n".join(["File;Class", *rows, rows[0], "no label.png;Unsure"]))
+    there, here = classifier.evaluate(folder), classifier.evaluate(folder / "a.csv")
+    assert (here.values, here.groups) == (there.values, there.groups)
+    (folder / "a.csv").write_text("\n".join(["File;Class;Subject", *[f"{row};p" for row in rows]]))
+    assert classifier.evaluate(folder / "a.csv").groups == ["p"] * 8
+    (folder / "a.csv").write_text("File;Class\na.png;Parasitized\n./a.png;Uninfected\n")
+    with pytest.raises(UserError, match=r"a.png is listed under two labels"):
+        classifier.evaluate(folder / "a.csv")
+    (folder / "a.csv").write_text("File;Kind\na.png;Parasitized\n")
+    with pytest.raises(UserError, match=r"a.csv: expected a column 'label'"):
+        classifier.evaluate(folder / "a.csv")
+
+
+def test_images_of_no_label_are_told_by_their_folder(classifier, folder):
+    labelled = collect(classifier, folder)
+    for name in ("Unsure/a.png", "Unsure/x/b.png", "c.png", "uninfected/d.png"):
+        labelled.add_all([Prediction(folder / name, "Uninfected", 0.9, (0.1, 0.9))])
+    assert labelled.notes == [
+        "not in the metrics: Unsure, 2 images: not among the labels",
+        "not in the metrics: 1 image without a label, in no folder or row that tells one",
+        "not in the metrics: uninfected, 1 image: not among the labels; did you mean Uninfected?",
+    ]
+    assert labelled.left_out == 4

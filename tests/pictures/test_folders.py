@@ -9,6 +9,7 @@ from malaria.base.errors import UserError
 from malaria.pictures.folders import find_images, sub_folders
 from malaria.pictures.images import FORMATS, open_image
 from malaria.pictures.limits import is_image_name
+from malaria.pictures.passed_over import PassedOver
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,27 @@ def test_what_is_no_folder_cannot_be_listed(tmp_path, name, reason):
 def test_the_folders_in_a_folder_are_named_in_order(tmp_path):
     touch(tmp_path, "b/c/1.png", "a/1.png", "file.png")
     assert sub_folders(tmp_path) == sub_folders(str(tmp_path)) == ["a", "b"]
+
+
+def test_a_file_that_links_lead_to_comes_once_and_how_often_it_came_again_is_counted(tmp_path):
+    touch(tmp_path, "cells/b.png", "cells/x/c.png", "else/d", ".git/e")
+    for name, target in (
+        ("a", "b"), ("c", "b"), ("to_x", "x/c"), ("x/z", "c"), ("gone", "nowhere"),
+    ):  # fmt: skip
+        (tmp_path / "cells" / f"{name}.png").symlink_to(tmp_path / "cells" / f"{target}.png")
+    for name, target in (("d1", "else/d"), ("d2", "else/d"), ("e1", ".git/e"), ("x/e2", ".git/e")):
+        (tmp_path / "cells" / f"{name}.png").symlink_to(tmp_path / target)
+    passed_over = PassedOver()
+    names = [str(p.relative_to(tmp_path)) for p in find_images(tmp_path / "cells", passed_over)]
+    # A link to what comes later is taken in its place.
+    assert names == [f"cells/{name}.png" for name in ("b", "d1", "e1", "gone", "to_x")]
+    assert passed_over.again == 6
+
+
+def test_a_thousand_folders_in_one_another_are_gone_through_at_once(tmp_path, monkeypatch):
+    def resolve(path):
+        raise AssertionError("each takes as many looks as the folder is deep")
+
+    touch(tmp_path, "/".join(["d"] * 300) + "/a.png")
+    monkeypatch.setattr(os.path, "realpath", resolve)
+    assert len(found(tmp_path)) == 1

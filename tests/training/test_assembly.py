@@ -102,3 +102,44 @@ def test_an_excluded_image_is_read_and_may_be_validated_on_but_not_trained_on(co
 def test_of_each_label_as_many_are_read_as_the_config_says(config):
     images = assembly.load_images(config(train_size=3))
     np.testing.assert_array_equal(images.labels, [0, 0, 0, 1, 1, 1])
+
+
+def test_tables_train_and_validate_as_folders_do(config, tmp_path):
+    folder = Path(config().train_images)
+    for name, patients in (("train.csv", "[123]"), ("judge.csv", "4")):
+        rows = [
+            f"{path.relative_to(tmp_path)};{path.parent.name};Q{path.name[1]}"
+            for path in sorted(folder.glob(f"*/C{patients}*.png"))
+        ]
+        text = "\r\n".join(["Path;Class;Patient", *rows, "x.png;Unsure;", *rows[:1]])
+        (tmp_path / name).write_text(text, encoding="utf-16")
+    (tmp_path / "out.csv").write_text("path\ncells/Parasitized/C1P1thinF_IMG_cell_0.png\n")
+    known = {"train_images": str(tmp_path / "train.csv"), "exclude": str(tmp_path / "out.csv")}
+    settings = config(validation_images=str(tmp_path / "judge.csv"), **known)
+    images = load(settings)
+    assert (len(images.training), len(images.validation)) == (11, 4)
+    assert {one.patient for one in images.chosen(images.validation)} == {"Q4"}
+    lines = [*describe_images(images, settings.labels)]
+    assert "passed over: Unsure, 2 images: not among the labels" in lines
+    assert "named again, and counted once: 2 images" in lines
+    assert f"excluded: 1 of 1 files named in {tmp_path / 'out.csv'}" in lines
+
+
+def test_a_patient_of_two_tables_is_not_on_both_sides(config, tmp_path):
+    paths = sorted(Path(config().train_images).glob("*/*.png"))
+    for name, some in (("train.csv", paths[::2]), ("judge.csv", paths[1::2])):
+        rows = [f"{path},{path.parent.name}" for path in some]
+        (tmp_path / name).write_text("\n".join(["path,label", *rows]))
+    known = {"train_images": str(tmp_path / "train.csv")}
+    with pytest.raises(UserError, match="4 patients are in train_images too, such as 1"):
+        load(config(validation_images=str(tmp_path / "judge.csv"), **known))
+
+
+def test_a_file_that_a_table_has_under_two_labels_is_refused_or_excluded(config, tmp_path):
+    paths = sorted(Path(config().train_images).glob("*/*.png"))
+    rows = [f"{path},{path.parent.name}" for path in paths] + [f"{paths[0]},Uninfected"]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    known = {"train_images": str(tmp_path / "t.csv")}
+    with pytest.raises(UserError, match="2 files hold images that lie under two labels"):
+        load(config(**known))
+    assert len(load(config(contradictions="exclude", **known)).samples) == 15
