@@ -132,6 +132,18 @@ def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_thresho
         main(known)
 
 
+def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys):
+    paths = draw_cells(tmp_path / "cells", 60, seed=1, patients=6)
+    rows = [f"{path.relative_to(tmp_path)};{path.parent.name}" for path in paths]
+    lines = ["File;Class", *rows, rows[0], f"{rows[1].partition(';')[0]};", "gone.png;Unsure"]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert main([f"--calibrate={tmp_path / 'a.csv'}", f"--save={tmp_path / 'own.h5'}"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("120 images: threshold ")
+    assert "named again, and counted once: 2 images\n" in captured.err
+    assert "not in the metrics: Unsure, 1 image: not among the labels\n" in captured.err
+
+
 def test_too_few_cells_leave_nothing_behind(tmp_path):
     draw_cells(tmp_path / "cells", 20, seed=1)
     with pytest.raises(UserError, match="at least 100 labelled cells; received 40"):

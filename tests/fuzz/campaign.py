@@ -32,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from malaria.base.errors import UserError
 from malaria.cli.options import parse
 from malaria.data.listing import Listing
+from malaria.data.tables import is_table
+from malaria.data.training_tables import scan_table
 from malaria.data.unpack import unpack
 from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
@@ -177,10 +179,16 @@ def _write_pair(place, content):
 
 
 def try_list(dice, place):
-    path = place / dice.choice(["a.csv", "a.txt"])
-    valid = b'path,label,patient\na.png,Parasitized,1\n"b,c.png",Uninfected,2\n\'=d.png,x,\n' * 3
-    path.write_bytes(mutate_bytes(dice, valid))
+    path = place / dice.choice(["a.csv", "a.tsv", "a.txt"])
+    valid = 'path,label,patient\na.png,Parasitized,1\n"b,c.png",Uninfected,2\n\'=d.png,x,\n' * 3
+    for old, new in ((",", dice.choice(",;\t|")), ("\n", dice.choice(["\n", "\r\n", "\r"]))):
+        valid = valid.replace(old, new)
+    encoding = dice.choice(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+    first = dice.choice(["", "sep=;\n", '"sep=,"\n'])
+    path.write_bytes(mutate_bytes(dice, (first + valid).encode(encoding)))
     list(Listing(path))
+    if is_table(path):
+        scan_table(path, ["Parasitized", "Uninfected"], "^C")
 
 
 def try_archive(dice, place):
