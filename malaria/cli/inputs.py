@@ -39,13 +39,14 @@ class Inputs:
     @cached_property
     def roots(self) -> list[AnyPath]:
         """The folders among the names."""
-        return [path for path in map(to_path, self.names) if is_folder(path)]
+        named = zip(self.names, self._lists, strict=True)
+        return [to_path(one) for one, listed in named if not listed and is_folder(to_path(one))]
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise UserError if what was named says no labels, other ones, or two of an image."""
         roots = self.roots
         for name, listed in zip(self.names, self._lists, strict=True):
-            if isinstance(listed, Listing) and is_table(listed.path):
+            if isinstance(listed, Listing):
                 listed.expect("label")
             elif to_path(name) not in roots:
                 raise UserError(

@@ -13,6 +13,7 @@ from malaria.data.tables import (
     MOST_EMPTY,
     Header,
     Row,
+    begins_like_a_table,
     clean,
     decode_text,
     is_table,
@@ -39,6 +40,9 @@ class Entry:
 class Listing:
     """The images that a table with a column path, or a text with a path a line, names.
 
+    A text is a table too if its first line has a column path and another: spreadsheets call what
+    they write in UTF-16 .txt.
+
     It is read line by line each time it is gone through, so it may be longer than the memory.
     Relative paths of a table start from the table, of a text from where we are; what is not there
     is looked for in the other place too, and under other spellings of its name. Those of a list on
@@ -46,13 +50,13 @@ class Listing:
     says: of "label" and "patient", those that it has a column for.
     """
 
-    def __init__(self, path: AnyPath, *, is_a_table: bool | None = None) -> None:
-        """is_a_table: None: by its ending.
+    def __init__(self, path: AnyPath, *, is_a_table: bool = False) -> None:
+        """is_a_table: whatever its name and its first line are.
 
         Raises UserError if it cannot be read, has no column path, or names nothing.
         """
         self.path = path
-        self._is_table = is_table(path) if is_a_table is None else is_a_table
+        self._is_table = is_a_table or is_table(path) or begins_like_a_table(path)
         self.header: Header | None = None
         if self._is_table:
             with open_table(path) as (header, _):
@@ -63,7 +67,10 @@ class Listing:
     def expect(self, column: str) -> None:
         """Raise UserError if it has no such column."""
         if self.header is None:
-            raise UserError(f"{printable(self.path)}: expected a table, a .csv or .tsv")
+            raise UserError(
+                f"{printable(self.path)}: expected a table with a column {column}; found a list of "
+                "paths"
+            )
         self.header.expect(column, self.path)
 
     def __iter__(self) -> Iterator[Entry]:

@@ -96,10 +96,15 @@ def lines_of(readline: Callable[[int], AnyStr], name: object) -> Iterator[AnyStr
 
 @dataclass(frozen=True)
 class Header:
-    """The columns of a table. places: {key of COLUMNS: index of its column}."""
+    """The columns of a table, and what parts them."""
 
     separator: str
     columns: Sequence[str]
+
+    @classmethod
+    def of(cls, line: str, separator: str) -> "Header":
+        """The header that a single line is."""
+        return cls(separator, next(csv.reader([line], delimiter=separator), []))
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -137,6 +142,14 @@ def open_table(path: AnyPath) -> Iterator[tuple[Header, Iterator[Row]]]:
         yield header, ((path, label, patient) for path, label, patient in rows)
 
 
+def begins_like_a_table(path: AnyPath) -> bool:
+    """Whether the first line names a path and a label or a patient. Raises UserError."""
+    with open_lines(path) as lines:
+        separator, lines = _find_separator(lines)
+        places = Header.of(next(lines), separator).places
+    return "path" in places and len(places) > 1
+
+
 def _find_separator(lines: Iterator[str]) -> tuple[str, Iterator[str]]:
     """The separator of a table, and all lines from its header on.
 
@@ -149,7 +162,7 @@ def _find_separator(lines: Iterator[str]) -> tuple[str, Iterator[str]]:
         return told[1], chain([next(first, "")], lines)
 
     def worth(separator: str) -> tuple[bool, int]:
-        header = Header(separator, next(csv.reader([line], delimiter=separator), []))
+        header = Header.of(line, separator)
         return "path" in header.places, len(header.columns)
 
     return max(SEPARATORS, key=worth), chain([line], lines)

@@ -34,7 +34,7 @@ class PassedOver:
         if self.nameless:
             yield f"passed over: {self.nameless:,} rows of a table that name no image"
         if self.again:
-            yield f"named again, and counted once: {self.again:,} images"
+            yield f"named again, and counted once: {_images(self.again)}"
 
 
 def describe_unlabelled(
@@ -42,7 +42,7 @@ def describe_unlabelled(
 ) -> Iterator[str]:
     """Lines for people about images by their folder or label, which is none of `labels`."""
     for name, count in unlabelled.most_common(NAMED):
-        images = "1 image" if count == 1 else f"{count:,} images"
+        images = _images(count)
         if name:
             yield f"{where}: {shorten(name, 80)}, {images}: not among the labels" + did_you_mean(
                 name, labels
@@ -52,6 +52,10 @@ def describe_unlabelled(
     if len(unlabelled) > NAMED:
         more = unlabelled.total() - sum(count for _, count in unlabelled.most_common(NAMED))
         yield f"{where}: {len(unlabelled) - NAMED:,} more, {more:,} images: not among the labels"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def did_you_mean(name: str, labels: Sequence[str]) -> str:

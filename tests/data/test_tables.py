@@ -34,6 +34,13 @@ def test_a_table_is_read_with_any_separator_in_any_encoding(tmp_path, separator,
     assert entries(tmp_path, big, "a.tsv") == ROWS
 
 
+def test_a_text_that_begins_as_a_table_is_one_and_another_is_a_list(tmp_path):
+    assert entries(tmp_path, text_of("\t").encode("utf-16"), "a.txt") == ROWS
+    names = 'path,x.png\r\nimage\r\n# label\r\n"b.png\r\n'
+    found = entries(tmp_path, names.encode("utf-16"), "a.txt")
+    assert [name for name, *_ in found] == ["path,x.png", "image", '"b.png']
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_line_before_the_header_may_name_the_separator_and_lines_may_end_in_any_way(
     tmp_path, end

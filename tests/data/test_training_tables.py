@@ -47,7 +47,7 @@ def test_other_labels_are_counted_and_a_file_that_is_named_twice_is_one_sample(t
     assert [*passed_over.describe(LABELS)] == [
         "passed over: Unsure, 1 image: not among the labels",
         "passed over: 1 image without a label, in no folder or row that tells one",
-        "named again, and counted once: 1 images",
+        "named again, and counted once: 1 image",
     ]
 
 
