@@ -31,7 +31,7 @@ FindPeak = Callable[[AnyPath, BinaryIO], int]
 # Bits, each more than the one before it.
 Groups = tuple[int, ...]
 # Of an image, converted at a time.
-ROWS = 256
+ROWS = 64
 
 _one_at_a_time = threading.Lock()
 
@@ -72,7 +72,8 @@ def in_rows(height: int) -> Iterator[slice]:
 def turn(image: Image.Image, orientation: Any) -> Image.Image:
     """An image without metadata, upright as the metadata of its file says."""
     image.getexif()[Base.Orientation] = orientation or 1
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def bits_for(peak: int) -> int:

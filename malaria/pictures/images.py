@@ -25,8 +25,8 @@ from malaria.pictures.tiff import open_tiff, without_unnamed
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the images that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
-# Bytes of a pixel in Pillow, and how many copies a decoder has of all: WebP keeps two frames.
-BYTES, COPIES = 4, {"WEBP": 4}
+# Bytes of a pixel in Pillow, and how many copies of all a decoder has.
+BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2}
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
 PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -47,6 +47,9 @@ Source = AnyPath | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
+# Blocks of this size go back to the system at once; of Pillow's own, 16 MB, each thread would keep
+# those of its largest image. As PILLOW_BLOCK_SIZE does; tried with Pillow 11.3 and 13.0.
+Image.core.set_block_size(64 * 2**20)
 # Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
 # each image: in several threads at once that loses everybody's filters.
 warnings.filterwarnings("ignore", module="PIL")
@@ -125,6 +128,7 @@ def opened(source: Source) -> Iterator[Image.Image]:
         image = _open(source, claim)
         claim.keep(BYTES * image.width * image.height)
         yield image
+        del image  # before another image has the room
 
 
 def _open(source: Source, claim: Claim) -> Image.Image:

@@ -114,7 +114,7 @@ def _read(file: Any, path: AnyPath, claim: Claim) -> tuple[np.ndarray, Samples]:
     series = file.series[0]
     axes, shape = _axes_of(series)
     samples = find_samples(path, file, _count(axes, shape))
-    claim.take(int(np.prod(shape)) * (series.dtype.itemsize + 2))
+    claim.take(int(np.prod(shape)) * (series.dtype.itemsize + 3))
     try:
         pixels: np.ndarray = series.asarray(maxworkers=1).reshape(shape)
     except ValueError as error:
