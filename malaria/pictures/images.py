@@ -13,6 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
 from malaria.pictures.depth import in_rows, scale
+from malaria.pictures.dicom import PLACE, PREFIX, open_dicom
+from malaria.pictures.heic import BEGINNING as HEIC
+from malaria.pictures.heic import heic_formats
 from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
 from malaria.pictures.memory import Claim
 from malaria.pictures.png import open_deep_png
@@ -26,7 +29,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the images that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
 # Bytes of a pixel in Pillow, and how many copies of all a decoder has.
-BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2}
+BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2, "HEIF": 2}
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
 PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -38,6 +41,11 @@ REASONS: dict[type[Exception], str] = {
     IsADirectoryError: "not a regular file",
     UnidentifiedImageError: "not an image of a known kind",
 }
+
+# And what else may be given for one.
+ARRAYS = (
+    "many images in one file: python -m malaria unpack FILE.npz --out FOLDER makes files of them"
+)
 
 Fit = Literal["stretch", "pad", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -165,13 +173,19 @@ def check_array(array: np.ndarray) -> None:
 
 def _open_file(path: AnyPath, claim: Claim) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
-        is_tiff = file.read(4) in TIFF_MAGIC
+        beginning = file.read(len(PREFIX) + PLACE)
+        if beginning[PLACE:] == PREFIX:
+            return _to_rgb(open_dicom(file, claim))
+        if path.suffix.lower() == ".npz" and beginning.startswith(b"PK"):
+            raise UnreadableImageError(ARRAYS)
+        is_tiff = beginning[:4] in TIFF_MAGIC
         if is_tiff and (tiff := open_tiff(path, file, claim)) is not None:
             return _to_rgb(tiff)
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
-        with quiet, Image.open(file, formats=FORMATS) as image:
+        formats = heic_formats() if HEIC.match(beginning) else FORMATS
+        with quiet, Image.open(file, formats=formats) as image:
             _check(image)
             if (deep := open_deep_png(image, file, path, claim)) is not None:
                 return _to_rgb(deep)

@@ -39,8 +39,10 @@ def open_deep_png(
 def _is_deep(image: Image.Image, file: BinaryIO) -> bool:
     if image.mode.startswith("I;16"):
         return True
+    if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
+        return False
     file.seek(BITS)
-    return image.format == "PNG" and image.mode in ("RGB", "RGBA") and file.read(1) == b"\x10"
+    return file.read(1) == b"\x10"
 
 
 def _levels(image: Image.Image, file: BinaryIO, claim: Claim) -> np.ndarray:
