@@ -1,4 +1,4 @@
-"""`python -m malaria train | classify | draw | doctor`: all commands by one name."""
+"""`python -m malaria train | classify | draw | unpack | doctor`: all commands by one name."""
 
 import sys
 

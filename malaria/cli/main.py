@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train a network on a folder of labelled images",
     "classify": "classify one image or a folder with a trained model",
     "draw": "draw blood cells for a first try",
+    "unpack": "make folders of images from an .npz, as MedMNIST has them",
     "doctor": "report what this machine has, and why a GPU is not used",
 }
 HELP = "\n".join(
@@ -25,7 +26,7 @@ HELP = "\n".join(
     ]
 )
 # Where the command's function `main` is, if not in the module of the same name.
-MODULES = {"classify": "run"}
+MODULES = {"classify": "run", "unpack": "unpack_npz"}
 
 
 def main(arguments: Sequence[str]) -> int | None:

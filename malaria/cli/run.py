@@ -1,6 +1,7 @@
 """run: classify one image, or all images of a folder, with a trained model."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
@@ -13,6 +14,7 @@ from malaria.cli.compare import compare_models
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.inference.classifier import Classifier
+from malaria.inference.grey import describe_notes
 from malaria.inference.load_classifier import keep_tflite
 from malaria.inference.predict import Rate, annotate
 from malaria.inference.prediction import Prediction
@@ -60,6 +62,7 @@ def classify(
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
     outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
     outputs += [writer] if writer else []
+    noted: Counter[str | None] = Counter()
     try:
         with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
@@ -68,9 +71,11 @@ def classify(
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
             for prediction in overlays.explain(predictions) if overlays else predictions:
+                noted[prediction.note] += prediction.error is None
                 for output in outputs:
                     output.add(prediction)
             notes = [*inputs.notes, *(labelled.notes if labelled else ())]
+            notes += describe_notes(noted, thing)
             for output in outputs:
                 output.notes = notes
                 output.finish()

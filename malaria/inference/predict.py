@@ -131,13 +131,14 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
     parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     probabilities = np.concatenate([model.predict(part) for part in parts])
     labels, reasons = model.decide(probabilities), model.find_unlike(pixels)
+    notes = model.find_notes(pixels)
     # The seven digits that a float32 has, and not the noise behind them.
     rows = probabilities.astype(np.float64).round(7).tolist()
-    for label, row, unlike in zip(labels, rows, reasons, strict=True):
+    for label, row, unlike, note in zip(labels, rows, reasons, notes, strict=True):
         if are_probabilities(row):
             label = UNLIKE if unlike else label
             place = known.index(label) if label in known else positive
-            yield Prediction(None, label, row[place], tuple(row), unlike=unlike)
+            yield Prediction(None, label, row[place], tuple(row), unlike=unlike, note=note)
         else:
             yield Prediction(error=f"the network gave no probabilities: {tuple(row)}")
 

@@ -21,8 +21,8 @@ class Prediction:
     model's. probabilities: of every label, in the model's order; 0..1, together 1. error: why the
     image could not be read, and then label and probabilities are None. group: the patient or
     folder. true_label: as the folder or the list says. overlay: the file that shows where the
-    network looked. unlike: why the image is no single cell, if it is known to be none. box: where
-    in a field the cell lies.
+    network looked. unlike: why the image is no single cell, if it is known to be none. note: what
+    makes the answer less sure than others. box: where in a field the cell lies.
     """
 
     path: AnyPath | None = None
@@ -34,4 +34,5 @@ class Prediction:
     true_label: str | None = None
     overlay: Path | None = None
     unlike: str | None = None
+    note: str | None = None
     box: Box | None = None

@@ -11,6 +11,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.evaluation.decisions import apply_temperature, decide, from_logits, label_probabilities
 from malaria.evaluation.tta import VIEWS, average, turn
+from malaria.inference.grey import NOTE, find_grey
 from malaria.inference.guard import Guard
 from malaria.inference.network import Network
 from malaria.inference.prediction import REVIEW
@@ -137,6 +138,12 @@ class TrainedModel:
             return [None] * len(images)
         is_reversed = self.metadata.pixels.colour == "BGR"
         return self.guard.reasons(images[..., ::-1] if is_reversed else images)
+
+    def find_notes(self, images: np.ndarray) -> list[str | None]:
+        """What makes the answer for each image, as `predict` takes it, less sure, or None."""
+        if not self.metadata.learnt_colours:
+            return [None] * len(images)
+        return [NOTE if is_grey else None for is_grey in find_grey(images).tolist()]
 
     def decide(self, probabilities: np.ndarray) -> list[str]:
         """The names of the labels by the threshold; REVIEW for those in doubt."""

@@ -7,8 +7,9 @@ from typing import Any, TextIO
 
 from malaria.base.files import csv_line
 
-# {"path", "label", "probability", "probabilities": {label: number} or None, "unlike", "error"}, and
-# where images are fields "box": [left, top, width, height], or None where one has no cells.
+# {"path", "label", "probability", "probabilities": {label: number} or None, "unlike", "note",
+# "error"}, and where images are fields "box": [left, top, width, height], or None where one has no
+# cells.
 Row = dict[str, Any]
 BOX = ("left", "top", "width", "height")
 # Writes all rows into an open file; labels: of the model, in its order.
@@ -21,12 +22,14 @@ def to_csv(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
     first = list(islice(rows, 1))
     places = BOX if first and "box" in first[0] else ()
     of_each = (f"probability of {name}" for name in labels)
-    file.write(csv_line(["path", *places, "label", "probability", *of_each, "unlike", "error"]))
+    file.write(
+        csv_line(["path", *places, "label", "probability", *of_each, "unlike", "note", "error"])
+    )
     for row in chain(first, rows):
         each = row["probabilities"] or dict.fromkeys(labels)
         box = row.get("box") or [None] * len(places)
         known = (row["path"], *box, row["label"], row["probability"], *each.values())
-        file.write(csv_line([*known, row["unlike"], row["error"]]))
+        file.write(csv_line([*known, row["unlike"], row["note"], row["error"]]))
 
 
 def to_json(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:

@@ -157,6 +157,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> d
         "probability": prediction.probability,
         "probabilities": dict(zip(labels, known, strict=True)) if known is not None else None,
         "unlike": prediction.unlike,
+        "note": prediction.note,
         "error": prediction.error,
         **({"box": astuple(box) if box else None} if fields else {}),
     }
@@ -171,5 +172,6 @@ def _to_prediction(row: dict[str, Any]) -> Prediction:
         tuple(known.values()) if known else None,
         row["error"],
         unlike=row["unlike"],
+        note=row.get("note"),
         box=Box(*row["box"]) if row.get("box") else None,
     )

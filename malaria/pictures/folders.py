@@ -19,7 +19,8 @@ from malaria.pictures.same_file import file_number
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
 # begin a text: in bytes 14 to 17 a .bmp has the length of its second header.
 SIGNATURES = re.compile(
-    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0",
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0|"
+    rb".{4}ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)|.{128}DICM",
     re.DOTALL,
 )
 
@@ -123,7 +124,7 @@ def _is_image(file: os.DirEntry[str] | Path) -> bool:
 def _begins_like_an_image(path: Path) -> bool:
     try:
         with open_regular(path) as file:
-            return SIGNATURES.match(file.read(18)) is not None
+            return SIGNATURES.match(file.read(132)) is not None
     except (OSError, UserError):
         return False
 

@@ -1,7 +1,8 @@
 """images: read one image, from a file or from memory, into the array a model understands."""
 
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,18 +12,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import stderr_discarded
-from malaria.pictures.depth import bits_for, to_8_bits
+from malaria.pictures.depth import in_rows, scale
+from malaria.pictures.dicom import PLACE, PREFIX, open_dicom
+from malaria.pictures.heic import BEGINNING as HEIC
+from malaria.pictures.heic import heic_formats
 from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
+from malaria.pictures.memory import Claim
 from malaria.pictures.png import open_deep_png
 from malaria.pictures.remote_files import open_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
-from malaria.pictures.tiff import open_tiff
+from malaria.pictures.tiff import open_tiff, without_unnamed
 
 # A stranger's file need not reach the dozens of rarer decoders that Pillow has.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 # Of the images that a network takes: keeps one, as float32, under 200 MB.
 MAX_SIDE = 4096
+# Bytes of a pixel in Pillow, and how many copies of all a decoder has.
+BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2, "HEIF": 2}
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
 PerChannel = float | tuple[float, float, float]
 RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -35,6 +42,11 @@ REASONS: dict[type[Exception], str] = {
     UnidentifiedImageError: "not an image of a known kind",
 }
 
+# And what else may be given for one.
+ARRAYS = (
+    "many images in one file: python -m malaria unpack FILE.npz --out FOLDER makes files of them"
+)
+
 Fit = Literal["stretch", "pad", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 
@@ -43,6 +55,9 @@ Source = AnyPath | str | Image.Image | np.ndarray
 
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
+# Blocks of this size go back to the system at once; of Pillow's own, 16 MB, each thread would keep
+# those of its largest image. As PILLOW_BLOCK_SIZE does; tried with Pillow 11.3 and 13.0.
+Image.core.set_block_size(64 * 2**20)
 # Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
 # each image: in several threads at once that loses everybody's filters.
 warnings.filterwarnings("ignore", module="PIL")
@@ -80,13 +95,13 @@ def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
     used count (see depth); the EXIF orientation is applied; of an animation the first frame counts.
     Raises UnreadableImageError with the reason.
     """
-    image = open_image(source)
-    if pixel_format.colour == "GREY":
-        image = image.convert("L").convert("RGB")
     height, width = pixel_format.size
-    if image.size != (width, height):
-        image = _resize(image, (width, height), pixel_format)
-    pixels = np.asarray(image)
+    with opened(source) as image:
+        if pixel_format.colour == "GREY":
+            image = image.convert("L")
+        if image.size != (width, height):
+            image = _resize(image, (width, height), pixel_format)
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     return pixels[:, :, ::-1] if pixel_format.colour == "BGR" else pixels
 
 
@@ -94,7 +109,7 @@ def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat
     """size: (width, height)."""
     resampling = RESAMPLINGS[pixel_format.resampling]
     if pixel_format.fit == "pad":
-        return ImageOps.pad(image, size, resampling, color=(0, 0, 0))
+        return ImageOps.pad(image, size, resampling, color=0)
     if pixel_format.fit == "crop":
         return ImageOps.fit(image, size, resampling)
     return image.resize(size, resampling)
@@ -110,12 +125,27 @@ def is_readable(path: Path) -> bool:
 
 def open_image(source: Source) -> Image.Image:
     """The decoded image, mode RGB, in its own size. Raises UnreadableImageError."""
+    with opened(source) as image:
+        return image
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Image.Image]:
+    """As open_image; the memory of a large image is counted until the block ends."""
+    with Claim() as claim:
+        image = _open(source, claim)
+        claim.keep(BYTES * image.width * image.height)
+        yield image
+        del image  # before another image has the room
+
+
+def _open(source: Source, claim: Claim) -> Image.Image:
     try:
         if isinstance(source, np.ndarray):
             source = Image.fromarray(source)
         if isinstance(source, Image.Image):
             return _decode(source)
-        return _open_file(to_path(source))
+        return _open_file(to_path(source), claim)
     except UserError:
         raise
     except Exception as error:
@@ -141,22 +171,35 @@ def check_array(array: np.ndarray) -> None:
         )
 
 
-def _open_file(path: AnyPath) -> Image.Image:
+def _open_file(path: AnyPath, claim: Claim) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
-        is_tiff = file.read(4) in TIFF_MAGIC
-        if is_tiff and (tiff := open_tiff(path, file)) is not None:
+        beginning = file.read(len(PREFIX) + PLACE)
+        if beginning[PLACE:] == PREFIX:
+            return _to_rgb(open_dicom(file, claim))
+        if path.suffix.lower() == ".npz" and beginning.startswith(b"PK"):
+            raise UnreadableImageError(ARRAYS)
+        is_tiff = beginning[:4] in TIFF_MAGIC
+        if is_tiff and (tiff := open_tiff(path, file, claim)) is not None:
             return _to_rgb(tiff)
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
-        with quiet, Image.open(file, formats=FORMATS) as image:
+        formats = heic_formats() if HEIC.match(beginning) else FORMATS
+        with quiet, Image.open(file, formats=formats) as image:
             _check(image)
-            if (deep := open_deep_png(image, file, path)) is not None:
+            if (deep := open_deep_png(image, file, path, claim)) is not None:
                 return _to_rgb(deep)
+            claim.take(_bytes_of(image))
             # Each copy costs every image.
             ImageOps.exif_transpose(image, in_place=True)
             image.load()  # before the file is closed
-            return _to_rgb(image)
+            return _to_rgb(without_unnamed(image) if is_tiff else image)
+
+
+def _bytes_of(image: Image.Image) -> int:
+    """The most memory that an image takes while it is decoded and becomes RGB."""
+    copies = COPIES.get(image.format or "", 1) + (image.mode != "RGB")
+    return BYTES * copies * image.width * image.height
 
 
 def _decode(image: Image.Image) -> Image.Image:
@@ -164,8 +207,7 @@ def _decode(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     image.load()
     if image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.uint16)
-        image = Image.fromarray(to_8_bits(levels, bits_for(int(levels.max(initial=0)))))
+        image = Image.fromarray(scale(np.asarray(image).astype(np.uint16), ()))
     return _to_rgb(image)
 
 
@@ -176,10 +218,15 @@ def _check(image: Image.Image) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    black = Image.new("RGB", image.size)
+    # Some rows at a time, for an image may be large.
+    for rows in in_rows(image.height):
+        part = image.crop((0, rows.start, image.width, rows.stop)).convert("RGBA")
+        ground = Image.new("RGBA", part.size, (0, 0, 0, 255))
+        black.paste(Image.alpha_composite(ground, part).convert("RGB"), (0, rows.start))
+    return black
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,10 @@ from typing import BinaryIO
 
 from malaria.base.errors import UserError
 
-SUFFIXES = (*(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),)
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
+    *(".dcm", ".dicom", ".heic", ".heif", ".hif"),
+)
 # The same for people.
 KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 # An image of one cell has under a megapixel, a field under 30.

@@ -1,54 +1,77 @@
 """png: all 16 bits of a PNG; of one in colour Pillow itself keeps the upper 8 only."""
 
 import struct
-from os import SEEK_CUR
+from os import SEEK_CUR, SEEK_END
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 from PIL.ExifTags import Base
 
-from malaria.pictures.depth import bits_in_folder, to_8_bits, turn
+from malaria.pictures.depth import groups_in_folder, in_rows, peak_of, scale, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
+from malaria.pictures.memory import Claim
 from malaria.pictures.remote_path import AnyPath
 
-# Where the first chunk begins, and in it the bits a channel, ..., and whether it is interlaced.
-FIRST_CHUNK, BITS = 8, 24
+# Where the first chunk begins, and in it the bits a channel, the kind of colour, and whether it is
+# interlaced.
+FIRST_CHUNK, BITS, COLOUR, INTERLACED = 8, 24, 25, 28
+GREY_ALPHA = b"\x04"  # a kind of colour; Pillow makes RGBA of it
 # Pillow's decoder of pixels, and of its kinds of samples the ending of that with the lower bits. It
 # documents neither: tried with Pillow 11.3 and 13.0. Where one is unknown the image is refused.
 DECODER, LOWER_BITS = "zip", ";16L"
 
 
-def open_deep_png(image: Image.Image, file: BinaryIO, path: AnyPath) -> Image.Image | None:
+def open_deep_png(
+    image: Image.Image, file: BinaryIO, path: AnyPath, claim: Claim
+) -> Image.Image | None:
     """An opened PNG of 16 bits a channel, scaled to 8 by the bits used; None for other images.
 
-    file: where `image` was opened from. The result is mode L, RGB or RGBA.
+    file: where `image` was opened from. The result is mode L, LA, RGB or RGBA.
     """
-    levels = _levels(image, file)
-    if levels is None:
+    if not _is_deep(image, file):
         return None
-    bits = bits_in_folder(path, _peak(levels), _find_peak)
-    return turn(Image.fromarray(to_8_bits(levels, bits)), image.getexif().get(Base.Orientation))
+    groups = groups_in_folder(path, _find_peak)
+    pixels = Image.fromarray(scale(_levels(image, file, claim), groups))
+    return turn(pixels, image.getexif().get(Base.Orientation))
 
 
-def _levels(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
-    """(height, width) or (height, width, 3 or 4), uint16; None for an image of 8 bits or fewer."""
+def _is_deep(image: Image.Image, file: BinaryIO) -> bool:
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
+        return True
     if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
-        return None
+        return False
     file.seek(BITS)
-    bits, *_, interlaced = file.read(5)
-    if bits != 16:
-        return None
-    upper, kind = np.asarray(image).astype(np.uint16), (image.mode + LOWER_BITS, interlaced)
+    return file.read(1) == b"\x10"
+
+
+def _levels(image: Image.Image, file: BinaryIO, claim: Claim) -> np.ndarray:
+    """(height, width) or (height, width, 2, 3 or 4), uint16."""
+    each = 6 if image.mode.startswith("I;16") else 16
+    claim.take(image.width * image.height * each + file.seek(0, SEEK_END))
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16, copy=False)
+    file.seek(COLOUR)
+    if file.read(1) == GREY_ALPHA:  # its four bytes a pixel are read as if they were four channels
+        return np.asarray(_decode(image, file, "RGBA", "RGBA")).view(">u2").astype(np.uint16)
+    lower = _decode(image, file, image.mode, image.mode + LOWER_BITS)
+    levels = np.empty((image.height, image.width, len(image.mode)), np.uint16)
+    for rows in in_rows(image.height):
+        place = 0, rows.start, image.width, rows.stop
+        levels[rows] = np.asarray(image.crop(place))
+        levels[rows] = (levels[rows] << 8) | np.asarray(lower.crop(place))
+    return levels
+
+
+def _decode(image: Image.Image, file: BinaryIO, mode: str, kind: str) -> Image.Image:
+    file.seek(INTERLACED)
+    interlaced = file.read(1)[0]
     try:
-        lower = Image.frombytes(image.mode, image.size, _compressed(file), DECODER, *kind)
+        return Image.frombytes(mode, image.size, _compressed(file), DECODER, kind, interlaced)
     except Exception as error:
         raise UnreadableImageError(
             f"16 bits in colour, which Pillow cannot decode here ({error}): save it with 8 bits"
         ) from error
-    return (upper << 8) | np.asarray(lower)
 
 
 def _compressed(file: BinaryIO) -> bytes:
@@ -61,13 +84,7 @@ def _compressed(file: BinaryIO) -> bytes:
     return b"".join(parts)
 
 
-def _peak(levels: np.ndarray) -> int:
-    """The largest level of the colours; opaque pixels have the largest alpha there is."""
-    return int(levels[..., :3].max(initial=0) if levels.ndim == 3 else levels.max(initial=0))
-
-
 def _find_peak(_: AnyPath, file: BinaryIO) -> int:
-    with Image.open(file, formats=("PNG",)) as image:
+    with Image.open(file, formats=("PNG",)) as image, Claim() as claim:
         check_sides(*image.size)
-        levels = _levels(image, file)
-        return 0 if levels is None else _peak(levels)
+        return peak_of(_levels(image, file, claim)) if _is_deep(image, file) else 0

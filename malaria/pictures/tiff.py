@@ -2,18 +2,24 @@
 
 import logging
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from malaria.base.streams import log
-from malaria.base.text import printable
-from malaria.pictures.depth import bits_for, bits_in_folder, to_8_bits, turn
+from malaria.pictures.depth import (
+    Groups,
+    bits_for,
+    groups_in_folder,
+    peak_of,
+    scale,
+    turn,
+)
 from malaria.pictures.limits import UnreadableImageError, check_sides
+from malaria.pictures.memory import Claim
 from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.tiff_channels import Samples, find_samples
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # The axes of an image without those of length 1: rows, columns, and samples or channels.
@@ -22,33 +28,47 @@ GREY, LAST, FIRST = ("YX",), ("YXS", "YXC"), ("SYX", "CYX")
 UNNAMED = "QYX"
 # Photometric interpretations that are grey levels as they are; other kinds are left to Pillow.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
+# The tag of what samples are beside the colours.
+EXTRA_SAMPLES = 338
 
-_log_once = cache(log)
 
-
-def open_tiff(path: AnyPath, file: BinaryIO) -> Image.Image | None:
-    """The image, mode L, RGB or RGBA, or None where Pillow reads it as well.
+def open_tiff(path: AnyPath, file: BinaryIO, claim: Claim) -> Image.Image | None:
+    """The image, mode L, LA, RGB or RGBA, or None where Pillow reads it as well.
 
     file: what is at `path`. Pillow takes the first plane for the image, and of 16 bits in colour
-    the upper 8. Raises UnreadableImageError for a stack and for pixels of no known range.
+    the upper 8. Raises UnreadableImageError for a stack, for channels that are no colours and for
+    pixels of no known range.
     """
     with _open(path, file) as tiff:
         page, series = tiff.pages[0], tiff.series[0]
         axes, shape = _axes_of(series)
-        if "Q" in series.axes and axes == "CYX":
-            folder = printable(path.parent)
-            _log_once(f"{folder}: its TIFFs of three pages are read as red, green and blue planes")
         _check(tiff, page, axes, shape)
-        is_plain = page.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, RGB)
-        if not is_plain or (series.dtype == np.uint8 and axes not in FIRST):
+        if page.photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB):
             return None
-        pixels = _read(series).reshape(shape)
-        if axes in FIRST:
-            pixels = np.moveaxis(pixels, 0, -1)
-        pixels = _to_bytes(pixels, path, tiff, page)
-    if page.photometric == MIN_IS_WHITE:
-        pixels = 255 - pixels
-    return turn(Image.fromarray(np.ascontiguousarray(pixels)), page.tags.valueof("Orientation"))
+        count = _count(axes, shape)
+        most = 4 if page.photometric == RGB else 2  # that Pillow knows
+        if series.dtype == np.uint8 and axes not in FIRST and count <= most:
+            find_samples(path, tiff, count)
+            return None
+        groups = _told_bits(tiff, page)
+        if not groups and series.dtype == np.uint16:
+            groups = groups_in_folder(path, _find_peak)
+        image = _to_image(*_read(tiff, path, claim), groups, page.photometric)
+    return turn(image, page.tags.valueof("Orientation"))
+
+
+def without_unnamed(image: Image.Image) -> Image.Image:
+    """An image that Pillow has read, without the sample that it takes for transparency untold."""
+    if image.format == "TIFF" and image.mode in ("LA", "PA", "RGBA"):
+        told: Any = getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES, ())
+        return image if {1, 2}.intersection(told) else image.convert("RGB")
+    return image
+
+
+def _count(axes: str, shape: tuple[int, ...]) -> int:
+    """The samples or channels of a pixel."""
+    sizes = dict(zip(axes, shape, strict=True))
+    return sizes.get("S", sizes.get("C", 1))
 
 
 def _open(path: AnyPath, file: BinaryIO) -> Any:
@@ -73,12 +93,9 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
     sizes = dict(zip(axes, shape, strict=True))
     check_sides(sizes.get("X", 1), sizes.get("Y", 1))
     check_sides(getattr(page, "tilewidth", 0) or 1, getattr(page, "tilelength", 0) or 1)
-    samples = sizes.get("S", sizes.get("C", 1))
-    if axes not in (*GREY, *LAST, *FIRST) or samples > 4:
+    if axes not in (*GREY, *LAST, *FIRST):
         text = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
         raise UnreadableImageError(f"a stack ({text}): expected one image, grey or in colour")
-    if axes in ("CYX", "YXC") and samples == 2:
-        raise UnreadableImageError("two channels: expected one image, grey or in colour")
     if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
         raise UnreadableImageError(
             f"{page.bitspersample}-bit pixels, whose range is not known: expected 8 or 16 bits, "
@@ -89,39 +106,63 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
         raise UnreadableImageError(f"{len(images)} images in one file: expected one")
 
 
-def _read(series: Any) -> np.ndarray:
+def _read(file: Any, path: AnyPath, claim: Claim) -> tuple[np.ndarray, Samples]:
+    """((height, width) or (height, width, channels), what they are): as they are in the file.
+
+    Of two or four channels the last is the alpha. Raises UnreadableImageError.
+    """
+    series = file.series[0]
+    axes, shape = _axes_of(series)
+    samples = find_samples(path, file, _count(axes, shape))
+    claim.take(int(np.prod(shape)) * (series.dtype.itemsize + 3))
     try:
-        return np.asarray(series.asarray(maxworkers=1))
+        pixels: np.ndarray = series.asarray(maxworkers=1).reshape(shape)
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
         raise UnreadableImageError(
             f"compressed ({str(error).split()[0]}): pip install imagecodecs, or save it without"
         ) from None
+    if axes in FIRST:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim == 3 and samples.places != tuple(range(pixels.shape[2])):
+        pixels = pixels[..., samples.places]
+    return pixels, samples
 
 
-def _to_bytes(pixels: np.ndarray, path: AnyPath, file: Any, page: Any) -> np.ndarray:
-    if pixels.dtype.itemsize == 1:
-        return pixels.astype(np.uint8) * (255 if pixels.dtype == bool else 1)
-    peak = int(pixels.max(initial=0))
-    bits = _told_bits(file, page)
-    if bits is None or peak >= 2**bits:
-        bits = bits_in_folder(path, peak, _find_peak)
-    return to_8_bits(pixels, bits)
+def _to_image(
+    pixels: np.ndarray, samples: Samples, groups: Groups, photometric: int
+) -> Image.Image:
+    """pixels, samples: as `_read` gives them. groups: of the bits that the folder uses."""
+    if pixels.dtype == np.uint16:
+        pixels = scale(pixels, groups)
+    else:
+        pixels = pixels.astype(np.uint8) * (255 if pixels.dtype == bool else 1)
+    if photometric == MIN_IS_WHITE:
+        colours = pixels if samples.alpha is None else pixels[..., :-1]
+        np.subtract(255, colours, out=colours)
+    if samples.is_premultiplied:
+        # Such colours are what they are before black already, and no brighter than their alpha.
+        pixels = np.minimum(pixels[..., :-1], pixels[..., -1:])
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _told_bits(file: Any, page: Any) -> int | None:
-    """The bits that the file itself says are used, or None."""
+def _told_bits(file: Any, page: Any) -> Groups:
+    """The bits that the file itself says are used, if it does."""
+    if 8 < page.bitspersample < 16:
+        return (int(page.bitspersample),)
     for name in ("MaxSampleValue", "SMaxSampleValue"):
         peak = int(np.max(page.tags.valueof(name, 0)))
         if 255 < peak < 65535:
-            return bits_for(peak)
+            return (bits_for(peak),)
     found = re.search('SignificantBits="([89]|1[0-6])"', file.ome_metadata or "")
-    return int(found[1]) if found else None
+    return (int(found[1]),) if found else ()
 
 
 def _find_peak(path: AnyPath, file: BinaryIO) -> int:
-    with _open(path, file) as tiff:
+    with _open(path, file) as tiff, Claim() as claim:
         series = tiff.series[0]
-        check_sides(*(max(1, side) for side in series.shape[-2:]))
-        return int(_read(series).max()) if series.dtype == np.uint16 else 0
+        _check(tiff, tiff.pages[0], *_axes_of(series))
+        return peak_of(_read(tiff, path, claim)[0]) if series.dtype == np.uint16 else 0

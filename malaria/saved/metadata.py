@@ -15,7 +15,9 @@ from malaria.saved.pair import Architecture, Pair
 KEY = "malaria"
 FORMAT = 1
 # What the pairs of earlier versions do not say.
-LATER = ("tta", "temperature", "logits", "guard")
+LATER = ("tta", "temperature", "logits", "guard", "grey_share")
+# With a smaller share of grey images among those of its training a model learnt colours.
+FEW_GREY = 0.1
 HISTORIC_SIZE = (141, 141)
 
 
@@ -28,8 +30,9 @@ class Metadata:
     is called positive (two labels only). tta: answers are averaged over the eight quarter turns
     and flips. temperature: what the logarithms of the probabilities are divided by, see
     evaluation/decisions.py. logits: the network leaves the last sigmoid or softmax to its user.
-    guard: of what tells images that are no cells, as inference/guard.py reads it. details: the
-    whole record, {} where a model has none; then is_assumed: what is here is likely.
+    guard: of what tells images that are no cells, as inference/guard.py reads it. grey_share: how
+    many of the training images had no colours, 0..1; None: not known. details: the whole record,
+    {} where a model has none; then is_assumed: what is here is likely.
     """
 
     labels: tuple[str, ...]
@@ -41,12 +44,19 @@ class Metadata:
     logits: bool = False
     is_assumed: bool = False
     guard: dict[str, Any] | None = None
+    grey_share: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def positive(self) -> int:
         """The index of the positive label."""
         return self.labels.index(self.positive_label)
+
+    @property
+    def learnt_colours(self) -> bool:
+        """Whether the training images are known to have had colours, which the network sees."""
+        is_known = self.grey_share is not None and self.grey_share < FEW_GREY
+        return is_known and self.pixels.colour != "GREY"
 
     @property
     def patient_pattern(self) -> str | None:
@@ -68,6 +78,7 @@ class Metadata:
             "tta": self.tta,
             "temperature": self.temperature,
             "logits": self.logits,
+            **({"grey_share": self.grey_share} if self.grey_share is not None else {}),
             **({"guard": self.guard} if self.guard is not None else {}),
         }
 
@@ -152,6 +163,8 @@ def _check_entries(metadata: Metadata) -> None:
     _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
+    if metadata.grey_share is not None:
+        _check_number("grey_share", metadata.grey_share, 0, 1)
     _require(not metadata.tta or pixels.size[0] == pixels.size[1], "tta is for square images")
 
 

@@ -13,6 +13,7 @@ from malaria.evaluation.decisions import label_probabilities
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.evaluation.tta import VIEWS, average
+from malaria.inference.grey import find_grey
 from malaria.model import build_model
 from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
@@ -25,6 +26,8 @@ from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress
 from malaria.training.fit_guard import fit_guard_of
 
+# So many training images are looked at for their colours.
+LOOKED_AT, BATCH = 1000, 100
 # The metrics of the validation that are kept with the model.
 METRICS = ("accuracy", "auc", "sensitivity", "specificity")
 
@@ -103,6 +106,7 @@ def metadata_entries(
         threshold=result.threshold,
         tta=config.tta,
         guard=guard,
+        grey_share=_grey_share(images, seed=config.random_state),
     )
     return metadata.to_entries() | {
         "validation": {
@@ -134,3 +138,10 @@ def metadata_entries(
             "numpy": np.__version__,
         },
     }
+
+
+def _grey_share(images: LabelledImages, *, seed: int) -> float:
+    """The share of the training images that have no colours."""
+    some = np.random.RandomState(seed).permutation(images.training)[:LOOKED_AT]
+    parts = np.array_split(some, -(-len(some) // BATCH))
+    return float(np.concatenate([find_grey(images.pixels.read(part)) for part in parts]).mean())

@@ -51,6 +51,21 @@ def test_pictures_without_an_overlay_are_a_failure(place, capsys):
     assert err.count("no overlay of ") == 1
 
 
+def test_grey_cells_are_told_in_rows_and_once_in_each_output(place, capsys):
+    from PIL import Image
+
+    for path in Path("cells/Parasitized").iterdir():
+        Image.open(path).convert("L").save(path)
+    asked = ["--image=cells", "--evaluate", "--output=a.jsonl", "--report=a.html", "--resume"]
+    assert run_script(main, asked) == 0
+    line = "2 of 4 images are grey, and this model learnt colours: on such cells it misses more"
+    assert capsys.readouterr().err.count(line) == 1
+    assert line in Path("a.html").read_text()
+    assert json.loads(Path("metrics.json").read_text())["notes"][0].startswith(line)
+    notes = [json.loads(row)["note"] for row in Path("a.jsonl").read_text().splitlines()]
+    assert notes == ["grey: this model learnt colours"] * 2 + [None] * 2
+
+
 def test_a_table_by_folder_leaves_the_intervals_of_an_evaluation_by_patient(place, capsys):
     # The sub-folders are the labels; as patients they would make every interval nonsense.
     metrics = []

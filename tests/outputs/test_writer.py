@@ -15,7 +15,7 @@ from malaria.outputs.writer import Writer
 
 LABELS = ("Parasitized", "=Uninfected")
 HEADER = ["path", "label", "probability", *(f"probability of {name}" for name in LABELS)]
-HEADER += ["unlike", "error"]
+HEADER += ["unlike", "note", "error"]
 HOSTILE = ["=1+1.png", "-2.png", "+3.png", "@x.png", "a\nb.png", 'a",b.png', "\tc.png", "größe.png"]
 PREDICTIONS = [
     *(Prediction(Path(name), LABELS[0], 0.75, (0.75, 0.25)) for name in HOSTILE),
@@ -23,6 +23,7 @@ PREDICTIONS = [
     Prediction(Path(os.fsdecode(b"\xff.png")), error="=damaged\nhere"),
     Prediction(Path("d.png"), "review", 0.45, (0.45, 0.55)),
     Prediction(Path("e.png"), "unlike", 0.9, (0.9, 0.1), unlike="no cell"),
+    Prediction(Path("f.png"), LABELS[0], 0.9, (0.9, 0.1), note="grey"),
 ]
 
 
@@ -68,7 +69,8 @@ def test_json_and_its_lines_hold_each_row_as_it_was_predicted(tmp_path):
         known = made.probabilities and dict(zip(LABELS, made.probabilities, strict=True))
         assert row == {
             **{"path": str(made.path), "label": made.label, "probability": made.probability},
-            **{"probabilities": known, "unlike": made.unlike, "error": made.error},
+            **{"probabilities": known, "unlike": made.unlike},
+            **{"note": made.note, "error": made.error},
         }
 
 
@@ -81,13 +83,14 @@ def test_in_csv_nothing_becomes_a_formula_and_what_is_no_text_is_escaped_in_utf_
     expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
     assert [row[0] for row in rows[: len(HOSTILE)]] == expected
     assert [row[1:] for row in rows[: len(HOSTILE)]] == [
-        ["Parasitized", "0.75", "0.75", "0.25", "", ""]
+        ["Parasitized", "0.75", "0.75", "0.25", "", "", ""]
     ] * len(HOSTILE)
     assert rows[len(HOSTILE) :] == [
-        ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", "", ""],
-        ["\\udcff.png", "", "", "", "", "", "'=damaged\nhere"],
-        ["d.png", "review", "0.45", "0.45", "0.55", "", ""],
-        ["e.png", "unlike", "0.9", "0.9", "0.1", "no cell", ""],
+        ["cells/b.png", "'=Uninfected", "0.6", "0.4", "0.6", "", "", ""],
+        ["\\udcff.png", "", "", "", "", "", "", "'=damaged\nhere"],
+        ["d.png", "review", "0.45", "0.45", "0.55", "", "", ""],
+        ["e.png", "unlike", "0.9", "0.9", "0.1", "no cell", "", ""],
+        ["f.png", "Parasitized", "0.9", "0.9", "0.1", "", "grey", ""],
     ]
 
 

@@ -5,9 +5,17 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from malaria.pictures.depth import LOOKED_AT, bits_for, bits_in_folder, to_8_bits
+from malaria.pictures.depth import (
+    LOOKED_AT,
+    bits_among,
+    bits_for,
+    group_peaks,
+    groups_in_folder,
+    to_8_bits,
+)
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 
 SIZE = PixelFormat((8, 8))
@@ -19,9 +27,9 @@ PASSES.append((1, 0, 2, 1))
 
 
 def write_png(path, levels, *, passes=((0, 0, 1, 1),)):
-    """A PNG of 16 bits a channel: grey, RGB or RGBA; its pixels in two chunks."""
+    """A PNG of 16 bits a channel: grey, with alpha, RGB or RGBA; its pixels in two chunks."""
     height, width = levels.shape[:2]
-    colour = {2: 0, 3: {3: 2, 4: 6}.get(levels.shape[-1])}[levels.ndim]
+    colour = {2: 0, 3: {2: 4, 3: 2, 4: 6}.get(levels.shape[-1])}[levels.ndim]
 
     def chunk(name, content):
         checksum = struct.pack(">I", zlib.crc32(name + content))
@@ -73,20 +81,89 @@ def test_a_dark_image_stays_dark_beside_bright_ones(tmp_path, capsys):
     assert said == f"{tmp_path}: its 16-bit .png images use 12 bits, and are read as such\n"
 
 
-def test_an_image_brighter_than_those_looked_at_counts_for_itself(tmp_path):
-    path = tmp_path / "a.tif"
-    path.touch()
-    assert bits_in_folder(path, 900, lambda other, file: 800) == 10
-    assert bits_in_folder(path, 60000, lambda other, file: 800) == 16
+@pytest.mark.parametrize(
+    ("groups", "peak", "bits"),
+    [
+        ((10,), 900, 10),
+        ((10,), 60000, 16),
+        ((12, 16), 900, 12),
+        ((12, 16), 9000, 16),
+        ((), 900, 10),
+    ],
+)
+def test_an_image_is_of_the_first_group_that_holds_it_or_counts_for_itself(groups, peak, bits):
+    assert bits_among(groups, peak) == bits
+
+
+# The largest grey levels of images: of exposed cells, and of dark ones.
+TWELVE, SIXTEEN, EIGHT, TEN = (range(3000, 4000, 50), range(50000, 62000, 600),
+                               range(200, 256, 3), range(700, 1024, 17))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("peaks", "groups"),
+    [
+        ([*TWELVE], (12,)),
+        ([*TWELVE, 900], (12,)),
+        ([*TWELVE, 900, 1000, 1010], (12,)),
+        ([*TWELVE, *range(600, 3000, 100)], (12,)),
+        ([*TWELVE, *SIXTEEN], (12, 16)),
+        ([*TWELVE, *SIXTEEN, 5000, 900], (12, 16)),
+        ([1500, 1800, *SIXTEEN], (12, 16)),
+        ([*TWELVE, 60000], (12, 16)),
+        ([3000, *SIXTEEN], (16,)),
+        ([*EIGHT, *TEN], (8, 10)),
+        ([*EIGHT, *TEN, *SIXTEEN], (8, 10, 16)),
+        ([*EIGHT, *SIXTEEN], (8, 16)),
+        ([], ()),
+    ],
+    ids=str,
+)
+def test_several_images_that_fill_fewer_bits_are_a_camera_of_their_own(peaks, groups):
+    assert group_peaks(peaks) == groups
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize(("low", "high"), [(16, 257), (1, 4)])
+def test_cameras_of_different_bits_in_one_folder_are_read_each_by_its_own(
+    tmp_path, capsys, ending, low, high
+):
+    write = write_png if ending == "png" else tifffile.imwrite
+    for number in range(3):
+        for factor in (low, high):
+            write(tmp_path / f"{number} {factor}.{ending}", RGB.astype(np.uint16) * factor)
+    Image.fromarray(RGB).save(tmp_path / f"of 8 bits.{ending}")
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(read_image(path, SIZE), RGB)
+    bits = {1: 8, 4: 10, 16: 12, 257: 16}
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: of 6 16-bit .{ending} images 3 use {bits[low]} bits, 3 use {bits[high]} "
+        "bits: each is read by its own\n"
+    )
 
 
 def test_of_a_large_folder_a_few_are_looked_at(tmp_path):
     for number in range(200):
         (tmp_path / f"{number:04}.tif").touch()
     looked_at = []
-    bits_in_folder(tmp_path / "0001.tif", 300, lambda path, file: looked_at.append(path) or 0)
+    groups_in_folder(tmp_path / "0001.tif", lambda path, file: looked_at.append(path) or 0)
     assert len(looked_at) == LOOKED_AT
     assert looked_at[-1].name > "0180"
+
+
+def test_a_grey_png_with_transparency_keeps_its_lower_bits_too(tmp_path):
+    alpha = np.where(GREY > 100, 4095, 0).astype(np.uint16)
+    write_png(tmp_path / "a.png", np.dstack([GREY.astype(np.uint16) * 16, alpha]))
+    expected = np.where(GREY > 100, GREY, 0)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", SIZE)[..., 0], expected)
+
+
+@pytest.mark.parametrize("opaque", [4095, 65535])
+def test_transparency_has_a_range_of_its_own(tmp_path, opaque):
+    clear = np.where(GREY > 100, opaque, 0).astype(np.uint16)
+    write_png(tmp_path / "a.png", np.dstack([RGB.astype(np.uint16) * 16, clear]))
+    expected = np.where(clear[..., None] > 0, RGB, 0)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", SIZE), expected)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_the_metadata_says_all_that_classifying_needs(finished):
     assert metadata.positive_label == "Parasitized"
     assert metadata.pixels.size == (48, 48)
     assert (metadata.pixels.colour, metadata.pixels.resampling) == ("RGB", "bilinear")
+    # Drawn cells have colours, and the model knows that it learnt them.
+    assert metadata.grey_share == 0
     details = metadata.details
     assert details["weights_sha256"] == sha256_of(result.model)
     assert details["config"]["random_state"] == 42
