@@ -10,6 +10,7 @@ from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
 from malaria.cli import choose
 from malaria.cli.compare import compare_models
+from malaria.cli.groups import Groups
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.inference.classifier import Classifier
@@ -54,9 +55,10 @@ def classify(
     if options.explain:
         from malaria.inference.explain import Overlays
 
-        overlays = Overlays(options.explain, inputs.roots, classifier)
+        overlays = Overlays(options.explain, choose.find_places(inputs), classifier)
     writer, rate = choose.open_writer(options, classifier, inputs), Rate()
     thing = "cell" if options.fields else "image"
+    groups = Groups(options, classifier, inputs)
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
     outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
     outputs += [writer] if writer else []
@@ -64,14 +66,14 @@ def classify(
         with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
                 predict_all(paths, ask, writer, rate, " fields" if options.fields else " images"),
-                group_of=choose.find_group(options, classifier, inputs),
+                group_of=groups.find,
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
             for prediction in overlays.explain(predictions) if overlays else predictions:
                 for output in outputs:
                     output.add(prediction)
             for output in outputs:
-                output.notes = inputs.notes
+                output.notes = [*inputs.notes, *groups.notes]
                 output.finish()
     finally:
         for output in outputs:

@@ -12,7 +12,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.remote_folders import is_remote_folder, list_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_name, to_path
+from malaria.pictures.remote_path import AnyPath, RemotePath, real_name, to_path
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
 # begin a text: in bytes 14 to 17 a .bmp has the length of its second header.
@@ -115,17 +115,6 @@ def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None
     for source in sources:
         if isinstance(source, Path) and folder.resolve().is_relative_to(source.resolve()):
             raise UsageError(f"{option}: expected a folder outside of {printable(source)}")
-
-
-def place_below(path: AnyPath, source: AnyPath) -> Path:
-    """The folders between `source` and the image `path` in it, none of which leads upwards."""
-    parents = (parts_below(path, source) or ())[:-1]
-    return Path(*(part for part in parents if part != ".."))
-
-
-def source_of(path: AnyPath, sources: Iterable[AnyPath]) -> AnyPath:
-    """The one of the sources that the image lies in, or the image itself."""
-    return next((one for one in sources if parts_below(path, one) is not None), path)
 
 
 def sub_folders(folder: AnyPath | str) -> list[str]:

@@ -28,8 +28,9 @@ from malaria.data.listing import Listing
 from malaria.inference.predict import predict
 from malaria.outputs.html_parts import link_to
 from malaria.pictures import remote, remote_files, remote_folders, remote_path
-from malaria.pictures.folders import find_images, is_folder, place_below
+from malaria.pictures.folders import find_images, is_folder
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+from malaria.pictures.places import Places
 from malaria.pictures.remote_path import RemotePath, parts_below, real_name, to_path
 
 TOP = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_a_remote_path_keeps_its_url_and_has_names_as_people_read_them():
 @pytest.mark.parametrize("name", ["..%2F..%2Fa.png", "%2e%2e", "a%00.png"])
 def test_no_percent_sign_hides_a_way_to_another_folder(name):
     assert to_path(f"https://host/{name}").name == name
-    assert place_below(to_path("s3://b/x/../../y.png"), to_path("s3://b")) == Path("x")
+    assert Places([to_path("s3://b")]).folders_of(to_path("s3://b/x/../../y.png")) == ("x",)
 
 
 def test_a_path_lies_below_a_folder_of_the_same_machine_only():
@@ -156,7 +157,11 @@ def test_an_interrupted_output_goes_on(cells, site, tmp_path):
     from malaria.outputs.writer import Writer
 
     path = to_path(f"{site}/cells/Parasitized/")
-    known = {"source": Inputs([str(path)]).identity, "labels": ["A", "B"], "model": "m"}
+    known = {
+        "source": Inputs([str(path)]).identity,
+        "labels": load_classifier().metadata.labels,
+        "model": "m",
+    }
     first = next(find_images(path))
     writer = Writer(tmp_path / "a.csv", resume=False, **known)
     [prediction] = predict([first], load_classifier())
