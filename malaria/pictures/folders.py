@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
-from malaria.pictures.remote_folders import is_remote_folder, list_remote
+from malaria.pictures.remote_folders import check_tree, is_remote_folder, list_remote
 from malaria.pictures.remote_path import AnyPath, RemotePath, real_name, to_path
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
@@ -54,6 +54,8 @@ def find_images(folder: P, skipped: Counter[str] | None = None) -> Iterator[P]:
             continue
         yield from files
         waiting += reversed(folders)
+        if isinstance(folder, RemotePath) and folders:
+            check_tree(folder, folders[0], len(seen) + len(waiting))
 
 
 def list_folder(folder: AnyPath, skipped: Counter[str]) -> tuple[Iterable[Any], list[Any]]:
