@@ -103,10 +103,10 @@ def make_folder(folder: Path, within: Path) -> None:
         raise UserError(f"cannot write {folder}: {error.strerror}") from None
 
 
-def refuse_link(folder: Path) -> None:
-    """Raise UserError if a folder, at a name that this program chose, is a link."""
-    if folder.is_symlink():
-        raise UserError(f"cannot write into {folder}: it is a link: delete it")
+def refuse_link(path: Path) -> None:
+    """Raise UserError if a file or folder, at a name that this program chose, is a link."""
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise UserError(f"cannot write {path}: it is a link: delete it")
 
 
 def flush(path: Path) -> None:
