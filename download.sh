@@ -40,8 +40,12 @@ main() {
     echo "$result"
 }
 
-# Addresses and answers of servers come from strangers: what could move a cursor is a question mark.
-say() { printf '%s\n' "${*//[[:cntrl:]]/?}" >&2; }
+# Addresses and answers of servers come from strangers: what could move a cursor is a question mark. In
+# the locale C that is all but ASCII, so that no terminal takes a byte beyond it for a control character.
+say() {
+    local LC_ALL=C
+    printf '%s\n' "${*//[^[:print:]]/?}" >&2
+}
 
 fail() {
     say "error: $*"
@@ -66,8 +70,9 @@ remove_part() {
 # The lock is held by an open file, which all that we start inherits: where we are killed and curl
 # goes on, nobody else may write into the same file.
 be_alone() {
+    [ ! -L "$lock" ] || fail "cannot write $lock: it is a link: delete it"
     { exec 9<>"$lock"; } 2>/dev/null || fail "cannot write $lock here"
-    archive lock "$lock" || exit
+    archive lock "$lock" "$part" "$log" || exit
     trap tidy EXIT
 }
 
@@ -158,7 +163,7 @@ give_up() {
 fetch_with_curl() {
     local status=0 answer bar=--silent
     if [ -t 2 ]; then bar=--progress-bar; fi
-    answer=$(curl "$bar" --fail --location --continue-at - --output "$part" \
+    answer=$(curl "$bar" --no-show-error --fail --location --continue-at - --output "$part" \
         --connect-timeout 30 --speed-limit 1000 --speed-time 60 \
         --write-out '%{http_code}' -- "$url") || status=$?
     case $status in

@@ -87,7 +87,7 @@ def check_split(pairs):
 def link_validation(folder, cells):
     """A folder of links to the validation cells, below the names of their labels."""
     shutil.rmtree(cells, ignore_errors=True)
-    with open(folder / "validation.csv", newline="", encoding="utf-8") as file:
+    with open(folder / "validation.csv", newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             path = Path(row["path"])
             (cells / row["label"]).mkdir(parents=True, exist_ok=True)

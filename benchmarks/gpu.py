@@ -223,7 +223,7 @@ def classify(model, paths, output, *more):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    with open(output, newline="") as file:
+    with open(output, newline="", encoding="utf-8-sig") as file:
         rows = {row["path"]: float(row[COLUMN]) for row in csv.DictReader(file)}
     return rows, done.stderr.splitlines()
 

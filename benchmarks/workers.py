@@ -80,7 +80,7 @@ def train(config, settings, models, kind):
     if any(process.returncode for process in processes):
         sys.exit("\n".join(said))
     [path] = Path(f"{models}0").glob("model_*/history.csv")
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return float(list(csv.DictReader(file))[-1]["seconds"])
 
 

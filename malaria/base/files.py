@@ -1,22 +1,25 @@
-"""files: write a file whole or not at all; compute the SHA-256 of one."""
+"""files: write a file whole or not at all, and through no link; compute the SHA-256 of one."""
 
 import glob
 import hashlib
 import json
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from malaria.base.errors import UserError
 
 # A cell of a spreadsheet that begins with one of these is computed, not shown.
 # Some take the wide forms of Asian keyboards for the same.
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# Without it Excel takes UTF-8 for the letters of one country.
+BYTE_ORDER_MARK = "\ufeff"
 LEFTOVER_SECONDS = 86_400
 _CHUNK = 1 << 20
 
@@ -63,6 +66,49 @@ def _temporary(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def open_own(path: Path, mode: str, **known: Any) -> IO[Any]:
+    """As `open`, at a name that this program chose; made if it is not there, and never of mode "w".
+
+    Raises UserError where a link, symbolic or hard, or what is no file has that name: somebody may
+    have put it there, and it leads to a file of another's. OSError as `open`.
+    """
+    return open(path, mode, opener=_open_own, **known)
+
+
+def _open_own(name: str, flags: int) -> int:
+    more = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    refusal = f"cannot write {name}: it is a link, or no file: delete it"
+    if os.path.islink(name):
+        raise UserError(refusal)
+    file = os.open(name, flags | more, 0o666)
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(file)
+        raise UserError(refusal)
+    return file
+
+
+def make_folder(folder: Path, within: Path) -> None:
+    """Make the `folder` below `within`, which may be a link, while what is between them may not.
+
+    Raises UserError where it is one, or the folder cannot be made.
+    """
+    try:
+        within.mkdir(parents=True, exist_ok=True)
+        for name in folder.relative_to(within).parts:
+            within /= name
+            within.mkdir(exist_ok=True)
+            refuse_link(within)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}") from None
+
+
+def refuse_link(path: Path) -> None:
+    """Raise UserError if a file or folder, at a name that this program chose, is a link."""
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise UserError(f"cannot write {path}: it is a link: delete it")
+
+
 def flush(path: Path) -> None:
     """Bring the file to the disk, so that a power cut after the rename finds it whole."""
     with open(path, "rb+") as file:
@@ -81,8 +127,11 @@ def write_json(path: Path | str, content: Any) -> None:
 
 
 def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table as CSV, whole or not at all; no text in it becomes a formula."""
-    write_text(path, "".join(map(csv_line, (header, *rows))))
+    """Write a table as CSV, whole or not at all; no text in it becomes a formula.
+
+    It begins with a byte order mark, so that it is read as "utf-8-sig".
+    """
+    write_text(path, BYTE_ORDER_MARK + "".join(map(csv_line, (header, *rows))))
 
 
 def csv_line(row: Sequence[Any]) -> str:

@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from malaria.base.errors import UserError
+from malaria.base.files import open_own
 from malaria.base.text import printable
 
 try:
@@ -23,7 +25,7 @@ def locked(path: Path, doing: str) -> Iterator[None]:
     """
     held = False
     while not held:
-        with open(_open(path), "rb+", buffering=0) as file:
+        with _open(path) as file:
             held = hold(file.fileno(), path, doing, owner=os.getpid())
             if held:
                 try:
@@ -55,17 +57,17 @@ def hold(file: int, path: Path, doing: str, *, owner: int) -> bool:
     return True
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Never through a link that somebody has put there.
-        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        return open_own(path, "rb+", buffering=0)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _is_there(path: Path, file: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(file))
+        # Not what a link leads to: that file would be written into.
+        return os.path.samestat(os.lstat(path), os.fstat(file))
     except FileNotFoundError:
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from malaria.base.errors import UserError
-from malaria.base.files import sha256_of
+from malaria.base.files import refuse_link, sha256_of
 from malaria.base.lock import hold, locked
 from malaria.base.text import printable
 from malaria.cli.command import Parser, add_common, run_script
@@ -54,7 +54,7 @@ def copy(url: str, archive: str) -> None:
     try:
         shutil.copyfile(source, archive)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot copy {url}: {printable(error)}") from error
+        raise UserError(f"cannot copy {printable(url)}: {printable(error)}") from error
 
 
 def unpack(archive: str, folder: str, sha256: str) -> None:
@@ -62,8 +62,13 @@ def unpack(archive: str, folder: str, sha256: str) -> None:
     print(summary(Path(folder)))
 
 
-def lock(path: str) -> None:
-    """Lock a file that the shell has opened, for it and all that it starts."""
+def lock(path: str, *others: str) -> None:
+    """Lock a file that the shell has opened, for it and all that it starts; others: it will write.
+
+    Raises UserError for links, through which it would write into files of others.
+    """
+    for name in (path, *others):
+        refuse_link(Path(name))
     if not hold(LOCK_FILE, Path(path), DOING, owner=os.getppid()):
         raise UserError(f"{DOING} by a process that has just ended: run again")
 

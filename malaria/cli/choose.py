@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from malaria.base.files import check_writable
 from malaria.base.streams import log
 from malaria.base.text import printable
+from malaria.cli.groups import Groups, find_places
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
-from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
@@ -107,18 +107,7 @@ def _choose_for_fields(
         yield FieldTable(classifier, options.output)
     if options.cells:
         labels = classifier.metadata.labels
-        yield CellFiles(options.cells, inputs.roots, labels, resume=options.resume)
-
-
-def find_group(
-    options: Options, classifier: Classifier, inputs: Inputs, *, by_folder: bool = True
-) -> Callable[[AnyPath], str | None]:
-    """A function from an image to its group: as a list says, as --group_by, as the model knows."""
-    if options.group_by in (None, PATIENT) or (options.group_by == FOLDER and not by_folder):
-        grouper = make_patient_finder(classifier.metadata.patient_pattern)
-    else:
-        grouper = make_grouper(options.group_by)
-    return lambda path: inputs.patient_of(path) or grouper(path)
+        yield CellFiles(options.cells, find_places(inputs), labels, resume=options.resume)
 
 
 def open_labelled(
@@ -128,7 +117,7 @@ def open_labelled(
     from malaria.inference.evaluate import LabelledPredictions
 
     # In a folder of labels the sub-folders are no groups.
-    group_of = find_group(options, classifier, inputs, by_folder=False)
+    group_of = Groups(options, classifier, inputs, by_folder=False).find
     inputs.check_labels(classifier.metadata.labels)
     return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
 

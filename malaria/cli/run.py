@@ -11,6 +11,7 @@ from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
 from malaria.cli import choose
 from malaria.cli.compare import compare_models
+from malaria.cli.groups import Groups
 from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options, parse
 from malaria.inference.classifier import Classifier
@@ -56,9 +57,10 @@ def classify(
     if options.explain:
         from malaria.inference.explain import Overlays
 
-        overlays = Overlays(options.explain, inputs.roots, classifier)
+        overlays = Overlays(options.explain, choose.find_places(inputs), classifier)
     writer, rate = choose.open_writer(options, classifier, inputs), Rate()
     thing = "cell" if options.fields else "image"
+    groups = Groups(options, classifier, inputs)
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
     outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
     outputs += [writer] if writer else []
@@ -67,7 +69,7 @@ def classify(
         with choose.open_predictor(options, classifier) as ask:
             predictions = annotate(
                 predict_all(paths, ask, writer, rate, " fields" if options.fields else " images"),
-                group_of=choose.find_group(options, classifier, inputs),
+                group_of=groups.find,
                 label_of=labelled.label_of if labelled else lambda path: None,
             )
             for prediction in overlays.explain(predictions) if overlays else predictions:
@@ -75,7 +77,7 @@ def classify(
                 for output in outputs:
                     output.add(prediction)
             notes = [*inputs.notes, *(labelled.notes if labelled else ())]
-            notes += describe_notes(noted, thing)
+            notes += [*groups.notes, *describe_notes(noted, thing)]
             for output in outputs:
                 output.notes = notes
                 output.finish()

@@ -78,7 +78,8 @@ def _count_others(folder: Path, labels: Sequence[str], passed_over: PassedOver) 
 def make_grouper(group_by: str | Pattern) -> Callable[[AnyPath], str | None]:
     """A function from an image's path to its group, or None.
 
-    group_by: PATIENT (of the NLM's names), FOLDER (the one it lies in) or a Pattern on the path.
+    group_by: PATIENT (of the NLM's names), FOLDER (the name of the one it lies in) or a Pattern on
+    the path.
     """
     if isinstance(group_by, Pattern):
         return lambda path: group_by.find(str(path))

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
+from malaria.base.files import make_folder
 from malaria.base.text import printable
 from malaria.data.dataset import LABELS
 from malaria.data.drawing import Stain, draw_cell, draw_stain
@@ -37,6 +38,7 @@ def write_cells(
     folders = [Path(folder) / label for label in labels]
     stains, paths = _draw_stains(count, patients, seed, folders), []
     for index, target in enumerate(folders):
+        make_folder(target, Path(folder))
         for number in range(count):
             rng, patient = np.random.default_rng([seed, index, number]), number % patients
             pixels, _ = draw_cell(rng, parasitized=index == 0, stain=stains[patient])
@@ -52,6 +54,7 @@ def write_fields(
     The same arguments give the same bytes. Raises what write_cells raises.
     """
     stains, paths = _draw_stains(count, patients, seed, [Path(folder)]), []
+    make_folder(Path(folder), Path(folder))
     for number in range(count):
         rng, patient = np.random.default_rng([seed, 3, number]), number % patients
         sick = np.flatnonzero(rng.random(ROWS * COLUMNS) < PARASITIZED).tolist()
@@ -103,6 +106,5 @@ def _draw_stains(count: int, patients: int, seed: int, folders: Sequence[Path]) 
 
 def _save(image: Image.Image, folder: Path, kind: str, patient: int, number: int) -> Path:
     path = folder / f"C{patient + 1}P{patient + 1}thinF_synthetic_{kind}_{number + 1}.png"
-    folder.mkdir(parents=True, exist_ok=True)
     image.save(path)
     return path

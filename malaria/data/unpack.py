@@ -52,7 +52,7 @@ def unpack(archive: Path | str, destination: Path | str, *, sha256: str | None =
 def check_regular(archive: Path | str) -> None:
     """Raise UserError if `archive` is a folder, or a pipe or device, which might never end."""
     if os.path.exists(archive) and not os.path.isfile(archive):
-        raise UserError(f"{archive} is not a regular file: expected a zip")
+        raise UserError(f"{printable(archive)} is not a regular file: expected a zip")
 
 
 def is_complete(folder: Path | str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
-from malaria.base.files import check_writable
+from malaria.base.files import check_writable, make_folder
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference import gradcam
@@ -17,9 +17,9 @@ from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.sources import list_sources
 from malaria.inference.trained_model import TrainedModel
-from malaria.pictures.folders import check_outside, source_of
+from malaria.pictures.folders import check_outside
 from malaria.pictures.images import Source, UnreadableImageError, read_image
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.places import Places, UniqueNames
 
 AT_ONCE = 16
 # Images without an overlay that are named; the rest are counted.
@@ -51,15 +51,16 @@ def explain(model: TrainedModel, source: Source) -> Explanation:
 
 
 class Overlays:
-    """Writes an overlay for each image, below `folder`.
+    """Writes an overlay for each image, below `folder`; no two images share one.
 
-    sources: the folders that are classified. missing: how many images could be classified and not
+    places: of the images that are classified. missing: how many images could be classified and not
     explained. Raises UsageError, UserError.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[AnyPath], model: TrainedModel) -> None:
-        check_outside(folder, sources, "--explain")
-        self.folder, self.sources, self.model = folder, sources, model
+    def __init__(self, folder: Path, places: Places, model: TrainedModel) -> None:
+        check_outside(folder, places.folders, "--explain")
+        self.folder, self.places, self.model = folder, places, model
+        self.names = UniqueNames()
         self.missing = 0
         check_writable(folder / "overlay.png")
         _ = model.explainer  # raises before any work is done
@@ -87,11 +88,13 @@ class Overlays:
 
     def _save(self, one: Prediction, image: np.ndarray, heat_map: np.ndarray) -> Path | None:
         assert one.path is not None, "only files have overlays"
-        source = source_of(one.path, self.sources)
-        overlay = gradcam.overlay_path(one.path, source=source, folder=self.folder)
+        below = self.places.folders_of(one.path)
+        name = self.names.find(one.path.name, one.path, below) + gradcam.SUFFIX
+        overlay = Path(self.folder, *below, name)
         try:
+            make_folder(overlay.parent, self.folder)
             gradcam.save_overlay(overlay, image, heat_map)
-        except UserError as error:  # a name too long, for example
+        except UserError as error:  # a path too long, for example
             self._tell_missing(one, error)
             return None
         return overlay

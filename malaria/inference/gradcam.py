@@ -10,8 +10,6 @@ from PIL import Image
 from malaria.base.errors import UserError
 from malaria.base.files import whole_file
 from malaria.networks.backend import keras, tf
-from malaria.pictures.folders import place_below
-from malaria.pictures.remote_path import AnyPath, to_path
 
 # The share of a side of the image that the maps of a layer should cover. The vgg's last maps cover
 # 0.74 of 141 pixels, but only the middle 0.44 of 64 pixels, where the maps of an earlier layer find
@@ -186,12 +184,3 @@ def save_overlay(path: Path | str, image: np.ndarray, heat_map: np.ndarray) -> N
     both = np.concatenate([image, gap, overlay(image, heat_map)], axis=1)
     with whole_file(path) as temporary:
         Image.fromarray(both).save(temporary, format="PNG")
-
-
-def overlay_path(path: AnyPath | str, *, source: AnyPath | str, folder: Path | str) -> Path:
-    """The path below `folder` of the overlay of the image `path`; no two images share one.
-
-    source: the folder in which it was found, whose sub-folders are kept; or the image itself.
-    """
-    path = to_path(path)
-    return Path(folder) / place_below(path, to_path(source)) / f"{path.name}{SUFFIX}"

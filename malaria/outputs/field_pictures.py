@@ -8,15 +8,16 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from malaria.base.errors import UserError
-from malaria.base.files import whole_file
+from malaria.base.files import make_folder, whole_file
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name, printable, quote
 from malaria.fields.find_cells import cut
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
-from malaria.pictures.folders import check_outside, find_images, place_below, source_of
+from malaria.pictures.folders import check_outside, find_images
 from malaria.pictures.images import UnreadableImageError, open_image
+from malaria.pictures.places import Places, UniqueNames
 from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
@@ -52,28 +53,33 @@ def draw_boxes(
 
 
 class CellFiles(Output):
-    """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`."""
+    """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`.
+
+    Each is named as its field and its box, and no two fields share a name: whatever tells the field
+    or the patient of a cell by its file's name finds one of one folder only.
+    """
 
     def __init__(
         self,
         folder: Path,
-        sources: Sequence[AnyPath],
+        places: Places,
         labels: Sequence[str],
         *,
         resume: bool = False,
     ) -> None:
-        """sources: the folders of the fields, whose own are kept. labels: of the model.
+        """places: of the fields, whose folders are kept. labels: of the model.
 
         resume: the folder may hold the cells of an interrupted run. Raises UsageError, UserError.
         """
         for label in labels:
             if not is_plain_name(label):
                 raise UserError(f"--cells: the label {quote(label)} cannot be a folder's name")
-        check_outside(folder, sources, "--cells")
+        check_outside(folder, places.folders, "--cells")
         if not resume and folder.exists() and next(find_images(folder), None) is not None:
             # A cell that somebody has put under another label would come under both.
             raise UserError(f"--cells: {printable(folder)} holds images: name another folder")
-        self.folder, self.sources, self.count = folder, tuple(sources), 0
+        self.folder, self.places, self.count = folder, places, 0
+        self.names = UniqueNames()
 
     def add(self, prediction: Prediction) -> None:
         """Write one cell. Raises UserError if that cannot be."""
@@ -84,10 +90,10 @@ class CellFiles(Output):
             cell = cut(open_field(path), box)
         except UnreadableImageError as error:
             raise UserError(f"--cells: {printable(path)}: {error}") from None
-        # In the field's own folders, so that no two cells have the same name.
-        name = "_".join([path.stem, *map(str, astuple(box))]) + ".png"
-        below = place_below(path, source_of(path, self.sources))
-        with whole_file(self.folder / prediction.label / below / name) as temporary:
+        name = "_".join([self.names.find(path.stem, path), *map(str, astuple(box))]) + ".png"
+        into = Path(self.folder, prediction.label, *self.places.folders_of(path))
+        make_folder(into, self.folder)
+        with whole_file(into / name) as temporary:
             cell.save(temporary, "PNG")
         self.count += 1
 

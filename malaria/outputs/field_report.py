@@ -149,8 +149,21 @@ class FieldReport(FieldTable):
             ],
             "fields": [(name[shared:], self._tally(one)) for name, one in self.fields.items()],
             "pictures": self.pictures,
+            "not_shown": self._describe_not_shown(),
             "false_alarms": self._false_alarms(),
         }
+
+    def _describe_not_shown(self) -> str:
+        """Which fields the page has no picture of, and why; empty if it has all."""
+        empty = sum(one.error is not None for one in self.fields.values())
+        more = len(self.fields) - empty - len(self.pictures)
+        parts = (
+            [f"Only the first {len(self.pictures)} fields with cells are shown."] if more else []
+        )
+        if empty:
+            which = f"{_describe_count(empty)} {'has' if empty == 1 else 'have'}"
+            parts.append(f"{which} no cells to show: the table says why.")
+        return " ".join(parts)
 
     def _false_alarms(self) -> float | None:
         """The share of cells without the positive label that had it in the validation, if known."""

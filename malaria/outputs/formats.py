@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from malaria.base.files import csv_line
+from malaria.base.files import BYTE_ORDER_MARK, csv_line
 
 # {"path", "label", "probability", "probabilities": {label: number} or None, "unlike", "note",
 # "error"}, and where images are fields "box": [left, top, width, height], or None where one has no
@@ -17,14 +17,13 @@ Format = Callable[[Iterable[Row], TextIO, Sequence[str]], None]
 
 
 def to_csv(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
-    """One line an image; no name becomes a formula."""
+    """One line an image; no name becomes a formula, and a byte order mark at the beginning."""
     rows = iter(rows)
     first = list(islice(rows, 1))
     places = BOX if first and "box" in first[0] else ()
     of_each = (f"probability of {name}" for name in labels)
-    file.write(
-        csv_line(["path", *places, "label", "probability", *of_each, "unlike", "note", "error"])
-    )
+    header = ["path", *places, "label", "probability", *of_each, "unlike", "note", "error"]
+    file.write(BYTE_ORDER_MARK + csv_line(header))
     for row in chain(first, rows):
         each = row["probabilities"] or dict.fromkeys(labels)
         box = row.get("box") or [None] * len(places)

@@ -9,18 +9,23 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from malaria.base.errors import UserError
-from malaria.base.files import whole_file
+from malaria.base.files import open_own, whole_file
 from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.inference.prediction import Prediction
+from malaria.inference.predict import are_probabilities
+from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
 from malaria.outputs.formats import FORMATS
 from malaria.outputs.output import Output
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name, to_path
+
+# Of a row of an interrupted run, in bytes: none of ours is longer, and none may fill the memory.
+LONGEST = 1_000_000
+NO_BOX = Box(0, 0, 0, 0)
 
 
 class Writer(Output):
@@ -58,15 +63,14 @@ class Writer(Output):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._cut_torn_row()
                 # Line by line, so that a crash loses no row that was told.
-                self.file = open(self.partial, "a", buffering=1, encoding="ascii")  # noqa: SIM115
+                self.file = open_own(self.partial, "a", buffering=1, encoding="ascii")
             self._lock = begun.pop_all()
 
     def _cut_torn_row(self) -> None:
         """Drop what an interruption left of the last row, and of the last field."""
-        self.partial.touch()
-        with open(self.partial, "rb+") as file:
+        with open_own(self.partial, "rb+") as file:
             whole, field, field_start = 0, None, 0
-            for line in file:
+            for line in _lines_of(file):
                 if not line.endswith(b"\n"):
                     break
                 if self.fields and (path := line.partition(b', "label": ')[0]) != field:
@@ -81,12 +85,36 @@ class Writer(Output):
             yield prediction
 
     def _read(self) -> Iterator[Prediction]:
-        with open(self.partial, encoding="ascii") as file:
-            try:
-                for line in file:
-                    yield _to_prediction(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise UserError(f"{self.partial} is damaged: delete it to begin anew") from None
+        with open_own(self.partial, "rb") as file:
+            for number, line in enumerate(_lines_of(file), start=1):
+                try:
+                    prediction = self._check(json.loads(line))
+                except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                    raise UserError(
+                        f"{self.partial} is damaged in line {number}: delete it to begin anew"
+                    ) from None
+                yield prediction
+
+    def _check(self, row: dict[str, Any]) -> Prediction:
+        """The Prediction of a row that `add` may have written; ValueError and others of another."""
+        one = _to_prediction(row)
+        known, texts = one.probabilities or (), (one.label, one.error, one.unlike)
+        of_label = dict(zip(self.labels, known, strict=False)).get(one.label or "")
+        is_sound = (
+            # Nothing is missing, and nothing else is there.
+            row == _to_row(one, self.labels, fields=self.fields)
+            and b"\0" not in os.fsencode(row["path"])
+            and all(isinstance(text, str) for text in texts if text is not None)
+            and one.label in (*self.labels, REVIEW, UNLIKE, None)
+            and all(isinstance(number, float) for number in known)
+            and one.probability in ((known or (None,)) if of_label is None else (of_label,))
+            and (are_probabilities(known), one.label is None) == (one.error is None, not known)
+            and (one.box is not None) >= (self.fields and one.label is not None)
+            and all(type(side) is int and side >= 0 for side in astuple(one.box or NO_BOX))
+        )
+        if not is_sound:
+            raise ValueError
+        return one
 
     def without_written(self, paths: Iterable[AnyPath]) -> Iterator[AnyPath]:
         """The paths without those that the interrupted run has rows of, however they are spelled.
@@ -131,7 +159,7 @@ class Writer(Output):
         with _writing(self.partial):
             self.file.close()
         with (
-            open(self.partial, encoding="ascii") as lines,
+            open_own(self.partial, "r", encoding="ascii") as lines,
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
@@ -139,6 +167,13 @@ class Writer(Output):
         self.partial.unlink()
         self._lock.close()
         log(f"saved {printable(self.path)}")
+
+
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    for line in iter(lambda: file.readline(LONGEST), b""):
+        if len(line) == LONGEST:
+            raise UserError(f"{file.name} is damaged: delete it to begin anew")
+        yield line
 
 
 @contextmanager
@@ -159,7 +194,7 @@ def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> d
         "unlike": prediction.unlike,
         "note": prediction.note,
         "error": prediction.error,
-        **({"box": astuple(box) if box else None} if fields else {}),
+        **({"box": list(astuple(box)) if box else None} if fields else {}),
     }
 
 

@@ -12,8 +12,8 @@ from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.passed_over import PassedOver
-from malaria.pictures.remote_folders import is_remote_folder, list_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, to_path
+from malaria.pictures.remote_folders import check_tree, is_remote_folder, list_remote
+from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 from malaria.pictures.same_file import file_number
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
@@ -59,6 +59,8 @@ def find_images(folder: P, passed_over: PassedOver | None = None) -> Iterator[P]
             files = _each_once(files, links, seen, targets, passed_over)
         yield from files
         waiting += reversed(folders)
+        if isinstance(folder, RemotePath) and folders:
+            check_tree(folder, folders[0], len(seen) + len(waiting))
 
 
 def _each_once(
@@ -142,17 +144,6 @@ def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None
     for source in sources:
         if isinstance(source, Path) and folder.resolve().is_relative_to(source.resolve()):
             raise UsageError(f"{option}: expected a folder outside of {printable(source)}")
-
-
-def place_below(path: AnyPath, source: AnyPath) -> Path:
-    """The folders between `source` and the image `path` in it, none of which leads upwards."""
-    parents = (parts_below(path, source) or ())[:-1]
-    return Path(*(part for part in parents if part != ".."))
-
-
-def source_of(path: AnyPath, sources: Iterable[AnyPath]) -> AnyPath:
-    """The one of the sources that the image lies in, or the image itself."""
-    return next((one for one in sources if parts_below(path, one) is not None), path)
 
 
 def sub_folders(folder: AnyPath | str) -> list[str]:

@@ -1,9 +1,10 @@
-"""remote_files: fetch a file of another machine into memory, within bounds of bytes and time."""
+"""remote_files: fetch a file of another machine, within bounds of memory, bytes and time."""
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from io import BytesIO
-from itertools import count
+from io import BufferedReader, BytesIO, RawIOBase
+from itertools import chain, count
+from tempfile import TemporaryFile
 from threading import BoundedSemaphore, Lock
 from typing import Any, BinaryIO
 
@@ -12,12 +13,12 @@ from malaria.pictures.limits import MAX_FILE_BYTES, UnreadableImageError
 from malaria.pictures.remote import CONNECT_SECONDS, begin, request, translate_errors, wait
 from malaria.pictures.remote_path import RemotePath
 
-# Asked for at once. Files as large as this are held in memory one at a time.
-PART_BYTES = 16_000_000
+# Asked for at once. A file as large as this goes to the disk, so many at a time.
+PART_BYTES, LARGE = 2_000_000, 4
 # Smaller ones are kept: a report shows what was classified about 200 images before.
 KEPT_FILES, KEPT_BYTES = 1000, 64_000_000
 
-_keeping, _large = Lock(), Lock()
+_keeping, _large = Lock(), BoundedSemaphore(LARGE)
 # More threads wait for images than may decode them, for each decoded one may take 200 MB.
 _decoding = BoundedSemaphore(worker_count())
 _kept: dict[RemotePath, bytes] = {}
@@ -28,44 +29,78 @@ Parts = Generator[bytes, None, None]
 
 @contextmanager
 def open_remote(path: RemotePath) -> Iterator[BinaryIO]:
-    """A file in memory, to be decoded inside the block. Raises UnreadableImageError, UserError."""
+    """A file, to be decoded inside the block. Raises UnreadableImageError, UserError."""
     with ExitStack() as held:
-        content = _kept.get(path)
-        if content is None:
-            content = _fetch(path, MAX_FILE_BYTES, held)
-            _keep(path, content)
+        if (known := _kept.get(path)) is not None:
+            file: BinaryIO = BytesIO(known)
+        else:
+            file = held.enter_context(_fetch(path, MAX_FILE_BYTES, held))
+            _keep(path, file)
         held.enter_context(_decoding)
-        yield BytesIO(content)
+        yield file
 
 
-def read_remote(path: RemotePath, limit: int = MAX_FILE_BYTES) -> BytesIO:
-    """As open_remote, but waits for no other file."""
-    return BytesIO(_kept.get(path) or _fetch(path, limit))
+def read_remote(path: RemotePath, limit: int = MAX_FILE_BYTES) -> BinaryIO:
+    """As open_remote, but it waits for no other file, and whoever reads the file closes it."""
+    known = _kept.get(path)
+    return _fetch(path, limit) if known is None else BytesIO(known)
 
 
-def _keep(path: RemotePath, content: bytes) -> None:
+def _keep(path: RemotePath, file: BinaryIO) -> None:
     # Not the caches of fsspec, which keep all files, on the disk.
-    if len(content) < PART_BYTES:
+    if isinstance(file, BytesIO):
         with _keeping:
-            _kept[path] = content
+            _kept[path] = file.getvalue()
             while len(_kept) > KEPT_FILES or sum(map(len, _kept.values())) > KEPT_BYTES:
                 del _kept[next(iter(_kept))]
 
 
-def _fetch(path: RemotePath, limit: int, held: ExitStack | None = None) -> bytes:
-    """The content. held: where a large file waits for its turn, and has it until this is closed."""
-    content = BytesIO()
+def _fetch(path: RemotePath, limit: int, held: ExitStack | None = None) -> BinaryIO:
+    """The content, from its beginning; a large one is on the disk, for many are asked for at once.
+
+    held: where a large file waits for its turn, and has it until this is closed.
+    """
     # Not `fsspec.open`: it asks for the size first, a second request for each image, and nobody can
     # end its waiting.
     parts = _stream(path) if path.is_web else _ranges(path)
-    with translate_errors(), closing(parts):
-        for part in parts:
-            if content.tell() + len(part) > limit:
-                raise UnreadableImageError(f"more than the {limit:,} bytes allowed")
-            content.write(part)
-            if held and content.tell() == PART_BYTES:
+    with ExitStack() as undo:
+        with translate_errors(), closing(parts):
+            first = next(parts)
+            is_large = len(first) == PART_BYTES
+            if is_large and held:
                 held.enter_context(_large)
-    return content.getvalue()
+            kind: Any = TemporaryFile if is_large else BytesIO
+            file = undo.enter_context(kind())
+            for part in chain([first], parts):
+                if file.tell() + len(part) > limit:
+                    raise UnreadableImageError(f"more than the {limit:,} bytes allowed")
+                file.write(part)
+            file.seek(0)
+        undo.pop_all()
+    return BufferedReader(_Nameless(file)) if is_large else file
+
+
+class _Nameless(RawIOBase):
+    """A file on the disk as if it were in memory: no decoder looks for others beside it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, *place: int) -> int:
+        return self._file.seek(*place)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _stream(path: RemotePath) -> Parts:

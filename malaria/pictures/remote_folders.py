@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from operator import attrgetter
 from urllib.parse import urldefrag, urljoin
 
@@ -16,8 +17,9 @@ from malaria.pictures.remote_path import RemotePath
 
 # For the names of one folder, however many requests they take: a million take 100 s of Amazon.
 FOLDER_SECONDS = 600
-# Of an index page with a million links.
-MAX_PAGE_BYTES = 100_000_000
+# Of an index page, and of all pages below a folder: some link to folders without end.
+MAX_PAGE_BYTES, MAX_LINKS = 50_000_000, 300_000
+MAX_FOLDERS, MAX_DEPTH = 10_000, 30
 # Without < and of bounded length, so that no page takes long to search.
 LINK = re.compile(r"<a\s[^<>]{0,1000}?href\s*=\s*[\"']?([^\"'<>]{1,2000})", re.IGNORECASE)
 
@@ -37,6 +39,19 @@ def list_remote(
     except UnreadableImageError as error:
         raise UserError(f"cannot list the folder {printable(folder)}: {error}") from error
     return sorted(files, key=attrgetter("name")), sorted(folders, key=attrgetter("name"))
+
+
+def check_tree(top: RemotePath, here: RemotePath, count: int) -> None:
+    """Raise UserError where the folders below `top` of a page, `here` among them, have no end.
+
+    count: of those that are known. A store has as many as it has; a page may be made up.
+    """
+    depth = len(here.parts) - len(top.parts)
+    if top.is_web and (count > MAX_FOLDERS or depth > MAX_DEPTH):
+        raise UserError(
+            f"{printable(top)}: expected at most {MAX_FOLDERS:,} folders below it, and at most "
+            f"{MAX_DEPTH} deep; found more: name its folders, or a list of its images"
+        )
 
 
 @cache
@@ -69,8 +84,12 @@ def _list_page(folder: RemotePath) -> Iterator[tuple[RemotePath, bool]]:
     from html import unescape  # a millisecond that images of this machine need not pay
 
     base = folder.place.rstrip("/") + "/"
-    page = read_remote(folder, MAX_PAGE_BYTES).read().decode("utf-8", "replace")
-    urls = {urldefrag(urljoin(base, unescape(link.strip()))).url for link in LINK.findall(page)}
+    with read_remote(folder, MAX_PAGE_BYTES) as file:
+        page = file.read().decode("utf-8", "replace")
+    links = [found[1] for found in islice(LINK.finditer(page), MAX_LINKS + 1)]
+    if len(links) > MAX_LINKS:
+        raise UnreadableImageError(f"more than the {MAX_LINKS:,} links allowed")
+    urls = {urldefrag(urljoin(base, unescape(link.strip()))).url for link in links}
     for path in map(RemotePath, urls):
         # A link with a question mark sorts the page another way.
         if path.url == path.place and path.parts[:-1] == folder.parts:

@@ -58,7 +58,8 @@ def continue_from(pair: Pair, model: keras.Model, steps_per_epoch: int) -> Progr
     """
     progress, weights = Progress(), load_model(pair, read_architecture(pair)).get_weights()
     model.set_weights(weights)
-    with open(pair.weights.with_suffix("") / "history.csv", newline="", encoding="utf-8") as file:
+    history = pair.weights.with_suffix("") / "history.csv"
+    with open(history, newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             numbers = {key: float(value) for key, value in row.items()}
             progress.add(numbers | {"epoch": int(row["epoch"])}, weights)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from malaria.base.errors import UserError
-from malaria.base.files import whole_file
+from malaria.base.files import make_folder, whole_file
 from malaria.base.lock import locked
 from malaria.networks.backend import keras
 
@@ -81,6 +81,7 @@ class ResumePoint:
         """Keep other processes from this run while the block runs. Raises UserError."""
         folder = self.path.parent
         lock = folder.with_name(f"{folder.name}.lock")
+        make_folder(folder.parent, folder.parents[1])
         try:
             with locked(lock, f"{folder.parent.parent}: these settings are being trained"):
                 yield
@@ -99,6 +100,7 @@ class ResumePoint:
         state = [keras.ops.convert_to_tensor(one).numpy() for one in _state(model)]
         arrays = _number("state", state) | _number("best", progress.best_weights or [])
         text = json.dumps({"progress": entries, "samples": digest})
+        make_folder(self.path.parent, self.path.parents[2])
         with whole_file(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, description=np.array(text), **arrays)
 

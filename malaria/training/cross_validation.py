@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from malaria.base.errors import UsageError, UserError
-from malaria.base.files import whole_file, write_text
+from malaria.base.files import make_folder, whole_file, write_text
 from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.data.dataset import Sample
@@ -49,6 +49,7 @@ def cross_validate(
     folder = Path(config.output_models) / f"folds_{config.identity}_{folds}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is being written"):
         _check_folder(folder, resume=resume)
+        make_folder(folder, folder.parent)
         images, parts = _load(config, folds, folder)
         if elsewhere is None:
             _run_here(config, folds, folder, images, parts)

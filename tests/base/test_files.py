@@ -12,6 +12,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import (
     hash_file,
+    make_folder,
     plain_cell,
     safe_cell,
     sha256_of,
@@ -78,14 +79,14 @@ def test_a_path_that_cannot_be_written_is_told_and_all_is_kept(tmp_path, name, r
 
 def test_text_is_utf_8_undecodable_bytes_stay_and_missing_folders_are_made(tmp_path):
     write_csv(tmp_path / "a.csv", ["path"], [[os.fsdecode(b"cell\xff.png")]])
-    assert (tmp_path / "a.csv").read_bytes() == b"path\r\ncell\xff.png\r\n"
+    assert (tmp_path / "a.csv").read_bytes() == b"\xef\xbb\xbfpath\r\ncell\xff.png\r\n"
     write_text(tmp_path / "new" / "a.txt", os.fsdecode("ä".encode() + b"\xff"))
     assert (tmp_path / "new" / "a.txt").read_bytes() == b"\xc3\xa4\xff"
 
 
 def write_and_read(path, header, row):
     write_csv(path, header, [row])
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.reader(file))
 
 
@@ -117,7 +118,7 @@ def test_a_row_or_a_value_that_fails_leaves_the_old_file(tmp_path):
     write_csv(table, ["n"], [[1]])
     with pytest.raises(ZeroDivisionError):
         write_csv(table, ["n"], ([1 / number] for number in (1, 0)))
-    assert table.read_bytes() == b"n\r\n1\r\n"
+    assert table.read_bytes() == b"\xef\xbb\xbfn\r\n1\r\n"
     write_json(content, {"accuracy": 0.5, "labels": ["ä"]})
     with pytest.raises(TypeError):
         write_json(content, {"labels": {1, 2}})
@@ -163,3 +164,24 @@ def test_what_a_killed_writer_left_is_removed_a_day_later_and_no_planted_link_wr
     assert not old.exists()
     assert new.exists()
     assert path.read_text() == "old"
+
+
+def test_folders_at_names_of_ours_are_made_and_links_there_refused_while_the_users_is_followed(
+    tmp_path,
+):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to("disk")
+    make_folder(tmp_path / "out" / "a" / "b", tmp_path / "out")
+    make_folder(tmp_path / "new" / "a", tmp_path / "new")
+    assert (tmp_path / "disk" / "a" / "b").is_dir()
+    (tmp_path / "out" / "a" / "c").symlink_to(tmp_path)
+    (tmp_path / "out" / "a" / "d").symlink_to("nowhere")
+    (tmp_path / "out" / "a" / "e").touch()
+    with pytest.raises(
+        UserError, match=rf"cannot write {tmp_path}/out/a/c: it is a link: delete it"
+    ):
+        make_folder(tmp_path / "out" / "a" / "c" / "x", tmp_path / "out")
+    for name in "de":
+        with pytest.raises(UserError, match=r"cannot write .*out/a/.: File exists"):
+            make_folder(tmp_path / "out" / "a" / name, tmp_path / "out")
+    assert not (tmp_path / "x").exists()

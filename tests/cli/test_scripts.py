@@ -242,7 +242,7 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
 
 
 def read_output(path):
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

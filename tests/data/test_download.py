@@ -310,9 +310,11 @@ def test_a_disk_that_is_full_when_a_file_is_copied_or_unpacked_is_said(copy, con
         *(
             (url, "curl", f"cannot fetch {shown}: expected an http, https or file address")
             for url, shown in [("a", "a"), ("file:/dev/zero", "file:/dev/zero"),
-                               ("ftp://host/\033[2J\rok", "ftp://host/?[2J?ok")]
+                               ("ftp://host/\033[2J\rok", "ftp://host/?[2J?ok"),
+                               ("ftp://h/\x9b\u202e\udcff", "ftp://h/??????")]
         ),
         ("FILE:///dev/zero", "curl", "/dev/zero is not a regular file: expected a zip"),
+        ("file:///\033\n  \u202e", "curl", r"cannot copy file:///\x1b\n  \u202e: [Errno 2] No"),
         ("http://127.0.0.1:1/", NEITHER, "expected curl or wget, found neither"),
     ],
 )  # fmt: skip
@@ -326,6 +328,24 @@ def test_a_pipe_in_the_place_of_the_part_is_refused_and_stays(copy, server, cont
     answer = download(copy, server.url, content)
     assert_failed(copy, answer, "cell_images.zip.part is not a regular file; move it away")
     assert part_of(copy).is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("lock", os.symlink), ("lock", os.link), ("part", os.symlink), ("part.log", os.link)],
+)
+def test_a_link_in_the_place_of_a_file_of_its_own_is_refused_and_stays(
+    copy, server, content, name, make
+):
+    mine, link = copy.parent / "mine", copy / f"cell_images.zip.{name}"
+    mine.write_bytes(b"mine")
+    make(mine, link)
+    answer = download(copy, server.url, content)
+    assert_failed(copy, answer, f"cannot write cell_images.zip.{name}: it is a link: delete it")
+    assert mine.read_bytes() == b"mine"
+    assert server.ranges == []
+    link.unlink()
+    assert_done(copy, download(copy, server.url, content))
 
 
 def test_a_file_address_needs_neither_tool(copy, content, tmp_path):

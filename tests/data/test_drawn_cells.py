@@ -136,6 +136,19 @@ def test_folders_with_files_and_impossible_numbers_are_refused_at_once(tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
 
 
+def test_a_folder_to_draw_into_may_be_a_link_and_that_of_a_label_may_not(tmp_path):
+    for name in ("disk", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cells").symlink_to("disk")
+    write_fields(tmp_path / "cells", 1)
+    assert len(contents(tmp_path / "disk")) == 1
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "Parasitized").symlink_to(tmp_path / "other")
+    with pytest.raises(UserError, match="new/Parasitized: it is a link: delete it"):
+        write_cells(tmp_path / "new", 1)
+    assert contents(tmp_path / "other") == {}
+
+
 def test_the_command_writes_what_the_function_writes_and_says_so_in_one_line(tmp_path, run):
     told = run("--out", tmp_path / "command", "--count", 3, "--seed", 2, "--patients", 2)
     assert told == (0, f"wrote 6 cells (patients: 2) into {tmp_path / 'command'}\n", "")

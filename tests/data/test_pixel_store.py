@@ -141,6 +141,14 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
     assert entries(folder) == []
 
 
+def test_a_cache_that_is_a_link_is_not_written_through(samples, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "cache").symlink_to("other")
+    with pytest.raises(UserError, match=rf"cannot write {tmp_path}/cache: it is a link: delete it"):
+        load(samples, "disk", tmp_path / "cache")
+    assert entries(tmp_path / "other") == []
+
+
 def test_more_than_the_memory_holds_is_refused_before_reading():
     sample = Sample(Path("never_read.png"), 0, None)
     with pytest.raises(UserError, match="GB of memory: set cache: disk, or a smaller image_size"):

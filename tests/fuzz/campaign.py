@@ -36,6 +36,10 @@ from malaria.data.tables import is_table
 from malaria.data.training_tables import scan_table
 from malaria.data.unpack import unpack
 from malaria.inference.load_classifier import load_classifier
+from malaria.inference.predict import are_probabilities
+from malaria.inference.prediction import Prediction
+from malaria.outputs.writer import Writer
+from malaria.pictures.box import Box
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
 from malaria.saved.pair import default_pair
 from malaria.settings.config_file import read_config
@@ -191,6 +195,33 @@ def try_list(dice, place):
         scan_table(path, ["Parasitized", "Uninfected"], "^C")
 
 
+def try_journal(dice, place):
+    """The rows of an interrupted run, whole, torn or changed by somebody."""
+    for left in place.glob("a.csv*"):
+        left.unlink()
+    fields, labels = dice.random() < 0.5, ("Parasitized", "Uninfected")
+    known = {"source": "s", "labels": labels, "model": "m", "fields": fields}
+    box = Box(1, 2, 30, 40) if fields else None
+    with contextlib.closing(Writer(place / "a.csv", resume=False, **known)) as writer:
+        for name in "abc":
+            writer.add(Prediction(Path(name), labels[0], 0.75, (0.75, 0.25), box=box))
+        writer.add(Prediction(Path("d"), error="damaged"))
+    content = writer.partial.read_bytes()
+    if dice.random() < 0.5:
+        rows = mutate_json(dice, [json.loads(line) for line in content.splitlines()])
+        content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    else:
+        content = mutate_bytes(dice, content)
+    writer.partial.write_bytes(content)
+    with contextlib.closing(Writer(place / "a.csv", resume=True, **known)) as writer:
+        for one in writer.earlier():
+            assert one.label in (*labels, "review", "unlike", None)
+            assert (one.error is None) == are_probabilities(one.probabilities or [2])
+        list(writer.without_written(map(Path, "abcde")))
+        with contextlib.redirect_stderr(io.StringIO()):
+            writer.finish()
+
+
 def try_archive(dice, place):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
@@ -219,6 +250,7 @@ TARGETS = {
     "weights": try_weights,
     "tflite": try_tflite,
     "lists": try_list,
+    "journals": try_journal,
     "archives": try_archive,
     "options": try_options,
 }

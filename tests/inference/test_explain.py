@@ -1,5 +1,6 @@
 """Tests of malaria/inference/explain.py."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,9 @@ from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.networks.backend import keras
 from malaria.outputs.html_parts import as_jpeg
+from malaria.pictures.folders import find_images
 from malaria.pictures.images import PixelFormat, UnreadableImageError
+from malaria.pictures.places import Places
 from malaria.saved.metadata import Metadata
 
 METADATA = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((9, 7)))
@@ -35,7 +38,9 @@ def classifier():
 
 def test_an_overlay_is_written_for_each_readable_image(folder, tmp_path, classifier):
     predictions = list(predict(sorted(folder.glob("**/*.png")), classifier))
-    explained = list(Overlays(tmp_path / "looked", [folder], classifier).explain(predictions))
+    explained = list(
+        Overlays(tmp_path / "looked", Places([folder]), classifier).explain(predictions)
+    )
     assert [replace(one, overlay=None) for one in explained] == predictions
     written = sorted(tmp_path.glob("looked/**/*.png"))
     assert len(written) == 9
@@ -51,10 +56,34 @@ def test_an_image_that_is_gone_by_then_has_no_overlay_and_stops_nothing(
     predictions = list(predict(sorted(folder.glob("Parasitized/*.png")), classifier))
     gone = predictions[1].path
     gone.unlink()
-    explained = list(Overlays(tmp_path / "looked", [folder], classifier).explain(predictions))
+    explained = list(
+        Overlays(tmp_path / "looked", Places([folder]), classifier).explain(predictions)
+    )
     assert [replace(one, overlay=None) for one in explained] == predictions
     assert [one.path for one in explained if one.overlay is None] == [gone]
     assert f"no overlay of {gone}: no such file" in capsys.readouterr().err
+
+
+def test_images_of_one_name_share_no_overlay_and_no_link_is_written_through(
+    folder, tmp_path, classifier, capsys
+):
+    one, two, other = (tmp_path / name for name in ("ward1", "ward2", "other"))
+    shutil.copytree(folder / "Uninfected", one)
+    shutil.copytree(folder / "Uninfected", two)
+    other.mkdir()
+    predictions = list(predict([*find_images(one), *find_images(two)], classifier))
+    overlays = Overlays(tmp_path / "looked", Places([one, two]), classifier)
+    written = [found.overlay for found in overlays.explain(predictions) if found.overlay]
+    assert len(set(written)) == len(list((tmp_path / "looked").rglob("*.png"))) == len(written)
+    assert {path.parent.name for path in written} == {"ward1", "ward2"}
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "ward1").symlink_to(other)
+    overlays = Overlays(tmp_path / "again", Places([one, two]), classifier)
+    assert len([found for found in overlays.explain(predictions) if found.overlay]) * 2 == len(
+        written
+    )
+    assert f"{tmp_path}/again/ward1: it is a link: delete it" in capsys.readouterr().err
+    assert not list(other.iterdir())
 
 
 @pytest.mark.parametrize("inside", [".", "looked", "Uninfected/looked"])
@@ -62,7 +91,7 @@ def test_overlays_do_not_go_where_the_next_run_would_take_them_for_cells(
     folder, inside, classifier
 ):
     with pytest.raises(UsageError, match="--explain: expected a folder outside of "):
-        Overlays(folder / inside, [folder], classifier)
+        Overlays(folder / inside, Places([folder]), classifier)
 
 
 def test_one_image_is_explained_in_python(tmp_path):

@@ -2,7 +2,6 @@
 
 import itertools
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from malaria.base.errors import UserError
 from malaria.data.drawing import draw_cell, draw_stain
-from malaria.inference.gradcam import GAP, Explainer, overlay, overlay_path, save_overlay
+from malaria.inference.gradcam import GAP, Explainer, overlay, save_overlay
 from malaria.model import NETWORKS, build_model
 from malaria.networks.backend import keras
 from malaria.networks.blocks import output as end
@@ -250,29 +249,3 @@ def test_the_file_holds_the_image_and_its_overlay_side_by_side(tmp_path):
     # What cannot be written is told.
     with pytest.raises(UserError, match=r"cannot write .*b\.png/c\.png"):
         save_overlay(path / "c.png", IMAGE, np.zeros((20, 30)))
-
-
-@pytest.mark.parametrize(
-    ("path", "source", "expected"),
-    [
-        ("cells/a.png", "cells", "a.png"),
-        ("cells/b/c/a.jpg", "cells", "b/c/a.jpg"),
-        ("a.png", ".", "a.png"),
-        ("cells/a.png", "cells/a.png", "a.png"),
-        ("../../a.png", "../../a.png", "a.png"),
-        ("/data/cells/a.png", "/data/cells", "a.png"),
-        ("cells/../../b/a.png", "cells", "b/a.png"),
-        ("/etc/a.png", "cells", "a.png"),
-        ("../a.png", "cells", "a.png"),
-    ],
-)
-def test_sub_folders_are_kept_and_no_name_leads_out_of_the_folder(path, source, expected):
-    target = overlay_path(Path(path), source=Path(source), folder="out")
-    assert target == Path("out", f"{expected}.gradcam.png")
-
-
-def test_images_of_one_folder_never_share_an_overlay():
-    names = ["a.jpg", "a.png", "a.PNG", "a.jpg.png", "a_jpg.png", "a.png.gradcam.png", "b/a.jpg"]
-    targets = {overlay_path(Path("in", name), source="in", folder="out") for name in names}
-    assert len(targets) == len(names)
-    assert not targets & {Path("out", name) for name in names[:5]}

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,13 @@ from malaria.base.errors import UsageError, UserError
 from malaria.fields.field_counts import FieldCounts, add_up, tally
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.outputs import field_report
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
 from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
+from malaria.pictures.places import Places
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")
@@ -33,7 +37,8 @@ def classifier():
 
 def cell(path, label, place=0, group=None):
     known = {"group": group, "unlike": "no cell" if label == UNLIKE else None}
-    return Prediction(Path(path), label, 0.9, (0.9, 0.1), box=Box(10 * place, 5, 20, 20), **known)
+    both = (0.1, 0.9) if label == "Uninfected" else (0.9, 0.1)
+    return Prediction(Path(path), label, 0.9, both, box=Box(10 * place, 5, 20, 20), **known)
 
 
 def cells_of(path, *, sick, well, group=None, **others):
@@ -135,7 +140,7 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
         for label, (*place, _) in zip((*LABELS, UNLIKE), boxes, strict=False):
             predictions.append(Prediction(path, label, 0.9, box=Box(*place)))
     predictions.append(Prediction(tmp_path / "slides" / "three.png", error="damaged"))
-    feed(CellFiles(tmp_path / "cells", [tmp_path / "slides"], LABELS), predictions)
+    feed(CellFiles(tmp_path / "cells", Places([tmp_path / "slides"]), LABELS), predictions)
     left, top, width, height, _ = boxes[0]
     written = sorted((tmp_path / "cells").rglob("*.png"))
     assert len(written) == 6
@@ -146,15 +151,55 @@ def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields
         assert (np.asarray(picture) == np.asarray(expected)).all()
 
 
+def test_fields_of_one_name_share_no_cells_and_no_name_of_their_cells(tmp_path, draw_field, feed):
+    field, boxes = draw_field()
+    paths = [tmp_path / name for name in ("ward1/a.png", "ward2/a.png", "ward2/a.tif")]
+    predictions = []
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        field.save(path)
+        for label, (*place, _) in zip(LABELS, boxes, strict=False):
+            predictions.append(Prediction(path, label, 0.9, box=Box(*place)))
+    places = Places([tmp_path / "ward1", tmp_path / "ward2"])
+    for resume in (False, True):
+        feed(CellFiles(tmp_path / "cells", places, LABELS, resume=resume), predictions)
+    written = sorted(path.relative_to(tmp_path / "cells") for path in tmp_path.rglob("cells/*/*/*"))
+    assert len(written) == len(predictions)
+    assert {path.parts[:2] for path in written} == {
+        (label, ward) for label in LABELS for ward in ("ward1", "ward2")
+    }
+    # A pattern on the file's name, as the setting patient_pattern is, tells them apart too.
+    fields = {re.fullmatch(r"(a.*?)(_\d+){4}\.png", path.name)[1] for path in written}
+    assert len(fields) == 3
+
+
+def test_cells_are_written_through_no_link_that_lies_in_their_folder(tmp_path, draw_field, feed):
+    field, [(*place, _), *_] = draw_field()
+    field.save(tmp_path / "a.png")
+    for name in ("disk", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cells").symlink_to("disk")
+    one = Prediction(tmp_path / "a.png", LABELS[0], 0.9, box=Box(*place))
+    feed(CellFiles(tmp_path / "cells", Places([]), LABELS), [one])
+    assert len(list((tmp_path / "disk").rglob("*.png"))) == 1
+    (tmp_path / "cells" / LABELS[1]).symlink_to(tmp_path / "other")
+    with pytest.raises(UserError, match=rf"{LABELS[1]}: it is a link: delete it"):
+        feed(
+            CellFiles(tmp_path / "cells", Places([]), LABELS, resume=True),
+            [replace(one, label=LABELS[1])],
+        )
+    assert not list((tmp_path / "other").iterdir())
+
+
 def test_a_folder_that_holds_cells_already_or_is_among_the_fields_is_refused(tmp_path):
     (tmp_path / "cells" / "Parasitized").mkdir(parents=True)
-    CellFiles(tmp_path / "cells", [], LABELS)
+    CellFiles(tmp_path / "cells", Places([]), LABELS)
     (tmp_path / "cells" / "Parasitized" / "a.png").touch()
-    CellFiles(tmp_path / "cells", [], LABELS, resume=True)
+    CellFiles(tmp_path / "cells", Places([]), LABELS, resume=True)
     with pytest.raises(UserError, match="holds images: name another folder"):
-        CellFiles(tmp_path / "cells", [], LABELS)
+        CellFiles(tmp_path / "cells", Places([]), LABELS)
     with pytest.raises(UsageError, match="expected a folder outside of"):
-        CellFiles(tmp_path / "slides" / "cells", [tmp_path / "slides"], LABELS)
+        CellFiles(tmp_path / "slides" / "cells", Places([tmp_path / "slides"]), LABELS)
 
 
 @pytest.fixture
@@ -197,13 +242,31 @@ def test_a_field_that_is_gone_by_then_has_its_row_and_the_reason(classifier, tmp
     assert "gone.png: no such file" in (tmp_path / "r.html").read_text()
 
 
+def test_the_page_says_which_fields_it_does_not_show_and_why(
+    classifier, tmp_path, feed, monkeypatch
+):
+    def page_of(*predictions):
+        feed(FieldReport(classifier, None, tmp_path / "r.html"), predictions)
+        return re.findall(r"<p[^>]*>([^<]* shown?\b[^<]*)</p>", (tmp_path / "r.html").read_text())
+
+    monkeypatch.setattr(field_report, "SHOWN", 2)
+    cells = [cell(tmp_path / f"{n}.png", LABELS[0]) for n in range(3)]
+    empty = [Prediction(Path(f"{n}.png"), error="no red cells") for n in range(4, 6)]
+    assert page_of(*cells[:2]) == []
+    assert page_of(*empty) == ["2 fields have no cells to show: the table says why."]
+    assert page_of(empty[0], *cells) == [
+        "Only the first 2 fields with cells are shown. "
+        "1 field has no cells to show: the table says why."
+    ]
+
+
 def open_writer(folder, resume=False):
     known = {"source": "s", "labels": LABELS, "model": "m", "fields": True}
     return Writer(folder / "o.csv", resume=resume, **known)
 
 
 def rows_in(path):
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -226,6 +289,22 @@ def test_an_interrupted_field_is_begun_anew(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("box", [None, [], [1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, -4], [0.5] * 4, 7])
+def test_a_box_that_is_none_is_found_when_a_run_goes_on(tmp_path, box):
+    first = open_writer(tmp_path)
+    first.add(cell("a.png", "Parasitized"))
+    first.add(cell("b.png", "Parasitized"))
+    first.close()
+    first_row, second_row = map(json.loads, first.partial.read_text().splitlines())
+    rows = (first_row | {"box": box}, second_row)
+    first.partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with (
+        closing(open_writer(tmp_path, resume=True)) as second,
+        pytest.raises(UserError, match="damaged in line 1"),
+    ):
+        list(second.earlier())
+
+
 def test_a_first_field_without_cells_leaves_the_columns_of_boxes(tmp_path):
     writer = open_writer(tmp_path)
     writer.add(Prediction(Path("empty.png"), error="no red cells found in this field"))
@@ -239,4 +318,4 @@ def test_a_first_field_without_cells_leaves_the_columns_of_boxes(tmp_path):
 @pytest.mark.parametrize("label", ["../x", "..", "a/b", "a\\b", "", "\0"])
 def test_a_strangers_label_leads_no_cell_out_of_the_folder(tmp_path, label):
     with pytest.raises(UserError, match="cannot be a folder's name"):
-        CellFiles(tmp_path / "cells", [], ["Uninfected", label])
+        CellFiles(tmp_path / "cells", Places([]), ["Uninfected", label])

@@ -27,7 +27,7 @@ def found(write_cells, tmp_path):
 
 def test_the_table_names_the_file_its_label_and_the_likelier_one_and_is_what_exclude_takes(found):
     folder, samples, out = found
-    with open(out / "label_errors.csv", newline="") as file:
+    with open(out / "label_errors.csv", newline="", encoding="utf-8-sig") as file:
         [row] = csv.DictReader(file)
     assert row == {
         "path": f"Parasitized/{samples[2].path.name}",

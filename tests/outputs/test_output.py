@@ -22,6 +22,7 @@ from malaria.outputs.output import Output
 from malaria.outputs.summary import Summary
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
+from malaria.pictures.places import Places
 
 LABELS = ("Parasitized", "Uninfected")
 
@@ -36,7 +37,7 @@ def outputs(classifier, labelled, tmp_path):
         HtmlReport(place / "a.html", classifier, labelled),
         Summary(classifier, Rate()),
         FieldTable(classifier, place / "b.json"),
-        CellFiles(place / "cells", [], LABELS),
+        CellFiles(place / "cells", Places([]), LABELS),
         FieldReport(classifier, place / "c.json", place / "b.html"),
         Writer(place / "a.csv", source="cells", labels=LABELS, model="1", resume=False),
     ]

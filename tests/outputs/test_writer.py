@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,8 @@ def test_json_and_its_lines_hold_each_row_as_it_was_predicted(tmp_path):
 def test_in_csv_nothing_becomes_a_formula_and_what_is_no_text_is_escaped_in_utf_8(tmp_path):
     write(tmp_path / "a.csv")
     content = (tmp_path / "a.csv").read_bytes().decode("utf-8")
-    header, *rows = csv.reader(io.StringIO(content, newline=""))
+    assert content[0] == "\ufeff"  # by which Excel knows it
+    header, *rows = csv.reader(io.StringIO(content[1:], newline=""))
     assert header == HEADER
     assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
     expected = [f"'{name}" if name[0] in "=+-@\t" else name for name in HOSTILE]
@@ -143,6 +144,88 @@ def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
     assert writer.partial.exists()
 
 
+SOUND = {
+    **{"path": "a.png", "label": LABELS[0], "probability": 0.75, "unlike": None, "error": None},
+    "probabilities": {LABELS[0]: 0.75, LABELS[1]: 0.25},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"path": value} for value in ("", "a\0.png", "\ud800", 7, None, [])),
+        *({"label": value} for value in ("Healthy", LABELS[1], 3, None, [])),
+        *({"probability": value} for value in (0.7, None, "0.75", float("nan"))),
+        *({"probabilities": value} for value in (None, {}, {LABELS[0]: 0.75}, [0.75, 0.25])),
+        {"probabilities": {LABELS[1]: 0.75, LABELS[0]: 0.25}},
+        *(
+            {"probabilities": dict(zip(LABELS, values, strict=True))}
+            for values in ((0.75, "x"), (0.75, 0.75), (0.75, float("nan")), (1.75, -0.75))
+        ),
+        *({"unlike": value} for value in (5, True, ["x"])),
+        *({"error": value} for value in ("damaged", 5)),
+        {"label": None, "probability": None, "probabilities": None},
+        *({"box": value} for value in (None, [1, 2, 3, 4])),
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_row_that_no_run_wrote_is_found_and_not_taken_over(tmp_path, change):
+    writer = interrupt(tmp_path / "a.csv", PREDICTIONS[:1])
+    with open(writer.partial, "a", encoding="ascii") as file:
+        file.write(json.dumps(SOUND) + "\n")
+    second = open_writer(tmp_path / "a.csv", resume=True)
+    assert len(list(second.earlier())) == 2
+    second.close()
+    content = writer.partial.read_text() + json.dumps(SOUND | change) + "\n"
+    writer.partial.write_text(content)
+    second = open_writer(tmp_path / "a.csv", resume=True)
+    with pytest.raises(UserError, match=r"\.partial is damaged in line 3: delete it to begin anew"):
+        list(second.earlier())
+    second.close()
+    assert writer.partial.read_text() == content
+
+
+@pytest.mark.parametrize(
+    "line", [b"x", b"\xff", b"[" * 9000, b"7" * 5000, b"null", b" " * 2_000_000]
+)
+def test_a_line_that_is_no_row_is_found(tmp_path, line):
+    writer = interrupt(tmp_path / "a.csv", PREDICTIONS[:1])
+    writer.partial.write_bytes(line + b"\n")
+    with (
+        pytest.raises(UserError, match=r"\.partial is damaged( in line 1)?: delete it"),
+        closing(open_writer(tmp_path / "a.csv", resume=True)) as second,
+    ):
+        list(second.earlier())
+    assert writer.partial.read_bytes() == line + b"\n"
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "broken", "hard", "pipe"])
+@pytest.mark.parametrize("name", ["partial", "lock"])
+def test_what_somebody_put_at_a_name_of_ours_is_not_written_into(tmp_path, kind, name):
+    writer = interrupt(tmp_path / "a.csv", PREDICTIONS[:1])
+    place = writer.partial if name == "partial" else tmp_path / ".a.csv.lock"
+    place.unlink(missing_ok=True)
+    other = tmp_path / "other"
+    if kind != "broken":
+        other.write_bytes(b"not a row")
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        (os.link if kind == "hard" else os.symlink)(other, place)
+    with pytest.raises(UserError, match=rf"cannot write {place}: it is a link, or no file"):
+        open_writer(tmp_path / "a.csv", resume=True)
+    assert not other.exists() if kind == "broken" else other.read_bytes() == b"not a row"
+    assert os.path.lexists(place)
+
+
+def test_a_link_to_the_folder_of_the_output_is_the_users(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to("disk")
+    write(tmp_path / "out" / "a.csv")
+    assert names(tmp_path / "disk") == ["a.csv"]
+
+
 def test_no_row_waits_to_be_written(tmp_path):
     writer = open_writer(tmp_path / "a.csv")
     for number, prediction in enumerate(PREDICTIONS, start=1):
@@ -153,7 +236,7 @@ def test_no_row_waits_to_be_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.csv", f"{','.join(HEADER)}\r\n"), ("a.json", "[\n]\n"), ("a.jsonl", "")],
+    [("a.csv", f"\ufeff{','.join(HEADER)}\r\n"), ("a.json", "[\n]\n"), ("a.jsonl", "")],
 )
 def test_without_a_row_nothing_is_left_to_go_on_with_and_the_file_is_valid(tmp_path, name, content):
     interrupt(tmp_path / name, [])

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -28,9 +29,10 @@ from malaria.data.listing import Listing
 from malaria.inference.predict import predict
 from malaria.outputs.html_parts import link_to
 from malaria.pictures import remote, remote_files, remote_folders, remote_path
-from malaria.pictures.folders import find_images, is_folder, place_below
+from malaria.pictures.folders import find_images, is_folder
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 from malaria.pictures.passed_over import PassedOver
+from malaria.pictures.places import Places
 from malaria.pictures.remote_path import RemotePath, parts_below, real_name, to_path
 
 TOP = Path(__file__).parents[2]
@@ -56,6 +58,15 @@ def site(cells):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
             pass
+
+        def do_GET(self):
+            if not self.path.startswith("/endless/"):
+                return super().do_GET()
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(bytes(1000))
 
     handler = functools.partial(Handler, directory=str(cells))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -105,7 +116,7 @@ def test_a_remote_path_keeps_its_url_and_has_names_as_people_read_them():
 @pytest.mark.parametrize("name", ["..%2F..%2Fa.png", "%2e%2e", "a%00.png"])
 def test_no_percent_sign_hides_a_way_to_another_folder(name):
     assert to_path(f"https://host/{name}").name == name
-    assert place_below(to_path("s3://b/x/../../y.png"), to_path("s3://b")) == Path("x")
+    assert Places([to_path("s3://b")]).folders_of(to_path("s3://b/x/../../y.png")) == ("x",)
 
 
 def test_a_path_lies_below_a_folder_of_the_same_machine_only():
@@ -157,7 +168,11 @@ def test_an_interrupted_output_goes_on(cells, site, tmp_path):
     from malaria.outputs.writer import Writer
 
     path = to_path(f"{site}/cells/Parasitized/")
-    known = {"source": Inputs([str(path)]).identity, "labels": ["A", "B"], "model": "m"}
+    known = {
+        "source": Inputs([str(path)]).identity,
+        "labels": load_classifier().metadata.labels,
+        "model": "m",
+    }
     first = next(find_images(path))
     writer = Writer(tmp_path / "a.csv", resume=False, **known)
     [prediction] = predict([first], load_classifier())
@@ -208,6 +223,38 @@ def test_a_page_is_searched_for_what_lies_directly_in_it(monkeypatch):
     assert folders == [RemotePath("https://host/f/g/")]
 
 
+@pytest.fixture
+def pages(monkeypatch):
+    """A function that sets what stands on the page of every folder, and so has no end."""
+
+    def give(text):
+        monkeypatch.setattr(remote_folders, "read_remote", lambda *known: BytesIO(text.encode()))
+        return RemotePath("https://host/f/")
+
+    return give
+
+
+@pytest.mark.parametrize(
+    "links", [["a/"], ["a/", "b/"], [f"{n}/" for n in range(2000)], ["a.png", "a/"]]
+)
+def test_pages_that_link_to_folders_without_end_are_refused(pages, links):
+    folder = pages("".join(f"<a href={link}>" for link in links))
+    said = (
+        "https://host/f/: expected at most 10,000 folders below it, and at most 30 deep; found more"
+    )
+    with pytest.raises(UserError, match=said):
+        deque(find_images(folder), maxlen=0)
+
+
+def test_a_page_of_links_without_end_is_refused(pages, monkeypatch):
+    monkeypatch.setattr(remote_folders, "MAX_LINKS", 100)
+    text = "".join(f"<a href={number}.png>" for number in range(101))
+    assert len(list(find_images(pages(text[: text.index("<a href=100")])))) == 100
+    said = "cannot list the folder https://host/f/: more than the 100 links allowed"
+    with pytest.raises(UserError, match=said):
+        list(find_images(pages(text)))
+
+
 def test_what_is_not_there_is_a_row_or_a_line(run, site):
     answer = run("--image", f"{site}/none.png")
     assert answer[:2] == (1, f"{site}/none.png\tunreadable\tnot found\n")
@@ -246,7 +293,14 @@ def test_a_tiff_in_memory_opens_no_file_here(memory, tmp_path, monkeypatch):
     )
     tifffile.imwrite("a.ome.tif", np.zeros((8, 8), np.uint8), description=ome, metadata=None)
     memory.pipe("/b/a.ome.tif", Path("a.ome.tif").read_bytes())
-    for path, is_here in (("a.ome.tif", True), ("memory://b/a.ome.tif", False)):
+    # A large one comes by way of the disk.
+    for path, is_here, part in (
+        ("a.ome.tif", True, 1000),
+        ("memory://b/a.ome.tif", False, 1000),
+        ("memory://b/a.ome.tif", False, 100),
+    ):
+        monkeypatch.setattr(remote_files, "PART_BYTES", part)
+        monkeypatch.setattr(remote_files, "_kept", {})
         opened.clear()
         with suppress(UnreadableImageError):
             read_image(path, SIZE)
@@ -276,6 +330,34 @@ def test_a_large_file_is_read_in_parts_and_one_too_large_refused(memory, monkeyp
     else:
         with pytest.raises(UnreadableImageError, match="more than the 5,000 bytes allowed"):
             read_image("memory://b/a.png", SIZE)
+
+
+def test_of_endless_files_a_few_at_a_time_are_fetched_up_to_the_limit_and_onto_the_disk(
+    site, monkeypatch
+):
+    monkeypatch.setattr(remote_files, "MAX_FILE_BYTES", 5000)
+    monkeypatch.setattr(remote_files, "PART_BYTES", 1000)
+    at_work, most = [], []
+
+    class Counted(BytesIO):
+        def __init__(self):
+            super().__init__()
+            at_work.append(self)
+            most.append(len(at_work))
+            time.sleep(0.01)
+
+        def close(self):
+            if not self.closed:
+                at_work.remove(self)
+            super().close()
+
+    monkeypatch.setattr(remote_files, "TemporaryFile", Counted)
+    paths = [RemotePath(f"{site}/endless/{number}.png") for number in range(40)]
+    found = list(predict(paths, load_classifier()))
+    assert {one.error for one in found} == {"more than the 5,000 bytes allowed"}
+    assert [one.path for one in found] == paths
+    assert at_work == []
+    assert 1 < max(most) <= remote_files.LARGE
 
 
 def test_what_was_fetched_is_kept_until_it_makes_room_for_the_last(memory, monkeypatch):

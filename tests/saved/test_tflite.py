@@ -107,6 +107,15 @@ def test_a_link_in_place_of_a_note_is_neither_believed_nor_followed(cache, tmp_p
     assert not tflite.is_tried(SHA256)
 
 
+def test_nothing_is_kept_where_a_link_in_place_of_the_cache_leads(cache, tmp_path):
+    (tmp_path / "other").mkdir()
+    cache.symlink_to("other")
+    with pytest.raises(UserError, match=rf"cannot write {cache}: it is a link: delete it"):
+        tflite.keep(CONTENT, DIGEST)
+    tflite.note_tried(SHA256)
+    assert not list((tmp_path / "other").iterdir())
+
+
 def test_what_another_user_wrote_is_not_believed(monkeypatch):
     tflite.keep(CONTENT, DIGEST)
     mine = os.geteuid()

@@ -43,7 +43,7 @@ def settings(cells, folder, **changes):
 
 def rows_of(path):
     """The rows of a .csv, each as a dict."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from learning import model_of, settings
 from malaria.base.errors import UserError
 from malaria.saved.pair import find_pair
 from malaria.training import trainer
+from malaria.training.checkpoint import Progress, ResumePoint
 from malaria.training.trainer import train
 
 TOP = Path(__file__).parents[2]
@@ -28,6 +30,20 @@ def run(cells, models, *more):
     options = [f"--set={key}={json.dumps(value, default=str)}" for key, value in changes.items()]
     command = [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("name", ["resume", "resume/1a2b", "resume/1a2b.lock"])
+def test_the_state_of_a_run_is_written_through_no_link(tmp_path, name):
+    other = tmp_path / "other"
+    other.touch() if name.endswith(".lock") else other.mkdir()
+    (tmp_path / "models" / name).parent.mkdir(parents=True)
+    (tmp_path / "models" / name).symlink_to(other)
+    point, model = ResumePoint(tmp_path / "models", "1a2b"), Mock(variables=[])
+    model.optimizer.variables = []
+    with pytest.raises(UserError, match=rf"cannot write .*{name}: it is a link"), point.locked():
+        point.save(Progress(), model, "digest")
+    assert not other.is_dir() or not list(other.iterdir())
+    assert other.is_dir() or other.read_bytes() == b""
 
 
 @pytest.fixture(scope="module")
