@@ -61,7 +61,9 @@ class Config(Settings):
         "probability of the second; of three or more (and always with xresnet34) in a softmax",
     )
     positive_label: Label | None = setting(
-        None, "the label that sensitivity is of; null: Parasitized if it is a label, else the last"
+        None,
+        "the label that sensitivity is of; null: Parasitized if it is a label, else the last that "
+        "does not mean healthy (NORMAL, negative, ...)",
     )
     train_size: Annotated[int, Field(strict=True, ge=2)] | None = setting(
         None, "images per label, chosen at random; null: all"

@@ -14,19 +14,25 @@ from malaria.settings.config_check import check, list_problems, show
 from malaria.settings.declare import former_names, rename
 
 MAX_CONFIG_BYTES = 1_000_000
+# Python takes seconds for a number of a hundred thousand digits, or refuses it; no setting has one.
+MAX_DIGITS = 100
+NUMBERS, TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}, "tag:yaml.org,2002:str"
 # {dotted name of a setting: its place in the file or on the command line}.
 Origins = dict[str, str]
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses aliases, with which a short text could grow without end."""
+    """Refuses aliases, with which a short text could grow without end; long numbers are text."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             where = f"*{event.anchor}, in line {event.start_mark.line + 1}"
             raise yaml.YAMLError(f"an alias, {where} is not taken here")
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        if node is not None and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+            node.tag = TEXT
+        return node
 
 
 def read_config(

@@ -126,7 +126,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
         )
         compile_model(model, optimizer)
         if config.init_weights is not None:
-            init_weights(model, config.init_weights)
+            known = config.labels, images.pixels.pixel_format
+            init_weights(model, config.init_weights, *known)
     return model
 
 
