@@ -31,7 +31,8 @@ PATIENT, FOLDER = "patient", "folder"
 class Sample:
     """One labelled image. label: its index in the list of labels. patient: None if not known.
 
-    source: its laboratory or data set. content: the same for files of equal bytes, else None.
+    source: its laboratory or data set. content: the same for images of equal pixels; None
+    before they are read.
     """
 
     path: Path

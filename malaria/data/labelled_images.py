@@ -29,7 +29,8 @@ class LabelledImages:
 
     pixels: of all readable images. unreadable: {path: reason} of the others. skipped: what was
     passed over in the folders, by ending. training, validation: indices into pixels.samples; none
-    before `sides`. copies_left_out: of validation images, from training.
+    before `sides`. copies_left_out: of validation images, from training. contradicted: images that
+    are left out, for their pixels are there under two labels.
     """
 
     pixels: Pixels
@@ -39,6 +40,7 @@ class LabelledImages:
     training: np.ndarray = field(default_factory=lambda: np.arange(0))
     validation: np.ndarray = field(default_factory=lambda: np.arange(0))
     copies_left_out: int = 0
+    contradicted: Sequence[Sample] = ()
 
     @property
     def samples(self) -> list[Sample]:
@@ -99,7 +101,7 @@ def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[s
     if images.skipped:
         yield describe_skipped(images.skipped)
     if copies := count_copies(images.samples):
-        yield f"duplicates: {copies} images are copies of others, by their content"
+        yield f"duplicates: {copies} images are copies of others, by their pixels"
     if images.unreadable:
         yield f"left out: {len(images.unreadable)} unreadable images"
     for path, reason in list(images.unreadable.items())[:NAMED]:

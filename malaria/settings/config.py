@@ -73,7 +73,7 @@ class Config(Settings):
         "stretch", "how other aspect ratios are fitted: stretch; pad with black; crop the centre"
     )
     contradictions: Literal["refuse", "exclude"] = setting(
-        "refuse", "images with the same content under two labels: refuse to train, or exclude them"
+        "refuse", "images with the same pixels under two labels: refuse to train, or exclude them"
     )
     cache: Literal["memory", "disk", "none"] = setting(
         "memory",

@@ -10,7 +10,7 @@ from malaria.base.gpu import list_cards
 from malaria.base.streams import log
 from malaria.data import splits
 from malaria.data.dataset import Sample
-from malaria.data.duplicates import check_contradictions, find_contradictions, with_contents
+from malaria.data.duplicates import find_contradictions, refuse_contradictions
 from malaria.data.exclusion import read_exclusion
 from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels, stored_bytes
@@ -40,7 +40,6 @@ def load_images(config: Config) -> LabelledImages:
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
-    samples = _without_contradictions(config, with_contents(samples))
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size, fit=config.resize),
@@ -48,22 +47,18 @@ def load_images(config: Config) -> LabelledImages:
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    return LabelledImages(pixels, unreadable, exclusion, skipped)
+    contradicted = find_contradictions(pixels.samples)
+    if config.contradictions == "refuse":
+        refuse_contradictions(contradicted, config.labels)
+    if contradicted:
+        log(f"left out: {len(contradicted)} images with the same pixels under two labels")
+        pixels = pixels.without(set(contradicted))
+        check_labels(pixels.samples, config.labels)
+    return LabelledImages(pixels, unreadable, exclusion, skipped, contradicted=contradicted)
 
 
 def _scan(config: Config, folders: Sequence[TrainingFolder], skipped: Counter[str]) -> list[Sample]:
     return [sample for one in folders for sample in one.scan(config.labels, skipped)]
-
-
-def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
-    """The samples but for those under two labels, which `config` may refuse."""
-    if config.contradictions == "refuse":
-        check_contradictions(samples, config.labels)
-        return samples
-    left_out = set(find_contradictions(samples))
-    if left_out:
-        log(f"left out: {len(left_out)} images with the same content under two labels")
-    return [sample for sample in samples if sample not in left_out]
 
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:

@@ -214,7 +214,7 @@ def test_a_missing_config_is_told_and_what_is_no_file_is_not_waited_for(tmp_path
 def test_long_values_and_thousands_of_keys_are_told_in_short(problems):
     [line] = problems(f"train_images: {'x' * 5000}\n")
     assert len(line) < 200
-    for number in ("0x" + "f" * 300_000, "1:" * 150_000 + "1", "9" * 300_000, "1." + "0" * 6000):
+    for number in ("0x" + "f" * 9000, "1:" * 9000 + "1", "9" * 6000, "1." + "0" * 6000):
         [line] = problems(f"random_state: {number}")
         shown = number[:76]
         told = f"random_state: expected a valid integer; received '{shown}..."
