@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from malaria.base.address import ADDRESS
+from malaria.base.address import is_address
 from malaria.base.patterns import Pattern
 from malaria.data.dataset import FOLDER, PATIENT
 from malaria.data.splits import Folds
@@ -57,7 +57,7 @@ def threshold(text: str) -> float | str:
 
 def cluster(text: str) -> str:
     """auto, local or HOST:PORT."""
-    if text in ("auto", "local") or ADDRESS.fullmatch(text):
+    if text in ("auto", "local") or is_address(text):
         return text
     raise ArgumentTypeError(f"expected auto, local or HOST:PORT; received {text}")
 

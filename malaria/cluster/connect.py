@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-from malaria.base.address import answers
-from malaria.base.errors import UserError
+from malaria.base.address import is_address, speaks_http2
+from malaria.base.errors import UsageError, UserError
 from malaria.base.machine import usable_cores
 from malaria.base.streams import log, stderr_discarded
-from malaria.base.text import shorten
+from malaria.base.text import quote, shorten
 
 AUTO, LOCAL = "auto", "local"
 # Nothing is sent to Ray's makers, and what Ray logs is not for our users. Without the last two,
@@ -30,7 +30,7 @@ def connected(address: str) -> Iterator[None]:
     UserError where Ray is missing, nobody answers, or the versions differ.
     """
     ray = import_ray()
-    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
+    named = (os.environ.get("RAY_ADDRESS") or AUTO) if address == AUTO else address
     if named not in (AUTO, LOCAL):
         _check_answer(named)
     try:
@@ -56,11 +56,16 @@ def import_ray() -> Any:
 
 def _check_answer(address: str) -> None:
     """Raise UserError at once where Ray itself would try for long."""
-    if not answers(address):
-        raise UserError(
-            f"--cluster: nobody answers at {address}: expected the HOST:PORT that "
-            "`ray start --head` told on the first machine"
-        )
+    if not is_address(address):
+        raise UsageError(f"RAY_ADDRESS: expected HOST:PORT; received {quote(address)}")
+    expected = "expected the HOST:PORT that `ray start --head` told on the first machine"
+    try:
+        # With RAY_USE_TLS it speaks so too, but not in the clear.
+        is_ray = speaks_http2(address) or os.environ.get("RAY_USE_TLS", "0") != "0"
+    except (OSError, UnicodeError):
+        raise UserError(f"--cluster: nobody answers at {address}: {expected}") from None
+    if not is_ray:
+        raise UserError(f"--cluster: what answers at {address} is no Ray: {expected}")
     # Attempts of 40 s, of which 2.60.0 makes 20 with a server that is no Ray. Not where a Ray is
     # started, to which it gives so many seconds.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")

@@ -18,6 +18,12 @@ from malaria.pictures.remote_path import AnyPath, parts_below, to_path
 LABELS = ("Parasitized", "Uninfected")
 # Of the NLM's names; what follows the number is spelt in many ways, and patient 47 in two.
 PATIENT_PATTERN = r"^C(\d+)"
+# The words of labels that mean no disease; a first word of NEGATIONS turns the meaning round.
+HEALTHY = re.compile(
+    "0|absent|benign|clean|controls?|false|healthy|neg(ative)?|none|normal|"
+    "(non|un)(affected|diseased|infected|parasiti[sz]ed)"
+)
+NEGATIONS = ("no", "non", "not", "without")
 # Names that make_grouper takes beside a Pattern.
 PATIENT, FOLDER = "patient", "folder"
 
@@ -26,8 +32,8 @@ PATIENT, FOLDER = "patient", "folder"
 class Sample:
     """One labelled image. label: its index in the list of labels. patient: None if not known.
 
-    source: its laboratory or data set. content: the same for files of equal bytes, else None.
-    is_validation: it is of validation_images.
+    source: its laboratory or data set. content: the same for images of equal pixels; None
+    before they are read. is_validation: it is of validation_images.
     """
 
     path: Path
@@ -39,8 +45,17 @@ class Sample:
 
 
 def default_positive(labels: Sequence[str]) -> str:
-    """The positive label where nobody names it: Parasitized if it is a label, else the last."""
-    return LABELS[0] if LABELS[0] in labels else labels[-1]
+    """The positive label where nobody names it: Parasitized if it is a label.
+
+    Else the last that does not mean healthy, as NORMAL does; the last if all do, or none.
+    """
+    ill = [label for label in labels if not _means_healthy(label)]
+    return LABELS[0] if LABELS[0] in labels else (ill or labels)[-1]
+
+
+def _means_healthy(label: str) -> bool:
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", label)]
+    return any(map(HEALTHY.fullmatch, words)) != (words[:1] != [] and words[0] in NEGATIONS)
 
 
 def scan_folder(

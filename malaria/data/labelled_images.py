@@ -28,8 +28,9 @@ class LabelledImages:
     """Images with labels, and which of them are on the training and on the validation side.
 
     pixels: of all readable images. unreadable: {path: reason} of the others. passed_over: in the
-    folders and tables. training, validation: indices into pixels.samples; none
-    before `sides`. copies_left_out: of validation images, from training.
+    folders and tables. training, validation: indices into pixels.samples; none before `sides`.
+    copies_left_out: of validation images, from training. contradicted: images that are left out,
+    for their pixels are there under two labels.
     """
 
     pixels: Pixels
@@ -39,6 +40,7 @@ class LabelledImages:
     training: np.ndarray = field(default_factory=lambda: np.arange(0))
     validation: np.ndarray = field(default_factory=lambda: np.arange(0))
     copies_left_out: int = 0
+    contradicted: Sequence[Sample] = ()
 
     @property
     def samples(self) -> list[Sample]:
@@ -98,7 +100,7 @@ def describe_images(images: LabelledImages, labels: Sequence[str]) -> Iterator[s
     yield from describe_sides(images, labels)
     yield from images.passed_over.describe(labels)
     if copies := count_copies(images.samples):
-        yield f"duplicates: {copies} images are copies of others, by their content"
+        yield f"duplicates: {copies} images are copies of others, by their pixels"
     if images.unreadable:
         yield f"left out: {len(images.unreadable)} unreadable images"
     for path, reason in list(images.unreadable.items())[:NAMED]:

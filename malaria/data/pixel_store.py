@@ -4,14 +4,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from PIL import Image
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
@@ -23,8 +24,17 @@ from malaria.data.dataset import Sample
 from malaria.pictures.images import PixelFormat, UnreadableImageError, open_image, read_image
 
 Cache = Literal["memory", "disk", "none"]
+# Of the folder of a cache: what it holds may change with this program.
+FORMAT = 2
 # This many images are given to the threads at a time: Ctrl-C waits for no more than these.
 CHUNK = 256
+
+
+class Found(NamedTuple):
+    """What reading a sample gave: the content of a Sample, or why there is none."""
+
+    content: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,12 @@ class Pixels:
             self.failures.append(failure)
             raise failure from None
 
+    def without(self, left_out: Collection[Sample]) -> "Pixels":
+        """The same but for these samples."""
+        kept = [place for place, one in enumerate(self.samples) if one not in left_out]
+        known = [self.samples[place] for place in kept]
+        return replace(self, samples=known, rows=self.rows[kept])
+
     def forget(self) -> None:
         """Give the memory back; nothing can be read any more. A cache on disk stays."""
         if self.stored is not None and self.stored.base is None:
@@ -71,21 +87,24 @@ def load_pixels(
 ) -> tuple[Pixels, dict[Path, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
+    The samples of the Pixels have their content.
+
     cache: "memory", "disk" (below `folder`, and used again as long as neither the files nor the
     pixel format change) or "none". Raises UserError if there is no room or nothing is readable.
     """
     stored: np.ndarray | None
     if cache == "disk":
-        stored, faults = _disk_array(samples, pixel_format, Path(folder))
+        stored, found = _disk_array(samples, pixel_format, Path(folder))
     else:
         stored = _empty_array(len(samples), pixel_format) if cache == "memory" else None
-        faults = _fill(stored, samples, pixel_format)
-    rows = np.array([row for row in range(len(samples)) if row not in faults], dtype=np.int64)
+        found = _fill(stored, samples, pixel_format)
+    rows = np.array([row for row, one in enumerate(found) if one.content], dtype=np.int64)
     if not len(rows):
         example = printable(samples[0].path)
         raise UserError(f"none of {len(samples)} images is readable, e.g. {example}")
-    unreadable = {samples[row].path: reason for row, reason in faults.items()}
-    return Pixels([samples[row] for row in rows], pixel_format, stored, rows), unreadable
+    unreadable = {samples[row].path: one.reason for row, one in enumerate(found) if one.reason}
+    known = [replace(samples[row], content=found[row].content) for row in rows]
+    return Pixels(known, pixel_format, stored, rows), unreadable
 
 
 def stored_bytes(count: int, pixel_format: PixelFormat) -> int:
@@ -107,19 +126,19 @@ def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
 
 def _fill(
     stored: np.ndarray | None, samples: Sequence[Sample], pixel_format: PixelFormat
-) -> dict[int, str]:
-    """Read every sample into its row; return {row: reason} of the unreadable ones."""
-    faults: dict[int, str] = {}
+) -> list[Found]:
+    """Read every sample into its row, and tell what was found."""
 
-    def read(row: int) -> None:
+    def read(row: int) -> Found:
         try:
-            if stored is None:
-                open_image(samples[row].path)
-            else:
-                stored[row] = read_image(samples[row].path, pixel_format)
+            image = open_image(samples[row].path)
+            if stored is not None:
+                stored[row] = read_image(image, pixel_format)
         except UnreadableImageError as error:
-            faults[row] = str(error)
+            return Found(None, str(error))
+        return Found(_content_of(image))
 
+    found: list[Found] = []
     with (
         ThreadPoolExecutor(usable_cores()) as threads,
         # None: a bar on a terminal only.
@@ -127,28 +146,36 @@ def _fill(
     ):
         for start in range(0, len(samples), CHUNK):
             rows = range(start, min(start + CHUNK, len(samples)))
-            bar.update(len(list(threads.map(read, rows))))
-    return dict(sorted(faults.items()))
+            found += threads.map(read, rows)
+            bar.update(len(rows))
+    return found
+
+
+def _content_of(image: Image.Image) -> str:
+    """The same for images of the same pixels, in whichever files."""
+    digest = hashlib.sha256(repr(image.size).encode())
+    digest.update(np.asarray(image).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _disk_array(
     samples: Sequence[Sample], pixel_format: PixelFormat, folder: Path
-) -> tuple[np.ndarray, dict[int, str]]:
+) -> tuple[np.ndarray, list[Found]]:
     """The cached array of exactly these files in this format, made if there is none, read-only."""
     target = folder / _digest(samples, pixel_format)
     if not target.is_dir():
         _make_disk_array(target, samples, pixel_format)
     try:
-        faults = json.loads((target / "unreadable.json").read_text(encoding="utf-8"))
+        found = json.loads((target / "found.json").read_text(encoding="utf-8"))
         stored = np.load(target / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        return stored, {int(row): reason for row, reason in faults.items()}
-    except (OSError, ValueError) as error:
+        return stored, [Found(*one) for one in found]
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"the cache {target} is damaged ({error}): delete it") from None
 
 
 def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
     """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
-    digest = hashlib.sha256(repr((asdict(pixel_format), pillow_version)).encode())
+    digest = hashlib.sha256(repr((FORMAT, asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
         entry: tuple[object, ...] = (os.path.realpath(sample.path),)
         with suppress(OSError):  # it will be among the unreadable ones
@@ -167,9 +194,9 @@ def _make_disk_array(target: Path, samples: Sequence[Sample], pixel_format: Pixe
         shutil.rmtree(partial_folder, ignore_errors=True)
         partial_folder.mkdir(parents=True)
         stored = _reserve(partial_folder / "pixels.npy", len(samples), pixel_format)
-        faults = _fill(stored, samples, pixel_format)
+        found = _fill(stored, samples, pixel_format)
         stored.flush()
-        write_text(partial_folder / "unreadable.json", json.dumps(faults))
+        write_text(partial_folder / "found.json", json.dumps(found))
         # Another run of the same images may have made it meanwhile; the two are alike.
         if not target.is_dir():
             partial_folder.rename(target)

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+import yaml
+
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.data import training_tables
@@ -17,6 +19,9 @@ from malaria.pictures.folders import find_images, sub_folders
 from malaria.pictures.limits import KINDS
 from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_path import RemotePath, to_path
+
+# Folders of these names are no labels: each holds some of every label.
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
 @dataclass(frozen=True)
@@ -152,4 +157,10 @@ def _describe_missing(folder: Path, missing: list[str]) -> str:
     found = sub_folders(folder)
     near = get_close_matches(missing[0], found, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
+    if SPLITS.issuperset(map(str.lower, found)) and found:
+        hint = "; train_images may be one of these"
+    elif not near and 2 <= len(found) <= 20:
+        # As YAML, with quotes where names such as no and 10 need them.
+        labels = yaml.safe_dump(found, default_flow_style=True, allow_unicode=True, width=10**6)
+        hint = f"; to learn these: labels: {labels.strip()}"
     return f"no folder for {', '.join(missing)} in {folder}; the folders there: {found[:20]}{hint}"

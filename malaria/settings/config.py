@@ -63,7 +63,9 @@ class Config(Settings):
         "with xresnet34) in a softmax",
     )
     positive_label: Label | None = setting(
-        None, "the label that sensitivity is of; null: Parasitized if it is a label, else the last"
+        None,
+        "the label that sensitivity is of; null: Parasitized if it is a label, else the last that "
+        "does not mean healthy (NORMAL, negative, ...)",
     )
     train_size: Annotated[int, Field(strict=True, ge=2)] | None = setting(
         None, "images per label, chosen at random; null: all"
@@ -73,7 +75,7 @@ class Config(Settings):
         "stretch", "how other aspect ratios are fitted: stretch; pad with black; crop the centre"
     )
     contradictions: Literal["refuse", "exclude"] = setting(
-        "refuse", "images with the same content under two labels: refuse to train, or exclude them"
+        "refuse", "images with the same pixels under two labels: refuse to train, or exclude them"
     )
     cache: Literal["memory", "disk", "none"] = setting(
         "memory",

@@ -1,6 +1,7 @@
 """config_check: a Config from plain values, or every problem with them."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -26,6 +27,7 @@ EXPECTED = {
     "too_long": "expected at most {max_length} items",
     "model_type": "expected lines of 'key: value'",
 }
+FOLDER_KEYS = ("train_images", "validation_images", "not_cells", "teachers")
 # {dotted name of a setting: problem}.
 Problems = dict[str, str]
 
@@ -47,7 +49,13 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
 
     with_data: look at the images, too, if their folder and the labels are valid.
     """
-    config, problems = _validate(values)
+    broken = {
+        key: f"expected text without NUL and lone surrogates; received {show(value)}"
+        for key, value in values.items()
+        if _is_broken([key, value])
+    }
+    config, problems = _validate({key: values[key] for key in values if key not in broken})
+    problems |= broken
     # In place of the wrong settings `config` holds defaults, of which nothing is said.
     wrong = {key.partition(".")[0] for key in problems}
     for keys, is_wrong, problem in _rules(config):
@@ -59,12 +67,16 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
 
 
 def _data_problems(config: Config) -> Problems:
-    problems = find_problems(config.folders, config.labels, config.train_size)
-    for one in config.validation_folders:
-        # It may lack a label, as one of several.
-        known = replace(one, is_one_of_several=True)
-        for text in look_into(known, config.labels, most=1)[1].values():
-            problems.setdefault("validation_images", text)
+    try:
+        problems = find_problems(config.folders, config.labels, config.train_size)
+        for one in config.validation_folders:
+            # It may lack a label, as one of several.
+            known = replace(one, is_one_of_several=True)
+            for text in look_into(known, config.labels, most=1)[1].values():
+                problems.setdefault("validation_images", text)
+    except OSError as error:  # of a name that is too long, or a folder that is not ours
+        where = shorten(error.filename, 200)
+        return {"train_images": f"cannot look into {where}: {error.strerror}"}
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(Path(folder)), None) is None:
             problems.setdefault("not_cells", f"no folder {folder} with images: expected {KINDS}")
@@ -117,8 +129,34 @@ def _explain(key: str, fault: Mapping[str, Any], values: dict[str, Any]) -> str:
     if fault["type"] in EXPECTED:
         allowed = EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
     received = values.get(key, fault["input"])
-    hint = ", put it in quotes" if isinstance(fault["input"], bool) and key == "labels" else ""
+    hint = ", put it in quotes" if _lacks_quotes(key, fault) else ""
     return f"{allowed[0].lower()}{allowed[1:]}{hint}; received {show(received)}"
+
+
+def _lacks_quotes(key: str, fault: Mapping[str, Any]) -> bool:
+    """Whether a text was expected, and YAML has read a number, yes, no, null or a date."""
+    received = fault["input"]
+    if fault["type"] == "string_type" and not isinstance(received, list | dict):
+        # Where nothing stands behind the key, quotes are no help.
+        return received is not None or len(fault["loc"]) > 1
+    return key in FOLDER_KEYS and any(not isinstance(one, str | None) for one in _scalars(received))
+
+
+def _scalars(value: Any) -> Iterator[Any]:
+    """The values in lists and dicts, keys included, or the value itself."""
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple | set):
+        for inner in value:
+            yield from _scalars(inner)
+    else:
+        yield value
+
+
+def _is_broken(value: Any) -> bool:
+    """Whether a text in it cannot be a name in any file system, nor be printed."""
+    texts = (text for text in _scalars(value) if isinstance(text, str))
+    return any("\0" in text or re.search("[\ud800-\udfff]", text) for text in texts)
 
 
 def _unknown(key: str) -> str:

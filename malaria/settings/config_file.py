@@ -14,19 +14,35 @@ from malaria.settings.config_check import check, list_problems, show
 from malaria.settings.declare import former_names, rename
 
 MAX_CONFIG_BYTES = 1_000_000
+# Python takes seconds for a number of a hundred thousand digits, or refuses it; no setting has one.
+MAX_DIGITS, MAX_DEPTH = 100, 20
+NUMBERS, TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}, "tag:yaml.org,2002:str"
 # {dotted name of a setting: its place in the file or on the command line}.
 Origins = dict[str, str]
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses aliases, with which a short text could grow without end."""
+    """Refuses aliases, with which a short text could grow without end, and lists within lists.
+
+    Long numbers are text.
+    """
+
+    depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             where = f"*{event.anchor}, in line {event.start_mark.line + 1}"
             raise yaml.YAMLError(f"an alias, {where} is not taken here")
-        return super().compose_node(parent, index)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            line = self.peek_event().start_mark.line + 1
+            raise yaml.YAMLError(f"more than {MAX_DEPTH} lists in one another, in line {line}")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if node is not None and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+            node.tag = TEXT
+        return node
 
 
 def read_config(

@@ -63,7 +63,9 @@ Label = Annotated[str, Field(max_length=200), AfterValidator(_is_folder)]
 MAX_TEXT = 4096
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 _differ = _must(lambda labels: len(set(labels)) == len(labels), "labels that differ")
-Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_differ)]
+# Of a set the order is any, and the order of the labels is that of the network's answers.
+_is_list = BeforeValidator(_must(lambda labels: isinstance(labels, list | tuple), "a list"))
+Labels = Annotated[tuple[Label, ...], Field(min_length=2), AfterValidator(_differ), _is_list]
 Pattern = Annotated[str, AfterValidator(lambda text: base_patterns.Pattern(text).text)]
 # A list of more folders than this is a mistake.
 MAX_FOLDERS = 100

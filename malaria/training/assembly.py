@@ -10,7 +10,7 @@ from malaria.base.gpu import list_cards
 from malaria.base.streams import log
 from malaria.data import splits
 from malaria.data.dataset import Sample
-from malaria.data.duplicates import check_contradictions, find_contradictions, with_contents
+from malaria.data.duplicates import find_contradictions, refuse_contradictions
 from malaria.data.exclusion import read_exclusion
 from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels, stored_bytes
@@ -42,7 +42,6 @@ def load_images(config: Config) -> LabelledImages:
     if config.split_by == "patient":
         # Before the reading, which takes minutes.
         splits.known_patients(samples)
-    samples = _without_contradictions(config, with_contents(samples))
     pixels, unreadable = load_pixels(
         samples,
         PixelFormat(config.image_size, fit=config.resize),
@@ -50,24 +49,20 @@ def load_images(config: Config) -> LabelledImages:
         folder=Path(config.output_models) / "cache",
     )
     check_labels(pixels.samples, config.labels)
-    return LabelledImages(pixels, unreadable, exclusion, passed_over)
+    contradicted = find_contradictions(pixels.samples)
+    if config.contradictions == "refuse":
+        refuse_contradictions(contradicted, config.labels)
+    if contradicted:
+        log(f"left out: {len(contradicted)} images with the same pixels under two labels")
+        pixels = pixels.without(set(contradicted))
+        check_labels(pixels.samples, config.labels)
+    return LabelledImages(pixels, unreadable, exclusion, passed_over, contradicted=contradicted)
 
 
 def _scan(
     config: Config, folders: Sequence[TrainingFolder], passed_over: PassedOver
 ) -> list[Sample]:
     return [sample for one in folders for sample in one.scan(config.labels, passed_over)]
-
-
-def _without_contradictions(config: Config, samples: list[Sample]) -> list[Sample]:
-    """The samples but for those under two labels, which `config` may refuse."""
-    if config.contradictions == "refuse":
-        check_contradictions(samples, config.labels)
-        return samples
-    left_out = set(find_contradictions(samples))
-    if left_out:
-        log(f"left out: {len(left_out)} images with the same content under two labels")
-    return [sample for sample in samples if sample not in left_out]
 
 
 def split(config: Config, images: LabelledImages) -> LabelledImages:
@@ -129,7 +124,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
         )
         compile_model(model, optimizer)
         if config.init_weights is not None:
-            init_weights(model, config.init_weights)
+            known = config.labels, images.pixels.pixel_format
+            init_weights(model, config.init_weights, *known)
     return model
 
 

@@ -1,28 +1,42 @@
 """beginning: weights to begin with, of another model or of a shorter run of these settings."""
 
 import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.networks.backend import keras
 from malaria.networks.load_model import load_model
-from malaria.saved.metadata import KEY
+from malaria.pictures.images import PixelFormat
+from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, default_pair, find_pair, read_architecture
 from malaria.settings.config import Config
 from malaria.training.checkpoint import Progress
 
 
-def init_weights(model: keras.Model, source: str) -> None:
+def init_weights(
+    model: keras.Model, source: str, labels: Sequence[str], pixel_format: PixelFormat
+) -> None:
     """Copy weights of the saved model `source`, a path or "pretrained", layer by layer.
 
-    A layer of another name or shape keeps its own. Raises UserError if no layer fits.
+    A layer of another name or shape keeps its own. The outputs of the last one are matched by the
+    names of the labels; where those of the source are others, or not known, it keeps its own.
+    pixel_format: of this training; a source that read images otherwise is told. Raises UserError if
+    no layer fits.
     """
     pair = find_pair(default_pair() if source == "pretrained" else source)
-    other = load_model(pair, read_architecture(pair))
+    architecture = read_architecture(pair)
+    metadata, other = read_metadata(pair, architecture), load_model(pair, architecture)
     weights = {layer.name: layer.get_weights() for layer in other.layers}
     layers = [layer for layer in model.layers if layer.weights]
+    head = layers[-1].name
+    if head in weights:
+        weights[head] = _match_head(other.get_layer(head), metadata, labels, model.output_shape[-1])
     left = []
     for layer in layers:
         known = weights.get(layer.name, [])
@@ -35,9 +49,48 @@ def init_weights(model: keras.Model, source: str) -> None:
             f"init_weights: no layer of {printable(pair.weights)} has the name and the shape of a "
             f"layer of {model.name}: expected a model of the same network"
         )
-    names = f"; anew: {', '.join(left)}" if left else ""
-    fitting = len(layers) - len(left)
-    log(f"{fitting} layers begin with the weights of {printable(pair.weights)}{names}")
+    told = [f"{len(layers) - len(left)} layers begin with the weights of {printable(pair.weights)}"]
+    told += [f"anew: {', '.join(left)}"] if left else []
+    log("; ".join([*told, *_describe_differences(metadata, labels, pixel_format)]))
+
+
+def _match_head(
+    layer: keras.layers.Layer, metadata: Metadata, labels: Sequence[str], outputs: int
+) -> list[np.ndarray]:
+    """The weights of a last layer for these labels in this order; [] where they are others.
+
+    outputs: of the network to be: 1, a sigmoid, or as many as labels, a softmax.
+    """
+    weights: list[np.ndarray] = layer.get_weights()
+    units, activation = weights[0].shape[-1], layer.get_config().get("activation")
+    # Several sigmoids are no scores that a softmax could go on with.
+    kinds = ("softmax", "linear") if units == len(labels) else ("sigmoid", "linear")
+    is_known = not metadata.is_assumed and set(metadata.labels) == set(labels)
+    if not is_known or activation not in kinds:
+        return []
+    order = [metadata.labels.index(label) for label in labels]
+    # A sigmoid is a softmax whose first score is 0.
+    scores = [np.concatenate([0 * w, w], axis=-1) if units == 1 else w for w in weights]
+    scores = [score[..., order] for score in scores]
+    return [score[..., 1:] - score[..., :1] for score in scores] if outputs == 1 else scores
+
+
+def _describe_differences(
+    metadata: Metadata, labels: Sequence[str], pixel_format: PixelFormat
+) -> Iterator[str]:
+    """For people: what of the source's labels and pixels is not as in this training."""
+    if metadata.is_assumed:
+        yield "which labels it tells apart is not known"
+    elif metadata.labels != tuple(labels):
+        is_same_set = set(metadata.labels) == set(labels)
+        known = printable(", ".join(metadata.labels))
+        yield f"its labels, {known}, are {'put in this order' if is_same_set else 'others'}"
+    theirs, ours = asdict(metadata.pixels), asdict(pixel_format)
+    unlike = [
+        f"{k} {theirs[k]}, here {ours[k]}" for k in ours if k != "size" and theirs[k] != ours[k]
+    ]
+    if unlike:
+        yield f"it read images otherwise: {'; '.join(unlike)}: its first answers may be wrong"
 
 
 def find_shorter_run(config: Config) -> Pair | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from malaria.data.duplicates import ContradictionError
+from malaria.data.duplicates import refuse_contradictions
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
@@ -26,12 +26,9 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     """
     set_determinism(config.random_state, deterministic=config.deterministic)
     device = choose_device(config.devices, config.mixed_precision)
-    try:
-        images, refusal = _load(config, folds), None
-    except ContradictionError as error:
-        # The rest is worth knowing too.
-        config, refusal = config.model_copy(update={"contradictions": "exclude"}), error
-        images = _load(config, folds)
+    # Where images are under two labels, the rest is worth knowing too.
+    wanted, config = config.contradictions, config.model_copy(update={"contradictions": "exclude"})
+    images = _load(config, folds)
     yield from describe_images(images, config.labels)
     count = assembly.steps_in_epoch(config, images)
     device = choose_compiler(device, assembly.total_steps(config, images))
@@ -54,8 +51,8 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     count = len(config.folders) if folds == "source" else folds
     if count > 1:
         yield f"of {count} folds: about {_duration(count * seconds)}"
-    if refusal is not None:
-        raise refusal
+    if wanted == "refuse":
+        refuse_contradictions(images.contradicted, config.labels)
 
 
 def _load(config: Config, folds: Folds) -> LabelledImages:

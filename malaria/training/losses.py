@@ -18,8 +18,11 @@ def make_losses(
         return partial(keras.losses.binary_crossentropy, label_smoothing=label_smoothing)
 
     def losses(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        # Keras's own for integer labels has no smoothing.
-        one_hot = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), (-1,)), outputs)
+        # Keras's own for integer labels has no smoothing; of two labels teachers soften them.
+        if outputs == 2:
+            one_hot = tf.concat([1 - labels, labels], axis=-1)
+        else:
+            one_hot = tf.one_hot(tf.reshape(tf.cast(labels, tf.int32), (-1,)), outputs)
         return keras.losses.categorical_crossentropy(
             one_hot, probabilities, label_smoothing=label_smoothing
         )
@@ -29,8 +32,8 @@ def make_losses(
 
 def is_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Whether the most probable label is the true one, (n,), bool."""
-    if outputs.shape[-1] == 1:
+    if outputs.shape[-1] <= 2:
         # Teachers soften labels.
-        return tf.reshape((labels > 0.5) == (outputs > 0.5), (-1,))
+        return tf.reshape((labels > 0.5) == (outputs[:, -1:] > 0.5), (-1,))
     predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
     return predicted == tf.reshape(tf.cast(labels, tf.int32), (-1,))

@@ -2,18 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from malaria.base.address import ADDRESS
+from malaria.base.address import is_address, split_address
 from malaria.base.errors import UsageError, UserError
 from malaria.base.streams import log
-from malaria.base.text import printable
+from malaria.base.text import quote, shorten
 from malaria.networks.backend import tf
-
-# Where Slurm's tasks listen; TensorFlow's resolver adds the number of the task on its host.
-SLURM_PORT = 8888
+from malaria.training.slurm import find_tasks, is_step
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,11 @@ class Workers:
         return self.index == 0
 
     def make_strategy(self) -> tf.distribute.Strategy:
-        """Wait for all workers; to be called before TensorFlow does anything else."""
+        """Wait for all workers; to be called before TensorFlow does anything else.
+
+        Raises UserError where one cannot be at its address, for TensorFlow would wait for ever.
+        """
+        _check_places(self.addresses, self.index)
         log(f"worker {self.index} of {len(self.addresses)}: waiting for the others")
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(self.addresses)}),
@@ -51,18 +54,15 @@ def find_workers(addresses: str | None, index: int | None) -> Workers | None:
         raise UsageError("--worker: expected --workers=HOST:PORT,HOST:PORT besides")
     if os.environ.get("TF_CONFIG"):
         return _of_tf_config(os.environ["TF_CONFIG"])
-    # Only srun sets it: a script of sbatch that starts one process trains alone.
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return _of_slurm()
-    return None
+    return _check(*find_tasks(), "Slurm") if is_step() else None
 
 
 def _check(addresses: list[str], index: int | None, source: str) -> Workers | None:
     """None for a single address. Raises UsageError, naming `source`."""
-    if wrong := [address for address in addresses if not ADDRESS.fullmatch(address)]:
-        expected = f"HOST:PORT,HOST:PORT; received {printable(wrong[0])}"
+    if wrong := [address for address in addresses if not is_address(address)]:
+        expected = f"HOST:PORT,HOST:PORT with ports from 1 to 65535; received {quote(wrong[0])}"
     elif len(set(addresses)) < len(addresses):
-        expected = f"each address once; received {', '.join(addresses)}"
+        expected = f"each address once; received {shorten(', '.join(addresses), 200)}"
     elif index is None or not 0 <= index < len(addresses):
         expected = f"--worker of 0 to {len(addresses) - 1}, which of them this is; received {index}"
     else:
@@ -81,17 +81,32 @@ def _of_tf_config(text: str) -> Workers | None:
         index = int(task["index"]) + len(chiefs) * (task["type"] == "worker")
         if task["type"] not in ("chief", "worker") or set(cluster) - {"chief", "worker"}:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"TF_CONFIG: {expected}; received {printable(text)}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        raise UsageError(f"TF_CONFIG: {expected}; received {shorten(text, 200)}") from None
     return _check([str(one) for one in chiefs + others], index, "TF_CONFIG")
 
 
-def _of_slurm() -> Workers | None:
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-        port_base=SLURM_PORT, auto_set_gpu=True
+def _check_places(addresses: Sequence[str], index: int) -> None:
+    """Raise UserError for a name of no machine, and unless this one has the address of index."""
+    places = {}
+    for address in addresses:
+        try:
+            places[address] = socket.getaddrinfo(*split_address(address), type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise UserError(f"workers: no machine is known here by the name in {address}") from None
+    own, reasons = addresses[index], []
+    for family, kind, protocol, _, place in places[own]:
+        with socket.socket(family, kind, protocol) as listener:
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(place)
+                return
+            except OSError as error:
+                reasons.append(error.strerror)
+    raise UserError(
+        f"worker {index} cannot listen at {own}: {reasons[0]}; expected an address of this machine "
+        "with a free port: is --worker, or the task's index, right?"
     )
-    addresses = resolver.cluster_spec().as_dict()["worker"]
-    return _check(list(addresses), resolver.task_id, "Slurm")
 
 
 @contextmanager

@@ -6,12 +6,15 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from malaria.base.address import speaks_http2
 from malaria.base.errors import UsageError, UserError
 from malaria.cli import options, train
+from malaria.cluster import connect
 from malaria.cluster.connect import connected
 
 TOP = Path(__file__).parents[2]
@@ -98,14 +101,25 @@ def test_where_nobody_answers_that_is_told_at_once(ray, monkeypatch, address):
         pass
 
 
-def test_a_server_that_is_no_ray_is_told_and_not_waited_for(ray, cells):
+def test_a_server_that_is_no_ray_is_told_and_not_waited_for(ray, monkeypatch):
+    monkeypatch.setattr(connect, "speaks_http2", partial(speaks_http2, seconds=0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        soon = {"RAY_py_gcs_connect_timeout_s": "1", "RAY_gcs_rpc_server_connect_timeout_s": "1"}
-        result = run(f"--image={cells}", f"--cluster={address}", **soon)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"error: --cluster: cannot join {address}: ")
-    assert result.stderr.count("\n") == 1
+        told = f"what answers at {address} is no Ray: expected the HOST:PORT"
+        with pytest.raises(UserError, match=told), connected(address):
+            pass
+
+
+@pytest.mark.parametrize(
+    "address", ["0", "a:0", "a:99999", "a b:1", "ray://a:1", "http://a:1", "[[["]
+)
+def test_an_address_of_ray_that_is_none_is_refused(address, ray, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    told = "RAY_ADDRESS: expected HOST:PORT; received "
+    with pytest.raises(UsageError, match=told), connected("auto"):
+        pass
+    with pytest.raises(UsageError, match="expected auto, local or HOST:PORT; received "):
+        options.parse(["--image=i", f"--cluster={address}"])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,14 @@ GOOD = ("Parasitized/a.png", "Uninfected/a.png")
         (["Parasitised/a.png", "Uninfected/a.png"], "labels", "no folder for Parasitized in "
          "{folder}; the folders there: ['Parasitised', 'Uninfected']; did you mean Parasitised?"),
         (["x1/a.png", "x2/a.png"], "labels",
-         "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']"),
+         "no folder for Parasitized, Uninfected in {folder}; the folders there: ['x1', 'x2']; to "
+         "learn these: labels: [x1, x2]"),
+        (["0/a.png", "no/a.png"], "labels",
+         "no folder for Parasitized, Uninfected in {folder}; the folders there: ['0', 'no']; to "
+         "learn these: labels: ['0', 'no']"),
+        (["train/x/a.png", "Test/x/a.png"], "labels",
+         "no folder for Parasitized, Uninfected in {folder}; the folders there: ['Test', 'train']; "
+         "train_images may be one of these"),
         (["Parasitized/a.png", "Uninfected/Thumbs.db"], "train_images",
          "no images of Uninfected in {folder}: expected " + KINDS),
     ],

@@ -23,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,10 @@ from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
 from malaria.saved.pair import default_pair
+from malaria.settings.config import Config
 from malaria.settings.config_file import read_config
+from malaria.training.slurm import FORMS
+from malaria.training.workers import find_workers
 
 SECONDS = 5.0
 BYTES = 1_000_000_000
@@ -50,6 +54,24 @@ PRETRAINED = default_pair()
 NASTY = [
     *(0, -1, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 10**400, 0.5, 1e308),
     *(float("nan"), float("inf"), None, True, "", "x" * 5000, "\x1b[2J\n", "../..", [], {}, [[[]]]),
+]
+
+NASTY_YAML = [
+    '"\\0"',
+    '"a\\ud800b"',
+    "9" * 6000,
+    "0x" + "f" * 9000,
+    "1:" * 9000 + "1",
+    "[0, no, 1.0]",
+]
+NASTY_YAML += [
+    "2024-01-01",
+    "!!set {a, b}",
+    "[null, a]",
+    "[" * 2000,
+    "x" * 300,
+    "{folder: 1}",
+    "yes",
 ]
 
 
@@ -126,9 +148,28 @@ def try_config(dice, place):
         valid = Path(__file__).parents[2] / "config.yaml"
         path.write_bytes(mutate_bytes(dice, valid.read_bytes()))
     else:
-        keys = ["epochs", "labels", "image_size", "augmentation", "threshold", "nonsense"]
-        path.write_text(f"{dice.choice(keys)}: {dice.choice(NASTY)!r}\n")
-    read_config(path)
+        keys = [*Config.model_fields, "nonsense", '"\\0"']
+        value = dice.choice([*map(repr, NASTY), *NASTY_YAML])
+        path.write_text(f"{dice.choice(keys)}: {value}\n")
+    overrides = [f"{dice.choice([*Config.model_fields])}={dice.choice(NASTY_YAML)}"]
+    read_config(path, overrides[: dice.randrange(2)], with_data=dice.random() < 0.5)
+
+
+def try_workers(dice, place):
+    """What names other machines: options, TF_CONFIG, Slurm's variables, an address of Ray."""
+    parts = ["a:1", "b:2", "[::1]:3", "a:0", "b:99999", "c", "n[1-2]", "n[1-999999999]", "2(x2)"]
+    parts += ["", "[[[", "1e400", "0", "1", "2", "9" * 5000, "ray://a:1", "a..b:1", "٣", "\x1b"]
+    texts = [",".join(dice.choices(parts, k=dice.randint(1, 3))) for _ in range(5)]
+    valid = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
+    environment = {
+        "TF_CONFIG": dice.choice([*texts, json.dumps(mutate_json(dice, valid)), "[" * 100_000]),
+        **dict(zip(FORMS, texts, strict=False)),
+    }
+    chosen = [name for name in environment if dice.random() < 0.8]
+    with patch.dict(os.environ, {name: environment[name] for name in chosen}):
+        if dice.random() < 0.3:
+            parse(["--image=a", f"--cluster={texts[0]}"])
+        find_workers(dice.choice([None, None, texts[0]]), dice.choice([None, 0, 1, 10**30]))
 
 
 def try_metadata(dice, place):
@@ -245,6 +286,7 @@ def try_options(dice, place):
 TARGETS = {
     "images": try_image,
     "configs": try_config,
+    "workers": try_workers,
     "metadata": try_metadata,
     "architectures": try_architecture,
     "weights": try_weights,

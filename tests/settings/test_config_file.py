@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from malaria.settings.config_file import MAX_CONFIG_BYTES, read_config
 from malaria.settings.config_reference import settings_table
 
 REPOSITORY = Path(__file__).parents[2]
+EXPECTED = "expected a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
 
 
 @pytest.fixture
@@ -105,6 +107,19 @@ def test_an_empty_config_is_the_defaults(read):
         ("image_size: [0, 9]", "expected greater than or equal to 1; received [0, 9]"),
         ("image_size: [3, 4]", "quarter_turns need a square; received [3, 4]"),
         ("labels: [no, yes]", "expected a valid string, put it in quotes; received [False, True]"),
+        *((f"labels: [{value}, b]",
+           f"expected a valid string, put it in quotes; received [{read!r}, 'b']")
+          for value, read in (("0", 0), ("1.0", 1.0), ("null", None),
+                              ("2024-01-01", date(2024, 1, 1)))),
+        ("positive_label: yes", "expected a valid string, put it in quotes; received True"),
+        ("patient_pattern: 5", "expected a valid string, put it in quotes; received 5"),
+        ("output_models:", "expected a valid string; received None"),
+        ("train_images: 5", f"{EXPECTED}, put it in quotes; received 5"),
+        ("labels: !!set {a}", "expected a list; received {'a'}"),
+        ('init_weights: "a\\0"',
+         "expected text without NUL and lone surrogates; received 'a\\x00'"),
+        ('exclude: "a\\ud800"',
+         "expected text without NUL and lone surrogates; received 'a\\ud800'"),
         ("labels: [../x, b]",
          "expected the name of a folder in train_images; received ['../x', 'b']"),
         ("schedule: linear", "expected 'constant', 'cosine' or 'fine_tune'; received 'linear'"),
@@ -199,8 +214,11 @@ def test_a_missing_config_is_told_and_what_is_no_file_is_not_waited_for(tmp_path
 def test_long_values_and_thousands_of_keys_are_told_in_short(problems):
     [line] = problems(f"train_images: {'x' * 5000}\n")
     assert len(line) < 200
-    [line] = problems("epochs: 0x" + "f" * 9000)
-    assert line.endswith("received a number of thousands of digits")
+    for number in ("0x" + "f" * 9000, "1:" * 9000 + "1", "9" * 6000, "1." + "0" * 6000):
+        [line] = problems(f"random_state: {number}")
+        shown = number[:76]
+        told = f"random_state: expected a valid integer; received '{shown}..."
+        assert line == f"config.yaml, line 1: {told}"
     first, *lines = problems("\n".join(f"key{number}: 1" for number in range(5000)))
     assert first == "5000 problems in the settings"
     assert (len(lines), lines[-1]) == (31, "  and 4,970 more")
@@ -280,6 +298,21 @@ def test_a_folder_without_a_label_is_told_with_the_nearest_name(problems, write_
     ]
 
 
+def test_a_folder_whose_name_is_too_long_to_be_one_is_told(problems):
+    [line] = problems(f"train_images: {'x' * 300}", with_data=True)
+    assert line.startswith("config.yaml, line 1: train_images: cannot look into xxx")
+    assert line.endswith(": File name too long")
+
+
+def test_a_key_that_is_no_text_and_settings_of_python_with_nul_are_told(problems):
+    [line] = problems('"\\ud800": 1')
+    assert line == (
+        "config.yaml, line 1: \\ud800: expected text without NUL and lone surrogates; received 1"
+    )
+    with pytest.raises(UsageError, match="labels: expected text without NUL"):
+        make_config({"labels": ["a", "b\0"]})
+
+
 def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_cells):
     text = f"train_images: {write_cells()}\ntrain_size: 5\nepochs: 0\n"
     assert problems(text, with_data=True) == [
@@ -341,6 +374,28 @@ def test_the_positive_label_is_the_named_one_or_parasitized_or_the_last():
         assert Config(labels=labels).positive == "Parasitized"
     assert Config(labels=others).positive == "PNEUMONIA"
     assert Config(labels=others, positive_label="NORMAL").positive == "NORMAL"
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"),
+    [
+        (("PNEUMONIA", "NORMAL"), "PNEUMONIA"),
+        (("yes", "no"), "yes"),
+        (("1", "0"), "1"),
+        (("tb", "healthy_cells"), "tb"),
+        (("malaria", "no_malaria", "not-infected"), "malaria"),
+        (("parasitized", "NonParasitised"), "parasitized"),
+        (("abnormal", "Normal"), "abnormal"),
+        (("not normal", "normal"), "not normal"),
+        (("Bacteria", "Virus", "Normal"), "Virus"),
+        # Nothing is told by these.
+        (("normal", "healthy"), "healthy"),
+        (("a", "b"), "b"),
+        (("病", "无"), "无"),
+    ],
+)
+def test_the_positive_label_that_nobody_names_is_not_the_one_of_the_healthy(labels, positive):
+    assert Config(labels=labels).positive == positive
 
 
 def test_a_run_stays_the_same_run_for_settings_that_change_no_weight(read):
@@ -477,7 +532,8 @@ EXPECTED = "expected a folder or a table, or a list, each a text or {folder, nam
     ("text", "problem"),
     [
         ("[]", f"{EXPECTED}; received []"),
-        ("5", f"{EXPECTED}; received 5"),
+        ("[{folder: 5}]", f"{EXPECTED}; folder: input should be a valid string, put it in quotes; "
+         "received [{'folder': 5}]"),
         ("''", "expected a folder's name of 1 to 4096 characters; received ''"),
         ("[a/x, b/x]",
          "expected folders whose names differ: give each a name; received ['a/x', 'b/x']"),

@@ -7,9 +7,13 @@ from learning import details_of, rows_of, settings
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import LABELS
 from malaria.inference.load_classifier import load_classifier
+from malaria.model import build_model
+from malaria.networks.backend import tf
+from malaria.networks.load_model import silence
 from malaria.pictures.images import PixelFormat
 from malaria.settings.config_check import make_config
 from malaria.training.distillation import load_teachers
+from malaria.training.losses import is_correct, make_losses
 from malaria.training.trainer import train
 
 SIZE = (24, 24)
@@ -59,13 +63,42 @@ def test_a_teacher_of_another_size_sees_the_images_at_its_own(teachers):
 @pytest.mark.parametrize(
     ("labels", "pixels", "message"),
     [
-        (LABELS[::-1], PixelFormat(SIZE), "expected labels .*Uninfected.*, received"),
+        (
+            ("Parasitized", "b"),
+            PixelFormat(SIZE),
+            r"expected labels \['Parasitized', 'b'\], received",
+        ),
         (LABELS, PixelFormat(SIZE, fit="pad"), "expected pixels .*pad.*, received .*stretch"),
     ],
 )
 def test_a_teacher_of_other_labels_or_pixels_is_refused(teachers, labels, pixels, message):
     with pytest.raises(UserError, match=message):
         load_teachers(teachers[:1], labels, pixels, share=0.5)
+
+
+def test_the_answers_of_a_teacher_with_labels_in_another_order_are_put_in_this_order(teachers):
+    images = np.random.default_rng(1).random((6, 24, 24, 3), np.float32)
+    known = np.float32([[0], [1], [0], [1], [1], [0]])
+    same, other = (
+        load_teachers(teachers[:1], labels, PixelFormat(SIZE), share=1.0)
+        for labels in (LABELS, LABELS[::-1])
+    )
+    np.testing.assert_allclose(same(images, known), 1 - other(images, known), atol=1e-6)
+
+
+def test_a_teacher_that_does_not_say_its_labels_is_refused(tmp_path):
+    with silence():
+        build_model("tiny", image_size=SIZE, label_count=2).save(tmp_path / "foreign.keras")
+    with pytest.raises(UserError, match="does not say which labels and pixels it learnt: say it"):
+        load_teachers([str(tmp_path / "foreign.keras")], LABELS, PixelFormat(SIZE), share=0.5)
+
+
+def test_a_softmax_of_two_labels_learns_the_soft_labels_of_teachers():
+    labels, outputs = tf.constant([[0.9], [0.2]]), tf.constant([[0.3, 0.7], [0.4, 0.6]])
+    losses = make_losses(2, label_smoothing=0.0)(labels, outputs)
+    sigmoid = make_losses(1, label_smoothing=0.0)(labels, outputs[:, 1:])
+    np.testing.assert_allclose(losses, sigmoid, atol=1e-5)
+    np.testing.assert_array_equal(is_correct(labels, outputs), [True, False])
 
 
 def test_teachers_are_for_two_labels(cells):

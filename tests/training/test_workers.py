@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from learning import rows_of
 
-from malaria.base.errors import UsageError
+from malaria.base.errors import UsageError, UserError
 from malaria.data.drawn_cells import write_cells
 from malaria.training.workers import Workers, find_workers
 
@@ -138,18 +138,41 @@ def test_workers_are_named_by_options_variables_or_not_at_all(monkeypatch):
 
 def test_a_step_of_slurm_is_read(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    variables = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    variables = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "CUDA_VISIBLE_DEVICES": ""}
     variables |= {"SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
-    variables |= {"CUDA_VISIBLE_DEVICES": ""}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert find_workers(None, None) == Workers(("n1:8888", "n2:8888"), 1)
 
 
 @pytest.mark.parametrize(
+    ("addresses", "message"),
+    [
+        # Of documentation, and so of no machine (RFC 5737).
+        (("198.51.100.1:2222", "127.0.0.1:2223"),
+         r"worker 0 cannot listen at 198\.51\.100\.1:2222: Cannot assign requested address; "),
+        (("127.0.0.1:2222", "a..b:2223"), r"no machine is known here by the name in a\.\.b:2223"),
+    ],
+)  # fmt: skip
+def test_an_address_where_no_worker_can_be_is_told_and_not_waited_for(addresses, message):
+    with pytest.raises(UserError, match=message):
+        Workers(addresses, 0).make_strategy()
+
+
+def test_a_port_that_another_program_has_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        own = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match="Address already in use; expected an address of this"):
+            Workers((own, "127.0.0.1:1"), 0).make_strategy()
+
+
+@pytest.mark.parametrize(
     ("addresses", "index", "message"),
     [
-        ("a:1,b", 0, "--workers: expected HOST:PORT,HOST:PORT; received b"),
+        ("a:1,b", 0, "--workers: expected HOST:PORT,HOST:PORT with ports from .*; received 'b'"),
+        ("a:0,b:1", 0, "received 'a:0'"),
+        ("a:1,b:99999", 0, "received 'b:99999'"),
+        ("a:1," + "[" * 9000, 0, r"received '\[+\.\.\.'$"),
         ("a:1,a:1", 0, "expected each address once"),
         ("a:1,b:2", None, "expected --worker of 0 to 1"),
         ("a:1,b:2", 2, "expected --worker of 0 to 1, which of them this is; received 2"),
@@ -162,9 +185,18 @@ def test_wrong_workers_are_refused(addresses, index, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}']
+    "text",
+    [
+        *("{", "[]", "[" * 100_000, "9" * 9000),
+        '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1e400}}',
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", 5]}, "task": {"type": "worker", "index": 0}}',
+    ],
+    ids=lambda text: text[:40],
 )
 def test_a_wrong_tf_config_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UsageError, match="TF_CONFIG: expected"):
+    with pytest.raises(UsageError, match="TF_CONFIG: expected") as caught:
         find_workers(None, None)
+    assert len(str(caught.value)) < 400
