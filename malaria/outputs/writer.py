@@ -6,26 +6,19 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import astuple
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import open_own, whole_file
 from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.inference.predict import are_probabilities
-from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
+from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import FORMATS
+from malaria.outputs.journal import NOT_SOUND, lines_of, to_prediction, to_row
 from malaria.outputs.output import Output
-from malaria.pictures.box import Box
-from malaria.pictures.remote_path import AnyPath, real_name, to_path
-
-# Of a row of an interrupted run, in bytes: none of ours is longer, and none may fill the memory.
-LONGEST = 1_000_000
-NO_BOX = Box(0, 0, 0, 0)
+from malaria.pictures.remote_path import AnyPath, real_name
 
 
 class Writer(Output):
@@ -70,7 +63,7 @@ class Writer(Output):
         """Drop what an interruption left of the last row, and of the last field."""
         with open_own(self.partial, "rb+") as file:
             whole, field, field_start = 0, None, 0
-            for line in _lines_of(file):
+            for line in lines_of(file):
                 if not line.endswith(b"\n"):
                     break
                 if self.fields and (path := line.partition(b', "label": ')[0]) != field:
@@ -86,35 +79,14 @@ class Writer(Output):
 
     def _read(self) -> Iterator[Prediction]:
         with open_own(self.partial, "rb") as file:
-            for number, line in enumerate(_lines_of(file), start=1):
+            for number, line in enumerate(lines_of(file), start=1):
                 try:
-                    prediction = self._check(json.loads(line))
-                except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                    prediction = to_prediction(json.loads(line), self.labels, fields=self.fields)
+                except NOT_SOUND:
                     raise UserError(
                         f"{self.partial} is damaged in line {number}: delete it to begin anew"
                     ) from None
                 yield prediction
-
-    def _check(self, row: dict[str, Any]) -> Prediction:
-        """The Prediction of a row that `add` may have written; ValueError and others of another."""
-        one = _to_prediction(row)
-        known, texts = one.probabilities or (), (one.label, one.error, one.unlike)
-        of_label = dict(zip(self.labels, known, strict=False)).get(one.label or "")
-        is_sound = (
-            # Nothing is missing, and nothing else is there.
-            row == _to_row(one, self.labels, fields=self.fields)
-            and b"\0" not in os.fsencode(row["path"])
-            and all(isinstance(text, str) for text in texts if text is not None)
-            and one.label in (*self.labels, REVIEW, UNLIKE, None)
-            and all(isinstance(number, float) for number in known)
-            and one.probability in ((known or (None,)) if of_label is None else (of_label,))
-            and (are_probabilities(known), one.label is None) == (one.error is None, not known)
-            and (one.box is not None) >= (self.fields and one.label is not None)
-            and all(type(side) is int and side >= 0 for side in astuple(one.box or NO_BOX))
-        )
-        if not is_sound:
-            raise ValueError
-        return one
 
     def without_written(self, paths: Iterable[AnyPath]) -> Iterator[AnyPath]:
         """The paths without those that the interrupted run has rows of, however they are spelled.
@@ -141,7 +113,7 @@ class Writer(Output):
         if self._repeated and self._repeated[0] == prediction.path:
             self._repeated.popleft()
             return
-        row = _to_row(prediction, self.labels, fields=self.fields)
+        row = to_row(prediction, self.labels, fields=self.fields)
         with _writing(self.partial):
             self.file.write(json.dumps(row) + "\n")
 
@@ -169,44 +141,9 @@ class Writer(Output):
         log(f"saved {printable(self.path)}")
 
 
-def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    for line in iter(lambda: file.readline(LONGEST), b""):
-        if len(line) == LONGEST:
-            raise UserError(f"{file.name} is damaged: delete it to begin anew")
-        yield line
-
-
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _to_row(prediction: Prediction, labels: Sequence[str], *, fields: bool) -> dict[str, Any]:
-    known, box = prediction.probabilities, prediction.box
-    return {
-        "path": str(prediction.path),
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "probabilities": dict(zip(labels, known, strict=True)) if known is not None else None,
-        "unlike": prediction.unlike,
-        "note": prediction.note,
-        "error": prediction.error,
-        **({"box": list(astuple(box)) if box else None} if fields else {}),
-    }
-
-
-def _to_prediction(row: dict[str, Any]) -> Prediction:
-    known = row["probabilities"]
-    return Prediction(
-        to_path(row["path"]),
-        row["label"],
-        row["probability"],
-        tuple(known.values()) if known else None,
-        row["error"],
-        unlike=row["unlike"],
-        note=row.get("note"),
-        box=Box(*row["box"]) if row.get("box") else None,
-    )

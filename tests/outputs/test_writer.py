@@ -146,6 +146,7 @@ def test_rows_of_two_models_or_of_two_folders_are_not_mixed(tmp_path, change):
 
 SOUND = {
     **{"path": "a.png", "label": LABELS[0], "probability": 0.75, "unlike": None, "error": None},
+    **{"note": None},
     "probabilities": {LABELS[0]: 0.75, LABELS[1]: 0.25},
 }
 
@@ -162,7 +163,7 @@ SOUND = {
             {"probabilities": dict(zip(LABELS, values, strict=True))}
             for values in ((0.75, "x"), (0.75, 0.75), (0.75, float("nan")), (1.75, -0.75))
         ),
-        *({"unlike": value} for value in (5, True, ["x"])),
+        *({key: value} for key in ("unlike", "note") for value in (5, True, ["x"])),
         *({"error": value} for value in ("damaged", 5)),
         {"label": None, "probability": None, "probabilities": None},
         *({"box": value} for value in (None, [1, 2, 3, 4])),

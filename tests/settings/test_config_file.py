@@ -17,7 +17,7 @@ from malaria.settings.config_file import MAX_CONFIG_BYTES, read_config
 from malaria.settings.config_reference import settings_table
 
 REPOSITORY = Path(__file__).parents[2]
-EXPECTED = "expected a folder, or a list of folders, each a text or {folder, name, patient_pattern}"
+EXPECTED = "expected a folder or a table, or a list, each a text or {folder, name, patient_pattern}"
 
 
 @pytest.fixture
@@ -523,9 +523,6 @@ def test_a_single_folder_is_one_source_of_the_name_of_its_folder(read):
     # Beside a list it is a source too.
     [validation] = read(FOLDER_LIST + "validation_images: d/new\n").validation_folders
     assert validation == TrainingFolder("d/new", "new", PATIENT_PATTERN, True)
-
-
-EXPECTED = "expected a folder or a table, or a list, each a text or {folder, name, patient_pattern}"
 
 
 @pytest.mark.parametrize(
