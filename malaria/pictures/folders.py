@@ -3,7 +3,8 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,7 +57,7 @@ def find_images(folder: P, passed_over: PassedOver | None = None) -> Iterator[P]
             yield here
             continue
         if links or targets:
-            files = _each_once(files, links, seen, targets, passed_over)
+            files = _each_once(files, links, targets, partial(_is_found, folder, seen), passed_over)
         yield from files
         waiting += reversed(folders)
         if isinstance(folder, RemotePath) and folders:
@@ -64,12 +65,16 @@ def find_images(folder: P, passed_over: PassedOver | None = None) -> Iterator[P]
 
 
 def _each_once(
-    files: Iterable[Any], links: Set[str], seen: Set[int], targets: set[int], passed: PassedOver
+    files: Iterable[Any],
+    links: Set[str],
+    targets: set[int],
+    is_found: Callable[[Path], bool],
+    passed: PassedOver,
 ) -> Iterator[Any]:
-    """The files but for links to what is found in a folder that was `seen`, and to `targets`."""
+    """The files but for links to what is found without them, and to `targets`, which grow."""
     for path in files:
         number, is_link = file_number(path), path.name in links
-        if number in targets or (is_link and _is_found(path, seen)):
+        if number in targets or (is_link and is_found(path)):
             passed.again += 1
             continue
         if is_link:
@@ -77,10 +82,13 @@ def _each_once(
         yield path
 
 
-def _is_found(link: Path, seen: Set[int]) -> bool:
-    """Whether what the link leads to is an image in one of the folders that were seen."""
+def _is_found(folder: AnyPath, seen: Set[int], link: Path) -> bool:
+    """Whether what the link leads to is an image below the folder, or in one that was seen."""
     target = Path(os.path.realpath(link))
-    return file_number(target.parent) in seen and target.is_file() and _is_image(target)
+    if not (target.is_file() and _is_image(target)):
+        return False
+    below = parts_below(target, Path(os.path.realpath(str(folder)))) or (".",)
+    return not any(map(is_hidden, below)) or file_number(target.parent) in seen
 
 
 def list_folder(

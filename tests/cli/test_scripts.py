@@ -101,8 +101,8 @@ def test_every_image_whatever_its_name_is_a_row_with_label_and_probability(class
     for label, probability in rows.values():
         assert label in ("Parasitized", "Uninfected")
         assert 0.5 <= float(probability) <= 1
-    one = (folder / "link.png").resolve()
-    assert rows[str(folder / "größe Zelle №1.PNG")] == rows[str(folder / "Uninfected" / one.name)]
+    linked = (folder / "link.png").resolve()
+    assert rows[str(folder / "größe Zelle №1.PNG")] == rows[str(linked)]
 
 
 def test_an_unreadable_picture_makes_the_exit_status_1_and_is_counted(classified):
