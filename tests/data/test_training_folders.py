@@ -34,7 +34,9 @@ def test_a_good_folder_has_no_problems_and_exactly_enough_images_are_enough(writ
 
 
 NO_FOLDER = "no folder {folder}; run download.sh, or name another folder"
-KINDS = ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp or .gif"
+KINDS = (
+    ".png, .jpg, .jpeg, .jfif, .bmp, .tif, .tiff, .webp, .gif, .dcm, .dicom, .heic, .heif or .hif"
+)
 GOOD = ("Parasitized/a.png", "Uninfected/a.png")
 
 
