@@ -37,7 +37,10 @@ def test_the_requirements_are_the_dependencies_of_the_package():
     extras = PROJECT["optional-dependencies"]
     for name in ("gpu", "cluster"):
         assert requirements_in(f"requirements-{name}.txt") == extras[name]
-    assert set(requirements_in("requirements-dev.txt")) >= set(extras["remote"])
+    assert set(requirements_in("requirements-dev.txt")) >= {
+        *extras["remote"],
+        *extras["formats"],
+    }
     for name in ("requirements.txt", "requirements-gpu.txt"):
         lines = (TOP / name).read_text(encoding="utf-8").splitlines()
         assert lines[-1] == "-r requirements-common.txt"

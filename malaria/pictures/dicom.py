@@ -93,10 +93,12 @@ def _to_bytes(pixels: np.ndarray, known: Any) -> np.ndarray:
     if kind == PALETTE:
         pixels = _pydicom().pixels.apply_color_lut(pixels, known)
         bits = 8 * pixels.dtype.itemsize
-    elif kind in COLOURS:
+    elif kind in COLOURS and pixels.dtype.kind == "u":
         bits = known.BitsStored
     else:
-        raise UnreadableImageError(f"a DICOM image of the kind {kind}: expected grey or colour")
+        raise UnreadableImageError(
+            f"a DICOM image of the kind {kind}, {pixels.dtype}: expected grey or colour"
+        )
     pixels = pixels[..., :3]
     return pixels if pixels.dtype == np.uint8 else to_8_bits(pixels, max(8, bits))
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +29,7 @@ GREY, LAST, FIRST = ("YX",), ("YXS", "YXC"), ("SYX", "CYX")
 UNNAMED = "QYX"
 # Photometric interpretations that are grey levels as they are; other kinds are left to Pillow.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
+MOST_PAGES = 100
 # The tag of what samples are beside the colours.
 EXTRA_SAMPLES = 338
 
@@ -78,7 +80,13 @@ def _open(path: AnyPath, file: BinaryIO) -> Any:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     # One here may be in several files. One of another machine, in memory, leads to no file here.
     file.seek(0)
-    return tifffile.TiffFile(path if isinstance(path, Path) else file)
+    tiff = tifffile.TiffFile(path if isinstance(path, Path) else file)
+    # All pages are visited for what they are together, and in a damaged file they never end.
+    with suppress(IndexError):
+        tiff.pages[MOST_PAGES]
+        tiff.close()
+        raise UnreadableImageError(f"a stack of more than {MOST_PAGES} pages: expected one image")
+    return tiff
 
 
 def _axes_of(series: Any) -> tuple[str, tuple[int, ...]]:

@@ -26,12 +26,15 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pydicom
+import tifffile
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from malaria.base.errors import UserError
 from malaria.cli.options import parse
+from malaria.data.arrays import write_images
 from malaria.data.listing import Listing
 from malaria.data.tables import is_table
 from malaria.data.training_tables import scan_table
@@ -41,6 +44,7 @@ from malaria.inference.predict import are_probabilities
 from malaria.inference.prediction import Prediction
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
+from malaria.pictures.heic import heic_formats
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
 from malaria.saved.pair import default_pair
 from malaria.settings.config import Config
@@ -123,7 +127,10 @@ def image(dice):
     """The bytes of a valid image of any kind."""
     side = dice.randint(1, 40)
     levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (side, side, 3))
-    mode, kind = dice.choice(["L", "RGB", "RGBA", "P", "I;16"]), dice.choice(FORMATS)
+    mode = dice.choice(["L", "RGB", "RGBA", "P", "I;16"])
+    kind = dice.choice([*FORMATS, *heic_formats(), "DICOM"])
+    if kind == "DICOM":
+        return dicom(dice, levels.astype(np.uint16 if mode == "I;16" else np.uint8))
     image = Image.fromarray(levels.astype(np.uint8))
     if mode == "I;16" and kind in ("PNG", "TIFF"):
         image = Image.fromarray(levels[..., 0].astype(np.uint16) * 257)
@@ -134,9 +141,49 @@ def image(dice):
     return content.getvalue()
 
 
+def dicom(dice, levels):
+    """The bytes of a DICOM file of an image, in grey or in colour."""
+    known = pydicom.dataset.Dataset()
+    known.file_meta = pydicom.dataset.FileMetaDataset()
+    known.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    known.file_meta.MediaStorageSOPClassUID = known.SOPClassUID = "1.2.3"
+    known.file_meta.MediaStorageSOPInstanceUID = known.SOPInstanceUID = "1.2.3"
+    known.Rows, known.Columns = levels.shape[:2]
+    kinds = {"RGB": 3, "MONOCHROME1": 1, "MONOCHROME2": 1}
+    known.PhotometricInterpretation = dice.choice([*kinds])
+    known.SamplesPerPixel = kinds[known.PhotometricInterpretation]
+    known.BitsAllocated = known.BitsStored = 8 * levels.dtype.itemsize
+    known.HighBit, known.PixelRepresentation = known.BitsStored - 1, dice.choice([0, 1])
+    known.PlanarConfiguration, known.NumberOfFrames = 0, 1
+    if dice.random() < 0.5:
+        known.WindowCenter, known.WindowWidth = dice.randint(-99, 999), dice.randint(1, 999)
+        known.RescaleSlope, known.RescaleIntercept = dice.choice([1, 0.5]), dice.choice([0, -99])
+    known.PixelData = np.ascontiguousarray(levels[..., : known.SamplesPerPixel]).tobytes()
+    content = io.BytesIO()
+    known.save_as(content, enforce_file_format=True)
+    return content.getvalue()
+
+
+def tiff(dice):
+    """The bytes of a TIFF of channels or of samples beside the colours, told in some way."""
+    count, dtype = dice.randint(1, 5), dice.choice([np.uint8, np.uint16])
+    planes = np.random.RandomState(dice.randrange(2**31)).randint(0, 256, (count, 20, 17))
+    names = [dice.choice(["red", "Green", "b", "DAPI", "", "\x1b[31m", 'a"b']) for _ in planes]
+    known = {"axes": "CYX", "Labels": names} if dice.random() < 0.5 else {"axes": "CYX"}
+    kind = dice.choice([{"imagej": True}, {"ome": True}, {}])
+    if kind == {"ome": True} and "Labels" in known:
+        known = {"axes": "CYX", "Channel": {"Name": names}}
+    content = io.BytesIO()
+    tifffile.imwrite(
+        content, planes.astype(dtype), photometric="minisblack", metadata=known, **kind
+    )
+    return content.getvalue()
+
+
 def try_image(dice, place):
     path = place / f"a{dice.choice(['.png', '.tif', '.jpg', '.webp', '.gif', '.bmp'])}"
-    path.write_bytes(mutate_bytes(dice, image(dice)))
+    valid = tiff(dice) if dice.random() < 0.2 else image(dice)
+    path.write_bytes(mutate_bytes(dice, valid) if dice.random() < 0.9 else valid)
     pixels = read_image(path, PixelFormat((16, 16)))
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
@@ -274,6 +321,19 @@ def try_archive(dice, place):
     unpack(path, place / f"unpacked{dice.randrange(10**9)}", sha256=None)
 
 
+def try_arrays(dice, place):
+    """An .npz of images, of which numbers in a header or bytes were changed."""
+    count, side = dice.randint(1, 4), dice.randint(1, 30)
+    arrays = {"train_images": np.zeros((count, side, side), dice.choice(["u1", "u1", "f4"]))}
+    arrays["train_labels"] = np.array([dice.choice([0, 1, 2]) for _ in range(count)])
+    path = place / "a.npz"
+    np.savez_compressed(path, **arrays)
+    path.write_bytes(
+        mutate_bytes(dice, path.read_bytes()) if dice.random() < 0.8 else path.read_bytes()
+    )
+    write_images(path, place / f"arrays{dice.randrange(10**9)}")
+
+
 def try_options(dice, place):
     words = ["--image", "--model", "--slice", "--resize", "--labels", "--threshold", "--review"]
     words += ["--output", "--report", "--plot", "--group_by", "--metrics", "--scale", "--channels"]
@@ -294,6 +354,7 @@ TARGETS = {
     "lists": try_list,
     "journals": try_journal,
     "archives": try_archive,
+    "arrays": try_arrays,
     "options": try_options,
 }
 

@@ -6,7 +6,7 @@ import pytest
 # A .tflite is tried in a process of its own, and a network takes a tenth of a second to build.
 CASES = {
     **{"images": 500, "configs": 150, "lists": 300, "archives": 100, "options": 500},
-    **{"journals": 200, "workers": 300},
+    **{"journals": 200, "workers": 300, "arrays": 100},
     **{"metadata": 80, "architectures": 20, "weights": 20, "tflite": 30},
 }
 

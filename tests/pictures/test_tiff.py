@@ -193,6 +193,18 @@ def test_several_images_in_one_file_are_refused(tmp_path):
         read_image(tmp_path / "a.tif", SAME_SIZE)
 
 
+def test_pages_without_an_end_are_refused(tmp_path):
+    for number in range(3):
+        tifffile.imwrite(tmp_path / "a.tif", CELL[..., number % 2], append=bool(number))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        [_, second, last] = file.pages
+    with open(tmp_path / "a.tif", "rb+") as file:
+        file.seek(last.offset + 2 + 12 * len(last.tags))
+        file.write(second.offset.to_bytes(4, "little"))
+    with pytest.raises(UnreadableImageError, match="a stack of more than 100 pages"):
+        read_image(tmp_path / "a.tif", SAME_SIZE)
+
+
 def test_a_tile_too_large_is_refused_before_it_is_decoded(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", CELL, tile=(16, 16), photometric="rgb")
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
