@@ -14,7 +14,7 @@ from malaria.base.text import printable
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_folders import check_tree, is_remote_folder, list_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, to_path
 from malaria.pictures.same_file import file_number
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
