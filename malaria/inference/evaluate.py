@@ -1,15 +1,19 @@
 """evaluate: predictions of labelled images -> one Result."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable
-from malaria.data.dataset import check_sub_folders, make_patient_finder, true_label
+from malaria.data.dataset import Sample, check_sub_folders, make_patient_finder, true_label
+from malaria.data.duplicates import find_contradictions, with_contents
+from malaria.evaluation.format import brief
 from malaria.evaluation.result import Result
 from malaria.inference.predict import annotate, predict
 from malaria.inference.prediction import Prediction
@@ -23,7 +27,7 @@ class LabelledPredictions:
     """Collects predictions that have a true label, until their Result is asked for.
 
     known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
-    how many of them the latter. unlike: how many of those kept are no single cells to the guard.
+    how many of them the latter.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class LabelledPredictions:
     ) -> None:
         """label_of, group_of: the true label and the patient of an image, if known."""
         self.model, self.group_of, self._label_of = model, group_of, label_of
-        self.left_out = self.unreadable = self.unlike = 0
+        self.left_out = self.unreadable = 0
         self.known: list[Prediction] = []
 
     @classmethod
@@ -64,7 +68,6 @@ class LabelledPredictions:
             self.left_out += 1
         else:
             self.known.append(prediction)
-            self.unlike += prediction.unlike is not None
 
     def add_all(self, predictions: Iterable[Prediction]) -> None:
         """Look up the true labels of the predictions, and keep them."""
@@ -88,6 +91,66 @@ class LabelledPredictions:
             groups=None if None in groups else groups,
             model=self.model.pair.weights if self.model.pair else None,
         )
+
+    @property
+    def unlike(self) -> dict[str, int]:
+        """{true label: how many of the images kept are no single cells to the guard}."""
+        marked = Counter(one.true_label for one in self.known if one.unlike is not None)
+        return {label: marked[label] for label in self.model.metadata.labels}
+
+    @cached_property
+    def without_unlike(self) -> Result | None:
+        """The Result without these images; None if no others are left."""
+        kept = [place for place, one in enumerate(self.known) if one.unlike is None]
+        return self.result.of(np.array(kept)) if kept else None
+
+    @cached_property
+    def contradictions(self) -> list[Sample]:
+        """The images kept whose content is there under another label too; of this machine's."""
+        labels = self.model.metadata.labels
+        samples = [
+            Sample(one.path, labels.index(one.true_label or ""), None)
+            for one in self.known
+            if isinstance(one.path, Path)
+        ]
+        return find_contradictions(with_contents(samples))
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about the images that were added."""
+        return [*filter(None, (self.describe_unlike(), self.describe_contradictions()))]
+
+    def describe_unlike(self) -> str:
+        """What the guard marks, by true label, and the metrics without it; "" if it is nothing."""
+        if not any(self.unlike.values()):
+            return ""
+        pairs = [(self.unlike[name], n, name) for name, n in self.result.counts.items()]
+        by_label = ", ".join(f"{name} {marked:,} of {n:,}" for marked, n, name in pairs)
+        rest = "no image is left" if self.without_unlike is None else brief(self.without_unlike)
+        return (
+            f"the guard marks {sum(self.unlike.values()):,} of {len(self.known):,} images as "
+            f"unlike a single cell: {by_label}; the metrics count what the network says of them; "
+            f"without them: {rest}"
+        )
+
+    def describe_contradictions(self) -> str:
+        """How many images lie under two labels, with an example; "" if there are none."""
+        if not (found := self.contradictions):
+            return ""
+        return (
+            f"{len(found):,} files hold images that lie under two labels, as {found[0].path} and "
+            f"{found[1].path}: one label of each is wrong"
+        )
+
+    def to_entries(self) -> dict[str, Any]:
+        """What metrics.json holds beside the Result, plain values."""
+        rest = self.without_unlike
+        return {
+            "left_out": self.left_out,
+            "unlike": sum(self.unlike.values()),
+            "unlike_by_label": self.unlike,
+            "without_unlike": rest and {"images_by_label": rest.counts, **rest.values},
+        }
 
 
 def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | None) -> Result:

@@ -140,3 +140,41 @@ def test_a_folder_with_one_of_the_labels_is_enough(classifier, folder):
     result = evaluate(classifier, folder, patient_pattern=None)
     assert result.counts == {"Parasitized": 0, "Uninfected": 4}
     assert result.values["sensitivity"] is None
+
+
+def test_what_the_guard_marks_is_told_by_label_with_the_metrics_without_it(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    assert labelled.notes == []
+    is_wrong = labelled.result.predicted != labelled.result.labels
+    assert 0 < is_wrong.sum() < 8
+    pairs = zip(labelled.known, is_wrong, strict=True)
+    labelled.known = [replace(one, unlike="dark") if wrong else one for one, wrong in pairs]
+    marked = [LABELS[label] for label in labelled.result.labels[is_wrong]]
+    [line] = labelled.notes
+    assert line.startswith(f"the guard marks {len(marked)} of 8 images as unlike a single cell: ")
+    assert f": Parasitized {marked.count('Parasitized')} of 4, Uninfected " in line
+    assert "; without them: accuracy 1.0000, " in line
+    entries = labelled.to_entries()
+    assert entries["unlike_by_label"] == {label: marked.count(label) for label in LABELS}
+    assert (entries["unlike"], entries["without_unlike"]["accuracy"]) == (len(marked), 1.0)
+
+
+def test_where_the_guard_marks_all_images_no_metrics_are_left(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    labelled.known = [replace(one, unlike="dark") for one in labelled.known]
+    assert labelled.notes[0].endswith("; without them: no image is left")
+    assert labelled.to_entries()["without_unlike"] is None
+
+
+def test_the_same_file_under_two_labels_is_told(classifier, folder):
+    first = sorted((folder / "Parasitized").glob("*.png"))[0]
+    shutil.copy(first, folder / "Uninfected" / "C9_copy.png")
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    [line] = labelled.notes
+    assert line == (
+        f"2 files hold images that lie under two labels, as {first} and "
+        f"{folder}/Uninfected/C9_copy.png: one label of each is wrong"
+    )
