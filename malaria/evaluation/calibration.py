@@ -1,6 +1,7 @@
 """calibration: fit a model's threshold and temperature to one's own labelled cells."""
 
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def _check_order(result: Result) -> None:
         raise UserError(
             f"--calibrate: the labels look swapped: {told}; either the images lie under the wrong "
             "labels, or the model's outputs have another order: "
-            f"--labels={','.join(names[label] for label in order)}"
+            f"--labels={quote(','.join(names[label] for label in order))}"
         )
     if low is None or low <= 0.5:
         raise UserError(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from random import Random
+from shlex import quote
 
 import numpy as np
 from scipy.stats import t as student
@@ -172,14 +173,16 @@ class _Trial:
         names = [metadata.labels[label] for label in way.order]
         scales = {scale: name for name, scale in SCALES.items()}
         options = {
-            "labels": "" if names == list(metadata.labels) else f"--labels={','.join(names)}",
+            "labels": f"--labels={quote(','.join(names))}",
             "channels": f"--channels={way.pixels.colour.lower()}",
             "scale": f"--scale={scales.get((way.pixels.scale, way.pixels.offset))}",
             "resampling": f"--resampling={way.pixels.resampling}",
         }
+        if names == list(metadata.labels):
+            del options["labels"]
         if way.pixels.resampling == metadata.pixels.resampling:
             del options["resampling"]
-        return " ".join(text for name, text in options.items() if name in metadata.assumed and text)
+        return " ".join(text for name, text in options.items() if name in metadata.assumed)
 
 
 def _readings(model: TrainedModel) -> Iterator[PixelFormat]:
