@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
+from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.cli.choose import open_classifier, open_labelled, save_as_pair
@@ -16,16 +17,19 @@ from malaria.inference.predict import predict
 def calibrate_model(options: Options, name: str) -> int:
     """Fit the model to the labelled cells in `name`, tell what it is worth, save it; return 0.
 
-    Raises UserError for too few cells, a model without a Keras form, and what cannot be written.
+    Raises UserError for cells that nothing can be fitted to, a model without a Keras form, and what
+    cannot be written.
     """
     assert options.save is not None, "the options were checked together"
     inputs = Inputs([name])
     classifier = open_classifier(replace(options, threshold=None), options.model[0])
     labelled = open_labelled(options, classifier, inputs)
     labelled.add_all(predict(tqdm(inputs.paths(), unit=" images", disable=None), classifier))
-    for line in (*inputs.notes, *labelled.notes):
-        log(printable(line))
     rule = "youden" if options.threshold is None else options.threshold
+    for note in [*inputs.notes, *labelled.notes]:
+        log(printable(note))
+    if labelled.contradictions:
+        raise UserError(f"--calibrate: {labelled.describe_contradictions()}: remove the wrong ones")
     fitted = calibrate(labelled.result, rule)
     print(describe_calibration(fitted), flush=True)
     save_as_pair(replace(classifier, metadata=fitted.update(classifier.metadata)), options.save)

@@ -23,9 +23,10 @@ from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
 from malaria.pictures.remote_path import AnyPath
+from malaria.saved.pair import Pair, check_free
 
 if TYPE_CHECKING:
-    from malaria.inference.evaluate import LabelledPredictions
+    from malaria.inference.labelled_predictions import LabelledPredictions
 
 Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
 
@@ -41,6 +42,7 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
         size=options.resize,
         channels=options.channels,
         scale=options.scale,
+        resampling=options.resampling,
     )
     threshold = options.threshold if isinstance(options.threshold, float) else None
     return classifier.with_threshold(
@@ -66,10 +68,16 @@ def open_predictor(options: Options, classifier: Classifier) -> Iterator[Predict
 
 
 def check_outputs(options: Options) -> None:
-    """Raise UserError if one of the files that are asked for could not be written in the end."""
+    """Raise UserError if one of the files that are asked for could not be written in the end.
+
+    Those of --save may not be there: a model is never overwritten.
+    """
+    if options.save:
+        check_free(Pair.at(options.save.parent, options.save.stem))
     metrics = options.metrics if options.evaluate else None
     cells = options.cells / "cell.png" if options.cells else None
-    for path in filter(None, (options.output, options.plot, options.report, metrics, cells)):
+    outputs = (options.output, options.plot, options.report, options.save, metrics, cells)
+    for path in filter(None, outputs):
         check_writable(path)
 
 
@@ -114,7 +122,7 @@ def open_labelled(
     options: Options, classifier: Classifier, inputs: Inputs
 ) -> "LabelledPredictions":
     """The collector of --evaluate. Raises UserError if there are no true labels."""
-    from malaria.inference.evaluate import LabelledPredictions
+    from malaria.inference.labelled_predictions import LabelledPredictions
 
     # In a folder of labels the sub-folders are no groups.
     group_of = Groups(options, classifier, inputs, by_folder=False).find

@@ -12,6 +12,7 @@ from malaria.cli.command import make_parser, option
 from malaria.inference.load_classifier import Engine
 from malaria.inference.overrides import SCALES
 from malaria.outputs.formats import FORMATS
+from malaria.pictures.images import RESAMPLINGS
 from malaria.saved.pair import default_pair
 
 DESCRIPTION = "Classify one image, or all images of a folder, with a trained model."
@@ -78,6 +79,12 @@ class Options:
         "what the network takes for grey levels: divided by 255, as they are, -1..1, or by "
         "ImageNet's means, where the model does not say it",
         choices=tuple(SCALES),
+    )
+    resampling: str | None = option(
+        "how images are brought to the network's size, where the model does not say it: nearest, "
+        "linear (bilinear without antialiasing, as cv2.resize and tf.image.resize), bilinear or "
+        "bicubic (with antialiasing, as Pillow)",
+        choices=tuple(RESAMPLINGS),
     )
     engine: Engine = option(
         "auto: LiteRT, and Keras where that cannot be (default: %(default)s)",

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from malaria.base import threads  # noqa: F401
 from malaria.base.streams import log
+from malaria.base.text import printable
 from malaria.cli import choose
 from malaria.cli.compare import compare_models
 from malaria.cli.groups import Groups
@@ -84,11 +85,11 @@ def classify(
     finally:
         for output in outputs:
             output.close()
-    if labelled and classifier.metadata.is_assumed:
+    if labelled and classifier.metadata.assumed:
         from malaria.inference.suggest import suggest
 
-        better = suggest(classifier, labelled.known)
-        log(better or "the labels and pixels that were assumed are the best that were tried")
+        for line in suggest(classifier, labelled.known):
+            log(printable(line))
     if overlays is None:
         return summary.unreadable
     return summary.unreadable + overlays.missing

@@ -1,13 +1,34 @@
 """duplicates: the same image twice, by its pixels, in whichever files they are kept."""
 
+import hashlib
 from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
+from malaria.pictures.images import UnreadableImageError, open_image
+from malaria.pictures.remote_path import AnyPath
 
 # This many contradictions are named; the rest are counted.
 NAMED = 10
+
+
+def digest_pixels(image: Image.Image) -> str:
+    """32 hexadecimal digits, the same for RGB images of the same pixels, in whichever files."""
+    digest = hashlib.sha256(repr(image.size).encode())
+    digest.update(np.asarray(image).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def content_of(path: AnyPath) -> str | None:
+    """The content of a Sample of this file; None if it cannot be read."""
+    try:
+        return digest_pixels(open_image(path))
+    except UnreadableImageError:
+        return None
 
 
 def find_contradictions(samples: Sequence[Sample]) -> list[Sample]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 from PIL import __version__ as pillow_version
 from tqdm import tqdm
 
@@ -21,6 +20,7 @@ from malaria.base.files import refuse_link, write_text
 from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
+from malaria.data.duplicates import digest_pixels
 from malaria.pictures.images import PixelFormat, UnreadableImageError, open_image, read_image
 
 Cache = Literal["memory", "disk", "none"]
@@ -136,7 +136,7 @@ def _fill(
                 stored[row] = read_image(image, pixel_format)
         except UnreadableImageError as error:
             return Found(None, str(error))
-        return Found(_content_of(image))
+        return Found(digest_pixels(image))
 
     found: list[Found] = []
     with (
@@ -149,13 +149,6 @@ def _fill(
             found += threads.map(read, rows)
             bar.update(len(rows))
     return found
-
-
-def _content_of(image: Image.Image) -> str:
-    """The same for images of the same pixels, in whichever files."""
-    digest = hashlib.sha256(repr(image.size).encode())
-    digest.update(np.asarray(image).tobytes())
-    return digest.hexdigest()[:32]
 
 
 def _disk_array(

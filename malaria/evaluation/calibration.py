@@ -1,6 +1,7 @@
 """calibration: fit a model's threshold and temperature to one's own labelled cells."""
 
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from malaria.base.errors import UserError
 from malaria.base.text import align, printable
 from malaria.data.splits import Sides, divide_alike
 from malaria.evaluation.bootstrap import Estimate, are_known, estimate
-from malaria.evaluation.decisions import apply_temperature, fit_temperature
+from malaria.evaluation.decisions import HIGHEST, LOWEST, apply_temperature, fit_temperature
 from malaria.evaluation.format import texts_of, title_of
+from malaria.evaluation.label_order import clear_order
 from malaria.evaluation.metrics import score
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
@@ -52,12 +54,14 @@ class Calibration:
 def calibrate(result: Result, rule: float | str) -> Calibration:
     """Fit to a model's answers; rule: as thresholds.choose_threshold takes it.
 
-    Raises UserError for too few cells, and for too few of a label.
+    Raises UserError for too few cells, for too few of a label, and where the answers do not tell
+    the labels apart, or in another order.
     """
     labels, probabilities = result.labels, result.probabilities
     _check_count(len(labels), LEAST, "labelled cells")
     for name, count in result.counts.items():
         _check_count(count, LEAST_OF_LABEL, f"cells of {printable(name)}")
+    _check_order(result)
     parts, by = _divide(result)
     thresholds, scaled = np.empty(len(labels)), np.empty_like(probabilities)
     for fitted, judged in parts:
@@ -71,6 +75,24 @@ def calibrate(result: Result, rule: float | str) -> Calibration:
 def _check_count(count: int, least: int, what: str) -> None:
     if count < least:
         raise UserError(f"--calibrate: expected at least {least} {what}; received {count}")
+
+
+def _check_order(result: Result) -> None:
+    """Raise UserError for swapped labels, and for answers that say nothing of them."""
+    names = [printable(name) for name in result.label_names]
+    value, low, high = result.metrics["auc"]
+    told = "" if low is None else f"AUC {value:.3f} [{low:.3f}, {high:.3f}]"
+    if order := clear_order(result.labels, result.probabilities):
+        raise UserError(
+            f"--calibrate: the labels look swapped: {told}; either the images lie under the wrong "
+            "labels, or the model's outputs have another order: "
+            f"--labels={quote(','.join(names[label] for label in order))}"
+        )
+    if low is None or low <= 0.5:
+        raise UserError(
+            f"--calibrate: the model does not tell the labels apart: {told}, where 0.5 is chance; "
+            "check the labels, and how the model reads images (--channels, --scale)"
+        )
 
 
 def _fit(result: Result, rule: float | str) -> tuple[float, float]:
@@ -96,9 +118,11 @@ def describe_calibration(fitted: Calibration) -> str:
     rows = [["metric", "before", "", f"after, by {fitted.by}", ""]]
     for name, one in fitted.before.items():
         rows.append([title_of(name), *texts_of(one), *texts_of(fitted.after[name])])
+    at_end = not 1.01 * LOWEST < fitted.temperature < HIGHEST / 1.01
+    doubt = ", the last that is tried: no temperature makes these probabilities fit" * at_end
     return (
         f"{fitted.images:,} images: threshold {fitted.threshold:.4g}, temperature "
-        f"{fitted.temperature:.4g}\n\n{align(rows)}\n\n"
+        f"{fitted.temperature:.4g}{doubt}\n\n{align(rows)}\n\n"
         "after: each image at a threshold and a temperature that were fitted without it, and "
         f"without all other images of its patient where that is known (by {fitted.by})"
     )

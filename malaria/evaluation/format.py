@@ -8,6 +8,8 @@ from malaria.evaluation.bootstrap import Comparison, Estimate
 from malaria.evaluation.metrics import reliability, roc_points
 from malaria.evaluation.result import Result
 
+# The metrics that are told where there is room for a few.
+MAIN = ("accuracy", "sensitivity", "specificity", "auc")
 # The names of metrics for people, where these differ from the keys.
 TITLES = {
     "f1": "F1",
@@ -80,12 +82,17 @@ def describe(result: Result) -> str:
 
 def describe_sources(result: Result) -> str:
     """The metrics of each source as a table for people; - for what its labels leave undefined."""
-    names = ("accuracy", "sensitivity", "specificity", "auc")
-    rows = [["source", *result.label_names, *map(title_of, names)]]
+    rows = [["source", *result.label_names, *map(title_of, MAIN)]]
     for source, one in result.by_source.items():
-        shown = [_number(one.values[name]) for name in names]
+        shown = [_number(one.values[name]) for name in MAIN]
         rows.append([source, *map(str, one.counts.values()), *shown])
     return align(rows)
+
+
+def brief(result: Result) -> str:
+    """The main metrics that its labels define, on one line."""
+    known = {name: result.values[name] for name in MAIN if result.values[name] is not None}
+    return ", ".join(f"{title_of(name)} {value:.4f}" for name, value in known.items())
 
 
 def describe_comparison(

@@ -1,6 +1,7 @@
 """load_classifier: a classifier from a saved pair, on the quickest engine that this machine has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from malaria.inference.overrides import override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
 from malaria.saved.architecture import input_shape, output_count, with_size
-from malaria.saved.metadata import Metadata, read_metadata
+from malaria.saved.metadata import ASSUMED, Metadata, read_metadata
 from malaria.saved.pair import (
     Architecture,
     Pair,
@@ -40,6 +41,7 @@ def load_classifier(
     size: tuple[int, int] | None = None,
     channels: str | None = None,
     scale: str | None = None,
+    resampling: str | None = None,
 ) -> Classifier:
     """The Classifier saved at `path`.
 
@@ -55,6 +57,7 @@ def load_classifier(
         size: (height, width) in pixels, for a network that takes any.
         channels: "rgb", "bgr" or "grey", in place of the model's.
         scale: likewise, a key of overrides.SCALES: what the network takes for grey levels.
+        resampling: likewise, a key of images.RESAMPLINGS: how images are brought to its size.
 
     What the file does not say and nobody says here is assumed, and told in one line on stderr.
 
@@ -70,15 +73,16 @@ def load_classifier(
         size=size,
         channels=channels,
         scale=scale,
+        resampling=resampling,
     )
     architecture = with_size(architecture, metadata.pixels.size)
     network = _open_network(pair, metadata, architecture, engine, many=many)
     metadata = override_labels(metadata, network.output_count, labels, positive)
-    if metadata.is_assumed:
-        log(
-            f"assumed, for the model does not say it: {metadata.describe()}; say otherwise with "
-            "--labels, --positive, --channels, --scale"
-        )
+    values = (labels, positive, channels, scale, resampling, size)
+    given = {name for name, value in zip(ASSUMED, values, strict=True) if value is not None}
+    metadata = replace(metadata, assumed=metadata.assumed - given)
+    if metadata.assumed:
+        log(f"assumed, for the model does not say it: {printable(metadata.describe_assumed())}")
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
     classifier = Classifier(metadata, network, pair, guard=guard)

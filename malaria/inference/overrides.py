@@ -51,6 +51,7 @@ def override_pixels(
     size: tuple[int, int] | None,
     channels: str | None,
     scale: str | None,
+    resampling: str | None,
 ) -> Metadata:
     """The metadata with images read so. Raises UsageError for what the network cannot take.
 
@@ -58,7 +59,7 @@ def override_pixels(
     """
     height, width, depth = shape or (None, None, None)
     fixed = (height, width) if height and width else None
-    if shape is not None and fixed is None and size is None and metadata.is_assumed:
+    if shape is not None and size is None and "resize" in metadata.assumed:
         raise UsageError(
             "the network takes images of every size: say the height and the width that it was "
             "trained with, --resize=H,W"
@@ -83,4 +84,6 @@ def override_pixels(
     if scale is not None:
         factor, offset = SCALES[scale]
         pixels = replace(pixels, scale=factor, offset=offset)
+    if resampling is not None:
+        pixels = replace(pixels, resampling=resampling)
     return replace(metadata, pixels=pixels)

@@ -15,7 +15,7 @@ from malaria.networks.load_model import silence
 from malaria.networks.weight_files import SPARE_BYTES
 from malaria.networks.weights import reason_of
 from malaria.saved.metadata import KEY
-from malaria.saved.pair import Pair
+from malaria.saved.pair import Pair, check_free
 from malaria.saved.tflite import note_tried
 
 
@@ -28,9 +28,7 @@ def save_pair(
     both others under one more key. Raises UserError if the name is taken or cannot be written.
     """
     pair = Pair.at(folder, name)
-    for path in (pair.weights, pair.architecture, pair.tflite):
-        if path.exists():
-            raise UserError(f"{path} exists already: move it away or choose another name")
+    check_free(pair)
     try:
         pair.weights.parent.mkdir(parents=True, exist_ok=True)
         # A folder in the same file system, so that a rename is all that is left to do.

@@ -16,7 +16,7 @@ from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 
 if TYPE_CHECKING:
-    from malaria.inference.evaluate import LabelledPredictions
+    from malaria.inference.labelled_predictions import LabelledPredictions
 
 UNKNOWN_GROUP = "not known"
 # What the page knows of one image, by name; plain values.

@@ -7,7 +7,7 @@ from malaria.base.files import write_json
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.evaluation.format import describe, to_json
-from malaria.inference.evaluate import LabelledPredictions
+from malaria.inference.labelled_predictions import LabelledPredictions
 from malaria.inference.prediction import Prediction
 from malaria.outputs.output import Output
 
@@ -26,13 +26,7 @@ class MetricsFile(Output):
         """Raises UserError if no image had a label."""
         result, collected = self.collected.result, self.collected
         log(describe(result))
-        if collected.unlike:
-            log(
-                f"{collected.unlike} of these images are unlike a single cell; the metrics count "
-                "what the network says of them"
-            )
-        known: dict[str, Any] = {"left_out": collected.left_out, "unlike": collected.unlike}
-        known["notes"] = list(self.notes)
+        known = collected.to_entries() | {"notes": list(self.notes)}
         save_metrics(self.path, to_json(result, **known, model=collected.model.name))
 
 

@@ -32,7 +32,14 @@ MAX_SIDE = 4096
 BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2, "HEIF": 2}
 CHANNEL_ORDERS = ("RGB", "BGR", "GREY")
 PerChannel = float | tuple[float, float, float]
-RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# linear is bilinear without antialiasing, as of cv2.resize and tf.image.resize; the others are of
+# Pillow and PyTorch: bilinear and bicubic with antialiasing.
+RESAMPLINGS = {
+    "nearest": Image.Resampling.NEAREST,
+    "linear": Image.Resampling.BILINEAR,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
 
 # Why an image cannot be opened, by the kind of error.
 REASONS: dict[type[Exception], str] = {
@@ -68,7 +75,7 @@ class PixelFormat:
     """How an image becomes numbers; it travels with the model.
 
     size: (height, width) in pixels. colour: one of CHANNEL_ORDERS; in GREY all three channels are
-    equal. resampling: one of RESAMPLINGS, with antialiasing. scale, offset: grey levels 0..255 are
+    equal. resampling: one of RESAMPLINGS. scale, offset: grey levels 0..255 are
     multiplied by the one, then the other is added. fit: an image of another shape is stretched,
     padded with black, or cropped.
     """
@@ -108,6 +115,9 @@ def read_image(source: Source, pixel_format: PixelFormat) -> np.ndarray:
 def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat) -> Image.Image:
     """size: (width, height)."""
     resampling = RESAMPLINGS[pixel_format.resampling]
+    if pixel_format.resampling == "linear":
+        # Rounded down, so up to one grey level below what TensorFlow and OpenCV give.
+        return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), resampling)
     if pixel_format.fit == "pad":
         return ImageOps.pad(image, size, resampling, color=0)
     if pixel_format.fit == "crop":

@@ -18,6 +18,8 @@ FORMAT = 1
 LATER = ("tta", "temperature", "logits", "guard", "grey_share")
 # With a smaller share of grey images among those of its training a model learnt colours.
 FEW_GREY = 0.1
+# The options of what a file of others may leave unsaid.
+ASSUMED = ("labels", "positive", "channels", "scale", "resampling", "resize")
 HISTORIC_SIZE = (141, 141)
 
 
@@ -32,7 +34,8 @@ class Metadata:
     evaluation/decisions.py. logits: the network leaves the last sigmoid or softmax to its user.
     guard: of what tells images that are no cells, as inference/guard.py reads it. grey_share: how
     many of the training images had no colours, 0..1; None: not known. details: the whole record,
-    {} where a model has none; then is_assumed: what is here is likely.
+    {} where a model has none; then assumed: those of ASSUMED that neither the file nor the user
+    says.
     """
 
     labels: tuple[str, ...]
@@ -42,7 +45,7 @@ class Metadata:
     tta: bool = False
     temperature: float = 1.0
     logits: bool = False
-    is_assumed: bool = False
+    assumed: frozenset[str] = frozenset()
     guard: dict[str, Any] | None = None
     grey_share: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
@@ -82,14 +85,20 @@ class Metadata:
             **({"guard": self.guard} if self.guard is not None else {}),
         }
 
-    def describe(self) -> str:
-        """Labels and pixels in one line for people."""
-        pixels = self.pixels
-        scale = "0..255" if pixels.scale == 1 else "0..1" if pixels.offset == 0 else "shifted"
-        return (
-            f"labels {', '.join(self.labels)} (positive: {self.positive_label}), channels "
-            f"{pixels.colour}, grey levels as {scale}, {pixels.size[0]} x {pixels.size[1]} pixels"
+    def describe_assumed(self) -> str:
+        """What was assumed, and the options that say otherwise, in one line for people."""
+        height, width = self.pixels.size
+        texts = (
+            f"labels {', '.join(self.labels)}",
+            f"positive label {self.positive_label}",
+            f"channels {self.pixels.colour}",
+            "grey levels as 0..1",
+            f"resampling {self.pixels.resampling}",
+            f"{height} x {width} pixels",
         )
+        known = zip(ASSUMED, texts, strict=True)
+        told = {name: text for name, text in known if name in self.assumed}
+        return f"{', '.join(told.values())}; say otherwise with --{', --'.join(told)}"
 
 
 def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
@@ -116,13 +125,25 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
     A pair without metadata is one of the first original's, which read BGR, and had 141 pixels where
     it does not say it; other programs' files hold networks that read RGB.
     """
-    colour, resampling = ("BGR", "bicubic") if pair.kind == "pair" else ("RGB", "bilinear")
+    assumed = set(ASSUMED)
+    # What Keras resizes with when it reads a folder, and OpenCV unless it is told otherwise.
+    colour, resampling = ("BGR", "bicubic") if pair.kind == "pair" else ("RGB", "linear")
     if (input_shape(architecture) or (None, None, 3))[2] == 1:
         colour = "GREY"
-    size = network_size(architecture) or HISTORIC_SIZE
-    pixels = PixelFormat(size, colour, resampling, 1.0 if rescales(architecture) else 1 / 255)
-    logits = ends_in_logits(architecture)
-    return Metadata(LABELS, default_positive(LABELS), pixels, logits=logits, is_assumed=True)
+        assumed.remove("channels")
+    if size := network_size(architecture):
+        assumed.remove("resize")
+    scale = 1 / 255
+    if rescales(architecture):
+        scale = 1.0
+        assumed.remove("scale")
+    return Metadata(
+        LABELS,
+        default_positive(LABELS),
+        PixelFormat(size or HISTORIC_SIZE, colour, resampling, scale),
+        logits=ends_in_logits(architecture),
+        assumed=frozenset(assumed),
+    )
 
 
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
@@ -165,6 +186,9 @@ def _check_entries(metadata: Metadata) -> None:
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
     if metadata.grey_share is not None:
         _check_number("grey_share", metadata.grey_share, 0, 1)
+    _require(
+        pixels.fit == "stretch" or pixels.resampling != "linear", "linear goes with stretch only"
+    )
     _require(not metadata.tta or pixels.size[0] == pixels.size[1], "tta is for square images")
 
 

@@ -44,6 +44,13 @@ class Pair:
         return cls(h5, json_, tflite)
 
 
+def check_free(pair: Pair) -> None:
+    """Raise UserError if one of the three files of a pair to be written is there already."""
+    for path in (pair.weights, pair.architecture, pair.tflite):
+        if path.exists():
+            raise UserError(f"{path} exists already: move it away or choose another name")
+
+
 def find_pair(path: Path | str) -> Pair:
     """The model that `path` means: a .h5, its .json, a folder with pairs, or another's file.
 

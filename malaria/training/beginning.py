@@ -65,7 +65,7 @@ def _match_head(
     units, activation = weights[0].shape[-1], layer.get_config().get("activation")
     # Several sigmoids are no scores that a softmax could go on with.
     kinds = ("softmax", "linear") if units == len(labels) else ("sigmoid", "linear")
-    is_known = not metadata.is_assumed and set(metadata.labels) == set(labels)
+    is_known = "labels" not in metadata.assumed and set(metadata.labels) == set(labels)
     if not is_known or activation not in kinds:
         return []
     order = [metadata.labels.index(label) for label in labels]
@@ -79,7 +79,7 @@ def _describe_differences(
     metadata: Metadata, labels: Sequence[str], pixel_format: PixelFormat
 ) -> Iterator[str]:
     """For people: what of the source's labels and pixels is not as in this training."""
-    if metadata.is_assumed:
+    if "labels" in metadata.assumed:
         yield "which labels it tells apart is not known"
     elif metadata.labels != tuple(labels):
         is_same_set = set(metadata.labels) == set(labels)

@@ -66,7 +66,7 @@ def _check_teacher(
     path: str, metadata: Metadata, labels: Sequence[str], pixel_format: PixelFormat
 ) -> None:
     """Raise UserError for a model whose answers are not about these labels and pixels."""
-    if metadata.is_assumed:
+    if metadata.assumed:
         raise UserError(
             f"teachers: {printable(path)} does not say which labels and pixels it learnt: say it "
             "with run.py --model, --labels, --channels and --scale, and --save it"

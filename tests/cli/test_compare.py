@@ -77,6 +77,19 @@ def test_a_model_named_twice_is_refused_before_anything_is_classified(
     assert capsys.readouterr().err == ""
 
 
+def test_of_each_model_it_is_told_what_is_odd_about_the_images(
+    models, write_cells, tmp_path, capsys
+):
+    folder = write_cells()
+    first = sorted((folder / "Parasitized").iterdir())[0]
+    (folder / "Uninfected" / "copy.png").write_bytes(first.read_bytes())
+    compare(models[:2], folder, tmp_path)
+    assert "\nsecond: 2 files hold images that lie under two labels" in capsys.readouterr().err
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["first"]["notes"][0].startswith("2 files hold images")
+    assert metrics["first"]["unlike_by_label"] == {"Parasitized": 0, "Uninfected": 0}
+
+
 def test_models_of_unlike_labels_cannot_be_compared(models, write_cells, tmp_path):
     with pytest.raises(UserError, match="x cannot be compared with first: expected the same "):
         compare([models[0], models[2]], write_cells(), tmp_path)

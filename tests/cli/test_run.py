@@ -42,6 +42,25 @@ def test_what_could_not_be_written_in_the_end_is_refused_before_any_work(place, 
     assert "folder/" not in written or Path(written).is_dir()
 
 
+@pytest.mark.parametrize("ending", [".h5", ".json", ".tflite"])
+@pytest.mark.parametrize("command", ["image", "calibrate"])
+def test_a_model_that_is_there_is_refused_before_any_work(place, capsys, command, ending):
+    Path(f"own{ending}").write_text("mine")
+    assert run_script(main, [f"--{command}=cells", "--save=own.h5"]) == 1
+    expected = f"error: own{ending} exists already: move it away or choose another name\n"
+    assert capsys.readouterr() == ("", expected)
+    assert Path(f"own{ending}").read_text() == "mine"
+
+
+def test_cells_under_two_labels_are_nothing_to_calibrate_to(place, capsys):
+    first = sorted(Path("cells/Parasitized").iterdir())[0]
+    Path("cells/Uninfected/copy.png").write_bytes(first.read_bytes())
+    assert run_script(main, ["--calibrate=cells", "--save=own.h5"]) == 1
+    told = "error: --calibrate: 2 files hold images that lie under two labels, as "
+    assert told in capsys.readouterr().err
+    assert not Path("own.h5").exists()
+
+
 def test_pictures_without_an_overlay_are_a_failure(place, capsys):
     overlay = Path("maps/Uninfected/C1P1thinF_IMG_cell_0.png.gradcam.png")
     overlay.mkdir(parents=True)  # root may write anywhere, but not over a folder

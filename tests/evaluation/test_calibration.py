@@ -1,5 +1,7 @@
 """Tests of malaria/evaluation/calibration.py: what is fitted, and that its metrics are honest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,8 +58,11 @@ def test_a_threshold_that_leans_to_one_label_is_set_right():
 
 
 def test_the_figures_after_are_of_images_that_nothing_was_fitted_to():
-    # Labels that have nothing to do with the answers: whoever fits to them finds something.
-    result = answers(count=120, labels=np.random.default_rng(5).integers(0, 2, 120))
+    # Labels that have little to do with the answers: whoever fits to them finds more.
+    random = np.random.default_rng(4)
+    noise = np.random.default_rng(9).integers(0, 2, 120)
+    labels = np.where(random.random(120) < 0.35, answers(count=120).labels, noise)
+    result = answers(count=120, labels=labels)
     fitted = calibrate(result, "youden")
     scaled = apply_temperature(result.probabilities, fitted.temperature)
     called = np.where(scaled[:, 0] >= fitted.threshold, 0, 1)
@@ -76,6 +81,41 @@ def test_too_few_cells_are_refused():
         calibrate(answers(count=LEAST - 1), "youden")
     with pytest.raises(UserError, match="at least 10 cells of Parasitized; received 5"):
         calibrate(answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "youden")
+
+
+def test_swapped_labels_are_refused_with_the_other_order():
+    labels = 1 - answers().labels
+    with pytest.raises(UserError, match=r"labels look swapped: AUC 0\.1.*=Uninfected,Parasitized"):
+        calibrate(answers(labels=labels), "youden")
+
+
+def test_two_swapped_labels_of_three_are_named():
+    labels = np.repeat([0, 1, 2], 50)
+    probabilities = np.eye(3)[[0, 2, 1]][labels] * 0.7 + 0.1
+    paths = [str(number) for number in range(150)]
+    result = Result(paths, labels, probabilities, ("a", "b", "c"), "a", 0.5, resamples=50)
+    with pytest.raises(UserError, match="--labels=a,c,b"):
+        calibrate(result, "youden")
+
+
+def test_answers_without_a_signal_are_refused():
+    labels = np.random.default_rng(5).integers(0, 2, 400)
+    with pytest.raises(UserError, match=r"does not tell the labels apart: AUC 0\.\d+ \["):
+        calibrate(answers(labels=labels), "youden")
+
+
+def test_labels_told_apart_without_a_mistake_leave_room_for_one():
+    labels = np.repeat([0, 1], 100)
+    probabilities = np.stack([0.7 - 0.4 * labels, 0.3 + 0.4 * labels], axis=1).astype(np.float32)
+    temperature = fit_temperature(labels, probabilities)
+    # Of a hundred without a mistake, 101 in 102.
+    true = apply_temperature(probabilities, temperature)[:, 0][labels == 0]
+    np.testing.assert_allclose(true, 101 / 102, rtol=1e-3)
+
+
+def test_a_temperature_at_its_end_is_told():
+    fitted = replace(calibrate(answers(), "youden"), temperature=19.9)
+    assert "temperature 19.9, the last that is tried" in describe_calibration(fitted)
 
 
 def test_the_model_answers_at_its_temperature_and_says_what_it_was_fitted_to():

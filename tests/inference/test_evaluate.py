@@ -11,7 +11,8 @@ from plain_network import PlainNetwork
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import FOLDER, LABELS, PATIENT, make_grouper
 from malaria.inference.classifier import Classifier
-from malaria.inference.evaluate import LabelledPredictions, evaluate
+from malaria.inference.evaluate import evaluate
+from malaria.inference.labelled_predictions import LabelledPredictions
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.pictures.images import PixelFormat
@@ -171,3 +172,41 @@ def test_images_of_no_label_are_told_by_their_folder(classifier, folder):
         "not in the metrics: uninfected, 1 image: not among the labels; did you mean Uninfected?",
     ]
     assert labelled.left_out == 4
+
+
+def test_what_the_guard_marks_is_told_by_label_with_the_metrics_without_it(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    before = labelled.notes
+    assert not any("guard" in line for line in before)
+    is_wrong = labelled.result.predicted != labelled.result.labels
+    assert 0 < is_wrong.sum() < 8
+    pairs = zip(labelled.known, is_wrong, strict=True)
+    labelled.known = [replace(one, unlike="dark") if wrong else one for one, wrong in pairs]
+    marked = [LABELS[label] for label in labelled.result.labels[is_wrong]]
+    [line] = set(labelled.notes) - set(before)
+    assert line.startswith(f"the guard marks {len(marked)} of 8 images as unlike a single cell: ")
+    assert f": Parasitized {marked.count('Parasitized')} of 4, Uninfected " in line
+    assert "; without them: accuracy 1.0000, " in line
+    entries = labelled.to_entries()
+    assert entries["unlike_by_label"] == {label: marked.count(label) for label in LABELS}
+    assert (entries["unlike"], entries["without_unlike"]["accuracy"]) == (len(marked), 1.0)
+
+
+def test_where_the_guard_marks_all_images_no_metrics_are_left(classifier, folder):
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    labelled.known = [replace(one, unlike="dark") for one in labelled.known]
+    assert labelled.notes[-1].endswith("; without them: no image is left")
+    assert labelled.to_entries()["without_unlike"] is None
+
+
+def test_the_same_pixels_under_two_labels_are_told(classifier, folder):
+    first = sorted((folder / "Parasitized").glob("*.png"))[0]
+    Image.open(first).save(folder / "Uninfected" / "C9_copy.bmp")
+    labelled = collect(classifier, folder)
+    labelled.add_all(predictions_of(classifier, folder))
+    assert labelled.notes[-1] == (
+        f"2 files hold images that lie under two labels, as {first} and "
+        f"{folder}/Uninfected/C9_copy.bmp: one label of each is wrong"
+    )

@@ -220,10 +220,31 @@ def test_what_is_assumed_of_a_historic_pair_is_told_in_one_line(pairs, capsys):
     assert capsys.readouterr().err == ""
     load_classifier(pairs["historic"][0], engine="keras")
     assert capsys.readouterr().err == (
-        "assumed, for the model does not say it: labels Parasitized, Uninfected (positive: "
-        "Parasitized), channels BGR, grey levels as 0..1, 8 x 6 pixels; say otherwise with "
-        "--labels, --positive, --channels, --scale\n"
+        "assumed, for the model does not say it: labels Parasitized, Uninfected, positive "
+        "label Parasitized, channels BGR, grey levels as 0..1, resampling bicubic; say otherwise "
+        "with --labels, --positive, --channels, --scale, --resampling\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"labels": ["a", "b"], "scale": "-1..1"}, "positive label a, channels BGR, resampling bi"),
+        ({"channels": "rgb", "resampling": "nearest"}, "labels Parasitized, Uninfected, positive"),
+    ],
+)
+def test_what_was_said_is_not_told_as_assumed(pairs, capsys, said, expected):
+    model = load_classifier(pairs["historic"][0], engine="keras", **said)
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(f"assumed, for the model does not say it: {expected}")
+    assert not any(f"--{option}" in line for option in said)
+    assert model.metadata.pixels.resampling == said.get("resampling", "bicubic")
+
+
+def test_where_all_is_said_nothing_is_assumed(pairs, capsys):
+    known = {"labels": ["a", "b"], "positive": "a", "channels": "rgb", "scale": "imagenet"}
+    load_classifier(pairs["historic"][0], engine="keras", resampling="linear", **known)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(copy, tmp_path, capsys):

@@ -5,7 +5,7 @@ from plain_network import PlainNetwork
 
 from malaria.data.dataset import make_grouper
 from malaria.inference.classifier import Classifier
-from malaria.inference.evaluate import LabelledPredictions
+from malaria.inference.labelled_predictions import LabelledPredictions
 from malaria.inference.predict import annotate, predict
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata

@@ -126,6 +126,19 @@ def test_resizing_is_pillows_with_antialiasing(tmp_path, size, name):
     np.testing.assert_array_equal(pixels, np.asarray(expected))
 
 
+def test_nearest_is_pillows_and_linear_is_within_a_grey_level_of_tensorflows(tmp_path):
+    levels = np.arange(0, 250, 10).reshape(5, 5)
+    image = Image.fromarray(np.repeat(levels[..., None], 3, axis=2).astype(np.uint8))
+    nearest = read_image(image, PixelFormat((2, 3), resampling="nearest"))
+    np.testing.assert_array_equal(nearest[..., 0], [[50, 70, 90], [150, 170, 190]])
+    # Of tf.image.resize(levels, size, "bilinear"), which cv2.resize rounds.
+    smaller = [[40.833332, 57.5, 74.166664], [165.83333, 182.5, 199.16667]]
+    larger = [[0, 7.5, 15.83333, 24.16667, 32.5, 40], [200, 207.5, 215.8333, 224.1667, 232.5, 240]]
+    for size, row, expected in (((2, 3), slice(None), smaller), ((6, 6), [0, 5], larger)):
+        pixels = read_image(image, PixelFormat(size, resampling="linear"))[row, :, 0]
+        assert np.abs(pixels - np.array(expected)).max() <= 1.001
+
+
 def test_clear_parts_leave_no_colour_behind_when_resized(tmp_path):
     white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     Image.fromarray(np.dstack([white, np.zeros_like(ALPHA)])).save(tmp_path / "a.png")
