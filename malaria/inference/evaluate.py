@@ -49,7 +49,7 @@ class LabelledPredictions:
                 f"expected a folder of labelled images; found {found} at {printable(folder)}"
             )
         labels = model.metadata.labels
-        check_sub_folders(folder, labels)
+        check_sub_folders(folder, labels, are_assumed=not model.metadata.details)
         return cls(model, label_of=lambda path: true_label(path, folder, labels), group_of=group_of)
 
     def label_of(self, path: AnyPath) -> str | None:

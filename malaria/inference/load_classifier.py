@@ -17,6 +17,7 @@ from malaria.inference.overrides import override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
 from malaria.saved.architecture import input_shape, output_count, with_size
+from malaria.saved.label_files import describe_source, find_labels
 from malaria.saved.metadata import Metadata, read_metadata
 from malaria.saved.pair import (
     Architecture,
@@ -73,12 +74,16 @@ def load_classifier(
     )
     architecture = with_size(architecture, metadata.pixels.size)
     network = _open_network(pair, metadata, architecture, engine, many=many)
+    if labels is None and not metadata.details:
+        labels = _find_labels(pair, network.output_count)
     metadata = override_labels(metadata, network.output_count, labels, positive)
     if metadata.is_assumed:
         log(
             f"assumed, for the model does not say it: {metadata.describe()}; say otherwise with "
             "--labels, --positive, --channels, --scale"
         )
+    if metadata.output == "scores" and not metadata.details:
+        log("the model gives each label a score of its own (sigmoid): read as divided by their sum")
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
     classifier = Classifier(metadata, network, pair, guard=guard)
@@ -98,6 +103,14 @@ def keep_tflite(classifier: Classifier) -> None:
             log(f"saved {printable(path)}, with which the next start is quick")
         except UserError as error:
             log(f"the next start will not be quicker: {printable(error)}")
+
+
+def _find_labels(pair: Pair, output_count: int) -> Sequence[str] | None:
+    """The labels that a file beside the model names, which is told; None where there is none."""
+    labels = find_labels(pair, max(2, output_count))
+    if labels is not None:
+        log(describe_source(pair, labels))
+    return labels
 
 
 def _describe_tflite(pair: Pair) -> Architecture:

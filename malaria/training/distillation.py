@@ -49,7 +49,7 @@ def _load_teacher(
     for what, expected, received in (
         ("labels", tuple(labels), metadata.labels),
         ("pixels", replace(pixel_format, size=size), metadata.pixels),
-        ("logits", False, metadata.logits),
+        ("output", "probabilities", metadata.output),
     ):
         if expected != received:
             raise UserError(
