@@ -35,12 +35,14 @@ from malaria.data.listing import Listing
 from malaria.data.unpack import unpack
 from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
-from malaria.saved.pair import default_pair
+from malaria.saved.label_files import find_labels
+from malaria.saved.pair import Pair, default_pair
 from malaria.settings.config_file import read_config
 
 SECONDS = 5.0
 BYTES = 1_000_000_000
 PRETRAINED = default_pair()
+FOREIGN = Path(__file__).parents[1] / "networks" / "foreign"
 NASTY = [
     *(0, -1, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 10**400, 0.5, 1e308),
     *(float("nan"), float("inf"), None, True, "", "x" * 5000, "\x1b[2J\n", "../..", [], {}, [[[]]]),
@@ -156,6 +158,63 @@ def try_tflite(dice, place):
     _classify(place / "a.tflite")
 
 
+def try_keras(dice, place):
+    """A small .keras with a changed byte, architecture or way of packing."""
+    path, contents = place / "a.keras", _contents_of(FOREIGN / "keras3.keras")
+    if dice.random() < 0.3:
+        contents["config.json"] = _mutate_text(dice, contents["config.json"])
+    with zipfile.ZipFile(
+        path, "w", dice.choice([0, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    ) as file:
+        for name in contents:
+            file.writestr(name, contents[name])
+    if dice.random() < 0.7:
+        path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    _classify(path, engine="keras")
+
+
+def _contents_of(path):
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def _mutate_text(dice, text):
+    return json.dumps(mutate_json(dice, json.loads(text))).encode()
+
+
+def try_saved_model(dice, place):
+    """A small SavedModel of which one file was changed."""
+    folder = place / "saved"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(FOREIGN / "keras2_saved_model", folder)
+    path = dice.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    _classify(folder, engine="keras")
+
+
+def try_names(dice, place):
+    """Files of other kinds under the names of models, some beside a .json, and names of labels."""
+    starts = [bytes([place]) for place in b"\0{<"] + [
+        b"\x89HDF\r\n\x1a\n",
+        b"PK\3\4",
+        b"\0\0\0\0TFL3",
+    ]
+    starts += [b"version https://git-lfs.github.com/spec/v1\nsize 9\n", b"\x80\4", b"https://a.b/c"]
+    folder = Path(tempfile.mkdtemp(dir=place))
+    ends = (".h5", ".keras", ".tflite", ".json", ".onnx", ".pth", ".pkl", "")
+    name = f"a{dice.choice(ends)}"
+    (folder / name).write_bytes(mutate_bytes(dice, dice.choice(starts) + dice.randbytes(40)))
+    if dice.random() < 0.3:
+        (folder / "a.json").write_text(json.dumps(dice.choice(NASTY), default=str))
+    labels = folder / dice.choice(["labels.txt", "labels.json"])
+    labels.write_bytes(
+        mutate_bytes(dice, b'{"a": 0, "b": 1}' if labels.suffix == ".json" else b"0 a\n1 b")
+    )
+    found = find_labels(Pair(*[folder / name] * 3, "h5"), 2)
+    assert found is None or all(label.isprintable() for label in found)
+    _classify(dice.choice([folder, folder / name]), engine="keras")
+
+
 def _classify(path, **options):
     """Load and ask; whatever it then says is a probability, or an error instead."""
     with contextlib.redirect_stderr(io.StringIO()):
@@ -210,6 +269,9 @@ TARGETS = {
     "architectures": try_architecture,
     "weights": try_weights,
     "tflite": try_tflite,
+    "keras": try_keras,
+    "saved_model": try_saved_model,
+    "names": try_names,
     "lists": try_list,
     "archives": try_archive,
     "options": try_options,
