@@ -131,7 +131,7 @@ def _sources(entry: dict[str, Any]) -> list[list[Any]]:
     if isinstance(node, dict):
         return sources_of(node["args"])
     if is_arithmetic(entry):
-        return [node]
+        return sources_of([node, node[3].get("y")])
     # How the layer was called while training does not matter.
     for _, _, tensor, *settings in node:
         if tensor != 0 or any(set(named) - {"training"} for named in settings):

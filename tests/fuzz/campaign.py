@@ -162,12 +162,12 @@ def try_keras(dice, place):
     """A small .keras with a changed byte, architecture or way of packing."""
     path, contents = place / "a.keras", _contents_of(FOREIGN / "keras3.keras")
     if dice.random() < 0.3:
-        contents["config.json"] = _mutate_text(dice, contents["config.json"])
-    with zipfile.ZipFile(
-        path, "w", dice.choice([0, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
-    ) as file:
-        for name in contents:
-            file.writestr(name, contents[name])
+        changed = mutate_json(dice, json.loads(contents["config.json"]))
+        contents["config.json"] = json.dumps(changed).encode()
+    packing = dice.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    with zipfile.ZipFile(path, "w", packing) as file:
+        for name, content in contents.items():
+            file.writestr(name, content)
     if dice.random() < 0.7:
         path.write_bytes(mutate_bytes(dice, path.read_bytes()))
     _classify(path, engine="keras")
@@ -176,10 +176,6 @@ def try_keras(dice, place):
 def _contents_of(path):
     with zipfile.ZipFile(path) as file:
         return {name: file.read(name) for name in file.namelist()}
-
-
-def _mutate_text(dice, text):
-    return json.dumps(mutate_json(dice, json.loads(text))).encode()
 
 
 def try_saved_model(dice, place):
@@ -193,25 +189,19 @@ def try_saved_model(dice, place):
 
 
 def try_names(dice, place):
-    """Files of other kinds under the names of models, some beside a .json, and names of labels."""
-    starts = [bytes([place]) for place in b"\0{<"] + [
-        b"\x89HDF\r\n\x1a\n",
-        b"PK\3\4",
-        b"\0\0\0\0TFL3",
-    ]
-    starts += [b"version https://git-lfs.github.com/spec/v1\nsize 9\n", b"\x80\4", b"https://a.b/c"]
+    """Files of other kinds under the names of models, beside others, and names of labels."""
+    starts = [b"\0", b"{", b"<", b"\x89HDF\r\n\x1a\n", b"PK\3\4", b"\0\0\0\0TFL3", b"\x80\4"]
+    starts += [b"version https://git-lfs.github.com/spec/v1\nsize 9\n", b"https://a.b/c"]
     folder = Path(tempfile.mkdtemp(dir=place))
-    ends = (".h5", ".keras", ".tflite", ".json", ".onnx", ".pth", ".pkl", "")
-    name = f"a{dice.choice(ends)}"
+    name = "a" + dice.choice([".h5", ".keras", ".tflite", ".json", ".onnx", ".pth", ".pkl", ""])
     (folder / name).write_bytes(mutate_bytes(dice, dice.choice(starts) + dice.randbytes(40)))
     if dice.random() < 0.3:
-        (folder / "a.json").write_text(json.dumps(dice.choice(NASTY), default=str))
-    labels = folder / dice.choice(["labels.txt", "labels.json"])
-    labels.write_bytes(
-        mutate_bytes(dice, b'{"a": 0, "b": 1}' if labels.suffix == ".json" else b"0 a\n1 b")
-    )
+        (folder / "a.json").write_text(json.dumps(dice.choice(NASTY)))
+    valid = {"labels.txt": b"0 a\n1 b", "labels.json": b'{"a": 0, "b": 1}'}
+    labels = dice.choice(list(valid))
+    (folder / labels).write_bytes(mutate_bytes(dice, valid[labels]))
     found = find_labels(Pair(*[folder / name] * 3, "h5"), 2)
-    assert found is None or all(label.isprintable() for label in found)
+    assert all(label.isprintable() for label in found or ())
     _classify(dice.choice([folder, folder / name]), engine="keras")
 
 
@@ -280,6 +270,8 @@ TARGETS = {
 
 def run(target, first, cases):
     """Try the cases of one target; return a line that tells what came of them."""
+    if target in ("keras", "saved_model"):
+        import malaria.networks.load_model  # noqa: F401  the first case may be refused before it
     taken, slowest = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

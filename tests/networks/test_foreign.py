@@ -259,7 +259,8 @@ def caffe_like(library):
     """What `preprocess_input` of VGG16 and ResNet50 leaves: BGR, less the means."""
     layers, start = library.layers, library.Input((32, 32, 3))
     maps = library.applications.vgg16.preprocess_input(start)
-    maps = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(maps / 255))
+    maps = layers.Conv2D(4, 3)(maps / 255)
+    maps = layers.GlobalAveragePooling2D()(1.5 - (maps + layers.ReLU()(maps)))
     return library.Model(start, layers.Dense(1, activation="sigmoid")(maps))
 
 
