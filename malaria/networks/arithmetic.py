@@ -87,8 +87,8 @@ def _operand(value: Any, find: Find) -> Any:
 def _pick(operands: list[Any], entry: dict[str, Any]) -> Any:
     """One channel, or all of them in the reverse order; of what Keras calls `images[..., key]`."""
     image, *keys = operands
-    key = keys[0] if keys else None
-    is_last = isinstance(key, list) and len(key) == 2 and key[0].get("class_name") == "__ellipsis__"
+    key = keys[0] if keys and isinstance(keys[0], list) else []
+    is_last = len(key) == 2 and key[0].get("class_name") == "__ellipsis__"
     channel = key[1] if is_last else None
     if type(channel) is int and -4 < channel < 4:
         return image[..., channel]

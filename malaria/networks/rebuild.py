@@ -4,34 +4,19 @@ Keras 3 cannot read the form of Keras 2 ("could not locate class 'Sequential'"),
 sends is not given to its reader at all: only what vocabulary.py lists is built, and built here.
 """
 
-import inspect
-from collections.abc import Container
 from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.networks.arithmetic import Find, compute, is_arithmetic, sources_of
 from malaria.networks.backend import keras
-from malaria.networks.names import safe_name
-from malaria.networks.vocabulary import (
-    ACTIVATIONS,
-    LAYERS,
-    MODULES,
-    NETWORKS,
-    ONLY_TRAINING,
-)
+from malaria.networks.plain_layer import check_class, name_of, plain_layer
+from malaria.networks.vocabulary import LAYERS, NETWORKS, ONLY_TRAINING
 from malaria.saved.pair import Architecture
 
 # XResNet34 has 138.
 MAX_LAYERS = 1000
 NAMED_LIKE_OPERATIONS = ("Add", "Subtract", "Multiply")
-# Settings that matter only for training, or that are read in another place.
-_DROPPED = (
-    *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "noise_shape", "seed"),
-    *("synchronized", "input_dtype", "autocast"),
-    *("renorm_momentum", "renorm_clipping"),
-)
-_DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
 
 def rebuild(architecture: Architecture) -> keras.Model:
@@ -42,7 +27,7 @@ def rebuild(architecture: Architecture) -> keras.Model:
     UserError for a layer or a setting that is not in the table; KeyError, TypeError and the like
     for a JSON that is not complete.
     """
-    _check_class(architecture, NETWORKS, "a Sequential or Functional network")
+    check_class(architecture, NETWORKS, "a Sequential or Functional network")
     config = architecture["config"]
     entries = config["layers"] if isinstance(config, dict) else config
     if len(entries) > MAX_LAYERS:
@@ -51,18 +36,23 @@ def rebuild(architecture: Architecture) -> keras.Model:
         return _functional(config)
     start = [] if _shape_of(entries[0]) is None else [_input(entries[0])]
     hidden = entries[1:] if entries[0]["class_name"] == "InputLayer" else entries
-    name = _name_of(config) if isinstance(config, dict) else None
+    name = name_of(config) if isinstance(config, dict) else None
     return keras.Sequential([*start, *map(_layer, hidden)], name=name)
 
 
 def _functional(config: dict[str, Any]) -> keras.Model:
     """The network of layers that read each other; what has no weights may be called repeatedly."""
-    entries = config["layers"]
-    counts = {entry["name"]: len(entry["inbound_nodes"]) for entry in entries}
     starts, ends = _ends(config["input_layers"]), _ends(config["output_layers"])
     if len(starts) != 1 or len(ends) != 1:
         received = f"{len(starts)} and {len(ends)}"
         raise UserError(f"expected one input and one output, received {received}")
+    find = _outputs(config["layers"])
+    return keras.Model(find(starts[0]), find(ends[0]), name=name_of(config))
+
+
+def _outputs(entries: list[dict[str, Any]]) -> Find:
+    """A function from [name, which call, ...] to the output of that call, all of which are made."""
+    counts = {entry["name"]: len(entry["inbound_nodes"]) for entry in entries}
     if sum(counts.values()) > MAX_LAYERS:
         raise UserError(f"expected at most {MAX_LAYERS} layers, received {sum(counts.values())}")
     has_arithmetic = any(map(is_arithmetic, entries))
@@ -73,20 +63,21 @@ def _functional(config: dict[str, Any]) -> keras.Model:
         # its own as the first.
         return source[0], source[1] if counts[source[0]] > 1 else 0
 
+    def find(source: list[Any]) -> Any:
+        return tensors[key(source)]
+
     waiting = [call for entry in entries for call in _calls(entry)]
     while waiting:
         later = []
         for number, entry in waiting:
             if all(key(source) in tensors for source in _sources(entry)):
-                find = lambda source: tensors[key(source)]  # noqa: E731
                 tensors[entry["name"], number] = _output(entry, number, find, has_arithmetic)
             else:
                 later.append((number, entry))
         if len(later) == len(waiting):
             raise UserError(f"the layer {quote(later[0][1]['name'])} reads one that reads it")
         waiting = later
-    name = _name_of(config)
-    return keras.Model(tensors[key(starts[0])], tensors[key(ends[0])], name=name)
+    return find
 
 
 def _calls(entry: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -153,14 +144,8 @@ def _input(entry: dict[str, Any]) -> Any:
     entry: of an InputLayer, or of the first layer of a Sequential without one.
     """
     # The name of another first layer is needed for that layer itself.
-    name = _name_of(entry["config"]) if entry["class_name"] == "InputLayer" else None
+    name = name_of(entry["config"]) if entry["class_name"] == "InputLayer" else None
     return keras.Input(batch_shape=_shape_of(entry), dtype="float32", name=name)
-
-
-def _name_of(config: dict[str, Any]) -> str | None:
-    """The name of a layer or network as TensorFlow takes it; None where Keras is to choose it."""
-    name = config.get("name")
-    return None if name is None else safe_name(name)
 
 
 def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
@@ -168,65 +153,9 @@ def _layer(entry: dict[str, Any]) -> keras.layers.Layer:
     if class_name in NETWORKS:
         layer = rebuild(entry)
     else:
-        _check_class(entry, (*LAYERS, *ONLY_TRAINING), "plain Keras layers")
-        layer = _plain_layer(class_name, config)
+        check_class(entry, (*LAYERS, *ONLY_TRAINING), "plain Keras layers")
+        layer = plain_layer(class_name, config)
     # Files list the weights of a part that was frozen in another order.
     if isinstance(config, dict) and config.get("trainable") is False:
         layer.trainable = False
     return layer
-
-
-def _check_class(entry: dict[str, Any], known: Container[Any], expected: str) -> None:
-    """Raise UserError unless this is a known class of Keras's own, used once."""
-    name, module, registered = map(entry.get, ("class_name", "module", "registered_name"))
-    if name not in known:
-        raise UserError(
-            f"expected {expected}, received the class {quote(name)}; others could run code of "
-            "their own"
-        )
-    if module not in MODULES or registered not in (None, name):
-        whose = registered if module in MODULES else module
-        raise UserError(f"expected Keras's own {name}, received one of {quote(whose)}")
-    if len(entry.get("inbound_nodes") or ()) > 1:
-        raise UserError(f"the layer {quote(entry.get('name'))} is used more than once")
-
-
-def _plain_layer(class_name: str, config: dict[str, Any]) -> keras.layers.Layer:
-    if class_name in ONLY_TRAINING:
-        return keras.layers.Identity(dtype="float32", name=_name_of(config))
-    layer = getattr(keras.layers, class_name.removesuffix("V1"))
-    known = inspect.signature(layer).parameters
-    settings = {
-        key: value
-        for key, value in config.items()
-        if key not in _DROPPED and not key.endswith(_DROPPED_ENDINGS)
-    }
-    if class_name == "LeakyReLU" and "alpha" in settings:  # as Keras 2 calls it
-        settings["negative_slope"] = settings.pop("alpha")
-    for key, value in settings.items():
-        _check_setting(key, value, known, class_name)
-    axis = settings.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        # Keras 2 wrote the axis of a BatchNormalization as a list of one.
-        [settings["axis"]] = axis
-    kept = {key: value for key, value in settings.items() if key in known}
-    return layer(**kept, dtype="float32", name=_name_of(config))
-
-
-def _check_setting(key: str, value: Any, known: Container[str], class_name: str) -> None:
-    # An unknown setting that is switched on could change what the layer computes. "groups" may be
-    # 1: Keras 2 wrote it also for layers that have no groups.
-    if key not in known and value not in (None, False) and (key, value) != ("groups", 1):
-        raise UserError(f"the setting {quote(key)} of {class_name} is not among those known")
-    if key == "activation" and value not in (None, *ACTIVATIONS):
-        raise UserError(f"the activation {quote(value)} is not among {', '.join(ACTIVATIONS)}")
-    if key == "data_format" and value not in (None, "channels_last"):
-        raise UserError(f"expected data_format channels_last, received {quote(value)}")
-    if not _is_plain(value):
-        raise UserError(f"the setting {quote(key)} of {class_name} is no number or word")
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))

@@ -175,6 +175,8 @@ def _model_in(folder: Path) -> Path:
     for path in [*folder.glob("*.json"), *paths]:
         if path.suffix == ".json" or other_by_name(path):
             recognise(path)
+    if told := other_by_name(folder):
+        raise UserError(f"{folder}/: {told}")
     raise UserError(f"no model in {folder}/: expected a .h5 with a .json of the same name")
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from malaria.base.errors import UserError
 from malaria.base.files import open_regular
+from malaria.base.text import quote
 
 # pair: .h5 and .json; the others are one file or folder of another program.
 Kind = Literal["pair", "h5", "keras", "saved_model", "tflite"]
@@ -31,7 +32,7 @@ TORCH = (
     "example"
 )
 ARCHIVE = "an archive: unpack it, and name the model in it"
-POINTER = rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\s.*?size (\d{1,20})\s"
+POINTER = rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\s.*?size (\d{1,20})(?!\d)"
 # By how they begin; the first that fits.
 CONTENTS = {
     rb"\s*\Z": "empty: copy or download it again",
@@ -88,7 +89,15 @@ def recognise(path: Path) -> Kind | None:
             f"{path}: JSON, and no {path.suffix}: if it is an architecture, name it .json and put "
             "its weights beside it, a .h5 of the same name"
         )
+    if kind_by_name and (text := _as_text(head)):
+        raise UserError(f"{path}: text, and no {path.suffix}: {quote(text)}: download it again")
     return kind_by_name
+
+
+def _as_text(head: bytes) -> str | None:
+    """What a failed download left, "404: Not Found" for example; None where it is no text."""
+    text = " ".join(head.decode("latin-1").split())
+    return text if text.isascii() and text.isprintable() else None
 
 
 def check_content(path: Path) -> bytes:

@@ -10,7 +10,8 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.networks.backend import keras, tf
 from malaria.networks.load_model import load_model
-from malaria.networks.rebuild import _plain_layer, rebuild
+from malaria.networks.plain_layer import plain_layer
+from malaria.networks.rebuild import rebuild
 from malaria.networks.vocabulary import ACTIVATIONS, LAYERS
 from malaria.saved.pair import find_pair, read_architecture
 
@@ -74,7 +75,7 @@ def test_every_layer_with_its_defaults_is_built_again():
         if name.startswith(("BatchNorm", "LayerNorm", "GroupNorm")):
             wanted.pop("scale")
         config = layer(**wanted).get_config()
-        again = _plain_layer(name, json.loads(json.dumps(config)))
+        again = plain_layer(name, json.loads(json.dumps(config)))
         assert again.get_config()["name"] == config["name"]
 
 

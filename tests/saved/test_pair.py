@@ -9,7 +9,7 @@ from malaria.saved.pair import MAX_JSON_BYTES, Pair, find_pair, read_architectur
 
 
 def make_pair(folder, name):
-    for suffix, content in ((".h5", "weights"), (".json", "{}")):
+    for suffix, content in ((".h5", "\0weights"), (".json", "{}")):
         (folder / (name + suffix)).write_text(content)
     return folder / f"{name}.json"
 

@@ -51,7 +51,7 @@ def test_a_pointer_within_a_saved_model_is_told_too(tmp_path, part):
 @pytest.mark.parametrize("half", ["a.h5", "a.json"])
 def test_a_pointer_in_either_half_of_a_pair_is_told(tmp_path, half):
     for name in ("a.h5", "a.json"):
-        (tmp_path / name).write_bytes(POINTER if name == half else b"something")
+        (tmp_path / name).write_bytes(POINTER if name == half else b"\0weights")
     with pytest.raises(UserError, match=f"{half}: a Git LFS pointer"):
         find_pair(tmp_path / "a.h5")
 
@@ -63,6 +63,7 @@ def test_a_pointer_in_either_half_of_a_pair_is_told(tmp_path, half):
         (b"\n <!DOCTYPE html><html>", "a web page, as a failed download leaves it"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><Error>", "a web page"),
         (b"", "empty: copy or download it again"),
+        (b"404: Not Found\n", "text, and no .h5: '404: Not Found': download it again"),
         (b'{"class_name": "Sequential"}', "JSON, and no .h5"),
         (b'{"format": "layers-model", "modelTopology": {}}', "a TensorFlow.js model"),
         (b"/annex/objects/SHA256E-s5--1.h5\n", "run git annex get"),
@@ -109,14 +110,17 @@ def test_a_model_of_another_program_is_named_by_its_ending(tmp_path, name, messa
             ["a.keras", "b.tflite"],
             "holds several models and no pair: name one of a.keras, b.tflite",
         ),
+        (["Manifest.json"], "a Core ML model, which is not read"),
         (["readme.txt"], "expected a .h5 with a .json of the same name"),
     ],
 )
 def test_a_folder_without_a_pair_tells_what_is_in_it(tmp_path, names, message):
+    folder = tmp_path / ("a.mlpackage" if names == ["Manifest.json"] else "models")
+    folder.mkdir()
     for name in names:
         content = b'{"modelTopology": {}}' if name == "model.json" else b"{}"
-        (tmp_path / name).write_bytes(content)
-    refuse(tmp_path, message)
+        (folder / name).write_bytes(content)
+    refuse(folder, message)
 
 
 def test_the_only_model_of_a_folder_is_taken(tmp_path):
