@@ -43,11 +43,10 @@ def describe_ends(path: Path) -> dict[str, Any]:
         interpreter = _Interpreter(path).interpreter
         [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
-    if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
-        kind = np.dtype(start["dtype"]).name
+    if len(shape) != 4 or len(end["shape"]) != 2:
         raise UserError(
-            f"{path}: expected an input (n, height, width, channels) of float32 and an output "
-            f"(n, k), received {shape} of {kind} and {end['shape'].tolist()}"
+            f"{path}: expected an input (n, height, width, channels) and an output (n, k), "
+            f"received {shape} and {end['shape'].tolist()}"
         )
     steps = [name for name in read_operators(path) if name not in PASSING]
     activation = ACTIVATIONS.get(steps[-1] if steps else "", "linear")
@@ -99,6 +98,19 @@ def _memory_of(interpreter: Any, path: Path) -> int:
     return sum(sizes)
 
 
+def _check_ends(path: Path, starts: list[Any], ends: list[Any]) -> None:
+    """Raise UserError unless there is one input and one output, both of floats."""
+    if (len(starts), len(ends)) != (1, 1):
+        received = f"{len(starts)} and {len(ends)}"
+        raise UserError(f"{path}: expected one input and one output, received {received}")
+    for kind in (np.dtype(end["dtype"]) for end in (*starts, *ends)):
+        if kind != np.float32:
+            raise UserError(
+                f"{path}: expected images and answers of float32, received {kind}: export it "
+                "without quantization, or with floats at its ends"
+            )
+
+
 class LiteRTNetwork:
     """A .tflite as a Network.
 
@@ -146,10 +158,8 @@ class _Interpreter:
             self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
         starts, ends = self.interpreter.get_input_details(), self.interpreter.get_output_details()
-        if (len(starts), len(ends)) != (1, 1):
-            received = f"{len(starts)} and {len(ends)}"
-            raise UserError(f"{path}: expected one input and one output, received {received}")
-        entry, exit_ = starts[0], ends[0]
+        _check_ends(path, starts, ends)
+        [entry], [exit_] = starts, ends
         self.input, self.output = entry["index"], exit_["index"]
         self.fixed = max(0, int(entry["shape_signature"][0]))
         self.image_shape = tuple(entry["shape_signature"].tolist()[1:])

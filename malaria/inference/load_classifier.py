@@ -51,7 +51,8 @@ def load_classifier(
             seconds to start; "auto" is Keras only where LiteRT cannot be, or for many images on a
             GPU.
         many: thousands of images are to be classified.
-        labels: names in place of the model's or the assumed ones, label 0 first.
+        labels: names in place of the model's, label 0 first; None: of a model without any, those in
+            a labels.txt or the like beside it, which is told, or else assumed.
         positive: the label that sensitivity is of, in place of the model's.
         size: (height, width) in pixels, for a network that takes any.
         channels: "rgb", "bgr" or "grey", in place of the model's.
