@@ -7,7 +7,7 @@ import pytest
 CASES = {
     **{"images": 500, "configs": 150, "lists": 300, "archives": 100, "options": 500},
     **{"metadata": 80, "architectures": 20, "weights": 20, "tflite": 30},
-    **{"keras": 15, "saved_model": 10, "names": 300},
+    **{"keras": 15, "saved_model": 10, "names": 60},
 }
 
 
