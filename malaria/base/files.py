@@ -1,4 +1,4 @@
-"""files: write a file whole or not at all, and through no link; compute the SHA-256 of one."""
+"""files: written whole or not at all, and through no link; read if regular; their SHA-256."""
 
 import glob
 import hashlib
@@ -157,11 +157,32 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
+def open_regular(
+    path: Path | str, limit: int | None = None, error: type[UserError] = UserError
+) -> BinaryIO:
+    """Open a file for reading. Raises OSError, and `error` for what is no file or too large.
+
+    A pipe or a device under the name of a file would be waited on, or read, for ever.
+    """
+    more = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
+    known = os.fstat(file.fileno())
+    if not stat.S_ISREG(known.st_mode):
+        file.close()
+        raise error("not a regular file")
+    if limit is not None and known.st_size > limit:
+        file.close()
+        raise error(f"{known.st_size:,} bytes, more than the {limit:,} allowed")
+    return file
+
+
 def sha256_of(path: Path | str) -> str:
     """The SHA-256 of a file, as 64 hexadecimal digits. Raises UserError if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return hash_file(file).hex()
+    except UserError as error:
+        raise UserError(f"cannot read {path}: {error}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 

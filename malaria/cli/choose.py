@@ -126,7 +126,8 @@ def open_labelled(
 
     # In a folder of labels the sub-folders are no groups.
     group_of = Groups(options, classifier, inputs, by_folder=False).find
-    inputs.check_labels(classifier.metadata.labels)
+    known = classifier.metadata
+    inputs.check_labels(known.labels, are_assumed="labels" in known.assumed)
     return LabelledPredictions(classifier, label_of=inputs.label_of, group_of=group_of)
 
 

@@ -42,8 +42,11 @@ class Inputs:
         named = zip(self.names, self._lists, strict=True)
         return [to_path(one) for one, listed in named if not listed and is_folder(to_path(one))]
 
-    def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise UserError if what was named says no labels, other ones, or two of an image."""
+    def check_labels(self, labels: Sequence[str], *, are_assumed: bool = False) -> None:
+        """Raise UserError if what was named says no labels, other ones, or two of an image.
+
+        are_assumed: as of check_sub_folders.
+        """
         roots = self.roots
         for name, listed in zip(self.names, self._lists, strict=True):
             if isinstance(listed, Listing):
@@ -54,7 +57,7 @@ class Inputs:
                     f"with the columns path and label; received {printable(name)}"
                 )
         for root in roots:
-            check_sub_folders(root, labels)
+            check_sub_folders(root, labels, are_assumed=are_assumed)
         if self._tables:
             self._known.check(labels)
         for table in self._tables if roots else ():

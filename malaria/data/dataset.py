@@ -1,6 +1,7 @@
 """dataset: labelled folders -> samples; their patients, their counts and their true labels."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -129,14 +130,25 @@ def sub_folder_of(path: AnyPath, folder: AnyPath | str) -> str | None:
     return first if rest else None
 
 
-def check_sub_folders(folder: AnyPath, labels: Sequence[str]) -> None:
-    """Raise UserError unless a sub-folder of `folder` is named as one of the labels."""
+def check_sub_folders(folder: AnyPath, labels: Sequence[str], *, are_assumed: bool = False) -> None:
+    """Raise UserError unless a sub-folder of `folder` is named as one of the labels.
+
+    are_assumed: the model does not say them, so that the folders' names are proposed instead.
+    """
     found = sub_folders(folder)
     if not set(found) & set(labels):
+        proposed = f"; {propose_labels(found)}" if are_assumed and len(found) == len(labels) else ""
         raise UserError(
-            f"expected sub-folders of {printable(folder)} named "
-            f"{printable(', '.join(labels))}; found {printable(', '.join(found[:20]) or 'none')}"
+            f"expected sub-folders of {printable(folder)} named {printable(', '.join(labels))}; "
+            f"found {printable(', '.join(found[:20]) or 'none')}{proposed}"
         )
+
+
+def propose_labels(names: Sequence[str]) -> str:
+    """The option that gives a model labels of these names, in a few words."""
+    option = printable(shlex.quote(",".join(names)))
+    order = "the other order" if len(names) == 2 else "the order of its outputs"
+    return f"if these are the model's labels: --labels={option}, or in {order}"
 
 
 def count_samples(samples: Sequence[Sample], labels: Sequence[str]) -> dict[str, int]:

@@ -18,6 +18,20 @@ def label_probabilities(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
+def from_output(outputs: np.ndarray, form: str) -> np.ndarray:
+    """The probabilities in a network's outputs (n, k), which are of one of three forms.
+
+    "probabilities": as they are. "logits": before the last sigmoid or softmax. "scores": of a
+    sigmoid for each label, divided by their sum; NaN where all are 0.
+    """
+    if form == "logits":
+        return from_logits(outputs)
+    if form == "scores" and outputs.shape[1] > 1:
+        sums = outputs.sum(axis=1, keepdims=True)
+        return np.divide(outputs, sums, out=np.full_like(outputs, np.nan), where=sums > 0)
+    return outputs
+
+
 def from_logits(logits: np.ndarray) -> np.ndarray:
     """The sigmoid of (n, 1) or the softmax of (n, k)."""
     if logits.shape[1] == 1:

@@ -36,6 +36,7 @@ class Explainer:
         it, or without a sigmoid or a softmax at its end.
         """
         copy = _copy_with_logits(model)
+        self._of_scores = _ends_in_scores(model)
         layer, self._verdict = _split(copy)
         self._maps = keras.Model(copy.inputs[0], layer.output)
         sizes = copy.inputs[0].shape[1:3], layer.output.shape[1:3]
@@ -51,7 +52,10 @@ class Explainer:
         maps = self._maps(tf.convert_to_tensor(images, tf.float32), training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(maps)
-            evidence = _log_odds(self._verdict(maps, training=False), labels)
+            logits = self._verdict(maps, training=False)
+            # The softmax of these logarithms is the scores divided by their sum.
+            logits = tf.math.log_sigmoid(logits) if self._of_scores else logits
+            evidence = _log_odds(logits, labels)
         weights = tf.reduce_mean(tape.gradient(evidence, maps), axis=(1, 2), keepdims=True)
         heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
         heat = self._rows @ heat @ self._columns.T
@@ -69,6 +73,12 @@ def _log_odds(logits: tf.Tensor, labels: Sequence[int] | np.ndarray) -> tf.Tenso
     chosen = tf.one_hot(labels, logits.shape[1], on_value=True, off_value=False)
     others = tf.where(chosen, logits.dtype.min, logits)
     return tf.boolean_mask(logits, chosen) - tf.reduce_logsumexp(others, axis=1)
+
+
+def _ends_in_scores(model: keras.Model) -> bool:
+    """True if the network ends in a sigmoid for each of several labels."""
+    is_sigmoid = model.layers[-1].get_config().get("activation") == "sigmoid"
+    return is_sigmoid and model.output_shape[-1] > 1
 
 
 def _copy_with_logits(model: keras.Model) -> keras.Model:

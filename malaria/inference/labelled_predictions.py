@@ -59,7 +59,8 @@ class LabelledPredictions:
                 f"expected a folder or a table of labelled images; found {found} at "
                 f"{printable(folder)}"
             )
-        check_sub_folders(folder, model.metadata.labels)
+        known = model.metadata
+        check_sub_folders(folder, known.labels, are_assumed="labels" in known.assumed)
         return cls(model, label_of=lambda path: sub_folder_of(path, folder), group_of=group_of)
 
     @classmethod

@@ -18,6 +18,9 @@ from malaria.inference.network import BATCH_SIZE
 MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
 # What the tensors of a batch may take; the original's network at 141 px: 370 MB.
 BATCH_BYTES = 2**29
+# The last operator that changes numbers tells the activation; some write the softmax as a division.
+PASSING = ("RESHAPE", "SQUEEZE", "DEQUANTIZE", "QUANTIZE", "CAST")
+ACTIVATIONS = {"LOGISTIC": "sigmoid", "SOFTMAX": "softmax", "DIV": "softmax"}
 # All that LiteRT was seen to raise for a damaged file, whose names may be no text either.
 BAD_TFLITE = (ValueError, RuntimeError, TypeError, IndexError)
 
@@ -40,15 +43,17 @@ def describe_ends(path: Path) -> dict[str, Any]:
         interpreter = _Interpreter(path).interpreter
         [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
     shape = start["shape"].tolist()
-    if len(shape) != 4 or start["dtype"] != np.float32 or len(end["shape"]) != 2:
+    if len(shape) != 4 or len(end["shape"]) != 2:
         raise UserError(
-            f"{path}: expected an input (1, height, width, channels) of float32 and an output "
-            f"(1, k), received {shape} and {end['shape'].tolist()}"
+            f"{path}: expected an input (n, height, width, channels) and an output (n, k), "
+            f"received {shape} and {end['shape'].tolist()}"
         )
-    is_certain = {"LOGISTIC", "SOFTMAX"} & set(read_operators(path)[-2:])
+    steps = [name for name in read_operators(path) if name not in PASSING]
+    activation = ACTIVATIONS.get(steps[-1] if steps else "", "linear")
+    end = {"units": int(end["shape"][-1]), "activation": activation}
     layers = [
         {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape[1:]]}},
-        {"class_name": "Activation", "config": {"activation": "" if is_certain else "linear"}},
+        {"class_name": "Dense", "config": end},
     ]
     return {"config": {"layers": layers}}
 
@@ -93,6 +98,19 @@ def _memory_of(interpreter: Any, path: Path) -> int:
     return sum(sizes)
 
 
+def _check_ends(path: Path, starts: list[Any], ends: list[Any]) -> None:
+    """Raise UserError unless there is one input and one output, both of floats."""
+    if (len(starts), len(ends)) != (1, 1):
+        received = f"{len(starts)} and {len(ends)}"
+        raise UserError(f"{path}: expected one input and one output, received {received}")
+    for kind in (np.dtype(end["dtype"]) for end in (*starts, *ends)):
+        if kind != np.float32:
+            raise UserError(
+                f"{path}: expected images and answers of float32, received {kind}: export it "
+                "without quantization, or with floats at its ends"
+            )
+
+
 class LiteRTNetwork:
     """A .tflite as a Network.
 
@@ -107,7 +125,9 @@ class LiteRTNetwork:
         with one_line_errors(path):
             first = _Interpreter(path, cores, content)
             memory = _memory_of(first.interpreter, path)
-        self.batch_size = min(BATCH_SIZE, max(1, BATCH_BYTES // memory))
+        self.batch_size = first.fixed or min(BATCH_SIZE, max(1, BATCH_BYTES // memory))
+        if first.fixed == 1:
+            self.batch_size = BATCH_SIZE  # one after another, in each of several threads
         self.image_shape, self.output_count = first.image_shape, first.output_count
         self._idle = deque([first])
 
@@ -126,7 +146,8 @@ class _Interpreter:
     """LiteRT with one .tflite, for one thread.
 
     Fewer images than the largest batch so far are filled up to it: to change the size of a batch
-    costs more than to compute some images in vain.
+    costs more than to compute some images in vain. fixed: the batch of a network that takes no
+    other, or 0.
     """
 
     def __init__(self, path: Path, cores: int = 1, content: bytes | None = None) -> None:
@@ -136,20 +157,26 @@ class _Interpreter:
         with stderr_kept_back():
             self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
-        [entry] = self.interpreter.get_input_details()
-        [exit_] = self.interpreter.get_output_details()
+        starts, ends = self.interpreter.get_input_details(), self.interpreter.get_output_details()
+        _check_ends(path, starts, ends)
+        [entry], [exit_] = starts, ends
         self.input, self.output = entry["index"], exit_["index"]
+        self.fixed = max(0, int(entry["shape_signature"][0]))
         self.image_shape = tuple(entry["shape_signature"].tolist()[1:])
         self.output_count = int(exit_["shape_signature"][-1])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         count = len(images)
+        if self.fixed and count > self.fixed:
+            parts = range(0, count, self.fixed)
+            return np.concatenate([self(images[start : start + self.fixed]) for start in parts])
         if count > self.batch:
-            self.batch = count
-            self.interpreter.resize_tensor_input(self.input, images.shape)
+            self.batch = self.fixed or count
+            if not self.fixed:
+                self.interpreter.resize_tensor_input(self.input, images.shape)
             with stderr_kept_back():
                 self.interpreter.allocate_tensors()
-        elif count < self.batch:
+        if count < self.batch:
             filling = np.zeros((self.batch - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, filling])
         self.interpreter.set_tensor(self.input, images)

@@ -18,6 +18,7 @@ from malaria.inference.overrides import override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
 from malaria.saved.architecture import input_shape, output_count, with_size
+from malaria.saved.label_files import describe_source, find_labels
 from malaria.saved.metadata import ASSUMED, Metadata, read_metadata
 from malaria.saved.pair import (
     Architecture,
@@ -52,7 +53,8 @@ def load_classifier(
             seconds to start; "auto" is Keras only where LiteRT cannot be, or for many images on a
             GPU.
         many: thousands of images are to be classified.
-        labels: names in place of the model's or the assumed ones, label 0 first.
+        labels: names in place of the model's, label 0 first; None: of a model without any, those in
+            a labels.txt or the like beside it, which is told, or else assumed.
         positive: the label that sensitivity is of, in place of the model's.
         size: (height, width) in pixels, for a network that takes any.
         channels: "rgb", "bgr" or "grey", in place of the model's.
@@ -77,12 +79,16 @@ def load_classifier(
     )
     architecture = with_size(architecture, metadata.pixels.size)
     network = _open_network(pair, metadata, architecture, engine, many=many)
+    if labels is None and not metadata.details:
+        labels = _find_labels(pair, network.output_count)
     metadata = override_labels(metadata, network.output_count, labels, positive)
     values = (labels, positive, channels, scale, resampling, size)
     given = {name for name, value in zip(ASSUMED, values, strict=True) if value is not None}
     metadata = replace(metadata, assumed=metadata.assumed - given)
     if metadata.assumed:
         log(f"assumed, for the model does not say it: {printable(metadata.describe_assumed())}")
+    if metadata.output == "scores" and not metadata.details:
+        log("the model gives each label a score of its own (sigmoid): read as divided by their sum")
     entries = metadata.guard
     guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
     classifier = Classifier(metadata, network, pair, guard=guard)
@@ -102,6 +108,14 @@ def keep_tflite(classifier: Classifier) -> None:
             log(f"saved {printable(path)}, with which the next start is quick")
         except UserError as error:
             log(f"the next start will not be quicker: {printable(error)}")
+
+
+def _find_labels(pair: Pair, output_count: int) -> Sequence[str] | None:
+    """The labels that a file beside the model names, which is told; None where there is none."""
+    labels = find_labels(pair, max(2, output_count))
+    if labels is not None:
+        log(describe_source(pair, labels))
+    return labels
 
 
 def _describe_tflite(pair: Pair) -> Architecture:

@@ -140,7 +140,13 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
             place = known.index(label) if label in known else positive
             yield Prediction(None, label, row[place], tuple(row), unlike=unlike, note=note)
         else:
-            yield Prediction(error=f"the network gave no probabilities: {tuple(row)}")
+            yield Prediction(error=f"the network gave no probabilities: {_describe(row, model)}")
+
+
+def _describe(row: Sequence[float], model: TrainedModel) -> str:
+    """What the network gave in their place."""
+    is_of_scores = model.metadata.output == "scores" and np.isnan(row).all()
+    return "scores that are all 0, or no numbers" if is_of_scores else str(tuple(row))
 
 
 def are_probabilities(numbers: Sequence[float]) -> bool:

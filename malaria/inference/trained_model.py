@@ -9,7 +9,7 @@ import numpy as np
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
-from malaria.evaluation.decisions import apply_temperature, decide, from_logits, label_probabilities
+from malaria.evaluation.decisions import apply_temperature, decide, from_output, label_probabilities
 from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.grey import NOTE, find_grey
 from malaria.inference.guard import Guard
@@ -129,8 +129,7 @@ class TrainedModel:
         return apply_temperature(label_probabilities(outputs), self.metadata.temperature)
 
     def _ask(self, images: np.ndarray) -> np.ndarray:
-        outputs = self.network(images)
-        return from_logits(outputs) if self.metadata.logits else outputs
+        return from_output(self.network(images), self.metadata.output)
 
     def find_unlike(self, images: np.ndarray) -> list[str | None]:
         """The reason why each image, as `predict` takes it, is no single cell, or None."""

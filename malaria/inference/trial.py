@@ -44,8 +44,8 @@ def check_answer(model: TrainedModel) -> None:
     if isinstance(row, str) or not are_probabilities(row):
         name = model.pair.weights if model.pair else "the network"
         raise UserError(
-            f"{name}: expected probabilities for a trial image, received {row}: weights that are "
-            "damaged or too large, or another --scale"
+            f"{name}: expected probabilities for a trial image, received {row}: its last layer is "
+            "no sigmoid or softmax, its weights are damaged, or it takes another --scale"
         )
 
 

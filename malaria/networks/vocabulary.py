@@ -8,7 +8,8 @@ from operator import add, mul, sub, truediv
 from typing import Any
 
 LAYERS = (
-    *("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"),
+    *("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose"),
+    *("MaxPooling2D", "AveragePooling2D", "GroupNormalization", "CenterCrop", "Permute"),
     *("GlobalMaxPooling2D", "GlobalAveragePooling2D", "ZeroPadding2D", "Cropping2D", "Dense"),
     *("BatchNormalization", "BatchNormalizationV1", "LayerNormalization", "Normalization"),
     *("Rescaling", "Resizing", "UpSampling2D", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU"),
@@ -24,7 +25,8 @@ ONLY_TRAINING = (
 # Without hard_sigmoid: Keras 3 computes another function under that name.
 ACTIVATIONS = (
     *("linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "swish", "exponential"),
-    *("sigmoid", "softmax", "softplus", "softsign", "tanh"),
+    *("sigmoid", "softmax", "softplus", "softsign", "tanh", "leaky_relu", "mish"),
+    *("hard_silu", "hard_swish"),
 )
 NETWORKS = ("Sequential", "Functional", "Model")
 # The modules of Keras's own classes, as Keras 2 and Keras 3 write them; a class of another module
@@ -40,6 +42,8 @@ MODULES = (
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     **{"TrueDivide": truediv, "Subtract": sub, "Multiply": mul, "Add": add},
     **{"math.truediv": truediv, "math.subtract": sub, "math.multiply": mul, "math.add": add},
-    "__operators__.add": add,
+    **{"__operators__.add": add, "nn.bias_add": add},
 }
+# One channel, channels one after another, and all of them in reverse; and what changes no number.
+REORDERINGS = ("GetItem", "__operators__.getitem", "Stack", "Cast")
 OPERATIONS_MODULE = "keras.src.ops.numpy"

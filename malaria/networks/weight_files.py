@@ -1,7 +1,7 @@
 """weight_files: fill a network from the weights of any file that Keras 2 or Keras 3 writes."""
 
+import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +13,10 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import quote
 from malaria.networks.backend import keras, tf
+from malaria.networks.names import safe_name
 from malaria.networks.weights import check_links, fill_by_names, leaves, reason_of
-from malaria.saved.container import WEIGHTS_IN_KERAS
-from malaria.saved.pair import Pair
+from malaria.saved.container import open_member
+from malaria.saved.pair import WEIGHTS_IN_KERAS, Pair, variables_of
 
 # Weights may be stored as float16 or compressed; more than this is a mistake or a trap.
 MAX_BYTES_PER_STORED_BYTE = 4
@@ -57,9 +58,15 @@ def load_weights(model: keras.Model, pair: Pair) -> None:
 
 def stored_bytes(pair: Pair) -> int:
     """The bytes of the files that hold the weights."""
-    if pair.kind == "saved_model":
-        return sum(path.stat().st_size for path in (pair.weights / "variables").iterdir())
-    return pair.weights.stat().st_size
+    paths = variables_of(pair) if pair.kind == "saved_model" else [pair.weights]
+    return sum(map(_bytes_on_disk, paths))
+
+
+def _bytes_on_disk(path: Path) -> int:
+    """The size of a file without its holes, of which a small one can have gigabytes."""
+    status = path.stat()
+    # Windows does not say it.
+    return min(status.st_size, 512 * getattr(status, "st_blocks", status.st_size))
 
 
 @contextmanager
@@ -68,11 +75,12 @@ def _h5_of(pair: Pair) -> Iterator[Path]:
     if pair.kind != "keras":
         yield pair.weights
         return
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(pair.weights) as file:
-        entry = file.getinfo(WEIGHTS_IN_KERAS)
-        if entry.file_size > MAX_BYTES_PER_STORED_BYTE * pair.weights.stat().st_size + SPARE_BYTES:
-            raise UserError(f"{WEIGHTS_IN_KERAS} would be {entry.file_size:,} bytes: no weights")
-        yield Path(file.extract(entry, folder))
+    limit = MAX_BYTES_PER_STORED_BYTE * stored_bytes(pair) + SPARE_BYTES
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, WEIGHTS_IN_KERAS)
+        with open_member(pair.weights, WEIGHTS_IN_KERAS, limit) as member, path.open("wb") as file:
+            shutil.copyfileobj(member, file)
+        yield path
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
@@ -136,4 +144,9 @@ def _checkpoint_keys(reader: Any) -> dict[str, str]:
     graph = TrackableObjectGraph()
     graph.ParseFromString(reader.get_tensor(OBJECT_GRAPH))
     attributes = (attribute for node in graph.nodes for attribute in node.attributes)
-    return {attribute.full_name: attribute.checkpoint_key for attribute in attributes}
+    return {_safe_place(each.full_name): each.checkpoint_key for each in attributes}
+
+
+def _safe_place(name: str) -> str:
+    layer, _, variable = name.rpartition("/")
+    return f"{safe_name(layer)}/{variable}"

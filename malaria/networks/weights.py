@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import h5py
@@ -10,6 +10,7 @@ import h5py
 from malaria.base.errors import UserError
 from malaria.base.text import quote, shorten
 from malaria.networks.backend import keras
+from malaria.networks.names import safe_name
 
 # XResNet34 has 700 items, 4 deep.
 MAX_ITEMS, MAX_DEPTH = 50_000, 40
@@ -18,9 +19,11 @@ MAX_ITEMS, MAX_DEPTH = 50_000, 40
 def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
     """Fill the model from a group that names its layers. Raises UserError for another network's."""
     layers = [layer for layer in model.layers if layer.weights]
-    _check_names([layer.name for layer in layers], group)
+    saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
+    places = {safe_name(name): name for name in saved}
+    _check_names([layer.name for layer in layers], places)
     for layer in layers:
-        _fill(layer, group[layer.name])
+        _fill(layer, group[places[layer.name]])
 
 
 def check_links(file: h5py.File) -> None:
@@ -40,8 +43,7 @@ def check_links(file: h5py.File) -> None:
         raise UserError(found)
 
 
-def _check_names(expected: list[str], group: h5py.Group) -> None:
-    saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
+def _check_names(expected: list[str], saved: Collection[str]) -> None:
     for name in expected:
         if name not in saved:
             raise UserError(f"expected weights of the layer {quote(name)}, received none")

@@ -1,10 +1,10 @@
 """limits: what is taken for an image, and how large it may be: a small file can fill memory."""
 
 import os
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from malaria.base import files
 from malaria.base.errors import UserError
 
 SUFFIXES = (
@@ -42,20 +42,8 @@ def kind_of(name: str) -> str:
 
 
 def open_regular(path: Path, limit: int | None = MAX_FILE_BYTES) -> BinaryIO:
-    """Open a file of this machine for reading. Raises OSError, UnreadableImageError.
-
-    A pipe or a device with the name of an image would be waited on for ever.
-    """
-    more = getattr(os, "O_NONBLOCK", 0)
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
-    known = os.fstat(file.fileno())
-    if not stat.S_ISREG(known.st_mode):
-        file.close()
-        raise UnreadableImageError("not a regular file")
-    if limit is not None and known.st_size > limit:
-        file.close()
-        raise UnreadableImageError(f"{known.st_size:,} bytes, more than the {limit:,} allowed")
-    return file
+    """Open a file of this machine for reading. Raises OSError, UnreadableImageError."""
+    return files.open_regular(path, limit, UnreadableImageError)
 
 
 def check_sides(width: int, height: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from malaria.pictures.images import MAX_SIDE
 from malaria.saved.pair import Architecture
@@ -15,6 +15,11 @@ RESCALING = ("Rescaling", "Normalization", "TrueDivide", "TFOpLambda")
 LOOKED_AT = 8
 # The depth to which nested networks are looked into.
 DEPTH = 10
+# What a network's answers are: of its last sigmoid or softmax, what comes before it, or the sigmoid
+# of each label on its own, which need not add up to 1.
+OutputForm = Literal["probabilities", "logits", "scores"]
+# Layers behind the last one that leave its numbers as they are.
+PASSING = ("Dropout", "Flatten", "Reshape", "ActivityRegularization", "Identity")
 
 
 def input_shape(architecture: Architecture) -> InputShape | None:
@@ -58,11 +63,32 @@ def rescales(architecture: Architecture) -> bool:
     return any(name in RESCALING for name in first)
 
 
-def ends_in_logits(architecture: Architecture) -> bool:
-    """True if the network gives logits: its last layer has no sigmoid or softmax."""
+def output_form(architecture: Architecture) -> OutputForm:
+    """What the network's answers are, by the activation of its last layer."""
     class_name, config = _last(architecture)
-    is_known = class_name in ("Dense", "Conv2D", "Activation")
-    return is_known and config.get("activation") in (None, "linear")
+    if class_name not in ("Dense", "Conv2D", "Activation"):
+        return "probabilities"
+    activation = config.get("activation")
+    if activation == "sigmoid" and _width(architecture) != 1:
+        return "scores"
+    return "logits" if activation in (None, "linear") else "probabilities"
+
+
+def _width(architecture: Architecture) -> Any:
+    """The number of units or filters of the last layer that has some, or None."""
+    for layer in reversed(list(_layers(architecture))):
+        if width := layer["config"].get("units", layer["config"].get("filters")):
+            return width
+    return None
+
+
+def _passes(layer: dict[str, Any]) -> bool:
+    """True for a layer that leaves what it takes as it is, but for its shape."""
+    config = layer.get("config")
+    is_linear = isinstance(config, dict) and config.get("activation") == "linear"
+    return layer.get("class_name") in PASSING or (
+        layer.get("class_name") == "Activation" and is_linear
+    )
 
 
 def _batch_shape(architecture: Architecture) -> list[Any] | None:
@@ -97,10 +123,15 @@ def _last(node: Any, depth: int = DEPTH) -> tuple[Any, dict[str, Any]]:
     """(class, config) of the layer that puts out the answer; (None, {}) if there is none."""
     layers = [layer for layer in _entries(node) if isinstance(layer, dict)]
     ends = node["config"].get("output_layers") if isinstance(node.get("config"), dict) else None
+    if isinstance(ends, dict):
+        ends = list(ends.values())
     while isinstance(ends, list) and ends and isinstance(ends[0], list):
         ends = ends[0]
-    if ends:
-        layers = [layer for layer in layers if layer.get("name") == ends[0]]
+    names = [layer.get("name") for layer in layers]
+    if isinstance(ends, list) and ends:
+        layers = layers[: names.index(ends[0]) + 1] if ends[0] in names else []
+    while len(layers) > 1 and _passes(layers[-1]):
+        layers.pop()
     if not layers:
         return None, {}
     last = layers[-1]

@@ -3,15 +3,20 @@
 import json
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from malaria.base.errors import UserError
+from malaria.base.text import shorten
 
 MAX_BYTES = 5_000_000
 # What a SavedModel of Keras 2 says of itself; a stranger's could be of any size.
 MAX_METADATA_BYTES = 50_000_000
-WEIGHTS_IN_KERAS, CONFIG_IN_KERAS = "model.weights.h5", "config.json"
+CONFIG_IN_KERAS = "config.json"
+# Where the list of a zip's files is told: before a comment of up to 64 KB.
+END_BYTES = 70_000
 
 
 def read_h5_config(path: Path) -> Any:
@@ -30,15 +35,46 @@ def read_h5_config(path: Path) -> Any:
 def read_keras_config(path: Path) -> Any:
     """The architecture in a .keras file. Raises UserError."""
     try:
-        with zipfile.ZipFile(path) as file:
-            entry = file.getinfo(CONFIG_IN_KERAS)
-            if entry.file_size > MAX_BYTES:
-                raise UserError(f"{path}: {CONFIG_IN_KERAS} has more than {MAX_BYTES:,} bytes")
-            return _parse(file.read(entry).decode("utf-8", "replace"), path)
-    except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+        with open_member(path, CONFIG_IN_KERAS, MAX_BYTES) as member:
+            # Not more than it says: the size in the zip may be a lie.
+            content = member.read(MAX_BYTES)
+    except Exception as error:  # zipfile fails on damaged ones in many ways
         raise UserError(
-            f"cannot read {path}: expected a .keras file as `model.save` writes it: {error}"
+            f"cannot read {path}: expected a .keras file as `model.save` writes it: "
+            f"{shorten(error, 200) or type(error).__name__}"
         ) from None
+    return _parse(content.decode("utf-8", "replace"), path)
+
+
+@contextmanager
+def open_member(path: Path, name: str, limit: int) -> Iterator[IO[bytes]]:
+    """Open a file in a .keras for reading. Raises UserError, and what zipfile raises.
+
+    limit: the bytes that it may say to have; it gives no more than it says.
+    """
+    _check_directory(path)
+    with zipfile.ZipFile(path) as file:
+        entry = file.getinfo(name)
+        if entry.file_size > limit:
+            size = f"{entry.file_size:,} bytes"
+            raise UserError(f"{name} would be {size}, more than the {limit:,} allowed")
+        # Of other kinds a few bytes are unpacked to any number at once.
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UserError(f"{name} is packed in a way that Keras does not write")
+        with file.open(entry) as member:
+            yield member
+
+
+def _check_directory(path: Path) -> None:
+    """Raise UserError for a zip whose list of files would fill the memory."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - END_BYTES))
+        end = file.read()
+    for signature, start, length in (b"PK\5\6", 12, 4), (b"PK\6\6", 40, 8):
+        place = end.rfind(signature) + start
+        size = int.from_bytes(end[place : place + length], "little")
+        if place >= start and MAX_BYTES < size < 2**32 - 1:
+            raise UserError(f"its list of files has {size:,} bytes")
 
 
 def read_saved_model_config(folder: Path) -> Any:

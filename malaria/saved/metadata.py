@@ -2,20 +2,26 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.data.dataset import LABELS, default_positive
 from malaria.pictures.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
-from malaria.saved.architecture import ends_in_logits, input_shape, network_size, rescales
+from malaria.saved.architecture import (
+    OutputForm,
+    input_shape,
+    network_size,
+    output_form,
+    rescales,
+)
 from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
 FORMAT = 1
 # What the pairs of earlier versions do not say.
-LATER = ("tta", "temperature", "logits", "guard", "grey_share")
+LATER = ("tta", "temperature", "output", "guard", "grey_share")
 # With a smaller share of grey images among those of its training a model learnt colours.
 FEW_GREY = 0.1
 # The options of what a file of others may leave unsaid.
@@ -31,7 +37,7 @@ class Metadata:
     pixels: how images are read. threshold: from this probability of the positive label on, a cell
     is called positive (two labels only). tta: answers are averaged over the eight quarter turns
     and flips. temperature: what the logarithms of the probabilities are divided by, see
-    evaluation/decisions.py. logits: the network leaves the last sigmoid or softmax to its user.
+    evaluation/decisions.py. output: what the network's answers are, see decisions.from_output.
     guard: of what tells images that are no cells, as inference/guard.py reads it. grey_share: how
     many of the training images had no colours, 0..1; None: not known. details: the whole record,
     {} where a model has none; then assumed: those of ASSUMED that neither the file nor the user
@@ -44,7 +50,7 @@ class Metadata:
     threshold: float = 0.5
     tta: bool = False
     temperature: float = 1.0
-    logits: bool = False
+    output: OutputForm = "probabilities"
     assumed: frozenset[str] = frozenset()
     guard: dict[str, Any] | None = None
     grey_share: float | None = None
@@ -80,7 +86,7 @@ class Metadata:
             "threshold": self.threshold,
             "tta": self.tta,
             "temperature": self.temperature,
-            "logits": self.logits,
+            "output": self.output,
             **({"grey_share": self.grey_share} if self.grey_share is not None else {}),
             **({"guard": self.guard} if self.guard is not None else {}),
         }
@@ -141,7 +147,7 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
         LABELS,
         default_positive(LABELS),
         PixelFormat(size or HISTORIC_SIZE, colour, resampling, scale),
-        logits=ends_in_logits(architecture),
+        output=output_form(architecture),
         assumed=frozenset(assumed),
     )
 
@@ -149,13 +155,16 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
     try:
         _require(isinstance(entries["labels"], list), "labels are no list")
+        later = {name: entries[name] for name in LATER if name in entries}
+        if entries.get("logits") is True:  # as version 2.2.0 and before said it
+            later = {"output": "logits"} | later
         metadata = Metadata(
             tuple(entries["labels"]),
             entries["positive_label"],
             PixelFormat(tuple(entries["image_size"]), **_with_tuples(entries["pixels"])),
             entries["threshold"],
             details=entries,
-            **{name: entries[name] for name in LATER if name in entries},
+            **later,
         )
         _check_entries(metadata)
     except (KeyError, TypeError, ValueError) as error:
@@ -181,7 +190,7 @@ def _check_entries(metadata: Metadata) -> None:
         _check_number("offset", offset, -255, 255)
     _check_number("threshold", metadata.threshold, 0, 1)
     _check_number("temperature", metadata.temperature, 0.001, 1000)
-    _require(isinstance(metadata.logits, bool), f"logits {metadata.logits!r}")
+    _require(metadata.output in get_args(OutputForm), f"output {metadata.output!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
     if metadata.grey_share is not None:

@@ -3,10 +3,18 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
+from malaria.saved.recognise import (
+    ENDINGS,
+    Kind,
+    check_content,
+    explain_missing,
+    other_by_name,
+    recognise,
+)
 
 # A stranger's .json is read whole before it is looked at; the largest of ours has 60 KB.
 MAX_JSON_BYTES = 5_000_000
@@ -17,11 +25,9 @@ EXPECTED = (
 # The better of the pretrained ones on patients that it never saw.
 DEFAULT_NAME = "compact.h5"
 TIME_DIGITS = len("20190131235959")
+GRAPH, WEIGHTS_IN_KERAS = "saved_model.pb", "model.weights.h5"
 # What a .json holds, by key; Keras's part has many forms.
 Architecture = dict[str, Any]
-# pair: .h5 and .json; the others are one file or folder of another program.
-Kind = Literal["pair", "h5", "keras", "saved_model", "tflite"]
-ENDINGS: dict[str, Kind] = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".tflite": "tflite"}
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,42 @@ def find_pair(path: Path | str) -> Pair:
     """The model that `path` means: a .h5, its .json, a folder with pairs, or another's file.
 
     Of a folder the newest pair counts, by the time in the name, model_<time>_..., then by the
-    file's; a SavedModel is a folder too. Raises UserError.
+    file's, or else the only model in it; a SavedModel is a folder too. Raises UserError, for files
+    that are known to be something else too.
     """
     path = Path(path)
-    if (path / "saved_model.pb").is_file():
-        return Pair(path, path, path.with_name(f"{path.name}.tflite"), "saved_model")
-    if path.is_dir():
-        path = _newest(path)
-    if (pair := _pair_of(path)) is not None:
+    if path.name == GRAPH and path.is_file():
+        path = path.parent
+    elif path.is_dir() and not (path / GRAPH).exists():
+        path = _model_in(path)
+    if (path / GRAPH).exists():
+        pair = Pair(path, path, path.with_name(f"{path.name}.tflite"), "saved_model")
+        for file in [path / GRAPH, *variables_of(pair)]:
+            check_content(file)
         return pair
-    if path.suffix.lower() in ENDINGS and path.is_file():
-        return Pair(path, path, path.with_suffix(".tflite"), ENDINGS[path.suffix.lower()])
-    if path.suffix.lower() not in (*ENDINGS, ".json"):
-        raise UserError(f"no model at {path}: expected {EXPECTED}")
-    missing = path.with_suffix(".h5") if path.suffix == ".json" else path
-    raise UserError(f"no model at {path}: {missing.name} is not in {path.parent}/")
+    found = _pair_of(path)
+    if found and recognise(found.weights) == "h5":
+        check_content(found.architecture)
+        return found
+    return _single_file(found.weights if found else path)
+
+
+def variables_of(pair: Pair) -> list[Path]:
+    """The files with the weights of a SavedModel."""
+    return sorted((pair.weights / "variables").glob("variables.*"))
+
+
+def _single_file(path: Path) -> Pair:
+    """The model in one file. Raises UserError."""
+    if told := explain_missing(path) if not path.exists() else None:
+        raise UserError(told)
+    if path.exists() and (kind := recognise(path)) is not None:
+        return Pair(path, path, path.with_suffix(".tflite"), kind)
+    if path.suffix == ".json" or (path.suffix.lower() in ENDINGS and not path.exists()):
+        missing = path.with_suffix(".h5") if path.suffix == ".json" else path
+        raise UserError(f"no model at {path}: {missing.name} is not in {path.parent}/")
+    what = f"{path} is no model" if path.exists() else f"no model at {path}"
+    raise UserError(f"{what}: expected {EXPECTED}")
 
 
 def _pair_of(path: Path) -> Pair | None:
@@ -135,12 +162,29 @@ def _read_contained(pair: Pair) -> Architecture:
     return content
 
 
-def _newest(folder: Path) -> Path:
+def _model_in(folder: Path) -> Path:
+    """The newest pair in a folder, or the only other model. Raises UserError."""
     halves = [path for path in folder.glob("*.json") if path.is_file()]
     pairs = [path for path in halves if path.with_suffix(".h5").is_file()]
-    if not pairs:
-        raise UserError(f"no model in {folder}/: expected a .h5 with a .json of the same name")
-    return max(pairs, key=lambda path: (_time_in(path.name), path.stat().st_mtime))
+    if pairs:
+        return max(pairs, key=lambda path: (_time_in(path.name), path.stat().st_mtime))
+    paths = sorted(folder.iterdir())
+    if {"config.json", WEIGHTS_IN_KERAS} <= {path.name for path in paths}:
+        raise UserError(
+            f"{folder}/ is an unpacked .keras: pack its files into one again, with zip -0"
+        )
+    found = [one for one in paths if one.suffix.lower() in ENDINGS or (one / GRAPH).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(path.name for path in found[:5])
+        raise UserError(f"{folder}/ holds several models and no pair: name one of {names}")
+    for path in [*folder.glob("*.json"), *paths]:
+        if path.suffix == ".json" or other_by_name(path):
+            recognise(path)
+    if told := other_by_name(folder):
+        raise UserError(f"{folder}/: {told}")
+    raise UserError(f"no model in {folder}/: expected a .h5 with a .json of the same name")
 
 
 def _time_in(name: str) -> str:

@@ -75,7 +75,7 @@ def _check_teacher(
     for what, expected, received in (
         ("labels", sorted(labels), sorted(metadata.labels)),
         ("pixels", replace(pixel_format, size=size), metadata.pixels),
-        ("logits", False, metadata.logits),
+        ("output", "probabilities", metadata.output),
     ):
         if expected != received:
             raise UserError(

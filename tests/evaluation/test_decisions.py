@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from malaria.evaluation.decisions import decide, label_probabilities
+from malaria.evaluation.decisions import decide, from_output, label_probabilities
 
 
 def test_one_output_is_the_probability_of_the_second_label_and_more_are_those_of_all():
@@ -11,6 +11,14 @@ def test_one_output_is_the_probability_of_the_second_label_and_more_are_those_of
     np.testing.assert_array_equal(label_probabilities(outputs), [[0.75, 0.25], [0, 1], [1, 0]])
     for row in ([0.25, 0.75], [0.2, 0.3, 0.5], [0.1, 0.2, 0.3, 0.4]):
         np.testing.assert_array_equal(label_probabilities(np.array([row])), [row])
+
+
+def test_scores_are_divided_by_their_sum_and_one_alone_is_a_probability():
+    scores = np.array([[0.9, 0.3], [1.0, 1.0], [0.0, 0.0]], np.float32)
+    expected = [[0.75, 0.25], [0.5, 0.5], [np.nan, np.nan]]
+    np.testing.assert_allclose(from_output(scores, "scores"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(from_output(scores[:, :1], "scores"), scores[:, :1])
+    np.testing.assert_array_equal(from_output(scores, "probabilities"), scores)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.heic import heic_formats
 from malaria.pictures.images import FORMATS, PixelFormat, read_image
-from malaria.saved.pair import default_pair
+from malaria.saved.label_files import find_labels
+from malaria.saved.pair import Pair, default_pair
 from malaria.settings.config import Config
 from malaria.settings.config_file import read_config
 from malaria.training.slurm import FORMS
@@ -55,6 +56,7 @@ from malaria.training.workers import find_workers
 SECONDS = 5.0
 BYTES = 1_000_000_000
 PRETRAINED = default_pair()
+FOREIGN = Path(__file__).parents[1] / "networks" / "foreign"
 NASTY = [
     *(0, -1, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 10**400, 0.5, 1e308),
     *(float("nan"), float("inf"), None, True, "", "x" * 5000, "\x1b[2J\n", "../..", [], {}, [[[]]]),
@@ -250,6 +252,53 @@ def try_tflite(dice, place):
     _classify(place / "a.tflite")
 
 
+def try_keras(dice, place):
+    """A small .keras with a changed byte, architecture or way of packing."""
+    path, contents = place / "a.keras", _contents_of(FOREIGN / "keras3.keras")
+    if dice.random() < 0.3:
+        changed = mutate_json(dice, json.loads(contents["config.json"]))
+        contents["config.json"] = json.dumps(changed).encode()
+    packing = dice.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    with zipfile.ZipFile(path, "w", packing) as file:
+        for name, content in contents.items():
+            file.writestr(name, content)
+    if dice.random() < 0.7:
+        path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    _classify(path, engine="keras")
+
+
+def _contents_of(path):
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def try_saved_model(dice, place):
+    """A small SavedModel of which one file was changed."""
+    folder = place / "saved"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(FOREIGN / "keras2_saved_model", folder)
+    path = dice.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    _classify(folder, engine="keras")
+
+
+def try_names(dice, place):
+    """Files of other kinds under the names of models, beside others, and names of labels."""
+    starts = [b"\0", b"{", b"<", b"\x89HDF\r\n\x1a\n", b"PK\3\4", b"\0\0\0\0TFL3", b"\x80\4"]
+    starts += [b"version https://git-lfs.github.com/spec/v1\nsize 9\n", b"https://a.b/c"]
+    folder = Path(tempfile.mkdtemp(dir=place))
+    name = "a" + dice.choice([".h5", ".keras", ".tflite", ".json", ".onnx", ".pth", ".pkl", ""])
+    (folder / name).write_bytes(mutate_bytes(dice, dice.choice(starts) + dice.randbytes(40)))
+    if dice.random() < 0.3:
+        (folder / "a.json").write_text(json.dumps(dice.choice(NASTY)))
+    valid = {"labels.txt": b"0 a\n1 b", "labels.json": b'{"a": 0, "b": 1}'}
+    labels = dice.choice(list(valid))
+    (folder / labels).write_bytes(mutate_bytes(dice, valid[labels]))
+    found = find_labels(Pair(*[folder / name] * 3, "h5"), 2)
+    assert all(label.isprintable() for label in found or ())
+    _classify(dice.choice([folder, folder / name]), engine="keras")
+
+
 def _classify(path, **options):
     """Load and ask; whatever it then says is a probability, or an error instead."""
     with contextlib.redirect_stderr(io.StringIO()):
@@ -351,6 +400,9 @@ TARGETS = {
     "architectures": try_architecture,
     "weights": try_weights,
     "tflite": try_tflite,
+    "keras": try_keras,
+    "saved_model": try_saved_model,
+    "names": try_names,
     "lists": try_list,
     "journals": try_journal,
     "archives": try_archive,
@@ -361,6 +413,8 @@ TARGETS = {
 
 def run(target, first, cases):
     """Try the cases of one target; return a line that tells what came of them."""
+    if target in ("keras", "saved_model"):
+        import malaria.networks.load_model  # noqa: F401  the first case may be refused before it
     taken, slowest = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

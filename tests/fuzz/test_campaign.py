@@ -8,6 +8,7 @@ CASES = {
     **{"images": 500, "configs": 150, "lists": 300, "archives": 100, "options": 500},
     **{"journals": 200, "workers": 300, "arrays": 100},
     **{"metadata": 80, "architectures": 20, "weights": 20, "tflite": 30},
+    **{"keras": 15, "saved_model": 10, "names": 60},
 }
 
 

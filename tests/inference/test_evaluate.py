@@ -74,6 +74,21 @@ def test_the_true_label_that_a_prediction_bears_is_the_one_that_counts(classifie
     assert labelled.result.groups is None
 
 
+def test_the_names_of_the_folders_are_proposed_where_the_labels_are_only_assumed(
+    classifier, write_cells
+):
+    folder = write_cells("xrays", labels=("NORMAL", "PNEUMONIA"))
+    with pytest.raises(UserError) as caught:
+        collect(classifier, folder)
+    assert str(caught.value).endswith(
+        "named Parasitized, Uninfected; found NORMAL, PNEUMONIA; if these are the model's labels: "
+        "--labels=NORMAL,PNEUMONIA, or in the other order"
+    )
+    said = replace(METADATA, details={"labels": list(LABELS)})
+    with pytest.raises(UserError, match=r"found NORMAL, PNEUMONIA$"):
+        collect(replace(classifier, metadata=said), folder)
+
+
 def test_an_image_has_the_label_of_the_outermost_folder_if_the_model_knows_it(classifier, folder):
     labelled = collect(classifier, folder)
     assert labelled.label_of(folder / "no label.png") is None

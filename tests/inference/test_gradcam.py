@@ -121,6 +121,22 @@ def test_a_network_from_a_file_and_one_that_is_more_than_sure_are_explained_the_
     assert capfd.readouterr() == ("", "")
 
 
+def test_of_two_sigmoids_the_scores_divided_by_their_sum_are_explained():
+    keras.utils.set_random_seed(3)
+    conv, pool = keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalAveragePooling2D()
+    end = keras.layers.Dense(2, activation="sigmoid")
+    model = keras.Sequential([keras.Input((32, 32, 3)), conv, pool, end])
+    explainer, labels = Explainer(model), np.array([0, 1, 0])
+    # The evidence is log s - log t for the scores s of the label and t of the other.
+    kernel, maps = end.get_weights()[0], conv(IMAGES).numpy()
+    scores = model.predict(IMAGES, verbose=0)
+    slopes = (1 - scores) * np.where(labels[:, None] == [0, 1], 1, -1)
+    heat = np.einsum("nhwc,nc->nhw", maps, slopes @ kernel.T).clip(0)
+    heat = explainer._rows @ heat @ explainer._columns.T
+    expected = heat / heat.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(explainer.heat_maps(IMAGES, labels), expected, atol=1e-4)
+
+
 def test_the_network_itself_is_left_as_it_was(trained):
     images = draw_cells(3, seed=3).images
     before, config = trained.predict_on_batch(images), trained.get_config()

@@ -8,6 +8,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.inference import litert
 from malaria.inference.litert import LiteRTNetwork
+from malaria.networks.export import to_tflite
 
 IMAGES = np.random.default_rng(0).random((40, 3, 8, 6, 3), np.float32)
 
@@ -48,6 +49,35 @@ def test_of_a_network_that_needs_much_memory_fewer_images_are_asked_about(networ
     for allowed, batch_size in ((3 * memory, 3), (0, 1)):
         monkeypatch.setattr(litert, "BATCH_BYTES", allowed)
         assert LiteRTNetwork(lite.path).batch_size == batch_size
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_network_of_a_fixed_batch_gets_that_many_images_and_answers_for_each(
+    pairs, tmp_path, batch
+):
+    from malaria.networks.backend import keras
+
+    model = pairs["ours"][1]
+    fixed = keras.Sequential([keras.Input(batch_shape=(batch, 8, 6, 3)), *model.layers])
+    path = tmp_path / "fixed.tflite"
+    path.write_bytes(to_tflite(fixed))
+    lite = LiteRTNetwork(path)
+    start = lite._idle[0].interpreter.get_input_details()[0]
+    assert start["shape_signature"][0] == batch
+    images = IMAGES[:3].reshape(9, 8, 6, 3)
+    expected = model.predict_on_batch(images)
+    for count in (9, 1, 4):
+        np.testing.assert_allclose(lite(images[:count]), expected[:count], rtol=0, atol=1e-5)
+
+
+def test_a_network_of_two_inputs_is_refused_in_one_line(tmp_path):
+    from malaria.networks.backend import keras
+
+    starts = [keras.Input((8, 6, 3)), keras.Input((8, 6, 3))]
+    path = tmp_path / "two.tflite"
+    path.write_bytes(to_tflite(keras.Model(starts, keras.layers.Add()(starts))))
+    with pytest.raises(UserError, match=r"expected one input and one output, received 2 and 1$"):
+        LiteRTNetwork(path)
 
 
 @pytest.mark.parametrize("name", ["MAX_TENSOR_BYTES", "MAX_BYTES"])

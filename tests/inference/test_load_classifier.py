@@ -58,8 +58,7 @@ def test_three_outputs_take_three_names(pairs):
     [
         ("ours", {"labels": ["a", "b", "c"]},
          "--labels: the network tells 2 labels apart; received 3: a, b, c"),
-        ("three", {}, "--labels: the network tells 3 labels apart; received 2: "
-         "Parasitized, Uninfected"),
+        ("three", {}, "name the model's 3 labels: --labels=A,B,C"),
         ("three", {"labels": ["a\x1b", "b"]},
          "--labels: the network tells 3 labels apart; received 2: a\\x1b, b"),
         ("ours", {"size": (6, 8)},

@@ -9,7 +9,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.pictures.images import PixelFormat
-from malaria.saved.architecture import network_size
+from malaria.saved.architecture import network_size, output_form
 from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, find_pair, read_architecture
 
@@ -93,7 +93,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ({"pixels": 3}, "pixels are no object"),
         ({"pixels": {"scale": [1, 1]}}, "expected one number or three"),
         ({"pixels": {"offset": float("nan")}}, "offset nan"),
-        ({"logits": 1}, "logits 1"),
+        ({"output": "words"}, "output 'words'"),
         *(
             ({"threshold": value}, f"threshold {str(value)[:4]}")
             for value in (float("nan"), 10**400, 1.5, True)
@@ -108,6 +108,57 @@ def test_an_impossible_metadata_is_refused_in_one_line(tmp_path, changes, messag
         read_metadata(pair, architecture)
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("entries", "output"),
+    [
+        ({}, "probabilities"),
+        ({"logits": True}, "logits"),  # as version 2.2.0 and before wrote it
+        ({"logits": False}, "probabilities"),
+        ({"output": "scores"}, "scores"),
+    ],
+)
+def test_what_the_answers_are_is_read_as_every_version_wrote_it(tmp_path, entries, output):
+    metadata = read_metadata(*with_metadata(tmp_path, **entries))
+    assert metadata.output == output
+    assert metadata.to_entries()["output"] == output
+
+
+def dense(units, activation, *behind):
+    layers = [{"class_name": "Dense", "config": {"units": units, "activation": activation}}]
+    return {"config": {"layers": [*layers, *behind]}}
+
+
+DROPOUT = {"class_name": "Dropout", "config": {}}
+LINEAR = {"class_name": "Activation", "config": {"activation": "linear"}}
+SIGMOID = {"class_name": "Activation", "config": {"activation": "sigmoid"}}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "form"),
+    [
+        (dense(1, "sigmoid"), "probabilities"),
+        (dense(3, "softmax"), "probabilities"),
+        (dense(2, "sigmoid"), "scores"),
+        (dense(2, "linear", SIGMOID), "scores"),
+        (dense(1, "linear", SIGMOID), "probabilities"),
+        (dense(2, "linear"), "logits"),
+        (dense(1, "linear", DROPOUT), "logits"),
+        # What half precision puts behind the softmax.
+        (dense(2, "softmax", LINEAR), "probabilities"),
+        (dense(2, "sigmoid", LINEAR, DROPOUT), "scores"),
+    ],
+)
+def test_the_last_activation_says_what_the_answers_are(architecture, form):
+    assert output_form(architecture) == form
+
+
+def test_a_named_output_is_found():
+    architecture = dense(2, "sigmoid")
+    architecture["config"]["layers"][0]["name"] = "y"
+    architecture["config"]["output_layers"] = {"y": ["y", 0, 0]}
+    assert output_form(architecture) == "scores"
 
 
 def test_the_metadata_that_is_no_object_is_refused(tmp_path):

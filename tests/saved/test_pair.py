@@ -9,8 +9,8 @@ from malaria.saved.pair import MAX_JSON_BYTES, Pair, find_pair, read_architectur
 
 
 def make_pair(folder, name):
-    for suffix in (".h5", ".json"):
-        (folder / (name + suffix)).write_text("{}")
+    for suffix, content in ((".h5", "\0weights"), (".json", "{}")):
+        (folder / (name + suffix)).write_text(content)
     return folder / f"{name}.json"
 
 
