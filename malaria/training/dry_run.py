@@ -8,6 +8,7 @@ import numpy as np
 
 from malaria.data.duplicates import refuse_contradictions
 from malaria.data.labelled_images import LabelledImages, describe_images
+from malaria.data.look_alikes import describe_look_alikes
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
 from malaria.training import assembly
@@ -30,6 +31,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     wanted, config = config.contradictions, config.model_copy(update={"contradictions": "exclude"})
     images = _load(config, folds)
     yield from describe_images(images, config.labels)
+    yield from describe_look_alikes(images, config.labels)
     count = assembly.steps_in_epoch(config, images)
     device = choose_compiler(device, assembly.total_steps(config, images))
     model = assembly.build(config, device, images)

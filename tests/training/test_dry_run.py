@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from learning import settings
+from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.training import assembly
@@ -21,12 +22,15 @@ def own_cells(cells, tmp_path):
 def test_a_check_tells_everything_and_trains_nothing(own_cells, tmp_path):
     (own_cells / "Parasitized" / "C9_broken.png").write_bytes(b"no image")
     (own_cells / "Parasitized" / "Thumbs.db").write_bytes(b"not for us")
+    original = min((own_cells / "Uninfected").iterdir())
+    Image.open(original).save(own_cells / "Uninfected" / f"{original.stem}_again.jpg")
     text = "\n".join(dry_run(settings(own_cells, tmp_path, epochs=3)))
-    assert "training: 16 images (Parasitized 8, Uninfected 8) of 4 patients" in text
+    assert "look-alikes: 1 pairs of images look alike" in text
+    assert "training: 17 images (Parasitized 8, Uninfected 9) of 4 patients" in text
     assert "validation: 8 images (Parasitized 4, Uninfected 4) of 2 patients" in text
     assert "C9_broken.png: not an image of a known kind" in text
     assert "network: tiny, 67 parameters, 16 x 16 pixels" in text
-    assert "epochs: 3 of 2 steps of 8 images" in text
+    assert "epochs: 3 of 3 steps of 8 images" in text
     assert re.search(r"estimated time: \d+\.\d (minutes|hours)", text)
     assert not (tmp_path / "models").exists()
 
