@@ -12,7 +12,8 @@ from malaria.base.programs import NoAnswerError, TimeLimitError, ask
 from malaria.base.streams import log
 from malaria.base.text import quote, shorten
 
-# The libraries that TensorFlow 2.21 and 2.22 open before it registers a GPU, and their packages.
+# The libraries that TensorFlow 2.21 opens before it registers a GPU, and their packages, which 2.22
+# requires too.
 LIBRARIES = {
     "libcudart.so.12": "nvidia-cuda-runtime-cu12",
     "libcublas.so.12": "nvidia-cublas-cu12",
