@@ -69,8 +69,8 @@ choose_environment() {
     fi
     say "using the active environment $environment"
     is_supported "$python" ||
-        fail "expected Python $supported in $environment, found $(version_of "$python"):" \
-            "deactivate this environment or activate another, and run again"
+        fail "$(why_unsupported "$python"): deactivate this environment or activate another," \
+            "and run again"
 }
 
 # The base environment of conda is active in every shell and belongs to conda itself.
@@ -106,8 +106,18 @@ find_python() {
         if is_supported "$base"; then return; fi
         if [ -n "${PYTHON-}" ]; then break; fi
     done
-    fail "expected Python $supported, found $(version_of "$first") ($first): install one of these," \
-        "or set PYTHON to the path of one, and run again"
+    fail "$(why_unsupported "$first"): install one that does, or set PYTHON to its path, and run again"
+}
+
+why_unsupported() {
+    local version
+    version=$(version_of "$1")
+    case $version in
+    3.1[4-9].* | 3.[2-9][0-9].* | [4-9].*)
+        echo "Python $version ($1) is too new: the newest that works is ${supported##* }" ;;
+    [0-9]*) echo "Python $version ($1) is too old: what works is $supported" ;;
+    *) echo "expected Python $supported, found $version ($1)" ;;
+    esac
 }
 
 is_supported() {
@@ -126,7 +136,8 @@ choose_requirements() {
     requirements=requirements.txt
     if ! command -v nvidia-smi >/dev/null; then
         say "using requirements.txt: there is no nvidia-smi, so no NVIDIA GPU"
-    elif nvidia-smi >/dev/null 2>&1; then
+    # One that hangs does so for ever.
+    elif timeout -k 1 30 nvidia-smi >/dev/null 2>&1; then
         requirements="requirements-gpu.txt"
         say "using requirements-gpu.txt: nvidia-smi finds a GPU"
     else
@@ -186,7 +197,7 @@ install_for_tests() {
     say "installing requirements-dev.txt"
     pip_install -r requirements-dev.txt
     # An independent reader of our models. Its dependencies would replace tensorflow-cpu.
-    pip_install --no-deps 'tf_keras>=2.21,<2.22'
+    pip_install --no-deps 'tf_keras>=2.21,<2.23'
     mark_installed requirements-dev.txt
 }
 

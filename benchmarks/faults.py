@@ -1,55 +1,43 @@
 #!/usr/bin/env python3
-"""What the program does when it is killed, or its disk, its folders, its pipes fail it.
+"""What the program does when it is killed, when its disk or its pipes fail it, when others plot.
 
     python benchmarks/faults.py [--tries 20] [--seed 1] [--only training classification ...]
 
 Draws cells and tries each fault: `training` and `classification` are killed --tries times at random
-moments, two writers begin --tries times together, the others have as many tries as there are
-limits, outputs and ways. The promises: what was killed goes on with --resume to the same result,
-bit for bit; what cannot be written is one line and exit status 1, without a traceback; what has its
-final name is whole; of two writers one refuses; nothing temporary stays. Prints a table; exits with
-1 if a promise was broken, and then tells in which try.
+moments, two writers begin --tries times together, what strangers may plant (hostile.py) is planted
+--tries times, the others have as many tries as there are limits, outputs and ways. The promises:
+what was killed goes on with --resume to the same result, bit for bit; what cannot be written is one
+line and exit status 1, without a traceback; what has its final name is whole; of two writers one
+refuses; nothing temporary stays; what is hostile is refused in one line, in time and in little
+memory. Prints a table; exits with 1 if a promise was broken, and then tells in which try.
 """
 
 import hashlib
 import random
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import hostile
+from trying import RUN, TRAIN, Fault, Outcome, finish, make_place, one_line, start
+
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.drawn_cells import write_cells
 
-TOP = Path(__file__).resolve().parent.parent
-RUN, TRAIN = ([sys.executable, str(TOP / f"{name}.py")] for name in ("run", "train"))
-SETTINGS = """
-train_images: ../cells
-image_size: [32, 32]
-model: compact
-epochs: 4
-batch_size: 16
-deterministic: true
-plot_training_data: false
-"""
-# What takes longer hangs.
-SECONDS = 300
 # Images in the folder that is classified.
 COUNT = 4000
 # How large a file may become, bytes.
 LIMITS = (0, 1000, 30_000, 300_000, 10_000_000)
 # What only a running process may have.
 TEMPORARY = (".partial", ".lock", ".saving_")
-# What was broken in a try, or None.
-Outcome = str | None
 
 
 def main(arguments: list[str]) -> int:
@@ -92,13 +80,13 @@ def kill_classifications(tries: int, dice: random.Random, base: Path) -> Iterato
 def _kills(
     command: list[str], result: str, tries: int, dice: random.Random, base: Path
 ) -> Iterator[Outcome]:
-    calm = _place(base)
+    calm = make_place(base)
     started = time.perf_counter()
-    _finish(_start(command, calm))
+    finish(start(command, calm))
     seconds = time.perf_counter() - started
     for _ in range(tries):
-        place = _place(base)
-        process = _start(command, place)
+        place = make_place(base)
+        process = start(command, place)
         time.sleep(dice.uniform(0, seconds))
         process.kill()
         process.communicate()
@@ -107,9 +95,9 @@ def _kills(
 
 def _resume(command: list[str], place: Path) -> Outcome:
     """Go on; from the beginning where it was killed before anything was kept, or after the end."""
-    status, said = _finish(_start([*command, "--resume"], place))
+    status, said = finish(start([*command, "--resume"], place))
     if "nothing to resume" in said:
-        status, said = _finish(_start(command, place))
+        status, said = finish(start(command, place))
     return f"exit status {status}: {said[-300:]!r}" if status else None
 
 
@@ -128,23 +116,23 @@ def fill_disk(tries: int, dice: random.Random, base: Path) -> Iterator[Outcome]:
     commands += [[*RUN, "--image=../cells", "--evaluate"], TRAIN, [*TRAIN, "--folds=2"]]
     for command in commands:
         for limit in LIMITS:
-            place = _place(base)
+            place = make_place(base)
             limits = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-            status, said = _finish(_start(command, place, preexec_fn=limits))
-            broken = (status and _one_line(status, said)) or _temporary(place) or _half(place)
+            status, said = finish(start(command, place, preexec_fn=limits))
+            broken = (status and one_line(status, said)) or _temporary(place) or _half(place)
             yield broken and f"{command[-1]}, {limit} bytes: {broken}"
 
 
 def forbid_writing(tries: int, dice: random.Random, base: Path) -> Iterator[Outcome]:
     """Name a folder that is a file, into which not even root can write."""
-    place = _place(base)
+    place = make_place(base)
     (place / "file").write_text("mine")
     outputs = ["output=file/a.csv", "report=file/a.html", "plot=file/a.png", "save=file/a.h5"]
     commands = [[*RUN, "--image=../cells", f"--{o}"] for o in (*outputs, "explain=file/maps")]
     commands += [[*RUN, "--image=../cells", "--evaluate", "--metrics=file/a.json"]]
     commands += [[*TRAIN, "--set", "output_models=file/models"]]
     for command in commands:
-        broken = _one_line(*_finish(_start(command, place)))
+        broken = one_line(*finish(start(command, place)))
         yield broken and f"{command[-1]}: {broken}"
     yield None if (place / "file").read_text() == "mine" else "the file was replaced"
 
@@ -152,7 +140,7 @@ def forbid_writing(tries: int, dice: random.Random, base: Path) -> Iterator[Outc
 def close_pipes(tries: int, dice: random.Random, base: Path) -> Iterator[Outcome]:
     """Close, fill or leave the streams; a model is saved all the same, a table can be resumed."""
     for end in (">&-", ">/dev/full", "2>&-", ">&- 2>&-", "| head -n 1"):
-        place = _place(base)
+        place = make_place(base)
         command = [*RUN, "--image=../cells", "--output=rows.csv"]
         yield _in_shell(command, end, place) or _resume(command, place) or _count_rows(place, 80)
         saved = _in_shell(TRAIN, end, place)
@@ -161,7 +149,7 @@ def close_pipes(tries: int, dice: random.Random, base: Path) -> Iterator[Outcome
 
 def _in_shell(command: list[str], end: str, place: Path) -> Outcome:
     line = f'"$0" "$@" {end}; exit ${{PIPESTATUS[0]}}'
-    status, said = _finish(_start(["bash", "-c", line, *command], place))
+    status, said = finish(start(["bash", "-c", line, *command], place))
     known = status in (0, 1, 128 + signal.SIGPIPE)
     if known and "Traceback" not in said and "Exception ignored" not in said:
         return None
@@ -171,14 +159,14 @@ def _in_shell(command: list[str], end: str, place: Path) -> Outcome:
 def write_twice(tries: int, dice: random.Random, base: Path) -> Iterator[Outcome]:
     """Begin two equal commands a moment apart, every fourth time trainings."""
     for number in range(tries):
-        place = _place(base)
+        place = make_place(base)
         command = TRAIN if number % 4 == 0 else [*RUN, "--image=../many", "--output=rows.csv"]
-        first = _start(command, place)
+        first = start(command, place)
         time.sleep(dice.uniform(0, 0.5))
-        second = _start(command, place)
-        ends = [_finish(process) for process in (first, second)]
+        second = start(command, place)
+        ends = [finish(process) for process in (first, second)]
         refused = [end for end in ends if end[0]]
-        broken = [one for end in refused if (one := _one_line(*end))]
+        broken = [one for end in refused if (one := one_line(*end))]
         if len(refused) == 2 or broken or _temporary(place):
             yield f"{broken or ends} {_temporary(place)}"
         else:
@@ -195,37 +183,6 @@ def _count_rows(place: Path, count: int = COUNT) -> Outcome:
     return None if rows == count else f"{rows} rows of {count}"
 
 
-def _place(base: Path) -> Path:
-    """A new folder beside the cells, with settings."""
-    place = Path(tempfile.mkdtemp(dir=base))
-    (place / "config.yaml").write_text(SETTINGS)
-    return place
-
-
-def _start(command: list[str], place: Path, **more: Any) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=place, text=True, stdout=pipe, stderr=pipe, **more)
-
-
-def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """(exit status, what it said on stderr); status -1 if it hangs."""
-    try:
-        said = process.communicate(timeout=SECONDS)[1]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return -1, process.communicate()[1] + f"no end within {SECONDS} seconds"
-    return process.returncode, said
-
-
-def _one_line(status: int, said: str) -> Outcome:
-    """Broken unless it ended with 1 and one line that begins with error."""
-    errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    # Of an overlay that cannot be written only the image that it is of is told.
-    is_told = len(errors) == 1 or "no overlay of " in said
-    is_kept = status == 1 and is_told and "Traceback" not in said
-    return None if is_kept else f"exit status {status}: {said[-300:]!r}"
-
-
 def _temporary(place: Path) -> Outcome:
     """The temporary files that are left."""
     names = [
@@ -240,13 +197,14 @@ def _half(place: Path) -> Outcome:
     return f"half a model: {found}" if found else None
 
 
-FAULTS: dict[str, Callable[[int, random.Random, Path], Iterator[Outcome]]] = {
+FAULTS: dict[str, Fault] = {
     "training": kill_trainings,
     "classification": kill_classifications,
     "full_disk": fill_disk,
     "read_only": forbid_writing,
     "closed_pipes": close_pipes,
     "two_writers": write_twice,
+    **hostile.FAULTS,
 }
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 REQUIREMENTS = [f"requirements{kind}.txt" for kind in ("", "-cluster", "-common", "-dev", "-gpu")]
-TOOLS = "bash cat cksum cp dirname grep mkdir rm sed tail tee touch"
+TOOLS = "bash cat cksum cp dirname grep mkdir rm sed tail tee timeout touch"
 
 # Pretends to be Python: notes what it was asked for, makes a .venv of itself, installs nothing.
 # A setting is a file beside it, which its copy in a .venv looks for in the same place.
@@ -152,10 +152,13 @@ def test_a_venv_that_does_not_work_is_made_again(ready, damage):
     [
         ("exit 0", "requirements-gpu.txt: nvidia-smi finds a GPU"),
         ("echo no driver >&2; exit 9", "requirements.txt: nvidia-smi fails, so no GPU can be used"),
+        ("exec sleep 60", "requirements.txt: nvidia-smi fails, so no GPU can be used"),
     ],
 )
 def test_the_gpu_requirements_are_used_where_nvidia_smi_works(machine, script, said):
     machine.add("nvidia-smi", f"#!/usr/bin/env bash\n{script}\n")
+    setup = machine.copy / "setup.sh"
+    setup.write_text(setup.read_text().replace("timeout -k 1 30 ", "timeout -k 1 0.2 "))
     _, lines = machine.succeed()
     assert f"using {said}" in lines
     assert machine.calls() == [MAKE_VENV, f"pip install -r {said.partition(':')[0]}"]
@@ -176,22 +179,37 @@ def test_an_active_environment_is_used(machine, tmp_path, variable):
 
 def test_an_active_environment_without_a_fitting_python_is_refused(machine, tmp_path):
     answer = machine.run(VIRTUAL_ENV=str(tmp_path / "gone"))
-    assert_failed(answer, f"expected Python 3.10 to 3.13 in {tmp_path}/gone, found none that runs")
+    python = tmp_path / "gone/bin/python"
+    assert_failed(answer, f"expected Python 3.10 to 3.13, found none that runs ({python})")
     machine.add("../active/bin/python", FAKE_PYTHON)
     machine.set(version="3.9.2")
     answer = machine.run(VIRTUAL_ENV=str(tmp_path / "active"))
-    assert_failed(answer, "found 3.9.2: deactivate this environment")
+    python = tmp_path / "active/bin/python"
+    assert_failed(answer, f"Python 3.9.2 ({python}) is too old: ", ": deactivate this environment")
     assert machine.calls() == []
 
 
-@pytest.mark.parametrize("version", ["3.9.18", "3.14.0", "3.1.5", "2.7.18"])
-def test_a_python_that_is_not_supported_or_not_there_is_refused(machine, version):
-    machine.set(version=version)
-    reason = f"expected Python 3.10 to 3.13, found {version} (python3): install one of these"
-    assert_failed(machine.run(), reason, "set PYTHON")
+@pytest.mark.parametrize(
+    ("versions", "reason"),
+    [
+        (["3.9.18", "3.1.5", "2.7.18"], "is too old: what works is 3.10 to 3.13"),
+        (["3.14.0", "3.15.0a1", "3.20.1", "4.0.0"], "is too new: the newest that works is 3.13"),
+    ],
+)
+def test_a_python_that_is_too_old_or_too_new_is_refused_with_what_works(machine, versions, reason):
+    for version in versions:
+        machine.set(version=version)
+        remedy = "install one that does, or set PYTHON to its path, and run again"
+        assert_failed(machine.run(), f"error: Python {version} (python3) {reason}: {remedy}")
     assert not (machine.copy / ".venv").exists()
+
+
+def test_a_python_that_is_not_there_or_none_is_refused(machine):
+    machine.set(version="3.9.18")
     answer = machine.run(PYTHON="/opt/no such/python")
-    assert_failed(answer, "found none that runs (/opt/no such/python)")
+    assert_failed(answer, "3.10 to 3.13, found none that runs (/opt/no such/python): install one")
+    machine.set(version="nonsense")
+    assert_failed(machine.run(), "expected Python 3.10 to 3.13, found nonsense (python3): ")
     (machine.programs / "python3").unlink()
     assert_failed(machine.run(), "expected Python 3.10 to 3.13, found none that runs (python3)")
 
@@ -207,8 +225,14 @@ def test_a_newer_python_is_found_beside_an_old_python3(machine):
 def test_the_supported_versions_are_those_of_the_project():
     project = (REPOSITORY / "pyproject.toml").read_text()
     required = re.search(r'requires-python = ">=(3\.\d+),<3\.(\d+)"', project)
-    said = f'supported="{required[1]} to 3.{int(required[2]) - 1}"'
-    assert said in (REPOSITORY / "setup.sh").read_text(encoding="utf-8")
+    oldest, newest = required[1], f"3.{int(required[2]) - 1}"
+    setup, readme, workflow = (
+        (REPOSITORY / name).read_text(encoding="utf-8")
+        for name in ("setup.sh", "README.md", ".github/workflows/tests.yml")
+    )
+    assert f'supported="{oldest} to {newest}"' in setup
+    assert f"Python {oldest} to {newest}." in readme
+    assert f'python: ["{oldest}", "{newest}"]' in workflow
 
 
 def test_a_venv_that_cannot_be_made_is_said_with_its_remedy(machine):
@@ -254,7 +278,7 @@ def test_the_tests_run_after_the_checks_and_get_the_arguments(machine):
     out, _ = machine.succeed("test", "-k", "some name")
     assert machine.calls()[2:] == [
         "pip install -r requirements-dev.txt",
-        "pip install --no-deps tf_keras>=2.21,<2.22",
+        "pip install --no-deps tf_keras>=2.21,<2.23",
         "-m ruff check",
         "-m ruff format --check",
         "-m mypy",

@@ -138,7 +138,7 @@ def _load_checkpoint(model: keras.Model, prefix: Path) -> None:
 def _checkpoint_keys(reader: Any) -> dict[str, str]:
     """{"layer/variable": its key in the checkpoint}, as the checkpoint itself says."""
     # After the backend, which sets TensorFlow up. Public TensorFlow has no other reader of this;
-    # tried with 2.21, and where it is absent the ImportError is told in one line.
+    # tried with 2.21 and 2.22, and where it is absent the ImportError is told in one line.
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     graph = TrackableObjectGraph()

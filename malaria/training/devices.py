@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from malaria.base.gpu import explain
+from malaria.base.gpu import explain, list_cards
 from malaria.base.machine import has_bfloat16, usable_cores
 from malaria.networks.backend import keras, tf
 from malaria.training.workers import Workers
@@ -74,7 +74,8 @@ def _describe(devices: str, gpus: int, precision: str, mixed: MixedPrecision) ->
         name = f"GPU {make}" if gpus == 1 else f"{gpus} GPUs ({make})"
     else:
         name = f"CPU, {usable_cores()} cores"
-        if devices != "cpu" and (reason := explain(is_built_for_cuda=tf.test.is_built_with_cuda())):
+        cards = [] if devices == "cpu" else list_cards()
+        if reason := explain(cards, is_built_for_cuda=tf.test.is_built_with_cuda()):
             name += f"; nvidia-smi finds a GPU that TensorFlow does not see: {reason}"
     if precision != "float32":
         name += f", computing in {precision}"

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from malaria.base.gpu import LIBRARIES, Card, explain, find_failures, list_cards
+from malaria.base import gpu
+from malaria.base.gpu import LIBRARIES, Card, find_failures, list_cards, nvidia_smi_works
+from malaria.base.text import quote
 
 CARD = "echo Some Card, 550.54.15, 80000, 81559"
 
@@ -15,6 +17,11 @@ CARD = "echo Some Card, 550.54.15, 80000, 81559"
 def one_card(monkeypatch, nvidia_smi):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     nvidia_smi(CARD)
+
+
+def explain(**known):
+    """Why TensorFlow sees none of the cards that nvidia-smi lists."""
+    return gpu.explain(list_cards(), **known)
 
 
 @pytest.fixture
@@ -38,6 +45,49 @@ def packages(tmp_path):
 def test_a_card_is_told_with_its_driver_and_memory(nvidia_smi):
     nvidia_smi(CARD + "\necho 'Other, 550.54.15, [N/A], [N/A]'")
     assert list_cards() == [Card("Some Card", "550.54.15", 80000, 81559)]
+    assert not nvidia_smi_works()
+    nvidia_smi("echo 'GPU 0: Some Card (UUID: GPU-1a2b)'")
+    assert nvidia_smi_works()
+
+
+@pytest.mark.parametrize(
+    ("script", "cards"),
+    [
+        (r"printf 'Gr\377n\033, 550.1, 80, 900\n'", [Card("Gr\ufffdn\\x1b", "550.1", 80, 900)]),
+        (f"echo Card, 550.1, {'9' * 5000}, 8", []),
+        (f"echo '{', ' * 5000}'", []),
+        ("exit 9", []),
+        ("kill -SEGV $$", []),
+    ],
+)
+def test_whatever_nvidia_smi_prints_there_are_cards_or_none(nvidia_smi, capsys, script, cards):
+    nvidia_smi(script)
+    assert list_cards() == cards
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("script", ["sleep 60", "exec >&-; sleep 60", "yes 'GPU 0'"])
+def test_an_nvidia_smi_that_does_not_end_is_told_and_passed_over(
+    monkeypatch, nvidia_smi, capsys, script
+):
+    monkeypatch.setattr(gpu, "DRIVER_SECONDS", 0.1)
+    nvidia_smi(script)
+    assert not nvidia_smi_works()
+    assert capsys.readouterr().err == (
+        "nvidia-smi gave no answer within 0 seconds: going on as without a GPU\n"
+    )
+
+
+def test_an_nvidia_smi_that_is_no_program_is_passed_over(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "nvidia-smi"
+    path.mkdir()
+    assert list_cards() == []
+    path.rmdir()
+    for content, mode in (("#!/bin/sh", 0o644), ("\x7fELF", 0o755), ("#!/no/such", 0o755)):
+        path.write_text(content)
+        path.chmod(mode)
+        assert list_cards() == []
 
 
 def test_without_a_driver_there_is_nothing_to_explain(monkeypatch, tmp_path):
@@ -46,11 +96,17 @@ def test_without_a_driver_there_is_nothing_to_explain(monkeypatch, tmp_path):
     assert explain(is_built_for_cuda=True) is None
 
 
-@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles", "1", "9" * 5000, "\x1b,0"])
 def test_a_variable_that_hides_the_card_is_named(monkeypatch, value):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     reason = explain(is_built_for_cuda=True)
-    assert reason == f"CUDA_VISIBLE_DEVICES is {value!r}, which hides every GPU: unset it"
+    assert reason == f"CUDA_VISIBLE_DEVICES is {quote(value)}, which hides every GPU: unset it"
+
+
+@pytest.mark.parametrize("value", ["0", "0,abc", " 0", "GPU-1a2b"])
+def test_a_variable_that_leaves_a_card_is_not_the_reason(monkeypatch, value):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert "CUDA_VISIBLE_DEVICES" not in explain(is_built_for_cuda=False)
 
 
 def test_a_tensorflow_for_processors_and_an_old_driver_are_named(nvidia_smi):
@@ -107,4 +163,4 @@ def test_a_library_that_ends_the_process_does_not_end_this_one(packages):
     packages(["libcudnn.so.9"], "#include <stdlib.h>\n"
              "__attribute__((constructor)) void f() { abort(); }")  # fmt: skip
     [failure] = find_failures(folders).values()
-    assert failure.startswith("ends the process that opens it")
+    assert failure == "what opened it was ended by signal 6 (Aborted)"

@@ -34,7 +34,7 @@ def collect(classifier, folder, group_by=PATIENT):
 
 
 def predictions_of(classifier, folder):
-    paths = [folder / "no label.png", *sorted(folder.glob("*/*.png"))]
+    paths = [folder / "no label.png", *sorted(folder.glob("*/*.*"))]
     return list(predict(paths, classifier))
 
 
@@ -78,8 +78,9 @@ def test_the_names_of_the_folders_are_proposed_where_the_labels_are_only_assumed
     classifier, write_cells
 ):
     folder = write_cells("xrays", labels=("NORMAL", "PNEUMONIA"))
+    known = replace(classifier.metadata, assumed=frozenset({"labels"}))
     with pytest.raises(UserError) as caught:
-        collect(classifier, folder)
+        collect(replace(classifier, metadata=known), folder)
     assert str(caught.value).endswith(
         "named Parasitized, Uninfected; found NORMAL, PNEUMONIA; if these are the model's labels: "
         "--labels=NORMAL,PNEUMONIA, or in the other order"

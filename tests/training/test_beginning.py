@@ -122,7 +122,7 @@ def test_the_outputs_of_the_source_are_matched_by_the_names_of_its_labels(
 @pytest.mark.parametrize(("units", "activation"), [(2, "softmax"), (1, None), (2, None)])
 def test_a_softmax_of_two_and_logits_become_the_sigmoid_of_two_labels(units, activation, tmp_path):
     source = with_end(fresh("ab"), units, activation)
-    path = write(source, tmp_path, ("a", "b"), logits=activation is None)
+    path = write(source, tmp_path, ("a", "b"), output="probabilities" if activation else "logits")
     outputs = ask(source, IMAGES) if activation else from_logits(ask(source, IMAGES))
     network = fresh("ba")
     # Of one output the shape fits as it is, of two it is made to fit.
