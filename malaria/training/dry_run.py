@@ -34,7 +34,8 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     yield from describe_look_alikes(images, config.labels)
     count = assembly.steps_in_epoch(config, images)
     device = choose_compiler(device, assembly.total_steps(config, images))
-    model = assembly.build(config, device, images)
+    with assembly.raise_on_full_memory():
+        model = assembly.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
@@ -45,8 +46,9 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     shown = np.resize(pipeline.validation, timed * pipeline.validation_batch)
     pipeline = replace(pipeline, steps=timed, validation=shown)
     learner = assembly.make_learner(config, device, model, pipeline)
-    step = _time(learner.train, pipeline.train(0))
-    validation_step = _time(learner.validate, pipeline.validate())
+    with assembly.raise_on_full_memory():
+        step = _time(learner.train, pipeline.train(0))
+        validation_step = _time(learner.validate, pipeline.validate())
     seconds = config.epochs * (count * step + validations * validation_step)
     yield f"device: {device.name}, {config.batch_size / step:.1f} images/s while training"
     yield f"estimated time: {_duration(seconds)}"

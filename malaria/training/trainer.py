@@ -77,7 +77,7 @@ def _train(
     config: Config, point: ResumePoint, workers: Workers | None, **known: Any
 ) -> tuple[LabelledImages, keras.Model, Progress]:
     """Set up, load, and train; known: what `build_and_fit` takes by name."""
-    with raise_on_lost_worker(workers):
+    with raise_on_lost_worker(workers), assembly.raise_on_full_memory():
         device = set_up(config, workers)
         images = load(config)
         model, progress = build_and_fit(config, device, images, point, **known)

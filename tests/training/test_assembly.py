@@ -8,7 +8,9 @@ from learning import settings as settings_of
 
 from malaria.base.errors import UserError
 from malaria.data.labelled_images import describe_images
+from malaria.networks.backend import tf
 from malaria.training import assembly
+from malaria.training.devices import Device, set_determinism
 
 
 @pytest.fixture
@@ -97,6 +99,31 @@ def test_an_excluded_image_is_read_and_may_be_validated_on_but_not_trained_on(co
     assert excluded not in images.training
     used = 16 if excluded in images.validation else 15
     assert len(images.training) + len(images.validation) == used
+
+
+def test_a_step_that_no_memory_holds_is_told_before_it_is_tried(config):
+    device = Device(tf.distribute.get_strategy(), "CPU", False, "float32")
+    images = load(config())
+    large = config(model="vgg", image_size=(4096, 4096), batch_size=4096)
+    with pytest.raises(
+        UserError, match=r"^a step of 4096 images of \[4096, 4096\] takes at least "
+    ):
+        assembly.build(large, device, images)
+
+
+def test_looking_at_the_memory_changes_no_weight(config):
+    images, found = load(config()), []
+    for skips in (True, False):
+        set_determinism(7, deterministic=False)
+        device = Device(tf.distribute.get_strategy(), "CPU", has_gpu=skips, precision="float32")
+        found.append(assembly.build(config(model="tiny"), device, images).get_weights())
+    assert all(np.array_equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_a_device_without_room_is_told_in_one_line():
+    told = "the memory of the device is full: set a smaller batch_size or image_size"
+    with pytest.raises(UserError, match=told), assembly.raise_on_full_memory():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
 
 def test_of_each_label_as_many_are_read_as_the_config_says(config):

@@ -24,12 +24,12 @@ def test_a_check_tells_everything_and_trains_nothing(own_cells, tmp_path):
     (own_cells / "Parasitized" / "Thumbs.db").write_bytes(b"not for us")
     original = min((own_cells / "Uninfected").iterdir())
     Image.open(original).save(own_cells / "Uninfected" / f"{original.stem}_again.jpg")
-    text = "\n".join(dry_run(settings(own_cells, tmp_path, epochs=3)))
+    text = "\n".join(dry_run(settings(own_cells, tmp_path, epochs=3, image_size=(32, 32))))
     assert "look-alikes: 1 pairs of images look alike" in text
     assert "training: 17 images (Parasitized 8, Uninfected 9) of 4 patients" in text
     assert "validation: 8 images (Parasitized 4, Uninfected 4) of 2 patients" in text
     assert "C9_broken.png: not an image of a known kind" in text
-    assert "network: tiny, 67 parameters, 16 x 16 pixels" in text
+    assert "network: tiny, 67 parameters, 32 x 32 pixels" in text
     assert "epochs: 3 of 3 steps of 8 images" in text
     assert re.search(r"estimated time: \d+\.\d (minutes|hours)", text)
     assert not (tmp_path / "models").exists()
