@@ -80,7 +80,9 @@ def test_grey_cells_are_told_in_rows_and_once_in_each_output(place, capsys):
     line = "2 of 4 images are grey, and this model learnt colours: on such cells it misses more"
     assert capsys.readouterr().err.count(line) == 1
     assert line in Path("a.html").read_text()
-    assert json.loads(Path("metrics.json").read_text())["notes"][0].startswith(line)
+    assert any(
+        note.startswith(line) for note in json.loads(Path("metrics.json").read_text())["notes"]
+    )
     notes = [json.loads(row)["note"] for row in Path("a.jsonl").read_text().splitlines()]
     assert notes == ["grey: this model learnt colours"] * 2 + [None] * 2
 

@@ -1,12 +1,14 @@
 """run.py --cluster and train.py --cluster as commands: what they write, say and refuse."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,8 @@ def test_a_folder_gives_the_same_file_and_report_with_a_cluster_as_without(
 def test_ctrl_c_is_one_line_and_resume_goes_on_with_the_rows_that_are_kept(
     cells, cluster, tmp_path
 ):
-    names = [str(path) for path in sorted(cells.glob("*/*.png"))] * 60
+    copies = product(range(60), sorted(cells.glob("*/*.png")))
+    names = [str(shutil.copy(one, tmp_path / f"{number} {one.name}")) for number, one in copies]
     (tmp_path / "list.txt").write_text("\n".join(names))
     known = [f"--image=@{tmp_path / 'list.txt'}", f"--output={tmp_path / 'a.jsonl'}"]
     known += [f"--cluster={cluster.address}", "--count_only"]
