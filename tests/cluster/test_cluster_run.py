@@ -50,7 +50,10 @@ def test_ctrl_c_is_one_line_and_resume_goes_on_with_the_rows_that_are_kept(
     cells, cluster, tmp_path
 ):
     copies = product(range(60), sorted(cells.glob("*/*.png")))
-    names = [str(shutil.copy(one, tmp_path / f"{number} {one.name}")) for number, one in copies]
+    names = [
+        str(shutil.copy(one, tmp_path / f"{number} {one.parent.name} {one.name}"))
+        for number, one in copies
+    ]
     (tmp_path / "list.txt").write_text("\n".join(names))
     known = [f"--image=@{tmp_path / 'list.txt'}", f"--output={tmp_path / 'a.jsonl'}"]
     known += [f"--cluster={cluster.address}", "--count_only"]
