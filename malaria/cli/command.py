@@ -29,6 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and leaving."""
+        if message.endswith("expected one argument"):
+            message += ", which is written --option=VALUE where it begins with -"
         raise UsageError(f"{printable(message)}; see {self.prog} --help")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable, quote
+from malaria.data.dataset import default_positive
 from malaria.pictures.images import PerChannel
 from malaria.saved.architecture import InputShape
 from malaria.saved.metadata import Metadata
@@ -33,7 +34,9 @@ def override_labels(
             f"--labels: the network tells {expected} labels apart; received {len(labels)}: "
             f"{printable(', '.join(labels))}"
         )
-    if positive is None:
+    if positive is None and "positive" in metadata.assumed:
+        positive = default_positive(labels)
+    elif positive is None:
         known = metadata.positive_label
         positive = known if known in labels else labels[metadata.positive]
     if positive not in labels:

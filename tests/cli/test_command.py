@@ -96,7 +96,11 @@ def parser():
         (["--si=3"], "unrecognized arguments: --si=3"),
         (["--debu"], "unrecognized arguments: --debu"),
         (["--size=big"], "argument --size: invalid int value: 'big'"),
-        (["--image"], "argument --image: expected one argument"),
+        (
+            ["--image"],
+            "argument --image: expected one argument, which is written --option=VALUE "
+            "where it begins with -",
+        ),
         (["a\x1b[31m\nb"], "unrecognized arguments: a\\x1b[31m\\nb"),
     ],
 )

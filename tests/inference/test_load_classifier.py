@@ -3,17 +3,20 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.files import sha256_of
+from malaria.data.dataset import LABELS
 from malaria.inference import litert, trial
 from malaria.inference import load_classifier as loading
 from malaria.inference.load_classifier import keep_tflite, load_classifier
+from malaria.inference.overrides import override_labels
 from malaria.pictures.images import PixelFormat
-from malaria.saved.metadata import KEY
+from malaria.saved.metadata import KEY, Metadata
 from malaria.saved.pair import Pair
 
 IMAGES = np.random.default_rng(4).integers(256, size=(5, 8, 6, 3), dtype=np.uint8)
@@ -251,3 +254,12 @@ def test_a_next_start_that_cannot_be_made_quicker_is_no_failure(copy, tmp_path, 
     (tmp_path / "cache").write_text("no folder")
     keep_tflite(load_classifier(copy.weights))
     assert capsys.readouterr().err.startswith("the next start will not be quicker: cannot write ")
+
+
+@pytest.mark.parametrize("labels", [["NORMAL", "PNEUMONIA"], ["PNEUMONIA", "NORMAL"]])
+def test_the_positive_label_that_nobody_says_is_not_the_healthy_one(labels):
+    assumed = Metadata(LABELS, "Parasitized", PixelFormat((9, 7)), assumed=frozenset({"positive"}))
+    assert override_labels(assumed, 1, labels, None).positive_label == "PNEUMONIA"
+    # A model that says which one it is keeps it under another name.
+    known = replace(assumed, assumed=frozenset())
+    assert override_labels(known, 1, labels, None).positive_label == labels[0]
