@@ -47,7 +47,7 @@ def test_what_the_metadata_says_holds_unless_options_say_otherwise(pairs, name, 
     pixels = {"ours": PixelFormat((8, 6)), "historic": PixelFormat((8, 6), "BGR", "bicubic")}
     assert metadata.pixels == pixels[name]
     assert metadata.labels == labels
-    assert metadata.positive_label == labels[name == "ours"]
+    assert metadata.positive_label == labels[1]
 
 
 def test_three_outputs_take_three_names(pairs):
@@ -231,7 +231,7 @@ def test_what_is_assumed_of_a_historic_pair_is_told_in_one_line(pairs, capsys):
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ({"labels": ["a", "b"], "scale": "-1..1"}, "positive label a, channels BGR, resampling bi"),
+        ({"labels": ["a", "b"], "scale": "-1..1"}, "positive label b, channels BGR, resampling bi"),
         ({"channels": "rgb", "resampling": "nearest"}, "labels Parasitized, Uninfected, positive"),
     ],
 )
