@@ -24,6 +24,8 @@ from malaria.pictures.remote_path import AnyPath, RemotePath
 
 # Of cameras; 8 are grey levels 0..255 in a file of 16 bits.
 DEPTHS = (8, 10, 12, 14, 16)
+# Bits that no camera leaves unused in one image of many: it is of another camera.
+FAR = 4
 # So many images of a folder are looked at.
 LOOKED_AT = 64
 # Gives the largest grey level in an opened file; 0 if it has 8 bits.
@@ -85,10 +87,10 @@ def bits_among(groups: Groups, peak: int) -> int:
     """The bits by which an image is scaled: the fewest of the `groups` that hold its peak.
 
     peak: its largest grey level. A dark image is scaled as those of its folder, and stays dark; one
-    brighter than all that were looked at counts for itself.
+    brighter than all that were looked at, or 16 times darker, counts for itself.
     """
     own = bits_for(peak)
-    return next((bits for bits in groups if bits >= own), own)
+    return next((bits for bits in groups if own <= bits < own + FAR), own)
 
 
 def groups_in_folder(path: AnyPath, find_peak: FindPeak) -> Groups:
@@ -122,20 +124,22 @@ def group_peaks(peaks: Sequence[int]) -> Groups:
 
     Those of the brightest image are among them.
     """
-    own = sorted({bits_for(peak) for peak in peaks})
-    return tuple(bits for bits in own if bits == own[-1] or _is_group(bits, own[-1], peaks))
+    groups: Groups = ()
+    for bits in sorted(set(map(bits_for, peaks)), reverse=True):
+        if not groups or groups[0] - bits >= FAR or _is_group(bits, peaks):
+            groups = (bits, *groups)
+    return groups
 
 
-def _is_group(bits: int, most: int, peaks: Sequence[int]) -> bool:
-    """Whether a camera of fewer bits made some images, or they are dark ones of one of `most`.
+def _is_group(bits: int, peaks: Sequence[int]) -> bool:
+    """Whether a camera of these bits made some images, or they are dark ones of one of more bits.
 
-    No camera makes several images 16 times darker than others. A quarter of the light is common:
-    then many of the images fill the bits. Of dark images some are a little brighter than the bits.
+    A quarter of the light is common: then many of the images fill the bits. Of dark images some are
+    a little brighter than the bits.
     """
-    is_far = most - bits >= 4
-    fill = [peak / 2**bits for peak in peaks if is_far or peak / 2**bits >= 0.5]
+    fill = [peak / 2**bits for peak in peaks if peak / 2**bits >= 0.5]
     inside, above = sum(one < 1 for one in fill), sum(1 <= one < 1.5 for one in fill)
-    return inside >= max(2 if is_far else 3, 4 * above, 0 if is_far else len(peaks) // 4)
+    return inside >= max(3, 4 * above, len(peaks) // 4)
 
 
 def _describe(groups: Groups, peaks: Sequence[int], suffix: str) -> str:

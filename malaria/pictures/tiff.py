@@ -20,7 +20,7 @@ from malaria.pictures.depth import (
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.memory import Claim
 from malaria.pictures.remote_path import AnyPath
-from malaria.pictures.tiff_channels import Samples, find_samples
+from malaria.pictures.tiff_channels import TRANSPARENCY, Samples, find_samples
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # The axes of an image without those of length 1: rows, columns, and samples or channels.
@@ -48,7 +48,8 @@ def open_tiff(path: AnyPath, file: BinaryIO, claim: Claim) -> Image.Image | None
         if page.photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB):
             return None
         count = _count(axes, shape)
-        most = 4 if page.photometric == RGB else 2  # that Pillow knows
+        # That every Pillow knows.
+        most = 4 if page.photometric == RGB else 1 + (page.extrasamples == (TRANSPARENCY,))
         if series.dtype == np.uint8 and axes not in FIRST and count <= most:
             find_samples(path, tiff, count)
             return None

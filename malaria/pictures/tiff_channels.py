@@ -16,8 +16,10 @@ RGB = 2  # the photometric interpretation
 PREMULTIPLIED, TRANSPARENCY = 1, 2
 COLOURS = ("red", "green", "blue")
 NAMES = {name: colour for colour in COLOURS for name in (colour, colour[0])}
-# Names that say nothing: "", "0", "ch1", "Channel:0:2".
-UNTOLD = re.compile(r"(channel|chan|ch|c|slice|image)?[\s:_#-]*[\d:/\s]*", re.IGNORECASE)
+# Names that say nothing: "", "0", "ch1", "Channel:0:2"; not "C", cyan, nor "488", a wavelength.
+UNTOLD = re.compile(
+    r"((channel|chan|ch|c|slice|image)?[\s:_#-]*\d{1,2}([:/]\d{1,2})*)?", re.IGNORECASE
+)
 # The kinds of tifffile whose channels may be colours; other microscopes' are of fluorescence.
 KINDS = ("shaped", "generic", "uniform", "imagej", "ome")
 
@@ -89,7 +91,7 @@ def _tell_channels(file: Any, count: int) -> Iterator[str]:
         names, colours = known.get("Labels") or (), [lut[:, -1] for lut in known.get("LUTs") or ()]
     elif file.ome_metadata:
         tags = re.findall(r"<(?:\w+:)?Channel\b[^>]*>", file.ome_metadata)
-        names = [_find(r'\b(?:Name|Fluor)="([^"]*)"', tag) for tag in tags]
+        names = [_find(r'\b(?:Name|Fluor|EmissionWavelength)="([^"]*)"', tag) for tag in tags]
         colours = [_split(int(_find(r'\bColor="(-?\d+)"', tag) or -1)) for tag in tags]
     for place in range(count):
         name = names[place].strip() if place < len(names) else ""

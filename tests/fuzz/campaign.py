@@ -44,8 +44,9 @@ from malaria.inference.predict import are_probabilities
 from malaria.inference.prediction import Prediction
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
+from malaria.pictures.decode import FORMATS
 from malaria.pictures.heic import heic_formats
-from malaria.pictures.images import FORMATS, PixelFormat, read_image
+from malaria.pictures.images import PixelFormat, read_image
 from malaria.saved.label_files import find_labels
 from malaria.saved.pair import Pair, default_pair
 from malaria.settings.config import Config

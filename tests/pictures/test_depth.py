@@ -87,6 +87,7 @@ def test_a_dark_image_stays_dark_beside_bright_ones(tmp_path, capsys):
         ((10,), 900, 10),
         ((10,), 60000, 16),
         ((12, 16), 900, 12),
+        ((16,), 3000, 12),
         ((12, 16), 9000, 16),
         ((), 900, 10),
     ],
@@ -111,15 +112,17 @@ TWELVE, SIXTEEN, EIGHT, TEN = (range(3000, 4000, 50), range(50000, 62000, 600),
         ([*TWELVE, *SIXTEEN, 5000, 900], (12, 16)),
         ([1500, 1800, *SIXTEEN], (12, 16)),
         ([*TWELVE, 60000], (12, 16)),
-        ([3000, *SIXTEEN], (16,)),
+        ([3000, *SIXTEEN], (12, 16)),
         ([*EIGHT, *TEN], (8, 10)),
         ([*EIGHT, *TEN, *SIXTEEN], (8, 10, 16)),
         ([*EIGHT, *SIXTEEN], (8, 16)),
+        ([3000, 900, *SIXTEEN], (12, 16)),
+        ([9000, *SIXTEEN], (16,)),
         ([], ()),
     ],
     ids=str,
 )
-def test_several_images_that_fill_fewer_bits_are_a_camera_of_their_own(peaks, groups):
+def test_images_that_fill_fewer_bits_are_of_a_camera_of_their_own(peaks, groups):
     assert group_peaks(peaks) == groups
 
 

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UserError
+from malaria.pictures.decode import FORMATS
 from malaria.pictures.folders import find_images, sub_folders
-from malaria.pictures.images import FORMATS, open_image
+from malaria.pictures.images import open_image
 from malaria.pictures.limits import is_image_name
 from malaria.pictures.passed_over import PassedOver
 

@@ -144,6 +144,12 @@ NO_COLOURS = {
     "four in OME": (FOUR, OME, {}, "4 channels (of unknown colours)"),
     "two of ImageJ": (PLANES[:2], IMAGEJ, {}, "2 channels (of unknown colours)"),
     "stains": (PLANES, IMAGEJ, {"Labels": ["DAPI", "", "GFP"]}, "3 channels (DAPI, unnamed, GFP)"),
+    "colours of print": (PLANES, IMAGEJ, {"Labels": ["C", "M", "Y"]}, "3 channels (C, M, Y)"),
+    "lasers": (PLANES, IMAGEJ, {"Labels": ["405", "488", "561"]}, "3 channels (405, 488, 561)"),
+    "fluorescence": (
+        *(PLANES, OME, {"Channel": {"EmissionWavelength": [460, 520, 600]}}),
+        "3 channels (460, 520, 600)",
+    ),
     "stains shown in red, green and blue": (
         *(PLANES, OME),
         {"Channel": {"Name": ["Cy5", "FITC", "DAPI"], "Color": [-16776961, 16711935, 65535]}},

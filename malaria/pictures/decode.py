@@ -1,0 +1,111 @@
+"""decode: an image of a file of any kind, or from memory, -> RGB of 8 bits."""
+
+import warnings
+from contextlib import nullcontext
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from malaria.base.errors import UserError
+from malaria.base.streams import stderr_discarded
+from malaria.pictures.depth import in_rows, scale
+from malaria.pictures.dicom import PLACE, PREFIX, open_dicom
+from malaria.pictures.heic import BEGINNING as HEIC
+from malaria.pictures.heic import heic_formats
+from malaria.pictures.limits import UnreadableImageError, check_sides, open_regular
+from malaria.pictures.memory import Claim
+from malaria.pictures.png import open_deep_png
+from malaria.pictures.reasons import reason_of, refuse_other
+from malaria.pictures.remote_files import open_remote
+from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
+from malaria.pictures.tiff import open_tiff, without_unnamed
+
+# A stranger's file need not reach the dozens of rarer decoders that Pillow has.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+# Bytes of a pixel in Pillow, and how many copies of all a decoder has.
+BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2, "HEIF": 2}
+
+# Arrays are uint8: (height, width) grey, (height, width, 3) RGB or (height, width, 4) RGBA.
+Source = AnyPath | str | Image.Image | np.ndarray
+
+# Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
+Image.MAX_IMAGE_PIXELS = None
+# Blocks of this size go back to the system at once; of Pillow's own, 16 MB, each thread would keep
+# those of its largest image. As PILLOW_BLOCK_SIZE does; tried with Pillow 11.3 and 13.0.
+Image.core.set_block_size(64 * 2**20)
+# Odd metadata is no reason to distrust the pixels, nor to print anything. Not catch_warnings around
+# each image: in several threads at once that loses everybody's filters.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+def decode(source: Source, claim: Claim) -> Image.Image:
+    """An image of a file or from memory, mode RGB, in its own size. Raises UnreadableImageError."""
+    try:
+        if isinstance(source, np.ndarray):
+            source = Image.fromarray(source)
+        if isinstance(source, Image.Image):
+            return _from_memory(source)
+        return _open_file(to_path(source), claim)
+    except UserError:
+        raise
+    except Exception as error:
+        # Decoders fail on damaged files in many ways: OSError, SyntaxError, struct.error, ...
+        raise UnreadableImageError(reason_of(error)) from None
+
+
+def _open_file(path: AnyPath, claim: Claim) -> Image.Image:
+    with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
+        beginning = file.read(len(PREFIX) + PLACE)
+        if beginning[PLACE:] == PREFIX:
+            return _to_rgb(open_dicom(file, claim))
+        refuse_other(beginning)
+        is_tiff = beginning[:4] in TIFF_MAGIC
+        if is_tiff and (tiff := open_tiff(path, file, claim)) is not None:
+            return _to_rgb(tiff)
+        file.seek(0)
+        # libtiff tells of each damage on stderr, past Python; what matters is raised.
+        quiet = stderr_discarded() if is_tiff else nullcontext()
+        formats = heic_formats() if HEIC.match(beginning) else FORMATS
+        with quiet, Image.open(file, formats=formats) as image:
+            _check(image)
+            if (deep := open_deep_png(image, file, path, claim)) is not None:
+                return _to_rgb(deep)
+            claim.take(_bytes_of(image))
+            # Each copy costs every image.
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()  # before the file is closed
+            return _to_rgb(without_unnamed(image) if is_tiff else image)
+
+
+def _bytes_of(image: Image.Image) -> int:
+    """The most memory that an image takes while it is decoded and becomes RGB."""
+    copies = COPIES.get(image.format or "", 1) + (image.mode != "RGB")
+    return BYTES * copies * image.width * image.height
+
+
+def _from_memory(image: Image.Image) -> Image.Image:
+    _check(image)
+    image = ImageOps.exif_transpose(image)
+    image.load()
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(scale(np.asarray(image).astype(np.uint16), ()))
+    return _to_rgb(image)
+
+
+def _check(image: Image.Image) -> None:
+    check_sides(*image.size)
+    if image.mode in ("F", "I"):
+        raise UnreadableImageError("32-bit pixels, whose range is not known: expected 8 or 16 bits")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    black = Image.new("RGB", image.size)
+    # Some rows at a time, for an image may be large.
+    for rows in in_rows(image.height):
+        part = image.crop((0, rows.start, image.width, rows.stop)).convert("RGBA")
+        ground = Image.new("RGBA", part.size, (0, 0, 0, 255))
+        black.paste(Image.alpha_composite(ground, part).convert("RGB"), (0, rows.start))
+    return black
