@@ -8,7 +8,7 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable, shorten
 from malaria.data.dataset import Sample
-from malaria.data.listing import spellings
+from malaria.data.spellings import spellings
 from malaria.data.tables import open_table
 
 

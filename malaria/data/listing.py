@@ -2,20 +2,18 @@
 
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
+from malaria.data.spellings import clean, spellings
 from malaria.data.tables import (
     MOST_EMPTY,
     Header,
     Row,
     begins_like_a_table,
-    clean,
-    decode_text,
     is_table,
     lines_of,
     open_lines,
@@ -134,19 +132,6 @@ def _named(
         empty += 1
         if empty == MOST_EMPTY:
             raise UserError(f"{printable(name)}: {empty:,} lines in turn that name no image")
-
-
-def spellings(text: str) -> Iterator[str]:
-    """What a path of a list may be called here, as it stands first.
-
-    Without blanks around it, its letters as Windows wrote them, backslashes as slashes, and accents
-    as one character with their letter or as two, as macOS has them. Without doubles.
-    """
-    plain = decode_text(text.strip())
-    slashes = plain.replace("\\", "/")
-    composed = unicodedata.normalize("NFC", slashes)
-    decomposed = unicodedata.normalize("NFD", slashes)
-    yield from dict.fromkeys((text, text.strip(), plain, slashes, composed, decomposed))
 
 
 def _place(text: str, listing: AnyPath, *, is_beside: bool) -> AnyPath:

@@ -14,7 +14,8 @@ from PIL import Image
 from malaria.base.machine import usable_cores
 from malaria.base.text import printable
 from malaria.data.labelled_images import LabelledImages
-from malaria.data.pixel_store import CHUNK, Pixels
+from malaria.data.pixel_store import Pixels
+from malaria.data.reading import CHUNK
 
 SIDE, FREQUENCIES = 32, 16
 # Of 1,200 real cells that were turned or flipped and saved as JPEG of quality 50 to 95 all but one

@@ -9,32 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from PIL import __version__ as pillow_version
-from tqdm import tqdm
 
 from malaria.base.errors import UserError
 from malaria.base.files import refuse_link, write_text
 from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
-from malaria.data.duplicates import digest_pixels
-from malaria.pictures.images import PixelFormat, UnreadableImageError, open_image, read_image
+from malaria.data.reading import Found, read_all
+from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
 
 Cache = Literal["memory", "disk", "none"]
 # Of the folder of a cache: what it holds may change with this program.
 FORMAT = 2
-# This many images are given to the threads at a time: Ctrl-C waits for no more than these.
-CHUNK = 256
-
-
-class Found(NamedTuple):
-    """What reading a sample gave: the content of a Sample, or why there is none."""
-
-    content: str | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ def load_pixels(
         stored, found = _disk_array(samples, pixel_format, Path(folder))
     else:
         stored = _empty_array(len(samples), pixel_format) if cache == "memory" else None
-        found = _fill(stored, samples, pixel_format)
+        found = read_all(stored, samples, pixel_format)
     rows = np.array([row for row, one in enumerate(found) if one.content], dtype=np.int64)
     if not len(rows):
         example = printable(samples[0].path)
@@ -122,33 +112,6 @@ def _empty_array(count: int, pixel_format: PixelFormat) -> np.ndarray:
         f"{count} images of {pixel_format.size} need {needed / 1e9:.1f} GB of the "
         f"{available / 1e9:.1f} GB of memory: set cache: disk, or a smaller image_size"
     )
-
-
-def _fill(
-    stored: np.ndarray | None, samples: Sequence[Sample], pixel_format: PixelFormat
-) -> list[Found]:
-    """Read every sample into its row, and tell what was found."""
-
-    def read(row: int) -> Found:
-        try:
-            image = open_image(samples[row].path)
-            if stored is not None:
-                stored[row] = read_image(image, pixel_format)
-        except UnreadableImageError as error:
-            return Found(None, str(error))
-        return Found(digest_pixels(image))
-
-    found: list[Found] = []
-    with (
-        ThreadPoolExecutor(usable_cores()) as threads,
-        # None: a bar on a terminal only.
-        tqdm(total=len(samples), desc="reading images", unit="", disable=None) as bar,
-    ):
-        for start in range(0, len(samples), CHUNK):
-            rows = range(start, min(start + CHUNK, len(samples)))
-            found += threads.map(read, rows)
-            bar.update(len(rows))
-    return found
 
 
 def _disk_array(
@@ -187,7 +150,7 @@ def _make_disk_array(target: Path, samples: Sequence[Sample], pixel_format: Pixe
         shutil.rmtree(partial_folder, ignore_errors=True)
         partial_folder.mkdir(parents=True)
         stored = _reserve(partial_folder / "pixels.npy", len(samples), pixel_format)
-        found = _fill(stored, samples, pixel_format)
+        found = read_all(stored, samples, pixel_format)
         stored.flush()
         write_text(partial_folder / "found.json", json.dumps(found))
         # Another run of the same images may have made it meanwhile; the two are alike.

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -193,20 +192,3 @@ def _cell(row: Sequence[str], place: int | None) -> str | None:
     if place is None or place >= len(row):
         return None
     return plain_cell(row[place]) or None
-
-
-def decode_text(text: str) -> str:
-    """Bytes that are no UTF-8, which Western Windows wrote, as the letters that they stand for."""
-    if text.isascii():
-        return text
-    content = text.encode("utf-8", "surrogateescape")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "surrogateescape")
-
-
-def clean(text: str | None) -> str | None:
-    """A label or a patient, without blanks around it; None if nothing is left."""
-    # Interned, for millions of rows share a few.
-    return sys.intern(decode_text(text).strip()) or None if text else None

@@ -114,8 +114,10 @@ def _find_groups(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: in
     # Without images of 8 bits, and black ones, which fit anything.
     peaks = [peak for path in some if (peak := _find_one(path, find_peak))]
     groups = group_peaks(peaks)
-    if groups not in ((), (16,)):
-        log(f"{printable(folder)}: {_describe(groups, peaks, suffix)}")
+    dark = sum(bits_for(peak) < bits_among(groups, peak) for peak in peaks)
+    if dark or groups not in ((), (16,)):
+        more = f"; {dark} dark, or of a camera of fewer bits" if dark else ""
+        log(f"{printable(folder)}: {_describe(groups, peaks, suffix)}{more}")
     return groups
 
 

@@ -22,6 +22,11 @@ from malaria.pictures.memory import Claim
 PREFIX, PLACE, DEFLATED = b"DICM", 128, b"1.2.840.10008.1.2.1.99"
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 INVERTED, GREY, PALETTE = "MONOCHROME1", ("MONOCHROME1", "MONOCHROME2"), "PALETTE COLOR"
+# What says how grey levels are changed and shown.
+LEVELS = (
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTSequence"),
+)
 
 _log_once = cache(log)
 
@@ -51,6 +56,10 @@ def open_dicom(file: BinaryIO, claim: Claim) -> Image.Image:
     size = file.seek(0, SEEK_END)
     file.seek(0)
     known = pydicom.dcmread(file)
+    for name in LEVELS:
+        # An empty entry, as those leave who take names out, says no more than none.
+        if name in known and known[name].value in (None, "", []):
+            del known[name]
     _check(known)
     each = known.SamplesPerPixel * (3 * known.BitsAllocated // 8 + 4)
     claim.take(known.Rows * known.Columns * each + size)
@@ -67,6 +76,8 @@ def _check(known: Any) -> None:
         raise UnreadableImageError(
             f"{known.BitsAllocated}-bit pixels, whose range is not known: expected 8 or 16 bits"
         )
+    if not 0 < abs(slope := known.get("RescaleSlope", 1)) < np.inf:
+        raise UnreadableImageError(f"a DICOM image of RescaleSlope {slope}: expected another")
 
 
 def _decode(known: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.data import pixel_store as pixels
+from malaria.data import reading
 from malaria.data.dataset import Sample
 from malaria.pictures.images import PixelFormat, read_image
 
@@ -124,7 +125,7 @@ def test_the_cache_is_used_again_but_not_for_anything_else(samples, tmp_path, ch
 def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monkeypatch):
     # Interrupted while images are read, with the clearing up taken away: as a kill.
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "read_image", Mock(side_effect=KeyboardInterrupt))
+        patched.setattr(reading, "read_image", Mock(side_effect=KeyboardInterrupt))
         patched.setattr(pixels.shutil, "rmtree", Mock())
         with pytest.raises(KeyboardInterrupt):
             load(samples, "disk", tmp_path / "cache")
@@ -136,7 +137,7 @@ def test_what_a_killed_run_left_half_made_is_never_used(samples, tmp_path, monke
 
 
 def test_an_interrupted_run_leaves_nothing(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "read_image", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(reading, "read_image", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         load(samples, "disk", tmp_path / "cache")
     assert entries(tmp_path / "cache") == []

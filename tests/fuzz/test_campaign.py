@@ -5,10 +5,10 @@ import pytest
 
 # A .tflite is tried in a process of its own, and a network takes a tenth of a second to build.
 CASES = {
-    **{"images": 500, "configs": 150, "lists": 300, "archives": 100, "options": 500},
-    **{"journals": 200, "workers": 300, "arrays": 100},
-    **{"metadata": 80, "architectures": 20, "weights": 20, "tflite": 30},
-    **{"keras": 15, "saved_model": 10, "names": 60},
+    **{"images": 300, "configs": 100, "lists": 300, "archives": 100, "options": 500},
+    **{"journals": 100, "workers": 300, "arrays": 100},
+    **{"metadata": 50, "architectures": 10, "weights": 12, "tflite": 12},
+    **{"keras": 10, "saved_model": 6, "names": 30},
 }
 
 

@@ -21,6 +21,8 @@ RGB = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
 REAL = {"RescaleSlope": 1, "RescaleIntercept": -1024}
 # Levels 1000 to 2000 of 0 to 4095.
 WINDOW = {"WindowCenter": 1500.5, "WindowWidth": 1001}
+EMPTY = {"WindowCenter": None, "WindowWidth": [], "RescaleSlope": None, "RescaleIntercept": None}
+EMPTY |= {"VOILUTSequence": [], "ModalityLUTSequence": []}
 
 
 def write(path, pixels, kind="MONOCHROME2", *, stored=None, **entries):
@@ -62,6 +64,7 @@ SHOWN = {
         *(TWELVE, {"stored": 12, "kind": "MONOCHROME1", **WINDOW}),
         255 - windowed(TWELVE, 1000, 2000),
     ),
+    "empty entries": (TWELVE, {"stored": 12, **EMPTY}, three(GREY)),
     "the first of two windows": (
         *(TWELVE, {"stored": 12, "WindowCenter": [1500.5, 9], "WindowWidth": [1001, 9]}),
         windowed(TWELVE, 1000, 2000),
@@ -102,6 +105,13 @@ def test_levels_of_no_known_range_are_stretched_and_that_is_told(tmp_path, capsy
 )
 def test_the_forms_that_pydicom_ships_as_examples_are_read(name, peak):
     assert np.asarray(open_image(get_testdata_file(name))).max() == peak
+
+
+@pytest.mark.parametrize("slope", [0, "1e400"])
+def test_a_slope_that_leaves_nothing_of_an_image_is_refused(tmp_path, slope):
+    write(tmp_path / "a.dcm", TWELVE, RescaleSlope=slope, RescaleIntercept=5)
+    with pytest.raises(UnreadableImageError, match=r"RescaleSlope (0\.0|1e400): "):
+        open_image(tmp_path / "a.dcm")
 
 
 def test_compressed_and_plain_files_give_the_same_pixels():

@@ -33,7 +33,7 @@ def test_an_image_of_another_machine_is_told_by_its_name_as_people_read_it():
 
 def test_many_numbers_are_kept_apart_in_little_memory():
     dice, seen = random.Random(1), Seen()
-    known = {2**64 - 1, *(dice.getrandbits(64) for _ in range(20_000)), *range(1, 5000)}
+    known = {2**64 - 1, *(dice.getrandbits(64) for _ in range(5000)), *range(1, 1000)}
     assert all(map(seen.add, known))
     assert not any(map(seen.add, known))
     assert not seen.add(-1)
