@@ -1,7 +1,7 @@
 """memory: so many bytes of decoded images at once, however many threads decode them."""
 
+from contextlib import AbstractContextManager
 from threading import Condition
-from types import TracebackType
 
 from malaria.pictures.limits import UnreadableImageError
 
@@ -11,7 +11,7 @@ MAX_BYTES = 512_000_000
 SMALL = 4_000_000
 
 
-class Claim:
+class Claim(AbstractContextManager["Claim"]):
     """Bytes of memory that one image has while the block lasts; others wait for what is taken."""
 
     _taken, _changed = 0, Condition()
@@ -19,15 +19,7 @@ class Claim:
     def __init__(self) -> None:
         self.size = 0
 
-    def __enter__(self) -> "Claim":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.keep(0)
 
     def take(self, size: int) -> None:

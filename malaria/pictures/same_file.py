@@ -2,7 +2,6 @@
 
 import os
 from array import array
-from collections.abc import Iterator
 
 from malaria.pictures.remote_path import AnyPath, RemotePath, real_name
 
@@ -53,13 +52,9 @@ class Seen:
 
     def _grow(self) -> None:
         kept, self._slots = self._slots, _zeros(2 * len(self._slots))
-        for number in _known(kept):
+        for number in filter(None, kept):
             self._slots[self._slot_of(number)] = number
 
 
 def _zeros(count: int) -> "array[int]":
     return array("Q", bytes(8 * count))
-
-
-def _known(slots: "array[int]") -> Iterator[int]:
-    return filter(None, slots)
