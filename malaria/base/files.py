@@ -103,6 +103,11 @@ def make_folder(folder: Path, within: Path) -> None:
         raise UserError(f"cannot write {folder}: {error.strerror}") from None
 
 
+def is_own_link(path: Path) -> bool:
+    """True if this is a link that this user has made, as to a larger disk."""
+    return path.is_symlink() and (os.name != "posix" or path.lstat().st_uid == os.geteuid())
+
+
 def refuse_link(path: Path) -> None:
     """Raise UserError if a file or folder, at a name that this program chose, is a link."""
     if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):

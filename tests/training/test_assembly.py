@@ -11,6 +11,7 @@ from malaria.data.labelled_images import describe_images
 from malaria.networks.backend import tf
 from malaria.training import assembly
 from malaria.training.devices import Device, set_determinism
+from malaria.training.room import raise_on_full_memory
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_looking_at_the_memory_changes_no_weight(config):
 
 def test_a_device_without_room_is_told_in_one_line():
     told = "the memory of the device is full: set a smaller batch_size or image_size"
-    with pytest.raises(UserError, match=told), assembly.raise_on_full_memory():
+    with pytest.raises(UserError, match=told), raise_on_full_memory():
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
 
