@@ -190,6 +190,15 @@ def test_wrong_workers_are_refused(addresses, index, message):
         *("{", "[]", "[" * 100_000, "9" * 9000),
         '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
         '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1e400}}',
+        *(
+            f'{{"cluster": {{"chief": ["c:1"], "worker": ["a:1", "b:2"]}}, "task": {task}}}'
+            for task in (
+                '{"type": "worker", "index": true}',
+                '{"type": "worker", "index": 0.5}',
+                '{"type": "worker", "index": -1}',
+                '{"type": "chief", "index": 1}',
+            )
+        ),
         '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
         '{"cluster": {"worker": ["a:1", 5]}, "task": {"type": "worker", "index": 0}}',
     ],
