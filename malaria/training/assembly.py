@@ -105,7 +105,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
     """The network that `config` names, compiled, on the device. Raises UserError without room."""
     if not device.has_gpu:
         batch_size = -(-config.batch_size // device.strategy.num_replicas_in_sync)
-        check_memory(config.model, config.image_size, len(config.labels), batch_size)
+        network = config.model, config.image_size, len(config.labels)
+        check_memory(*network, batch_size, device.precision)
     with device.strategy.scope(), computing_in(device.precision):
         model = build_model(
             config.model,

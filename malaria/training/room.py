@@ -13,19 +13,20 @@ from malaria.networks.load_model import cost_of
 
 
 def check_memory(
-    network: str, image_size: tuple[int, int], label_count: int, batch_size: int
+    network: str, image_size: tuple[int, int], label_count: int, batch_size: int, precision: str
 ) -> None:
     """Raise UserError where a step cannot fit: a system kills such a process without a word.
 
-    By the least it takes: the outputs of all layers for a batch, and of each weight its gradient
-    and the two moments of Adam.
+    By the least it takes: half the outputs of all layers for a batch, for not each is kept (of
+    xresnet34 two thirds), and of each weight its gradient and the two moments of Adam.
     """
     drawn = random.getstate()  # Keras draws seeds for layers that are not allocated, too
     # Keras would allocate what is refused here with the next network of the same thread.
     with ThreadPoolExecutor(1) as thread:
         outputs, weights = thread.submit(_measure, network, image_size, label_count).result()
     random.setstate(drawn)
-    needed = 4 * (batch_size * outputs + 4 * weights)
+    output_bytes = 4 if precision == "float32" else 2
+    needed = batch_size * outputs * output_bytes / 2 + 16 * weights
     if needed > usable_memory():
         raise UserError(
             f"a step of {batch_size} images of {list(image_size)} takes at least "
