@@ -20,8 +20,7 @@ from malaria.base.errors import UserError
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 # Without it Excel takes UTF-8 for the letters of one country.
 BYTE_ORDER_MARK = "\ufeff"
-LEFTOVER_SECONDS = 86_400
-_CHUNK = 1 << 20
+LEFTOVER_SECONDS, _CHUNK = 86_400, 1 << 20
 
 
 @contextmanager
