@@ -20,8 +20,7 @@ from malaria.base.errors import UserError
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 # Without it Excel takes UTF-8 for the letters of one country.
 BYTE_ORDER_MARK = "\ufeff"
-LEFTOVER_SECONDS = 86_400
-_CHUNK = 1 << 20
+LEFTOVER_SECONDS, _CHUNK = 86_400, 1 << 20
 
 
 @contextmanager
@@ -101,6 +100,11 @@ def make_folder(folder: Path, within: Path) -> None:
             refuse_link(within)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}") from None
+
+
+def is_own_link(path: Path) -> bool:
+    """True if this is a link that this user has made, as to a larger disk."""
+    return path.is_symlink() and (os.name != "posix" or path.lstat().st_uid == os.geteuid())
 
 
 def refuse_link(path: Path) -> None:

@@ -74,15 +74,11 @@ def find_cards() -> list[Card]:
 def _read_cards(answer: str) -> list[Card]:
     rows = (line.rsplit(", ", 3) for line in answer.splitlines())
     # Where the memory is not known it is [N/A].
-    known = (row for row in rows if len(row) == 4 and all(map(_is_number, row[2:])))
+    known = (row for row in rows if re.fullmatch(r"[0-9]{1,9} [0-9]{1,9}\s*", " ".join(row[2:])))
     return [
         Card(shorten(name, 80), shorten(driver, 40), int(free), int(total))
         for name, driver, free, total in known
     ]
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,9}", text.strip()) is not None
 
 
 def _ask_driver(*options: str) -> str:

@@ -108,13 +108,11 @@ def _gpus(seen: int, *, is_built_for_cuda: bool) -> Iterator[tuple[str, str, str
 
 
 def _browser() -> tuple[str, str]:
-    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
-        return found, ""
     # As Python's webbrowser reads it: several, each perhaps with options.
     named = os.environ.get("BROWSER", "")
-    for words in map(str.split, named.split(os.pathsep)):
-        if words and (found := shutil.which(words[0])):
-            return found, ""
+    own = (words[0] for words in map(str.split, named.split(os.pathsep)) if words)
+    if found := next(filter(None, map(shutil.which, (*BROWSERS, *own))), None):
+        return found, ""
     note = f"BROWSER is {quote(named)}, which is no program; " if named else ""
     return "none", f"{note}copy the HTML report to a machine that has one"
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import __version__ as pillow_version
 
 from malaria.base.errors import UserError
-from malaria.base.files import refuse_link, write_text
+from malaria.base.files import is_own_link, refuse_link, write_text
 from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
@@ -144,7 +144,8 @@ def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
 def _make_disk_array(target: Path, samples: Sequence[Sample], pixel_format: PixelFormat) -> None:
     """Fill a folder beside `target` and rename it, so that a half-made one is never used."""
     partial_folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    refuse_link(target.parent)
+    if not is_own_link(target.parent):
+        refuse_link(target.parent)
     try:
         # A killed run may have left one, and numbers of processes come again.
         shutil.rmtree(partial_folder, ignore_errors=True)

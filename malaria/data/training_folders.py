@@ -43,6 +43,11 @@ class TrainingFolder:
         """Whether it is a table, by its name; a folder may be called so too."""
         return is_table(Path(self.folder)) and not os.path.isdir(self.folder)
 
+    @property
+    def base(self) -> str:
+        """The folder in which relative paths to its images begin."""
+        return os.path.dirname(self.folder) or "." if self.is_table else self.folder
+
     def scan(self, labels: Sequence[str], passed_over: PassedOver) -> list[Sample]:
         """Its samples, in the order of labels, then of paths; see dataset.scan_folder."""
         found = PassedOver(files=passed_over.files)

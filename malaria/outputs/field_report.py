@@ -156,10 +156,9 @@ class FieldReport(FieldTable):
     def _describe_not_shown(self) -> str:
         """Which fields the page has no picture of, and why; empty if it has all."""
         empty = sum(one.error is not None for one in self.fields.values())
-        more = len(self.fields) - empty - len(self.pictures)
-        parts = (
-            [f"Only the first {len(self.pictures)} fields with cells are shown."] if more else []
-        )
+        parts, shown = [], len(self.pictures)
+        if shown < len(self.fields) - empty:
+            parts.append(f"Only the first {shown} fields with cells are shown.")
         if empty:
             which = f"{_describe_count(empty)} {'has' if empty == 1 else 'have'}"
             parts.append(f"{which} no cells to show: the table says why.")

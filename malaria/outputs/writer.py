@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
@@ -19,6 +19,7 @@ from malaria.outputs.formats import FORMATS
 from malaria.outputs.journal import NOT_SOUND, lines_of, to_prediction, to_row
 from malaria.outputs.output import Output
 from malaria.pictures.remote_path import AnyPath, real_name
+from malaria.pictures.same_file import Seen
 
 
 class Writer(Output):
@@ -78,10 +79,14 @@ class Writer(Output):
             yield prediction
 
     def _read(self) -> Iterator[Prediction]:
+        seen = Seen()
         with open_own(self.partial, "rb") as file:
             for number, line in enumerate(lines_of(file), start=1):
                 try:
-                    prediction = to_prediction(json.loads(line), self.labels, fields=self.fields)
+                    row = json.loads(line.decode("ascii"))
+                    prediction = to_prediction(row, self.labels, fields=self.fields)
+                    if not seen.add(hash((prediction.path, prediction.box))):
+                        raise ValueError  # it would be counted twice
                 except NOT_SOUND:
                     raise UserError(
                         f"{self.partial} is damaged in line {number}: delete it to begin anew"
@@ -97,16 +102,14 @@ class Writer(Output):
         rows = (real_name(one.path) for one in self._read() if one.path)
         # A field has several rows, one after the other.
         written = (name for name, _ in groupby(rows)) if self.fields else rows
-        ahead: Counter[str] = Counter()
+        ahead: set[str] = set()
         for path in paths:
             name = real_name(path)
             while name not in ahead and (row := next(written, None)):
-                ahead[row] += 1
-            count = ahead.pop(name, 0)
-            if not count:
+                ahead.add(row)
+            if name not in ahead:
                 yield path
-            elif count > 1:
-                ahead[name] = count - 1
+            ahead.discard(name)
 
     def add(self, prediction: Prediction) -> None:
         """Append one row, unless the interrupted run wrote it."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from malaria.base.errors import UserError
-from malaria.base.files import make_folder, sha256_of, whole_file
+from malaria.base.files import is_own_link, make_folder, sha256_of, whole_file
 from malaria.saved.metadata import KEY, Metadata
 from malaria.saved.pair import Architecture, Pair, default_pair
 
@@ -49,7 +49,7 @@ def is_tried(sha256: str) -> bool:
 def note_tried(sha256: str) -> None:
     """Remember that a .tflite may be believed; where that cannot be, it is tried again."""
     with suppress(OSError, UserError):
-        make_folder(_mark(sha256).parent, cache_folder().parent)
+        _make_folders()
         # Exclusive, so that no link is followed.
         os.close(os.open(_mark(sha256), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -66,11 +66,17 @@ def find_kept(digest: str) -> Path | None:
 def keep(content: bytes, digest: str) -> Path:
     """Write the .tflite that was made of a pair into the cache; its path. Raises UserError."""
     path = cache_folder() / f"{digest}.tflite"
-    make_folder(cache_folder(), cache_folder().parent)
+    _make_folders()
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
     note_tried(hashlib.sha256(content).hexdigest())
     return path
+
+
+def _make_folders() -> None:
+    """Make the cache, which may be a link of the user's own. Raises UserError for another's."""
+    cache = cache_folder()
+    make_folder(cache / "tried", cache if is_own_link(cache) else cache.parent)
 
 
 def _mark(sha256: str) -> Path:

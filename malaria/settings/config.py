@@ -6,13 +6,12 @@ config_reference; the tests hold them equal.
 
 import hashlib
 import json
-import os
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, default_positive
-from malaria.data.training_folders import TrainingFolder, name_of
+from malaria.data.training_folders import TrainingFolder
 from malaria.evaluation.thresholds import ALLOWED, parse_rule
 from malaria.model import NETWORKS
 from malaria.pictures.images import Fit
@@ -243,27 +242,13 @@ class Config(Settings):
 
     @property
     def base_folder(self) -> str:
-        """The base of relative paths in the list of `exclude`.
-
-        It is the one folder, or the one of the one table; of several where we are.
-        """
-        if not isinstance(self.train_images, str):
-            return "."
-        [one] = self.folders
-        return os.path.dirname(one.folder) or "." if one.is_table else one.folder
+        """The base of relative paths in the list of `exclude`: its one source, or where we are."""
+        return self.folders[0].base if isinstance(self.train_images, str) else "."
 
     def _named(self, folders: str | tuple[FolderEntry, ...]) -> list[TrainingFolder]:
         entries = (FolderEntry(folder=folders),) if isinstance(folders, str) else folders
         several = any(isinstance(x, tuple) for x in (self.train_images, self.validation_images))
-        return [
-            TrainingFolder(
-                one.folder,
-                one.name or name_of(one.folder),
-                one.patient_pattern or self.patient_pattern,
-                several,
-            )
-            for one in entries
-        ]
+        return [one.to_source(self.patient_pattern, several) for one in entries]
 
     @property
     def rates(self) -> str:

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from malaria.base import patterns as base_patterns
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name
-from malaria.data.training_folders import name_of
+from malaria.data.training_folders import TrainingFolder, name_of
 from malaria.model import NETWORKS
 from malaria.pictures.images import MAX_SIDE
 
@@ -134,6 +134,11 @@ class FolderEntry(Settings):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return value if isinstance(value, dict | FolderEntry) else {"folder": value}
+
+    def to_source(self, pattern: str, is_one_of_several: bool) -> TrainingFolder:
+        """The source that it names; pattern: of the patients, where it has none of its own."""
+        name, pattern = self.name or name_of(self.folder), self.patient_pattern or pattern
+        return TrainingFolder(self.folder, name, pattern, is_one_of_several)
 
 
 _ENTRIES: TypeAdapter[tuple[FolderEntry, ...]] = TypeAdapter(

@@ -1,17 +1,12 @@
 """assembly: images, network, batches and learner of a training, put together as a Config says."""
 
-import random
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from malaria.base.errors import UserError
 from malaria.base.gpu import list_cards
-from malaria.base.machine import usable_memory
 from malaria.base.streams import log
 from malaria.data import splits
 from malaria.data.dataset import Sample
@@ -21,8 +16,7 @@ from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels, stored_bytes
 from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
-from malaria.networks.backend import keras, tf
-from malaria.networks.load_model import cost_of
+from malaria.networks.backend import keras
 from malaria.pictures.images import PixelFormat
 from malaria.pictures.passed_over import PassedOver
 from malaria.settings.config import Config
@@ -34,6 +28,7 @@ from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
 from malaria.training.pipeline import Pipeline, choose_validation, upload
+from malaria.training.room import check_memory
 from malaria.training.step import Learner
 
 
@@ -109,7 +104,9 @@ def _sources(images: LabelledImages, indices: np.ndarray) -> list[str]:
 def build(config: Config, device: Device, images: LabelledImages) -> keras.Model:
     """The network that `config` names, compiled, on the device. Raises UserError without room."""
     if not device.has_gpu:
-        _check_memory(config, -(-config.batch_size // device.strategy.num_replicas_in_sync))
+        batch_size = -(-config.batch_size // device.strategy.num_replicas_in_sync)
+        network = config.model, config.image_size, len(config.labels)
+        check_memory(*network, batch_size, device.precision)
     with device.strategy.scope(), computing_in(device.precision):
         model = build_model(
             config.model,
@@ -132,49 +129,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
         )
         compile_model(model, optimizer)
         if config.init_weights is not None:
-            known = config.labels, images.pixels.pixel_format
-            init_weights(model, config.init_weights, *known)
+            init_weights(model, config.init_weights, config.labels, images.pixels.pixel_format)
     return model
-
-
-def _check_memory(config: Config, batch_size: int) -> None:
-    """Raise UserError where a step cannot fit: a system kills such a process without a word.
-
-    By the least it takes: the outputs of all layers for a batch, and of each weight its gradient
-    and the two moments of Adam.
-    """
-    drawn = random.getstate()  # Keras draws seeds for layers that are not allocated, too
-    # Keras would allocate what is refused here with the next network of the same thread.
-    with ThreadPoolExecutor(1) as thread:
-        outputs, weights = thread.submit(_measure, config).result()
-    random.setstate(drawn)
-    needed = 4 * (batch_size * outputs + 4 * weights)
-    if needed > usable_memory():
-        raise UserError(
-            f"a step of {batch_size} images of {list(config.image_size)} takes at least "
-            f"{needed / 1e9:.0f} GB of the {usable_memory() / 1e9:.0f} GB of memory: set a smaller "
-            "image_size or batch_size"
-        )
-
-
-def _measure(config: Config) -> tuple[int, int]:
-    """(outputs of all layers for an image, weights); nothing is allocated."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = build_model(
-            config.model, image_size=config.image_size, label_count=len(config.labels)
-        )
-        return cost_of(model)[0], model.count_params()
-
-
-@contextmanager
-def raise_on_full_memory() -> Iterator[None]:
-    """In this block a device without room is a UserError of one line."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError:
-        raise UserError(
-            "the memory of the device is full: set a smaller batch_size or image_size"
-        ) from None
 
 
 def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pipeline:

@@ -15,6 +15,7 @@ from malaria.training import assembly
 from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_compiler, choose_device, set_determinism
 from malaria.training.pipeline import Stream
+from malaria.training.room import raise_on_full_memory
 
 # The first steps also build the graph and warm the caches.
 WARM_STEPS, TIMED_STEPS = 2, 4
@@ -34,7 +35,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     yield from describe_look_alikes(images, config.labels)
     count = assembly.steps_in_epoch(config, images)
     device = choose_compiler(device, assembly.total_steps(config, images))
-    with assembly.raise_on_full_memory():
+    with raise_on_full_memory():
         model = assembly.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
@@ -46,7 +47,7 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     shown = np.resize(pipeline.validation, timed * pipeline.validation_batch)
     pipeline = replace(pipeline, steps=timed, validation=shown)
     learner = assembly.make_learner(config, device, model, pipeline)
-    with assembly.raise_on_full_memory():
+    with raise_on_full_memory():
         step = _time(learner.train, pipeline.train(0))
         validation_step = _time(learner.validate, pipeline.validate())
     seconds = config.epochs * (count * step + validations * validation_step)

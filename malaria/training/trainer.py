@@ -17,6 +17,7 @@ from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint, Row
 from malaria.training.devices import Device, choose_compiler, choose_device, set_determinism
 from malaria.training.loop import defer_interrupts, open_board, run_epochs
+from malaria.training.room import raise_on_full_memory
 from malaria.training.workers import Workers, raise_on_lost_worker
 
 
@@ -77,7 +78,7 @@ def _train(
     config: Config, point: ResumePoint, workers: Workers | None, **known: Any
 ) -> tuple[LabelledImages, keras.Model, Progress]:
     """Set up, load, and train; known: what `build_and_fit` takes by name."""
-    with raise_on_lost_worker(workers), assembly.raise_on_full_memory():
+    with raise_on_lost_worker(workers), raise_on_full_memory():
         device = set_up(config, workers)
         images = load(config)
         model, progress = build_and_fit(config, device, images, point, **known)

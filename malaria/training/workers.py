@@ -78,10 +78,12 @@ def _of_tf_config(text: str) -> Workers | None:
         cluster, task = known["cluster"], known["task"]
         # A chief, where it is named apart, is the first worker.
         chiefs, others = list(cluster.get("chief", [])), list(cluster.get("worker", []))
-        index = int(task["index"]) + len(chiefs) * (task["type"] == "worker")
-        if task["type"] not in ("chief", "worker") or set(cluster) - {"chief", "worker"}:
+        # Not 1.9 nor true, which are numbers too.
+        index = range(len(cluster[task["type"]])).index(int(str(task["index"])))
+        index += len(chiefs) * (task["type"] == "worker")
+        if set(cluster) - {"chief", "worker"}:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"TF_CONFIG: {expected}; received {shorten(text, 200)}") from None
     return _check([str(one) for one in chiefs + others], index, "TF_CONFIG")
 

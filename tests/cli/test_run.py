@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from malaria.base.errors import UserError
+from malaria.cli import calibrate
 from malaria.cli.command import run_script
 from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells as draw_cells
@@ -168,7 +169,8 @@ def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_thresho
         main(known)
 
 
-def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys):
+def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(calibrate, "save_as_pair", lambda classifier, path: None)
     paths = draw_cells(tmp_path / "cells", 60, seed=1, patients=6)
     rows = [f"{path.relative_to(tmp_path)};{path.parent.name}" for path in paths]
     lines = ["File;Class", *rows, rows[0], f"{rows[1].partition(';')[0]};", "gone.png;Unsure"]

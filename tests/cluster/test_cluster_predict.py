@@ -9,6 +9,7 @@ import pytest
 
 from malaria.base.errors import UserError
 from malaria.cluster import predict_on_cluster as on_cluster
+from malaria.cluster import tasks
 from malaria.cluster.connect import connected
 from malaria.cluster.predict_on_cluster import ENDED, predict_on_cluster
 from malaria.inference.load_classifier import load_classifier
@@ -160,6 +161,7 @@ def test_workers_that_cannot_start_are_told_and_not_tried_for_ever(
 
         yield nothing_of_this_name
 
+    monkeypatch.setattr(tasks, "FAILED_STARTS", 2)
     for task, message in (
         (end, "--cluster: a worker cannot start: expected this program"),
         (need, r"cannot start: .* every node; No module named 'nothing_"),

@@ -166,9 +166,16 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
     assert entries(folder) == []
 
 
-def test_a_cache_that_is_a_link_is_not_written_through(samples, tmp_path):
-    (tmp_path / "other").mkdir()
+def test_a_cache_may_be_a_link_of_the_users_own_and_none_of_another_user(
+    samples, tmp_path, monkeypatch
+):
+    for name in ("disk", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "own").symlink_to("disk")
+    load(samples, "disk", tmp_path / "own")
+    assert len(entries(tmp_path / "disk")) == 1
     (tmp_path / "cache").symlink_to("other")
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(UserError, match=rf"cannot write {tmp_path}/cache: it is a link: delete it"):
         load(samples, "disk", tmp_path / "cache")
     assert entries(tmp_path / "other") == []

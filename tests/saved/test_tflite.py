@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -107,9 +108,16 @@ def test_a_link_in_place_of_a_note_is_neither_believed_nor_followed(cache, tmp_p
     assert not tflite.is_tried(SHA256)
 
 
-def test_nothing_is_kept_where_a_link_in_place_of_the_cache_leads(cache, tmp_path):
+def test_a_cache_may_be_a_link_of_the_users_own_and_none_of_another_user(
+    cache, tmp_path, monkeypatch
+):
     (tmp_path / "other").mkdir()
     cache.symlink_to("other")
+    tflite.keep(CONTENT, DIGEST)
+    assert tflite.find_kept(DIGEST).read_bytes() == CONTENT
+    shutil.rmtree(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: cache.lstat().st_uid + 1)
     with pytest.raises(UserError, match=rf"cannot write {cache}: it is a link: delete it"):
         tflite.keep(CONTENT, DIGEST)
     tflite.note_tried(SHA256)

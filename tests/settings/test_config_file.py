@@ -211,7 +211,7 @@ def test_a_missing_config_is_told_and_what_is_no_file_is_not_waited_for(tmp_path
             read_config(path)
 
 
-def test_long_values_and_thousands_of_keys_are_told_in_short(problems):
+def test_long_values_and_a_thousand_keys_are_told_in_short(problems):
     [line] = problems(f"train_images: {'x' * 5000}\n")
     assert len(line) < 200
     for number in ("0x" + "f" * 9000, "1:" * 9000 + "1", "9" * 6000, "1." + "0" * 6000):
@@ -219,9 +219,9 @@ def test_long_values_and_thousands_of_keys_are_told_in_short(problems):
         shown = number[:76]
         told = f"random_state: expected a valid integer; received '{shown}..."
         assert line == f"config.yaml, line 1: {told}"
-    first, *lines = problems("\n".join(f"key{number}: 1" for number in range(5000)))
-    assert first == "5000 problems in the settings"
-    assert (len(lines), lines[-1]) == (31, "  and 4,970 more")
+    first, *lines = problems("\n".join(f"key{number}: 1" for number in range(1000)))
+    assert first == "1000 problems in the settings"
+    assert (len(lines), lines[-1]) == (31, "  and 970 more")
 
 
 @pytest.mark.parametrize("tag", ["apply:os.mkdir [{}]", "new:os.mkdir [{}]", "name:os.mkdir"])

@@ -12,6 +12,8 @@ from learning import rows_of
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.drawn_cells import write_cells
+from malaria.settings.config_file import read_config
+from malaria.training.trainer import train
 from malaria.training.workers import Workers, find_workers
 
 TOP = Path(__file__).parents[2]
@@ -37,9 +39,13 @@ def free_addresses(count):
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def command(cells, models, *more, **changes):
+def overrides(cells, models, **changes):
     settings = {"train_images": cells, "output_models": models, **SETTINGS, **changes}
-    options = [f"--set={key}={value}" for key, value in settings.items()]
+    return [f"{key}={value}" for key, value in settings.items()]
+
+
+def command(cells, models, *more, **changes):
+    options = [f"--set={override}" for override in overrides(cells, models, **changes)]
     return [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
 
 
@@ -66,7 +72,7 @@ def history_of(models):
 def alone(cells):
     """The history of one process."""
     models = cells.parent / "alone"
-    subprocess.run(command(cells, models), capture_output=True, check=True)
+    train(read_config(TOP / "config.yaml", overrides(cells, models, deterministic="false")))
     return history_of(models)
 
 
@@ -190,6 +196,15 @@ def test_wrong_workers_are_refused(addresses, index, message):
         *("{", "[]", "[" * 100_000, "9" * 9000),
         '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
         '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1e400}}',
+        *(
+            f'{{"cluster": {{"chief": ["c:1"], "worker": ["a:1", "b:2"]}}, "task": {task}}}'
+            for task in (
+                '{"type": "worker", "index": true}',
+                '{"type": "worker", "index": 0.5}',
+                '{"type": "worker", "index": -1}',
+                '{"type": "chief", "index": 1}',
+            )
+        ),
         '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
         '{"cluster": {"worker": ["a:1", 5]}, "task": {"type": "worker", "index": 0}}',
     ],
