@@ -25,22 +25,20 @@ def compare_models(options: Options, inputs: Inputs) -> int:
         if names.count(name) > 1:
             raise UserError(f"--model: {printable(name)} is named twice; rename one of the pairs")
     paths = list(inputs.paths())
-    results, rates, more, unreadable = {}, {}, {}, 0
+    results, rates, more, notes, unreadable = {}, {}, {}, {}, 0
     for path in options.model:
         classifier, rate = open_classifier(options, path), Rate()
-        log(f"classifying with {printable(classifier.name)}")
+        name = classifier.name
+        log(f"classifying with {printable(name)}")
         labelled = open_labelled(options, classifier, inputs)
         labelled.add_all(rate.measure(predict(paths, classifier)))
-        results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
-        more[classifier.name] = labelled.to_entries() | {"notes": inputs.notes + labelled.notes}
+        results[name], rates[name], notes[name] = labelled.result, rate.per_second, labelled.notes
+        more[name] = labelled.to_entries() | {"notes": inputs.notes + notes[name]}
         unreadable = max(unreadable, labelled.unreadable)
         keep_tflite(classifier)
-    for line in (*inputs.notes, *labelled.notes):
+    told = [*inputs.notes, *(f"{name}: {note}" for name in notes for note in notes[name])]
+    for line in told:
         log(printable(line))
     print(describe_comparison(results, compare_with_first(results), rates))
-    for name, known in more.items():
-        for note in known["notes"]:
-            log(printable(f"{name}: {note}"))
-    entries = {name: to_json(one, **more[name]) for name, one in results.items()}
-    save_metrics(options.metrics, entries)
+    save_metrics(options.metrics, {name: to_json(results[name], **more[name]) for name in results})
     return 1 if unreadable else 0
