@@ -18,6 +18,7 @@ def compare_models(options: Options, inputs: Inputs) -> int:
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first
+    from malaria.inference.suggest import suggest
     from malaria.outputs.metrics_file import save_metrics
 
     names = [find_pair(path).weights.stem for path in options.model]
@@ -25,18 +26,19 @@ def compare_models(options: Options, inputs: Inputs) -> int:
         if names.count(name) > 1:
             raise UserError(f"--model: {printable(name)} is named twice; rename one of the pairs")
     paths = list(inputs.paths())
-    results, rates, more, notes, unreadable = {}, {}, {}, {}, 0
+    results, rates, more, unreadable = {}, {}, {}, 0
+    told = list(inputs.notes)
     for path in options.model:
         classifier, rate = open_classifier(options, path), Rate()
         name = classifier.name
         log(f"classifying with {printable(name)}")
         labelled = open_labelled(options, classifier, inputs)
         labelled.add_all(rate.measure(predict(paths, classifier)))
-        results[name], rates[name], notes[name] = labelled.result, rate.per_second, labelled.notes
-        more[name] = labelled.to_entries() | {"notes": inputs.notes + notes[name]}
+        results[name], rates[name], notes = labelled.result, rate.per_second, labelled.notes
+        more[name] = labelled.to_entries() | {"notes": inputs.notes + notes}
+        told += [f"{name}: {line}" for line in (*notes, *suggest(classifier, labelled.known))]
         unreadable = max(unreadable, labelled.unreadable)
         keep_tflite(classifier)
-    told = [*inputs.notes, *(f"{name}: {note}" for name in notes for note in notes[name])]
     for line in told:
         log(printable(line))
     print(describe_comparison(results, compare_with_first(results), rates))

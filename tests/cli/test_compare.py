@@ -78,9 +78,11 @@ def test_a_model_named_twice_is_refused_before_anything_is_classified(
     assert capsys.readouterr().err == ""
 
 
-def test_of_each_model_it_is_told_what_is_odd_about_the_images(
-    models, write_cells, tmp_path, capsys
+def test_of_each_model_it_is_told_what_is_odd_about_the_images_and_what_was_assumed(
+    models, write_cells, tmp_path, capsys, monkeypatch
 ):
+    known = lambda model, predictions: [f"{len(predictions)} of {model.name}"]  # noqa: E731
+    monkeypatch.setattr("malaria.inference.suggest.suggest", known)
     folder = write_cells()
     first = sorted((folder / "Parasitized").iterdir())[0]
     (folder / "Uninfected" / "copy.png").write_bytes(first.read_bytes())
@@ -90,6 +92,7 @@ def test_of_each_model_it_is_told_what_is_odd_about_the_images(
     for line in ("2 files hold images that lie under", "1 of 10 images are grey, and"):
         assert told.count(line) == told.count(f"\nfirst: {line}") + told.count(f"\nsecond: {line}")
         assert told.count(line) == 2
+    assert "\nfirst: 10 of first\n" in told
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     first, second = metrics["first"]["notes"]
     assert first.startswith("2 files hold images")

@@ -167,7 +167,9 @@ def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_thresho
         main(known)
 
 
-def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys):
+def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, monkeypatch):
+    known = lambda model, predictions: [f"{len(predictions)} of {model.name}"]  # noqa: E731
+    monkeypatch.setattr("malaria.cli.calibrate.suggest", known)
     paths = draw_cells(tmp_path / "cells", 60, seed=1, patients=6)
     Image.open(paths[0]).convert("L").save(paths[0])  # one is drawn so
     rows = [f"{path.relative_to(tmp_path)};{path.parent.name}" for path in paths]
@@ -178,6 +180,7 @@ def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys):
     assert captured.out.startswith("120 images: threshold ")
     assert "named again, and counted once: 2 images\n" in captured.err
     assert "2 of 120 images are grey, and this model learnt colours" in captured.err
+    assert "\n120 of compact\n" in captured.err
     assert "not in the metrics: Unsure, 1 image: not among the labels\n" in captured.err
 
 
