@@ -12,6 +12,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.evaluation.calibration import calibrate, describe_calibration
 from malaria.inference.predict import predict
+from malaria.inference.suggest import suggest
 
 
 def calibrate_model(options: Options, name: str) -> int:
@@ -26,7 +27,7 @@ def calibrate_model(options: Options, name: str) -> int:
     labelled = open_labelled(options, classifier, inputs)
     labelled.add_all(predict(tqdm(inputs.paths(), unit=" images", disable=None), classifier))
     rule = "youden" if options.threshold is None else options.threshold
-    for note in [*inputs.notes, *labelled.notes]:
+    for note in [*inputs.notes, *labelled.notes, *suggest(classifier, labelled.known)]:
         log(printable(note))
     if labelled.contradictions:
         raise UserError(f"--calibrate: {labelled.describe_contradictions()}: remove the wrong ones")

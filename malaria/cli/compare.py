@@ -18,6 +18,7 @@ def compare_models(options: Options, inputs: Inputs) -> int:
     """
     from malaria.evaluation.format import describe_comparison, to_json
     from malaria.evaluation.result import compare_with_first
+    from malaria.inference.suggest import suggest
     from malaria.outputs.metrics_file import save_metrics
 
     names = [find_pair(path).weights.stem for path in options.model]
@@ -26,21 +27,20 @@ def compare_models(options: Options, inputs: Inputs) -> int:
             raise UserError(f"--model: {printable(name)} is named twice; rename one of the pairs")
     paths = list(inputs.paths())
     results, rates, more, unreadable = {}, {}, {}, 0
+    told = list(inputs.notes)
     for path in options.model:
         classifier, rate = open_classifier(options, path), Rate()
-        log(f"classifying with {printable(classifier.name)}")
+        name = classifier.name
+        log(f"classifying with {printable(name)}")
         labelled = open_labelled(options, classifier, inputs)
         labelled.add_all(rate.measure(predict(paths, classifier)))
-        results[classifier.name], rates[classifier.name] = labelled.result, rate.per_second
-        more[classifier.name] = labelled.to_entries() | {"notes": inputs.notes + labelled.notes}
+        results[name], rates[name], notes = labelled.result, rate.per_second, labelled.notes
+        more[name] = labelled.to_entries() | {"notes": inputs.notes + notes}
+        told += [f"{name}: {line}" for line in (*notes, *suggest(classifier, labelled.known))]
         unreadable = max(unreadable, labelled.unreadable)
         keep_tflite(classifier)
-    for line in (*inputs.notes, *labelled.notes):
+    for line in told:
         log(printable(line))
     print(describe_comparison(results, compare_with_first(results), rates))
-    for name, known in more.items():
-        for note in known["notes"]:
-            log(printable(f"{name}: {note}"))
-    entries = {name: to_json(one, **more[name]) for name, one in results.items()}
-    save_metrics(options.metrics, entries)
+    save_metrics(options.metrics, {name: to_json(results[name], **more[name]) for name in results})
     return 1 if unreadable else 0

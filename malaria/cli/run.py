@@ -77,8 +77,8 @@ def classify(
                 noted[prediction.note] += prediction.error is None
                 for output in outputs:
                     output.add(prediction)
-            notes = [*inputs.notes, *(labelled.notes if labelled else ())]
-            notes += [*groups.notes, *describe_notes(noted, thing)]
+            notes = [*inputs.notes, *groups.notes]
+            notes += labelled.notes if labelled else describe_notes(noted, thing)
             for output in outputs:
                 output.notes = notes
                 output.finish()

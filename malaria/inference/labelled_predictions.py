@@ -16,6 +16,7 @@ from malaria.data.listed_labels import ListedLabels
 from malaria.data.listing import Listing
 from malaria.evaluation.format import brief
 from malaria.evaluation.result import Result
+from malaria.inference.grey import describe_notes
 from malaria.inference.predict import annotate
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
@@ -32,7 +33,7 @@ class LabelledPredictions:
 
     known: the predictions kept. left_out: how many had no label or could not be read; unreadable:
     how many of them the latter; unlabelled: the former, by the name that is none of the labels, or
-    "".
+    "". noted: how many readable ones have each note of `predict`, or none.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class LabelledPredictions:
         self.model, self.group_of, self._label_of = model, group_of, label_of
         self.left_out = self.unreadable = 0
         self.unlabelled: Counter[str] = Counter()
+        self.noted: Counter[str | None] = Counter()
         self.known: list[Prediction] = []
 
     @classmethod
@@ -85,6 +87,7 @@ class LabelledPredictions:
     def add(self, prediction: Prediction) -> None:
         """Keep the prediction, if it has a true label and could be read."""
         self.unreadable += prediction.error is not None
+        self.noted[prediction.note] += prediction.error is None
         if prediction.true_label is None or prediction.error is not None:
             self.left_out += 1
             if prediction.true_label is None and prediction.path is not None:
@@ -154,7 +157,8 @@ class LabelledPredictions:
         """Lines about the images that were added, and about those that have none of the labels."""
         labels = self.model.metadata.labels
         left_out = describe_unlabelled(self.unlabelled, labels, "not in the metrics")
-        return [*left_out, *filter(None, (self.describe_unlike(), self.describe_contradictions()))]
+        told = filter(None, (self.describe_unlike(), self.describe_contradictions()))
+        return [*left_out, *told, *describe_notes(self.noted, "image")]
 
     def describe_unlike(self) -> str:
         """What the guard marks, by true label, and the metrics without it; "" if it is nothing."""

@@ -14,7 +14,7 @@ from malaria.inference import litert
 from malaria.inference.classifier import Classifier
 from malaria.inference.guard import Guard
 from malaria.inference.network import KerasNetwork, Network
-from malaria.inference.overrides import override_labels, override_pixels
+from malaria.inference.overrides import describe_assumed, override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
 from malaria.saved.architecture import input_shape, output_count, with_size
@@ -86,7 +86,7 @@ def load_classifier(
     given = {name for name, value in zip(ASSUMED, values, strict=True) if value is not None}
     metadata = replace(metadata, assumed=metadata.assumed - given)
     if metadata.assumed:
-        log(f"assumed, for the model does not say it: {printable(metadata.describe_assumed())}")
+        log(f"assumed, for the model does not say it: {printable(describe_assumed(metadata))}")
     if metadata.output == "scores" and not metadata.details:
         log("the model gives each label a score of its own (sigmoid): read as divided by their sum")
     entries = metadata.guard

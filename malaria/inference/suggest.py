@@ -68,15 +68,13 @@ def suggest(model: TrainedModel, labelled: Sequence[Prediction]) -> list[str]:
     trial = _Trial(model, labelled)
     others = list(_readings(model))
     trial.ask(others, FIRST)
-    usual = [pixels for pixels in others if _is_usual(pixels)]
-    kept = trial.rank(usual)[:1]
+    kept = trial.rank(filter(_is_usual, others))[:1]
     kept += trial.rank(pixels for pixels in others if pixels not in kept)[: KEPT - len(kept)]
     trial.ask(kept, SECOND)
     trial.choose(kept)
     if "resampling" in model.metadata.assumed:
         here = trial.standing.pixels
-        others = [replace(here, resampling=name) for name in RESAMPLINGS]
-        others.remove(here)
+        others = [replace(here, resampling=r) for r in RESAMPLINGS if r != here.resampling]
         trial.ask(others, min(DRAWN, trial.left // len(others) // BATCH * BATCH))
         trial.choose(others)
     return trial.tell()
@@ -92,7 +90,7 @@ class _Trial:
         self.truths = np.array([labels.index(one.true_label or "") for one in self.sample])
         self.asked: list[PixelFormat] = []
         self.rows = {model.metadata.pixels: [one.probabilities for one in self.sample]}
-        self.present = self.standing = self._way(model.metadata.pixels, range(len(labels)))
+        self.present = self.standing = self.way(model.metadata.pixels, range(len(labels)))
 
     def ask(self, readings: Iterable[PixelFormat], count: int) -> None:
         """The network's answers for the first images, read so."""
@@ -124,16 +122,13 @@ class _Trial:
         if best.is_clearly_better(self.standing):
             self.standing = best
 
-    def way(self, pixels: PixelFormat) -> Way:
-        """What was asked, with the labels in the best order where nobody said it."""
+    def way(self, pixels: PixelFormat, order: Iterable[int] = ()) -> Way:
+        """What was asked, with the labels in this order, or the best one where nobody said it."""
         rows = self._probabilities(pixels)
-        if "labels" not in self.model.metadata.assumed:
-            return self._way(pixels, range(rows.shape[1]))
-        return self._way(pixels, best_order(self.truths[: len(rows)], rows))
-
-    def _way(self, pixels: PixelFormat, order: Iterable[int]) -> Way:
-        order = tuple(order)
-        rows = self._probabilities(pixels)[:, np.argsort(order)]
+        if not order and "labels" in self.model.metadata.assumed:
+            order = best_order(self.truths[: len(rows)], rows)
+        order = tuple(order or range(rows.shape[1]))
+        rows = rows[:, np.argsort(order)]
         errors = rows - np.eye(len(order))[self.truths[: len(rows)]]
         return Way(pixels, order, rows, 1 - np.square(errors).sum(axis=1) / 2)
 
@@ -172,17 +167,14 @@ class _Trial:
         metadata = self.model.metadata
         names = [metadata.labels[label] for label in way.order]
         scales = {scale: name for name, scale in SCALES.items()}
+        alike = way.pixels.resampling == metadata.pixels.resampling
         options = {
-            "labels": f"--labels={quote(','.join(names))}",
+            "labels": names != [*metadata.labels] and f"--labels={quote(','.join(names))}",
             "channels": f"--channels={way.pixels.colour.lower()}",
             "scale": f"--scale={scales.get((way.pixels.scale, way.pixels.offset))}",
-            "resampling": f"--resampling={way.pixels.resampling}",
+            "resampling": not alike and f"--resampling={way.pixels.resampling}",
         }
-        if names == list(metadata.labels):
-            del options["labels"]
-        if way.pixels.resampling == metadata.pixels.resampling:
-            del options["resampling"]
-        return " ".join(text for name, text in options.items() if name in metadata.assumed)
+        return " ".join(text for name, text in options.items() if text and name in metadata.assumed)
 
 
 def _readings(model: TrainedModel) -> Iterator[PixelFormat]:
@@ -191,8 +183,7 @@ def _readings(model: TrainedModel) -> Iterator[PixelFormat]:
     colours = ("RGB", "BGR") if "channels" in assumed else (present.colour,)
     scales = SCALES.values() if "scale" in assumed else [(present.scale, present.offset)]
     for colour, (scale, offset) in product(colours, scales):
-        pixels = replace(present, colour=colour, scale=scale, offset=offset)
-        if pixels != present:
+        if (pixels := replace(present, colour=colour, scale=scale, offset=offset)) != present:
             yield pixels
 
 

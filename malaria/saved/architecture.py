@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, Literal
 
 from malaria.pictures.images import MAX_SIDE
@@ -9,10 +10,8 @@ from malaria.saved.pair import Architecture
 
 # (height, width, channels) that the network takes; None where it takes any.
 InputShape = tuple[int | None, int | None, int | None]
-# Layers that bring grey levels 0..255 to what the network needs.
-RESCALING = ("Rescaling", "Normalization", "TrueDivide", "TFOpLambda")
-# A network that rescales does so at its beginning.
-LOOKED_AT = 8
+# Operations with numbers, as `preprocess_input` leaves them in a network.
+ARITHMETIC = ("TrueDivide", "Subtract", "Add", "Multiply", "TFOpLambda")
 # The depth to which nested networks are looked into.
 DEPTH = 10
 # What a network's answers are: of its last sigmoid or softmax, what comes before it, or the sigmoid
@@ -58,9 +57,32 @@ def output_count(architecture: Architecture) -> int | None:
 
 
 def rescales(architecture: Architecture) -> bool:
-    """True if the network itself scales grey levels 0..255."""
-    first = [layer.get("class_name") for layer in _layers(architecture)][:LOOKED_AT]
-    return any(name in RESCALING for name in first)
+    """True if the network itself scales grey levels 0..255, before its first layer that learns."""
+    learning = {"kernel_size", "units"}
+    start = takewhile(lambda layer: not learning & layer["config"].keys(), _layers(architecture))
+    return any(map(_takes_levels, start))
+
+
+def _takes_levels(layer: dict[str, Any]) -> bool:
+    """True for the division of 0..255 or the like; not for x * 2 - 1, which takes 0..1."""
+    name, config = layer.get("class_name"), layer["config"]
+    numbers = config.get("scale") if name == "Rescaling" else layer.get("inbound_nodes")
+    is_one = name == "Rescaling" or name in ARITHMETIC
+    sizes = map(abs, _numbers(numbers)) if is_one else ()
+    return name == "Normalization" or any(size > 2 or 0 < size < 0.02 for size in sizes)
+
+
+def _numbers(value: Any, depth: int = 2 * DEPTH) -> Iterator[float]:
+    """Every number in the JSON of an operation, but for those that name a layer or a shape."""
+    if isinstance(value, (int, float)):
+        yield value
+        return
+    if isinstance(value, dict):
+        value = [] if value.get("class_name") == "__keras_tensor__" else list(value.values())
+    elif isinstance(value, list) and value and isinstance(value[0], str):
+        value = value[2:]
+    for one in value if depth and isinstance(value, list) else ():
+        yield from _numbers(one, depth - 1)
 
 
 def output_form(architecture: Architecture) -> OutputForm:

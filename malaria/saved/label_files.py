@@ -75,8 +75,13 @@ def _read(path: Path) -> tuple[str, ...] | None:
 
 
 def _from_lines(text: str) -> list[str]:
-    """A name a line, without the numbers 0, 1, ... that Teachable Machine writes before them."""
+    """A name a line, without the numbers 0, 1, ... that Teachable Machine writes before them.
+
+    Or all of them in one line, between commas.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) == 1:
+        return [name.strip() for name in lines[0].split(",")]
     parts = [re.fullmatch(r"(\d+)[\s:,]\s*(.+)", line) for line in lines]
     if [part and int(part[1]) for part in parts] == list(range(len(lines))):
         return [part[2] for part in parts if part]

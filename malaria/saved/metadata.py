@@ -9,13 +9,7 @@ from malaria.base.files import sha256_of
 from malaria.base.text import shorten
 from malaria.data.dataset import LABELS, default_positive
 from malaria.pictures.images import CHANNEL_ORDERS, FITS, MAX_SIDE, RESAMPLINGS, PixelFormat
-from malaria.saved.architecture import (
-    OutputForm,
-    input_shape,
-    network_size,
-    output_form,
-    rescales,
-)
+from malaria.saved.architecture import OutputForm, input_shape, network_size, output_form, rescales
 from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
@@ -91,21 +85,6 @@ class Metadata:
             **({"guard": self.guard} if self.guard is not None else {}),
         }
 
-    def describe_assumed(self) -> str:
-        """What was assumed, and the options that say otherwise, in one line for people."""
-        height, width = self.pixels.size
-        texts = (
-            f"labels {', '.join(self.labels)}",
-            f"positive label {self.positive_label}",
-            f"channels {self.pixels.colour}",
-            "grey levels as 0..1",
-            f"resampling {self.pixels.resampling}",
-            f"{height} x {width} pixels",
-        )
-        known = zip(ASSUMED, texts, strict=True)
-        told = {name: text for name, text in known if name in self.assumed}
-        return f"{', '.join(told.values())}; say otherwise with --{', --'.join(told)}"
-
 
 def read_metadata(pair: Pair, architecture: Architecture) -> Metadata:
     """The metadata in `architecture`, or that of a historic pair if there is none.
@@ -131,24 +110,18 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
     A pair without metadata is one of the first original's, which read BGR, and had 141 pixels where
     it does not say it; other programs' files hold networks that read RGB.
     """
-    assumed = set(ASSUMED)
     # What Keras resizes with when it reads a folder, and OpenCV unless it is told otherwise.
     colour, resampling = ("BGR", "bicubic") if pair.kind == "pair" else ("RGB", "linear")
     if (input_shape(architecture) or (None, None, 3))[2] == 1:
         colour = "GREY"
-        assumed.remove("channels")
-    if size := network_size(architecture):
-        assumed.remove("resize")
-    scale = 1 / 255
-    if rescales(architecture):
-        scale = 1.0
-        assumed.remove("scale")
+    size, takes_levels = network_size(architecture), rescales(architecture)
+    known = {"channels": colour == "GREY", "resize": size, "scale": takes_levels}
     return Metadata(
         LABELS,
         default_positive(LABELS),
-        PixelFormat(size or HISTORIC_SIZE, colour, resampling, scale),
+        PixelFormat(size or HISTORIC_SIZE, colour, resampling, 1.0 if takes_levels else 1 / 255),
         output=output_form(architecture),
-        assumed=frozenset(assumed),
+        assumed=frozenset(name for name in ASSUMED if not known.get(name)),
     )
 
 
@@ -184,29 +157,25 @@ def _check_entries(metadata: Metadata) -> None:
         _require(type(side) is int and 0 < side <= MAX_SIDE, f"a side of {side!r} pixels")
     for name, known in ("colour", CHANNEL_ORDERS), ("resampling", RESAMPLINGS), ("fit", FITS):
         _require(getattr(pixels, name) in known, f"{name} {getattr(pixels, name)!r}")
-    for scale in _each(pixels.scale):
+    for scale, offset in zip(_each(pixels.scale), _each(pixels.offset), strict=True):
         _check_number("scale", scale, 1e-9, 1)
-    for offset in _each(pixels.offset):
         _check_number("offset", offset, -255, 255)
     _check_number("threshold", metadata.threshold, 0, 1)
     _check_number("temperature", metadata.temperature, 0.001, 1000)
+    if metadata.grey_share is not None:
+        _check_number("grey_share", metadata.grey_share, 0, 1)
     _require(metadata.output in get_args(OutputForm), f"output {metadata.output!r}")
     _require(isinstance(metadata.tta, bool), f"tta {metadata.tta!r}")
     _require(isinstance(metadata.guard, dict | None), "guard is no object")
-    if metadata.grey_share is not None:
-        _check_number("grey_share", metadata.grey_share, 0, 1)
-    _require(
-        pixels.fit == "stretch" or pixels.resampling != "linear", "linear goes with stretch only"
-    )
+    fits = pixels.fit == "stretch" or pixels.resampling != "linear"
+    _require(fits, "linear goes with stretch only")
     _require(not metadata.tta or pixels.size[0] == pixels.size[1], "tta is for square images")
 
 
 def _with_tuples(entries: Any) -> dict[str, Any]:
     """The same with tuples for lists, as a record has them."""
     _require(isinstance(entries, dict), "pixels are no object")
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()
-    }
+    return {key: tuple(x) if isinstance(x, list) else x for key, x in entries.items()}
 
 
 def _each(value: Any) -> tuple[Any, ...]:

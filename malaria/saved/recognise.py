@@ -4,6 +4,7 @@ The commonest is no model of any program: a pointer of Git LFS, a web page, an a
 the first bytes is read, and nothing of it is run.
 """
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -104,7 +105,7 @@ def check_content(path: Path) -> bytes:
     """The first bytes of a file. Raises UserError for what is no file, or no model by them."""
     try:
         with open_regular(path, MAX_BYTES) as file:
-            head = file.read(HEAD_BYTES)
+            head = _plain(file.read(HEAD_BYTES))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UserError as error:
@@ -119,6 +120,13 @@ def check_content(path: Path) -> bytes:
         if re.match(start, head, re.DOTALL | re.IGNORECASE):
             raise UserError(f"{path}: {told}")
     return head
+
+
+def _plain(head: bytes) -> bytes:
+    """The same; of text without its byte order mark, and that of Windows' PowerShell as ASCII."""
+    if head.startswith(codecs.BOM_UTF16_LE):
+        head = head.decode("utf-16", "ignore").encode()
+    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def other_by_name(path: Path) -> str | None:

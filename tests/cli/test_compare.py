@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.cli.run import main
@@ -16,7 +17,7 @@ def save(folder, name, labels=("Parasitized", "Uninfected"), seed=0):
     model = keras.Sequential([*layers, keras.layers.Dense(1, activation="sigmoid")])
     entries = {"labels": list(labels), "positive_label": labels[0], "threshold": 0.5}
     entries["pixels"] = {"colour": "RGB", "resampling": "bilinear", "scale": 1 / 255}
-    entries["image_size"] = [9, 7]
+    entries |= {"image_size": [9, 7], "grey_share": 0.0}
     return str(save_pair(model, folder, name, entries).weights)
 
 
@@ -77,16 +78,25 @@ def test_a_model_named_twice_is_refused_before_anything_is_classified(
     assert capsys.readouterr().err == ""
 
 
-def test_of_each_model_it_is_told_what_is_odd_about_the_images(
-    models, write_cells, tmp_path, capsys
+def test_of_each_model_it_is_told_what_is_odd_about_the_images_and_what_was_assumed(
+    models, write_cells, tmp_path, capsys, monkeypatch
 ):
+    known = lambda model, predictions: [f"{len(predictions)} of {model.name}"]  # noqa: E731
+    monkeypatch.setattr("malaria.inference.suggest.suggest", known)
     folder = write_cells()
     first = sorted((folder / "Parasitized").iterdir())[0]
     (folder / "Uninfected" / "copy.png").write_bytes(first.read_bytes())
+    Image.new("L", (9, 9)).save(folder / "Uninfected" / "grey.png")
     compare(models[:2], folder, tmp_path)
-    assert "\nsecond: 2 files hold images that lie under two labels" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    for line in ("2 files hold images that lie under", "1 of 10 images are grey, and"):
+        assert told.count(line) == told.count(f"\nfirst: {line}") + told.count(f"\nsecond: {line}")
+        assert told.count(line) == 2
+    assert "\nfirst: 10 of first\n" in told
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["first"]["notes"][0].startswith("2 files hold images")
+    first, second = metrics["first"]["notes"]
+    assert first.startswith("2 files hold images")
+    assert second.startswith("1 of 10 images are grey")
     assert metrics["first"]["unlike_by_label"] == {"Parasitized": 0, "Uninfected": 0}
 
 

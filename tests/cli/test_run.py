@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.cli import calibrate
@@ -72,8 +73,6 @@ def test_pictures_without_an_overlay_are_a_failure(place, capsys):
 
 
 def test_grey_cells_are_told_in_rows_and_once_in_each_output(place, capsys):
-    from PIL import Image
-
     for path in Path("cells/Parasitized").iterdir():
         Image.open(path).convert("L").save(path)
     asked = ["--image=cells", "--evaluate", "--output=a.jsonl", "--report=a.html", "--resume"]
@@ -170,8 +169,13 @@ def test_a_folder_of_labelled_cells_makes_a_new_pair_that_decides_by_its_thresho
 
 
 def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, monkeypatch):
+    def told(model, predictions):
+        return [f"{len(predictions)} of {model.name}"]
+
     monkeypatch.setattr(calibrate, "save_as_pair", lambda classifier, path: None)
+    monkeypatch.setattr(calibrate, "suggest", told)
     paths = draw_cells(tmp_path / "cells", 60, seed=1, patients=6)
+    Image.open(paths[0]).convert("L").save(paths[0])  # one is drawn so
     rows = [f"{path.relative_to(tmp_path)};{path.parent.name}" for path in paths]
     lines = ["File;Class", *rows, rows[0], f"{rows[1].partition(';')[0]};", "gone.png;Unsure"]
     (tmp_path / "a.csv").write_text("\n".join(lines))
@@ -179,6 +183,8 @@ def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, mo
     captured = capsys.readouterr()
     assert captured.out.startswith("120 images: threshold ")
     assert "named again, and counted once: 2 images\n" in captured.err
+    assert "2 of 120 images are grey, and this model learnt colours" in captured.err
+    assert "\n120 of compact\n" in captured.err
     assert "not in the metrics: Unsure, 1 image: not among the labels\n" in captured.err
 
 

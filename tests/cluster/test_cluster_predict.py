@@ -42,8 +42,8 @@ def joined(cluster):
 
 
 def wait_until(is_so):
-    """Whether it is so within a minute."""
-    for _ in range(600):
+    """Whether it is so within three minutes, for Ray may take its time on a busy machine."""
+    for _ in range(1800):
         if is_so():
             return True
         time.sleep(0.1)

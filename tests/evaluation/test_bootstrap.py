@@ -74,12 +74,12 @@ def test_the_intervals_are_the_percentiles_of_a_plain_loop_over_resamples(
 ):
     labels, probabilities, groups = draw(seed)
     groups = groups if by_patient else None
-    estimates = measure(labels, probabilities, groups=groups, resamples=60, seed=seed)
+    estimates = measure(labels, probabilities, groups=groups, resamples=20, seed=seed)
 
     def metrics_of(images):
         return naive_metrics(labels[images], probabilities[images], 0, 0.5)
 
-    low, high = plain_percentiles(metrics_of, groups, len(labels), 60, seed)
+    low, high = plain_percentiles(metrics_of, groups, len(labels), 20, seed)
     assert [one.low for one in estimates.values()] == pytest.approx(low.tolist(), abs=1e-12)
     assert [one.high for one in estimates.values()] == pytest.approx(high.tolist(), abs=1e-12)
 
@@ -92,7 +92,7 @@ def test_the_interval_of_a_difference_is_of_one_minus_other_on_the_same_resample
     other = draw(1)[1]
     groups = groups if by_patient else None
     thresholds = (0.5, 0.4)
-    comparison = compare_at(labels, one, other, thresholds, groups=groups, resamples=40, seed=3)
+    comparison = compare_at(labels, one, other, thresholds, groups=groups, resamples=20, seed=3)
 
     def difference_of(images):
         return np.subtract(
@@ -100,7 +100,7 @@ def test_the_interval_of_a_difference_is_of_one_minus_other_on_the_same_resample
             naive_metrics(labels[images], other[images], 0, thresholds[1]),
         )
 
-    ends = plain_percentiles(difference_of, groups, len(labels), 40, 3)
+    ends = plain_percentiles(difference_of, groups, len(labels), 20, 3)
     expected = zip(difference_of(np.arange(len(labels))), *ends, strict=True)
     assert tuple(comparison.differences) == METRICS
     for difference, numbers in zip(comparison.differences.values(), expected, strict=True):

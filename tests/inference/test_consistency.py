@@ -67,8 +67,8 @@ def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_siz
     # Of unlike strength and far from 0..1, so that untrained weights answer unlike too.
     strength = 10 ** random.uniform(-2, 2, size=(15, 1, 1, 1))
     images = (strength * random.normal(size=(15, *size, 3))).astype(np.float32)
-    expected = model.predict_on_batch(images)
-    assert (loaded.predict_on_batch(images) == expected).all()
+    expected = model(images, training=False).numpy()
+    assert (loaded(images, training=False).numpy() == expected).all()
     answers = [network(part) for part in np.split(images, (1, 6, 9, 14))]
     assert {answer.dtype for answer in answers} == {np.dtype(np.float32)}
     np.testing.assert_allclose(np.concatenate(answers), expected, rtol=0, atol=1e-4)

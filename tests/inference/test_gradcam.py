@@ -78,7 +78,7 @@ def trained():
 def found(trained):
     """Parasitized Cells of unseen patients that the network found, and their heat maps."""
     cells = draw_cells(60, seed=2)
-    right = (trained.predict(cells.images, verbose=0)[:, 0] > 0.5) == cells.labels
+    right = (trained(cells.images).numpy()[:, 0] > 0.5) == cells.labels
     assert right.mean() > 0.7
     cells = Cells(*(values[right & (cells.labels == 0)] for values in cells))
     return cells, Explainer(trained).heat_maps(cells.images, cells.labels)
@@ -115,7 +115,7 @@ def test_a_network_from_a_file_and_one_that_is_more_than_sure_are_explained_the_
     copy = keras.models.model_from_json(trained.to_json())
     *weights, kernel, bias = trained.get_weights()
     copy.set_weights([*weights, factor * kernel, factor * bias])
-    assert factor == 1 or (copy.predict(cells.images, verbose=0) == 0).all()
+    assert factor == 1 or (copy(cells.images).numpy() == 0).all()
     again = Explainer(copy).heat_maps(cells.images, cells.labels)
     assert np.abs(again - heat_maps).max() < tolerance
     assert capfd.readouterr() == ("", "")
@@ -129,7 +129,7 @@ def test_of_two_sigmoids_the_scores_divided_by_their_sum_are_explained():
     explainer, labels = Explainer(model), np.array([0, 1, 0])
     # The evidence is log s - log t for the scores s of the label and t of the other.
     kernel, maps = end.get_weights()[0], conv(IMAGES).numpy()
-    scores = model.predict(IMAGES, verbose=0)
+    scores = model(IMAGES).numpy()
     slopes = (1 - scores) * np.where(labels[:, None] == [0, 1], 1, -1)
     heat = np.einsum("nhwc,nc->nhw", maps, slopes @ kernel.T).clip(0)
     heat = explainer._rows @ heat @ explainer._columns.T
@@ -139,9 +139,9 @@ def test_of_two_sigmoids_the_scores_divided_by_their_sum_are_explained():
 
 def test_the_network_itself_is_left_as_it_was(trained):
     images = draw_cells(3, seed=3).images
-    before, config = trained.predict_on_batch(images), trained.get_config()
+    before, config = trained(images).numpy(), trained.get_config()
     Explainer(trained).heat_maps(images, np.zeros(6, int))
-    assert (trained.predict_on_batch(images) == before).all()
+    assert (trained(images).numpy() == before).all()
     assert trained.get_config() == config
 
 

@@ -24,7 +24,7 @@ def test_several_threads_ask_at_once_and_each_gets_its_own_answers(network):
     lite, model = network
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lite, IMAGES))
-    expected = model.predict_on_batch(IMAGES.reshape(120, 8, 6, 3))
+    expected = model(IMAGES.reshape(120, 8, 6, 3)).numpy()
     np.testing.assert_allclose(np.concatenate(answers), expected, rtol=0, atol=1e-5)
 
 
@@ -65,7 +65,7 @@ def test_a_network_of_a_fixed_batch_gets_that_many_images_and_answers_for_each(
     start = lite._idle[0].interpreter.get_input_details()[0]
     assert start["shape_signature"][0] == batch
     images = IMAGES[:3].reshape(9, 8, 6, 3)
-    expected = model.predict_on_batch(images)
+    expected = model(images).numpy()
     for count in (9, 1, 4):
         np.testing.assert_allclose(lite(images[:count]), expected[:count], rtol=0, atol=1e-5)
 

@@ -26,7 +26,7 @@ def test_a_saved_network_answers_as_before(pairs):
     path, model = pairs["ours"]
     classifier = load_classifier(path)
     probabilities = classifier.predict(IMAGES)
-    expected = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
+    expected = model(IMAGES.astype(np.float32) / 255).numpy()
     np.testing.assert_allclose(probabilities[:, 1:], expected, atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert np.ptp(expected) > 0

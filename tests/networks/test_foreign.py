@@ -1,5 +1,6 @@
 """Models of other programs: golden files of each kind, networks of each shape, and refusals."""
 
+import functools
 import json
 import os
 import shutil
@@ -62,7 +63,7 @@ def transfer(library):
     whole = library.applications.MobileNetV2(
         weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35
     )
-    base = library.Model(whole.input, whole.get_layer("block_4_add").output)
+    base = library.Model(whole.input, whole.get_layer("block_2_add").output)
     base.trainable = False
     start = library.Input((32, 32, 3))
     maps = base(start / 127.5 - 1.0, training=False)
@@ -100,6 +101,16 @@ def normalised(library):
 def test_networks_of_every_shape_give_the_same_numbers(tmp_path, make, version, form):
     if (version, form) == ("keras 3", "saved_model"):
         pytest.skip("Keras 3 exports a graph without an architecture")
+    model, images, expected = built(make, version)
+    model.save(tmp_path / form)
+    pair = find_pair(tmp_path / form)
+    found = load_model(pair, read_architecture(pair))(images).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@functools.cache
+def built(make, version):
+    """(the model with weights that are not those of its beginning, images, what it answers)."""
     random = np.random.RandomState(1)
     model = make(keras if version == "keras 3" else pytest.importorskip("tf_keras"))
     weights = model.get_weights()
@@ -107,10 +118,7 @@ def test_networks_of_every_shape_give_the_same_numbers(tmp_path, make, version, 
     kept = [new if one.dtype.kind == "f" else one for new, one in zip(floats, weights, strict=True)]
     model.set_weights(kept)
     images = random.rand(2, 32, 32, 3).astype(np.float32) * 255
-    model.save(tmp_path / form)
-    pair = find_pair(tmp_path / form)
-    found = load_model(pair, read_architecture(pair)).predict(images, verbose=0)
-    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-5)
+    return model, images, np.asarray(model(images, training=False))
 
 
 def save(tmp_path, model, name="model.keras"):
@@ -133,7 +141,7 @@ def small(shape=(16, 16, 3), units=1, activation="sigmoid"):
 def test_logits_become_probabilities(tmp_path, units):
     model = small(units=units, activation=None)
     found = load_classifier(save(tmp_path, model)).predict(IMAGES)
-    logits = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
+    logits = model(IMAGES.astype(np.float32) / 255).numpy()
     difference = logits[:, -1] - (logits[:, 0] if units == 2 else 0)
     np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-difference)), atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
@@ -145,7 +153,7 @@ def test_scores_of_a_sigmoid_each_are_divided_by_their_sum_which_is_said(tmp_pat
     path = save(tmp_path, model)
     classifier = load_classifier(path, engine="keras", labels=["a", "b", "c"][:units])
     assert "a score of its own (sigmoid): read as divided by their sum" in capsys.readouterr().err
-    scores = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
+    scores = model(IMAGES.astype(np.float32) / 255).numpy()
     expected = scores / scores.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(classifier.predict(IMAGES), expected, atol=1e-5)
     turned = classifier.with_threshold(tta=True).predict(IMAGES)
@@ -199,7 +207,7 @@ def test_four_labels_that_nobody_names_are_asked_for(tmp_path):
 )
 def test_names_that_tensorflow_does_not_take_are_no_hindrance(tmp_path, form, names):
     model = small()
-    expected = model.predict(IMAGES.astype(np.float32) / 255, verbose=0)
+    expected = model(IMAGES.astype(np.float32) / 255).numpy()
     path = save(tmp_path, model, form)
     for name in names:
         renamed = rename(path, model.layers[0].name, name)
@@ -274,7 +282,7 @@ def test_what_transfer_learning_leaves_in_a_graph_gives_the_same_numbers(tmp_pat
     images = np.random.RandomState(1).rand(2, 32, 32, 3).astype(np.float32) * 255
     model.save(tmp_path / "whole.h5")
     pair = find_pair(tmp_path / "whole.h5")
-    found = load_model(pair, read_architecture(pair)).predict(images, verbose=0)
+    found = load_model(pair, read_architecture(pair))(images).numpy()
     expected = model(images)
     expected = expected["y"] if isinstance(expected, dict) else expected
     np.testing.assert_allclose(found, np.asarray(expected), atol=1e-5)
@@ -296,7 +304,7 @@ def test_a_grey_network_gets_grey(tmp_path):
     assert classifier.metadata.pixels.colour == "GREY"
     [prediction] = classifier.classify(IMAGES[0])
     grey = np.asarray(Image.fromarray(IMAGES[0]).convert("L"), np.float32)[None, ..., None] / 255
-    expected = model.predict(grey, verbose=0)[0, 0]
+    expected = model(grey).numpy()[0, 0]
     assert prediction.probabilities[1] == pytest.approx(expected, abs=1e-5)
     with pytest.raises(UsageError, match="--channels: the network takes 1 channels; received rgb"):
         load_classifier(tmp_path / "model.keras", channels="rgb")

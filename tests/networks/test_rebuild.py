@@ -34,7 +34,7 @@ def test_a_golden_pair_gives_the_probabilities_of_keras_2_and_layers_keep_their_
     pair = find_pair(GOLDEN / f"{name}.h5")
     architecture = read_architecture(pair)
     model = load_model(pair, architecture)
-    probabilities = model.predict(RECORDED["pictures"], verbose=0)
+    probabilities = model(RECORDED["pictures"]).numpy()
     np.testing.assert_allclose(probabilities, RECORDED[name], rtol=0, atol=1e-6)
     expected = [entry["config"]["name"] for entry in layers_of(architecture)]
     received = [layer.name for layer in model.layers]

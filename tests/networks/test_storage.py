@@ -57,7 +57,7 @@ def functional():
 
 
 def predict(model):
-    return model.predict(IMAGES, verbose=0)
+    return model(IMAGES).numpy()
 
 
 def load(pair):

@@ -26,6 +26,7 @@ def write(pair, name, content):
         ("labels.txt", "0 Uninfected\n1 Parasitized\n"),
         ("labels.txt", "\ufeff0: Uninfected\r\n1: Parasitized\r\n\r\n"),
         ("class_names.txt", "Uninfected\nParasitized"),
+        ("classes.txt", "Uninfected, Parasitized\n"),
         ("cells_labels.txt", "Uninfected\nParasitized"),
         ("class_indices.json", {"Parasitized": 1, "Uninfected": 0}),
         ("labels.json", ["Uninfected", "Parasitized"]),

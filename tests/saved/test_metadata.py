@@ -9,7 +9,7 @@ import pytest
 from malaria.base.errors import UserError
 from malaria.base.files import sha256_of
 from malaria.pictures.images import PixelFormat
-from malaria.saved.architecture import network_size, output_form
+from malaria.saved.architecture import network_size, output_form, rescales
 from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, find_pair, read_architecture
 
@@ -152,6 +152,41 @@ SIGMOID = {"class_name": "Activation", "config": {"activation": "sigmoid"}}
 )
 def test_the_last_activation_says_what_the_answers_are(architecture, form):
     assert output_form(architecture) == form
+
+
+def keras3(name, number):
+    tensor = {"class_name": "__keras_tensor__", "config": {"shape": [None, 64, 64, 3]}}
+    return {"class_name": name, "config": {}, "inbound_nodes": [{"args": [tensor, number]}]}
+
+
+def keras2(number):
+    nodes = [["image", 5, 0, {"y": number, "name": None}]]
+    return {"class_name": "TFOpLambda", "config": {"function": "math.x"}, "inbound_nodes": nodes}
+
+
+MEANS = {"class_name": "__tensor__", "config": {"value": [[[[-103.9, -116.8, -123.7]]]]}}
+CONV = {"class_name": "Conv2D", "config": {"kernel_size": [3, 3]}}
+
+
+@pytest.mark.parametrize(
+    ("layers", "takes_levels"),
+    [
+        ([keras3("TrueDivide", 127.5), keras3("Subtract", 1.0)], True),
+        ([keras3("GetItem", 2), keras3("Add", MEANS)], True),
+        ([keras3("Multiply", 2.0), keras3("Subtract", 1.0)], False),
+        ([keras3("Subtract", 0.485), keras3("TrueDivide", 0.229)], False),
+        ([CONV, keras3("Add", 3.0)], False),  # as hard_swish begins
+        *(([keras2(number)], takes) for number, takes in ((255.0, True), (1 / 255, True), (2, 0))),
+        *(
+            ([{"class_name": "Rescaling", "config": {"scale": scale}}], takes)
+            for scale, takes in ((1 / 127.5, True), (2.0, False), ([0.017, 0.0175, 0.0174], True))
+        ),
+        ([{"class_name": "Normalization", "config": {}}, CONV], True),
+        ([CONV], False),
+    ],
+)
+def test_a_network_that_divides_grey_levels_itself_is_known(layers, takes_levels):
+    assert rescales({"config": {"layers": layers}}) == takes_levels
 
 
 def test_a_named_output_is_found():

@@ -39,6 +39,13 @@ def test_a_pointer_of_git_lfs_is_told_with_the_size_of_the_file(tmp_path, name):
     refuse(tmp_path / name, LFS)
 
 
+def test_a_pointer_that_windows_wrote_as_text_is_told_too(tmp_path):
+    text = POINTER.decode().replace("\n", "\r\n")
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "a.h5").write_bytes(text.encode(encoding))
+        refuse(tmp_path / "a.h5", LFS)
+
+
 @pytest.mark.parametrize("part", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
 def test_a_pointer_within_a_saved_model_is_told_too(tmp_path, part):
     (tmp_path / "variables").mkdir()
