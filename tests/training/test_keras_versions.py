@@ -1,4 +1,4 @@
-"""The oldest and the newest Keras that the requirements allow take the training step."""
+"""The oldest Keras that the requirements allow takes the training step; the newest is installed."""
 
 import os
 import re
@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
-[(OLDEST, ALLOWED)] = re.findall(
-    r"^keras>=([\d.]+),(<\d+)$", (TOP / "requirements-common.txt").read_text(), re.M
-)
+[OLDEST] = re.findall(r"^keras>=([\d.]+),", (TOP / "requirements-common.txt").read_text(), re.M)
 # A step of every kind of layer that Keras changed in between: batch norm, dropout, the optimizers.
 STEPS = """
 import numpy as np
@@ -37,8 +35,8 @@ print(keras.__version__)
 """
 
 
-@pytest.mark.parametrize("wanted", [f"keras=={OLDEST}.*", f"keras{ALLOWED}"])
-def test_this_keras_takes_the_training_step(tmp_path, wanted):
+def test_the_oldest_keras_takes_the_training_step(tmp_path):
+    wanted = f"keras=={OLDEST}.*"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", tmp_path]
     if subprocess.run([*install, wanted], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"pip cannot get {wanted} here")
@@ -51,5 +49,4 @@ def test_this_keras_takes_the_training_step(tmp_path, wanted):
         env=os.environ | {"PYTHONPATH": folders},
     )
     assert done.returncode == 0, done.stderr
-    if "==" in wanted:
-        assert done.stdout.startswith(OLDEST)
+    assert done.stdout.startswith(OLDEST)

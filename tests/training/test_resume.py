@@ -46,40 +46,38 @@ def test_the_state_of_a_run_is_written_through_no_link(tmp_path, name):
     assert other.is_dir() or other.read_bytes() == b""
 
 
-@pytest.fixture(scope="module")
-def undisturbed(cells, tmp_path_factory):
-    models = tmp_path_factory.mktemp("undisturbed")
-    with run(cells, models) as process:
-        process.communicate(timeout=120)
-    return model_of(models).get_weights()
-
-
-@pytest.mark.parametrize(
-    ("stop", "after", "status"),
-    [(signal.SIGINT, "training:", 130), (signal.SIGKILL, "epoch 2/4", -9)],
-    ids=["Ctrl-C in the first epoch", "kill -9 in the third"],
-)
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    cells, tmp_path, undisturbed, stop, after, status
-):
+def stop(cells, models, *more, after, by):
+    """Let a training end by a signal once it has said `after`; what it said."""
     said = []
-    with run(cells, tmp_path) as process:
+    with run(cells, models, *more) as process:
         for line in process.stderr:
             said.append(line)
             if line.startswith(after):
-                wait_for(lambda: list(tmp_path.glob("resume/*/state.npz")))
-                process.send_signal(stop)
-    assert process.returncode == status
-    assert "Traceback" not in "".join(said)
-    with pytest.raises(UserError):
-        find_pair(tmp_path)
-    with run(cells, tmp_path, "--resume") as process:
+                wait_for(lambda: list(models.glob("resume/*/state.npz")))
+                process.send_signal(by)
+    return process.returncode, "".join(said)
+
+
+def test_a_run_that_is_stopped_twice_goes_on_to_the_same_weights(cells, tmp_path):
+    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
+    with run(cells, calm) as undisturbed:
+        status, said = stop(cells, stopped, after="training:", by=signal.SIGINT)
+        assert status == 130
+        assert "Traceback" not in said
+        status, said = stop(cells, stopped, "--resume", after="epoch 2/4", by=signal.SIGKILL)
+        assert status == -9
+        assert "going on after epoch" in said
+        with pytest.raises(UserError):
+            find_pair(stopped)
+        undisturbed.communicate(timeout=120)
+    with run(cells, stopped, "--resume") as process:
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
     assert "going on after epoch" in said
-    for pair in zip(model_of(tmp_path).get_weights(), undisturbed, strict=True):
+    weights = (model_of(models).get_weights() for models in (stopped, calm))
+    for pair in zip(*weights, strict=True):
         assert np.array_equal(*pair)
-    assert not (tmp_path / "resume").exists()
+    assert not (stopped / "resume").exists()
 
 
 def wait_for(condition):
