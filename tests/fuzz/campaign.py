@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Broken and hostile input by the thousand: what is read is right or refused, and nothing falls.
 
-    python tests/fuzz/campaign.py --target images --cases 100000 --seed 1
+    python tests/fuzz/campaign.py --target images --cases 100000
     python tests/fuzz/campaign.py --cases 20000              every target, some hours
 
 Each case changes bytes, numbers or words of something valid. The promises: it is taken, or refused
