@@ -187,7 +187,8 @@ run_tests() {
     "$python" -m ruff format --check || status=$?
     "$python" -m mypy || status=$?
     # The last of the four, for its closing line tells how the tests went.
-    "$python" -m pytest -n auto --maxprocesses 2 --dist loadfile "$@" || status=$?
+    "$python" -m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder "$@" ||
+        status=$?
     return "$status"
 }
 

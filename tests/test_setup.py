@@ -282,7 +282,7 @@ def test_the_tests_run_after_the_checks_and_get_the_arguments(machine):
         "-m ruff check",
         "-m ruff format --check",
         "-m mypy",
-        "-m pytest -n auto --maxprocesses 2 --dist loadfile -k some name",
+        "-m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder -k some name",
     ]
     assert out.endswith("output of -m pytest\n")
     machine.run("test")
