@@ -20,19 +20,28 @@ from malaria.saved.tflite import note_tried
 
 
 def save_pair(
-    model: keras.Model, folder: Path | str, name: str, metadata_entries: dict[str, Any]
+    model: keras.Model,
+    folder: Path | str,
+    name: str,
+    metadata_entries: dict[str, Any],
+    *,
+    beside: Path | None = None,
 ) -> Pair:
     """Write folder/name.h5, .tflite and .json, whole or not at all; return their Pair.
 
     The .json is the architecture as Keras writes it, with the `metadata_entries` and the SHA-256 of
-    both others under one more key. Raises UserError if the name is taken or cannot be written.
+    both others under one more key. beside: a folder on the same disk in which unfinished files lie,
+    and are left where the process is killed; None: `folder`. Raises UserError if the name is taken
+    or cannot be written.
     """
     pair = Pair.at(folder, name)
     check_free(pair)
     try:
-        pair.weights.parent.mkdir(parents=True, exist_ok=True)
+        beside = beside or pair.weights.parent
+        for needed in (pair.weights.parent, beside):
+            needed.mkdir(parents=True, exist_ok=True)
         # A folder in the same file system, so that a rename is all that is left to do.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving_") as workshop:
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".saving_") as workshop:
             _write(model, Path(workshop), metadata_entries)
             _move(Path(workshop), pair)
     except OSError as error:

@@ -159,5 +159,5 @@ def _run_fold(
         np.save(file, result.probabilities)
     entries = finish.metadata_entries(config, images, progress, result)
     entries["split"] |= {"test_size": None, "fold": number, "folds": folds}
-    save_pair(model, folder, name, entries)
+    save_pair(model, folder, name, entries, beside=point.path.parent)
     point.remove()

@@ -23,7 +23,7 @@ from malaria.saved.pair import Pair
 from malaria.settings.config import Config
 from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
-from malaria.training.checkpoint import Progress
+from malaria.training.checkpoint import Progress, ResumePoint
 from malaria.training.fit_guard import fit_guard_of
 
 # So many training images are looked at for their colours.
@@ -86,7 +86,9 @@ def save(
     entries = metadata_entries(config, images, progress, result)
     # The .tflite is made in as much memory as the images give back.
     images.pixels.forget()
-    save_pair(model, config.output_models, pair.weights.stem, entries)
+    # What a killed process leaves there goes when the run that is resumed has ended.
+    beside = ResumePoint(config.output_models, config.identity).path.parent
+    save_pair(model, config.output_models, pair.weights.stem, entries, beside=beside)
     return result
 
 

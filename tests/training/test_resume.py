@@ -14,6 +14,7 @@ import pytest
 from learning import model_of, settings
 
 from malaria.base.errors import UserError
+from malaria.networks import save
 from malaria.saved.pair import find_pair
 from malaria.training import trainer
 from malaria.training.checkpoint import Progress, ResumePoint
@@ -78,6 +79,20 @@ def test_a_run_that_is_stopped_twice_goes_on_to_the_same_weights(cells, tmp_path
     for pair in zip(*weights, strict=True):
         assert np.array_equal(*pair)
     assert not (stopped / "resume").exists()
+
+
+def test_what_a_killed_process_left_of_saving_goes_with_the_state(cells, tmp_path, monkeypatch):
+    models, write = tmp_path / "models", save._write
+
+    def look(model, workshop, entries):
+        assert workshop.parents[1] == models / "resume"
+        (workshop.parent / ".saving_by_a_killed_process").mkdir()
+        write(model, workshop, entries)
+
+    monkeypatch.setattr(save, "_write", look)
+    train(settings(cells, tmp_path))
+    assert not list(models.rglob("*saving_*"))
+    assert not (models / "resume").exists()
 
 
 def wait_for(condition):
