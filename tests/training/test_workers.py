@@ -1,10 +1,12 @@
 """Several machines that train one network, as processes of one machine."""
 
 import json
+import random
 import re
 import socket
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -32,11 +34,17 @@ def cells(tmp_path_factory):
 
 
 def free_addresses(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return [f"127.0.0.1:{port}" for port in ports]
+    # Of those that neither the system nor Ray, whose tests run beside these, hands out meanwhile.
+    ports = (random.randint(20_000, 32_000) for _ in range(1000))
+    return [f"127.0.0.1:{port}" for port in islice(filter(is_free, ports), count)]
+
+
+def is_free(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def overrides(cells, models, **changes):
@@ -99,8 +107,8 @@ def killed(cells):
     first, second = start(cells, models, 2, epochs=60)
     for line in first.stderr:
         if line.startswith("epoch 1/60"):
-            second.kill()
             break
+    second.kill()
     out, err = first.communicate(timeout=240)
     second.communicate()
     return (first.returncode, out), err, models
