@@ -19,7 +19,7 @@ from malaria.inference.trial import check_answer, try_once
 from malaria.saved import tflite
 from malaria.saved.architecture import input_shape, output_count, with_size
 from malaria.saved.label_files import describe_source, find_labels
-from malaria.saved.metadata import ASSUMED, Metadata, read_metadata
+from malaria.saved.metadata import Metadata, read_metadata
 from malaria.saved.pair import (
     Architecture,
     Pair,
@@ -82,8 +82,9 @@ def load_classifier(
     if labels is None and not metadata.details:
         labels = _find_labels(pair, network.output_count)
     metadata = override_labels(metadata, network.output_count, labels, positive)
-    values = (labels, positive, channels, scale, resampling, size)
-    given = {name for name, value in zip(ASSUMED, values, strict=True) if value is not None}
+    said: dict[str, object] = {"labels": labels, "positive": positive, "channels": channels}
+    said |= {"scale": scale, "resampling": resampling, "resize": size}
+    given = {name for name, value in said.items() if value is not None}
     metadata = replace(metadata, assumed=metadata.assumed - given)
     if metadata.assumed:
         log(f"assumed, for the model does not say it: {printable(describe_assumed(metadata))}")

@@ -8,7 +8,7 @@ from malaria.base.text import printable, quote
 from malaria.data.dataset import default_positive
 from malaria.pictures.images import PerChannel
 from malaria.saved.architecture import InputShape
-from malaria.saved.metadata import ASSUMED, Metadata
+from malaria.saved.metadata import Metadata
 
 # What a network takes for grey levels 0..255: (what they are multiplied by, what is added).
 SCALES: dict[str, tuple[PerChannel, PerChannel]] = {
@@ -95,14 +95,13 @@ def override_pixels(
 def describe_assumed(metadata: Metadata) -> str:
     """What was assumed, and the options that say otherwise, in one line for people."""
     height, width = metadata.pixels.size
-    texts = (
-        f"labels {', '.join(metadata.labels)}",
-        f"positive label {metadata.positive_label}",
-        f"channels {metadata.pixels.colour}",
-        "grey levels as 0..1",
-        f"resampling {metadata.pixels.resampling}",
-        f"{height} x {width} pixels",
-    )
-    known = zip(ASSUMED, texts, strict=True)
-    told = {name: text for name, text in known if name in metadata.assumed}
+    texts = {
+        "labels": f"labels {', '.join(metadata.labels)}",
+        "positive": f"positive label {metadata.positive_label}",
+        "channels": f"channels {metadata.pixels.colour}",
+        "scale": "grey levels as 0..1",
+        "resampling": f"resampling {metadata.pixels.resampling}",
+        "resize": f"{height} x {width} pixels",
+    }
+    told = {name: text for name, text in texts.items() if name in metadata.assumed}
     return f"{', '.join(told.values())}; say otherwise with --{', --'.join(told)}"

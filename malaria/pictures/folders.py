@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
+from malaria.pictures.heic import BEGINNING as HEIC
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_folders import check_tree, is_remote_folder, list_remote
@@ -21,7 +22,7 @@ from malaria.pictures.same_file import file_number
 # begin a text: in bytes 14 to 17 a .bmp has the length of its second header.
 SIGNATURES = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP|BM.{12}[\x0c(48@l|]\0\0\0|"
-    rb".{4}ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)|.{128}DICM",
+    rb".{128}DICM|" + HEIC.pattern,
     re.DOTALL,
 )
 
