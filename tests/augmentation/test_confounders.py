@@ -24,7 +24,8 @@ def augmented(images, can_be_laid=None, **settings):
 
 
 def changed_share(images, **settings):
-    return (augmented(images, **settings) != images / np.float32(255)).any(axis=(1, 2, 3)).mean()
+    changes = np.abs(augmented(images, **settings) - images / np.float32(255))
+    return (changes.max(axis=(1, 2, 3)) > 1e-3).mean()
 
 
 @pytest.mark.parametrize("name", ["crenation", "overlap", "spots", "grains", "paling"])
@@ -40,21 +41,19 @@ def test_black_about_a_cell_stays_black(name):
 
 @pytest.mark.parametrize("surround", [0, LIGHT])
 def test_a_crenated_cell_has_8_to_25_spikes_as_long_as_it_was_wide(surround):
-    angles = np.arange(0, 2 * np.pi, 0.005)
-    spikes = []
+    angles, radii = np.arange(0, 2 * np.pi, 0.01)[:, None], np.arange(0.5, 1, 0.01)
+    rows, columns = ((f(angles) * radii + 1) * (SIDE - 1) / 2 for f in (np.sin, np.cos))
+    found = []
     for image in augmented(cells(60, surround=surround), crenation=1.0)[..., 0]:
         is_cell = np.abs(image - surround / 255) > 0.15
         assert RADIUS[is_cell].max() < 0.98
-        # Of the light on a circle near the rim, the cell is between its crossings.
-        inside = [
-            is_cell[round((r * np.sin(a) + 1) * 31.5), round((r * np.cos(a) + 1) * 31.5)]
-            for r in [0.88]
-            for a in angles
-        ]
-        spikes.append((np.diff(np.array(inside, int), append=int(inside[0])) == 1).sum())
-    # Shallow ones do not reach the circle.
-    assert np.quantile(spikes, 0.8) > 8
-    assert max(spikes) <= 25
+        rim = is_cell[rows.round().astype(int), columns.round().astype(int)].sum(axis=1)
+        assert rim.max() > 40
+        waves = np.abs(np.fft.rfft(rim - rim.mean()))
+        found.append(waves.argmax())
+    # Of the unevenest ones another frequency is stronger.
+    assert np.mean((np.array(found) >= 8) & (np.array(found) <= 25)) > 0.8
+    assert np.ptp(found) > 10
 
 
 def test_the_middle_of_a_crenated_cell_keeps_its_place_and_its_mean():
@@ -74,7 +73,7 @@ def test_where_two_cells_lie_on_each_other_their_transmittances_are_multiplied()
     is_lens = np.abs(changed - through_two) < 0.01
     assert 0.02 < is_lens.mean(axis=(1, 2)).min() < is_lens.mean(axis=(1, 2)).max() < 0.6
     # The middle is never hidden by both.
-    assert not is_lens[:, RADIUS < 0.02].all()
+    assert not is_lens[:, RADIUS < 0.05].all()
 
 
 def test_only_cells_that_may_be_laid_on_others_are():
