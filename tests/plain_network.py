@@ -13,6 +13,7 @@ class PlainNetwork:
     function: Callable[[np.ndarray], np.ndarray]
     output_count: int = 1
     batch_size: int = 8
+    feature_count: int = 0
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         return self.function(images)

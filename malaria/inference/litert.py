@@ -13,6 +13,7 @@ from malaria.base.errors import UserError
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import shorten
 from malaria.inference.network import BATCH_SIZE
+from malaria.saved.tflite import FEATURES, OUTPUT
 
 # Of one tensor and of all together, weights included, for one image.
 MAX_TENSOR_BYTES, MAX_BYTES = 2**28, 2**31
@@ -21,6 +22,8 @@ BATCH_BYTES = 2**29
 # The last operator that changes numbers tells the activation; some write the softmax as a division.
 PASSING = ("RESHAPE", "SQUEEZE", "DEQUANTIZE", "QUANTIZE", "CAST")
 ACTIVATIONS = {"LOGISTIC": "sigmoid", "SOFTMAX": "softmax", "DIV": "softmax"}
+# Of what a .tflite can do, by the name that TensorFlow gives the only thing that ours can.
+SIGNATURE = "serving_default"
 # All that LiteRT was seen to raise for a damaged file, whose names may be no text either.
 BAD_TFLITE = (ValueError, RuntimeError, TypeError, IndexError)
 
@@ -40,8 +43,9 @@ def describe_ends(path: Path) -> dict[str, Any]:
     Raises UserError unless it takes an image of fixed size. Nothing is run for it.
     """
     with one_line_errors(path):
-        interpreter = _Interpreter(path).interpreter
-        [start], [end] = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter = _Interpreter(path)
+        [start] = interpreter.interpreter.get_input_details()
+        end = interpreter.ends[0]
     shape = start["shape"].tolist()
     if len(shape) != 4 or len(end["shape"]) != 2:
         raise UserError(
@@ -98,9 +102,20 @@ def _memory_of(interpreter: Any, path: Path) -> int:
     return sum(sizes)
 
 
+def _find_ends(interpreter: Any) -> list[Any]:
+    """The outputs; where there are features too, the network's own comes first."""
+    names = interpreter.get_signature_list().get(SIGNATURE, {}).get("outputs", [])
+    if sorted(names) != sorted((OUTPUT, FEATURES)):
+        ends: list[Any] = interpreter.get_output_details()
+        return ends
+    known = interpreter.get_signature_runner(SIGNATURE).get_output_details()
+    return [known[OUTPUT], known[FEATURES]]
+
+
 def _check_ends(path: Path, starts: list[Any], ends: list[Any]) -> None:
-    """Raise UserError unless there is one input and one output, both of floats."""
-    if (len(starts), len(ends)) != (1, 1):
+    """Raise UserError unless there is one input and one output, or features too, all of floats."""
+    is_ours = [end["name"] for end in ends] == [OUTPUT, FEATURES]
+    if len(starts) != 1 or not (len(ends) == 1 or is_ours):
         received = f"{len(starts)} and {len(ends)}"
         raise UserError(f"{path}: expected one input and one output, received {received}")
     for kind in (np.dtype(end["dtype"]) for end in (*starts, *ends)):
@@ -128,7 +143,8 @@ class LiteRTNetwork:
         self.batch_size = first.fixed or min(BATCH_SIZE, max(1, BATCH_BYTES // memory))
         if first.fixed == 1:
             self.batch_size = BATCH_SIZE  # one after another, in each of several threads
-        self.image_shape, self.output_count = first.image_shape, first.output_count
+        self.image_shape = first.image_shape
+        self.output_count, self.feature_count = first.output_count, first.feature_count
         self._idle = deque([first])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -157,13 +173,14 @@ class _Interpreter:
         with stderr_kept_back():
             self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
-        starts, ends = self.interpreter.get_input_details(), self.interpreter.get_output_details()
-        _check_ends(path, starts, ends)
-        [entry], [exit_] = starts, ends
-        self.input, self.output = entry["index"], exit_["index"]
+        starts, self.ends = self.interpreter.get_input_details(), _find_ends(self.interpreter)
+        _check_ends(path, starts, self.ends)
+        [entry] = starts
+        self.input = entry["index"]
         self.fixed = max(0, int(entry["shape_signature"][0]))
         self.image_shape = tuple(entry["shape_signature"].tolist()[1:])
-        self.output_count = int(exit_["shape_signature"][-1])
+        counts = [int(end["shape_signature"][-1]) for end in self.ends]
+        self.output_count, self.feature_count = counts[0], sum(counts[1:])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         count = len(images)
@@ -181,5 +198,5 @@ class _Interpreter:
             images = np.concatenate([images, filling])
         self.interpreter.set_tensor(self.input, images)
         self.interpreter.invoke()
-        outputs: np.ndarray = self.interpreter.get_tensor(self.output)
-        return outputs[:count]
+        outputs = [self.interpreter.get_tensor(end["index"])[:count] for end in self.ends]
+        return np.concatenate(outputs, axis=1)

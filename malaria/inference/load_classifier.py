@@ -12,7 +12,7 @@ from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference import litert
 from malaria.inference.classifier import Classifier
-from malaria.inference.guard import Guard
+from malaria.inference.guard import Guard, is_of_earlier_version
 from malaria.inference.network import KerasNetwork, Network
 from malaria.inference.overrides import describe_assumed, override_labels, override_pixels
 from malaria.inference.trial import check_answer, try_once
@@ -90,9 +90,7 @@ def load_classifier(
         log(f"assumed, for the model does not say it: {printable(describe_assumed(metadata))}")
     if metadata.output == "scores" and not metadata.details:
         log("the model gives each label a score of its own (sigmoid): read as divided by their sum")
-    entries = metadata.guard
-    guard = None if entries is None else Guard.from_entries(entries, pair.architecture)
-    classifier = Classifier(metadata, network, pair, guard=guard)
+    classifier = Classifier(metadata, network, pair, guard=_read_guard(pair, metadata, network))
     check_answer(classifier)
     return classifier
 
@@ -109,6 +107,28 @@ def keep_tflite(classifier: Classifier) -> None:
             log(f"saved {printable(path)}, with which the next start is quick")
         except UserError as error:
             log(f"the next start will not be quicker: {printable(error)}")
+
+
+def _read_guard(pair: Pair, metadata: Metadata, network: Network) -> Guard | None:
+    """The Guard in the metadata, or None. Raises UserError for one that cannot be."""
+    if not _has_guard(metadata):
+        if metadata.guard is not None:
+            log(
+                f"the guard of {printable(pair.weights)} is of a version before 2.4 and not used: "
+                "images of no single cell are not marked; train it again to have one"
+            )
+        return None
+    guard = Guard.from_entries(metadata.guard, pair.architecture)
+    if guard.feature_count != network.feature_count:
+        raise UserError(
+            f"{pair.architecture}: its guard is damaged: it looks at {guard.feature_count} "
+            f"features, and the network has {network.feature_count}"
+        )
+    return guard
+
+
+def _has_guard(metadata: Metadata) -> bool:
+    return metadata.guard is not None and not is_of_earlier_version(metadata.guard)
 
 
 def _find_labels(pair: Pair, output_count: int) -> Sequence[str] | None:
@@ -135,11 +155,13 @@ def _open_network(
     if engine == "litert" and not has_litert:
         raise UserError("--engine litert: not installed here; pip install ai-edge-litert")
     weights_sha256 = metadata.details.get("weights_sha256") or digest_of(pair)
-    digest = tflite.digest_pair(weights_sha256, architecture)
+    features = _has_guard(metadata)
+    digest = tflite.digest_pair(weights_sha256, architecture, features=features)
     found = _open_known_tflite(pair, metadata, architecture, digest) if has_litert else None
     if found and not (engine == "auto" and many and nvidia_smi_works()):
         return found
-    network = KerasNetwork(pair, architecture, missing=digest if has_litert and not found else None)
+    missing = digest if has_litert and not found else None
+    network = KerasNetwork(pair, architecture, features=features, missing=missing)
     return _open_tflite(network.write_tflite(digest)) if engine == "litert" else network
 
 
@@ -160,6 +182,8 @@ def _open_known_tflite(
             try_once(pair.tflite)
         network = _open_tflite(pair.tflite)
         _check_ends(network, architecture)
+        if _has_guard(metadata) and not network.feature_count:
+            raise UserError(f"{pair.tflite}: it lacks the features that its guard looks at")
         return network
     except UserError as error:
         log(f"{printable(error)}; the .h5 is read instead, which takes some seconds")

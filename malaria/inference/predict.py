@@ -12,16 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from malaria.base.machine import worker_count
-from malaria.inference.network import BATCH_SIZE
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote import remote_readers
 from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
 
-# Batches that the guard is asked about at once: its work on one is so little that threads would
-# mostly wait for each other.
-BATCHES_TOGETHER = 4
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
 # Batches that wait to be worked on, for each thread.
@@ -44,8 +40,6 @@ def predict(
     together = model.network.batch_size
     # A network that needs much memory for an image is asked about one at a time.
     count = (threads or worker_count()) if together > 1 else 1
-    if model.guard and together > 1:
-        together = max(together, BATCHES_TOGETHER * BATCH_SIZE)
     waiting: deque[Future[list[Prediction]]] = deque()
     with ThreadPoolExecutor(count) as pool, remote_readers() as readers:
         while True:
@@ -129,9 +123,10 @@ def _answers(images: Sequence[np.ndarray], model: TrainedModel) -> Iterator[Pred
     known, positive = model.metadata.labels, model.metadata.positive
     pixels, size = np.stack(images), model.network.batch_size
     parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
-    probabilities = np.concatenate([model.predict(part) for part in parts])
-    labels, reasons = model.decide(probabilities), model.find_unlike(pixels)
-    notes = model.find_notes(pixels)
+    answers = [model.answer(part) for part in parts]
+    probabilities = np.concatenate([part for part, _ in answers])
+    reasons = [reason for _, part in answers for reason in part]
+    labels, notes = model.decide(probabilities), model.find_notes(pixels)
     # The seven digits that a float32 has, and not the noise behind them.
     rows = probabilities.astype(np.float64).round(7).tolist()
     for label, row, unlike, note in zip(labels, rows, reasons, notes, strict=True):

@@ -121,22 +121,22 @@ class TrainedModel:
         The images have the size and the colour order of metadata.pixels. Raises UsageError for
         floats, which are refused and never rescaled, and for other shapes.
         """
-        images = self.scale(images)
-        if self.metadata.tta:
-            outputs = average(self._ask(turn(images, view)) for view in VIEWS)
-        else:
-            outputs = self._ask(images)
-        return apply_temperature(label_probabilities(outputs), self.metadata.temperature)
-
-    def _ask(self, images: np.ndarray) -> np.ndarray:
-        return from_output(self.network(images), self.metadata.output)
+        return self.answer(images)[0]
 
     def find_unlike(self, images: np.ndarray) -> list[str | None]:
         """The reason why each image, as `predict` takes it, is no single cell, or None."""
+        return self.answer(images)[1]
+
+    def answer(self, images: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
+        """What `predict` and `find_unlike` give, for the work of one."""
+        scaled, count = self.scale(images), self.network.output_count
+        views = VIEWS if self.metadata.tta else VIEWS[:1]
+        asked = [self.network(turn(scaled, view)) for view in views]
+        outputs = average(from_output(one[:, :count], self.metadata.output) for one in asked)
+        probabilities = apply_temperature(label_probabilities(outputs), self.metadata.temperature)
         if self.guard is None:
-            return [None] * len(images)
-        is_reversed = self.metadata.pixels.colour == "BGR"
-        return self.guard.reasons(images[..., ::-1] if is_reversed else images)
+            return probabilities, [None] * len(images)
+        return probabilities, self.guard.reasons(asked[0][:, count:])
 
     def find_notes(self, images: np.ndarray) -> list[str | None]:
         """What makes the answer for each image, as `predict` takes it, less sure, or None."""

@@ -1,5 +1,7 @@
 """ask: the outputs of a network, computed in float32 on whatever device there is."""
 
+from typing import Any
+
 import numpy as np
 
 from malaria.networks.backend import keras, tf
@@ -8,8 +10,8 @@ from malaria.networks.backend import keras, tf
 AT_ONCE = 64
 
 
-def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
-    """The outputs, (n, k), for (n, height, width, 3) float32.
+def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> Any:
+    """The outputs, (n, k), or {name: (n, k)}, for (n, height, width, 3) float32.
 
     On a GPU without TF32, whose three digits move a probability by more than a thousandth, and
     without XLA, which would compile for half a minute for each number of images.
@@ -18,10 +20,9 @@ def ask(model: keras.Model, images: np.ndarray | tf.Tensor) -> np.ndarray:
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
-        answers: np.ndarray = model.predict_on_batch(images)
+        return model.predict_on_batch(images)
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
-    return answers
 
 
 def images_at_once() -> int | None:

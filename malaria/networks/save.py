@@ -60,7 +60,7 @@ def _write(model: keras.Model, workshop: Path, metadata_entries: dict[str, Any])
     content = json.loads(model.to_json())
     # How it was trained is in the metadata; Keras would look for the loss when it loads this.
     content.pop("compile_config", None)
-    tflite.write_bytes(to_tflite(model))
+    tflite.write_bytes(to_tflite(model, features="guard" in metadata_entries))
     digests = {"weights_sha256": sha256_of(weights), "tflite_sha256": sha256_of(tflite)}
     content[KEY] = {**metadata_entries, **digests}
     # JSON has no word for NaN and infinity: None.

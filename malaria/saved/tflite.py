@@ -12,11 +12,17 @@ from malaria.base.files import is_own_link, make_folder, sha256_of, whole_file
 from malaria.saved.metadata import KEY, Metadata
 from malaria.saved.pair import Architecture, Pair, default_pair
 
+# The names of the outputs of one with features: the network's own, and what its guard looks at.
+OUTPUT, FEATURES = "probability", "features"
 
-def digest_pair(weights_sha256: str, architecture: Architecture) -> str:
-    """The hexadecimal digits by which the cache knows a network, whatever its metadata."""
+
+def digest_pair(weights_sha256: str, architecture: Architecture, *, features: bool = False) -> str:
+    """The hexadecimal digits by which the cache knows a network, whatever its metadata.
+
+    features: whether its .tflite has them as a second output.
+    """
     network = {key: value for key, value in architecture.items() if key != KEY}
-    text = json.dumps(network, sort_keys=True) + weights_sha256
+    text = json.dumps(network, sort_keys=True) + weights_sha256 + FEATURES * features
     return hashlib.sha256(text.encode()).hexdigest()
 
 

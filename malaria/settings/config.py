@@ -39,7 +39,7 @@ from malaria.settings.declare import (
 
 Rule = Annotated[float | str, BeforeValidator(parse_rule), WithJsonSchema({"allowed": ALLOWED})]
 # Settings that may change between a run and its resumption: they change no weight.
-NOT_IN_IDENTITY = {"cache", "devices", "guard", "not_cells", "output_models", "tensorboard"}
+NOT_IN_IDENTITY = {"cache", "devices", "output_models", "tensorboard"}
 NOT_IN_IDENTITY |= {"plot_training_data"}
 # The networks that may begin with smaller images.
 ANY_SIZE = ", ".join(name for name, network in NETWORKS.items() if network.any_size)

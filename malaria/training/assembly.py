@@ -23,10 +23,12 @@ from malaria.settings.config import Config
 from malaria.training.beginning import init_weights
 from malaria.training.devices import Device, computing_in
 from malaria.training.distillation import LabelMixing, load_teachers
+from malaria.training.guard_head import kinds_of, with_kinds
 from malaria.training.loop import compile_model
 from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
+from malaria.training.other_images import make_others
 from malaria.training.pipeline import Pipeline, choose_validation, upload
 from malaria.training.room import check_memory
 from malaria.training.step import Learner
@@ -114,6 +116,8 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             label_count=len(config.labels),
             any_size=config.progressive_epochs > 0,
         )
+        if config.guard:
+            model = with_kinds(model, len(kinds_of(config.not_cells)))
         # On a GPU XLA does the same for all layers.
         if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
             model = with_fast_norms(model)
@@ -136,6 +140,9 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
 def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pipeline:
     """The batches to train on and to validate on after each epoch, for the device."""
     small = config.progressive_size
+    others = None
+    if config.guard:
+        others = make_others(images, config.not_cells or (), seed=config.random_state)
     return Pipeline(
         device.strategy,
         images.pixels,
@@ -148,7 +155,8 @@ def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pip
         negative=1 - config.labels.index(config.positive) if len(config.labels) == 2 else None,
         mix_labels=_load_teachers(config, device, images),
         image_size=lambda epoch: small if epoch < config.progressive_epochs else None,
-        on_device=upload(images.pixels, device.strategy) if _fits(device, images) else None,
+        others=others,
+        on_device=upload(images.pixels, device.strategy, others) if _fits(device, images) else None,
     )
 
 

@@ -21,13 +21,15 @@ class Batch(NamedTuple):
 
     images: (n, height, width, 3), uint8 as stored, then float32, 0..1, for the network; (n,) int64,
     their indices, before the pixels are read. labels: as `encode_labels` says. size: int32, the
-    images of the whole batch. seed: (2,), int32, of this shard's random changes.
+    images of the whole batch. seed: (2,), int32, of this shard's random changes. kinds: (n + m,),
+    int32, 0 for a cell, where m images of none follow the n; else (0,).
     """
 
     images: tf.Tensor
     labels: tf.Tensor
     size: tf.Tensor
     seed: tf.Tensor
+    kinds: tf.Tensor
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def index_batches(
         begin, end = (start + one * size // shards.total for one in (shard, shard + 1))
         indices = tf.constant(order, tf.int64)[begin:end]
         seeds = tf.stack([seed, tf.cast(batch * shards.total + shard, tf.int32)])
-        return Batch(indices, tf.gather(encoded, indices), tf.cast(size, tf.int32), seeds)
+        none = tf.zeros((0,), tf.int32)
+        return Batch(indices, tf.gather(encoded, indices), tf.cast(size, tf.int32), seeds, none)
 
     options = tf.data.Options()
     # There is nothing here to tune, and at the end of an epoch its thread is waited for: it sleeps

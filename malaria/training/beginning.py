@@ -17,6 +17,7 @@ from malaria.saved.metadata import KEY, Metadata, read_metadata
 from malaria.saved.pair import Pair, default_pair, find_pair, read_architecture
 from malaria.settings.config import Config
 from malaria.training.checkpoint import Progress
+from malaria.training.guard_head import copy_weights, set_kinds
 
 
 def init_weights(
@@ -109,8 +110,10 @@ def continue_from(pair: Pair, model: keras.Model, steps_per_epoch: int) -> Progr
 
     The moments of its optimizer were not kept and begin anew; its steps are counted on.
     """
-    progress, weights = Progress(), load_model(pair, read_architecture(pair)).get_weights()
-    model.set_weights(weights)
+    progress, architecture = Progress(), read_architecture(pair)
+    copy_weights(load_model(pair, architecture), model)
+    set_kinds(model, read_metadata(pair, architecture).guard)
+    weights = model.get_weights()
     history = pair.weights.with_suffix("") / "history.csv"
     with open(history, newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):

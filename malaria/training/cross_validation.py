@@ -152,12 +152,12 @@ def _run_fold(
     set_determinism(config.random_state, deterministic=config.deterministic)
     model, progress = build_and_fit(config, device, images, point, resume=point.path.exists())
     with report_interrupt(config, progress, images):
-        model = finish.as_saved(config, model)
+        model, guard = finish.as_saved(config, images, model)
         result = finish.evaluate(config, images, model)
     log(f"{name}: {describe_fold(result)}")
     with whole_file(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, result.probabilities)
-    entries = finish.metadata_entries(config, images, progress, result)
+    entries = finish.metadata_entries(config, images, progress, result, guard)
     entries["split"] |= {"test_size": None, "fold": number, "folds": folds}
     save_pair(model, folder, name, entries, beside=point.path.parent)
     point.remove()

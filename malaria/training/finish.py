@@ -14,6 +14,7 @@ from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.evaluation.tta import VIEWS, average
 from malaria.inference.grey import find_grey
+from malaria.inference.guard import Guard
 from malaria.model import build_model
 from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
@@ -24,7 +25,7 @@ from malaria.settings.config import Config
 from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress, ResumePoint
-from malaria.training.fit_guard import fit_guard_of
+from malaria.training.guard_head import copy_weights, kinds_of, read_guard
 
 # So many training images are looked at for their colours.
 LOOKED_AT, BATCH = 1000, 100
@@ -32,11 +33,15 @@ LOOKED_AT, BATCH = 1000, 100
 METRICS = ("accuracy", "auc", "sensitivity", "specificity")
 
 
-def as_saved(config: Config, model: keras.Model) -> keras.Model:
-    """The network as it is to be saved: of Keras's own layers, in float32, on one device."""
+def as_saved(
+    config: Config, images: LabelledImages, model: keras.Model
+) -> tuple[keras.Model, Guard | None]:
+    """The network of Keras's own layers, in float32, on one device, and its guard or None."""
     plain = build_model(config.model, image_size=config.image_size, label_count=len(config.labels))
-    plain.set_weights(model.get_weights())
-    return plain
+    copy_weights(model, plain)
+    if not config.guard:
+        return plain, None
+    return plain, read_guard(model, plain, images, kinds_of(config.not_cells))
 
 
 def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Result:
@@ -67,7 +72,12 @@ def _predict_validation(config: Config, images: LabelledImages, model: keras.Mod
 
 
 def save(
-    config: Config, images: LabelledImages, model: keras.Model, progress: Progress, result: Result
+    config: Config,
+    images: LabelledImages,
+    model: keras.Model,
+    progress: Progress,
+    result: Result,
+    guard: Guard | None,
 ) -> Result:
     """Write the pair, and a folder of metrics named like it; return the Result with its `model`."""
     now = datetime.now(timezone.utc)
@@ -83,7 +93,7 @@ def save(
             augmentation=config.augmentation.model_dump(),
             seed=config.random_state,
         )
-    entries = metadata_entries(config, images, progress, result)
+    entries = metadata_entries(config, images, progress, result, guard)
     # The .tflite is made in as much memory as the images give back.
     images.pixels.forget()
     # What a killed process leaves there goes when the run that is resumed has ended.
@@ -93,12 +103,13 @@ def save(
 
 
 def metadata_entries(
-    config: Config, images: LabelledImages, progress: Progress, result: Result
+    config: Config,
+    images: LabelledImages,
+    progress: Progress,
+    result: Result,
+    guard: Guard | None,
 ) -> dict[str, Any]:
     """What the saved pair says of itself under the key `malaria`."""
-    guard = None
-    if config.guard:
-        guard = fit_guard_of(images, config.not_cells or (), seed=config.random_state).to_entries()
     samples = images.chosen(images.validation)
     patients = {one.patient for one in samples if one.patient is not None}
     metadata = Metadata(
@@ -107,7 +118,7 @@ def metadata_entries(
         pixels=images.pixels.pixel_format,
         threshold=result.threshold,
         tta=config.tta,
-        guard=guard,
+        guard=None if guard is None else guard.to_entries(),
         grey_share=_grey_share(images, seed=config.random_state),
     )
     return metadata.to_entries() | {

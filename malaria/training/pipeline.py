@@ -29,6 +29,7 @@ from malaria.training.batches import (
 )
 from malaria.training.distillation import LabelMixing
 from malaria.training.order import count_batches, epoch_order, seed_of
+from malaria.training.other_images import OtherImages, add_others
 
 # Images that are brought to a device at once.
 UPLOAD_CHUNK = 4096
@@ -37,6 +38,8 @@ GPU_VALIDATION_BATCH = 256
 
 # (height, width), or None for that of the stored images.
 Size = tuple[int, int] | None
+# What `upload` gives: pixels of all images, then, where there are others, their tensors.
+OnDevice = tuple[tf.Tensor, ...] | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Pipeline:
     training, validation: indices into pixels.samples; those that one pass shows, and in order.
     steps: of an epoch; None for one whole pass, else that many full batches, going on where the
     epoch before ended. negative: the label, of two, whose cells `overlap` may lay on others.
+    others: images of no cell that each batch shows too.
     image_size: of an epoch, counted from 0. on_device: what `upload` gives; None where the
     processor makes the batches. The same seed and epoch give the same batches, whatever ran before:
     a resumed run continues exactly.
@@ -76,7 +80,8 @@ class Pipeline:
     negative: int | None = None
     mix_labels: LabelMixing | None = None
     image_size: Callable[[int], Size] = lambda epoch: None
-    on_device: tf.Tensor | None = None
+    others: OtherImages | None = None
+    on_device: OnDevice = None
 
     def train(self, epoch: int) -> Stream:
         """The batches of an epoch, counted from 0."""
@@ -101,7 +106,9 @@ class Pipeline:
         if self.on_device is None:
             size = self.image_size(epoch)
             made = read_pixels(made, self.pixels).map(
-                lambda batch: self.change(batch, size),
+                lambda batch: self.change(
+                    batch, size, self.others.tensors if self.others else None
+                ),
                 num_parallel_calls=usable_cores(),
                 deterministic=True,
             )
@@ -124,21 +131,35 @@ class Pipeline:
         on_processor = self.on_device is None
         return self.batch_size if on_processor else max(self.batch_size, GPU_VALIDATION_BATCH)
 
-    def change(self, batch: Batch, size: Size) -> Batch:
-        """The batch to learn from: images of `size`, changed at random, and their mixed labels."""
+    def change(self, batch: Batch, size: Size, others: tuple[tf.Tensor, tf.Tensor] | None) -> Batch:
+        """The batch to learn from: images of `size`, changed at random, and their mixed labels.
+
+        others: `tensors` of OtherImages, of which some follow the images of the batch, or None.
+        """
+        batch, count = add_others(batch, others), tf.shape(batch.labels)[0]
         images = batch.images if size is None else resize(batch.images, size)
-        can_be_laid = None if self.negative is None else batch.labels[:, 0] == self.negative
+        can_be_laid = self._can_be_laid(batch, tf.shape(images)[0] - count)
         images = augment(images, self.augmentation, seed=batch.seed, can_be_laid=can_be_laid)
-        labels = batch.labels if self.mix_labels is None else self.mix_labels(images, batch.labels)
-        return batch._replace(images=images, labels=labels)
+        if self.mix_labels is not None:
+            batch = batch._replace(labels=self.mix_labels(images[:count], batch.labels))
+        return batch._replace(images=images)
 
-    def to_train(self, batch: Batch, on_device: tf.Tensor | None, size: Size) -> Batch:
+    def _can_be_laid(self, batch: Batch, others: tf.Tensor) -> tf.Tensor | None:
+        """Which images `overlap` may lay on others: none of the last `others`."""
+        if self.negative is None:
+            return None
+        return tf.pad(batch.labels[:, 0] == self.negative, [[0, others]])
+
+    def to_train(self, batch: Batch, on_device: OnDevice, size: Size) -> Batch:
         """In the training step: the stages that are left before the network."""
-        return batch if on_device is None else self.change(gather(batch, on_device), size)
+        if on_device is None:
+            return batch
+        pixels, *others = on_device
+        return self.change(gather(batch, pixels), size, tuple(others) or None)
 
-    def to_validate(self, batch: Batch, on_device: tf.Tensor | None) -> Batch:
+    def to_validate(self, batch: Batch, on_device: OnDevice) -> Batch:
         """As `to_train`, in the validation step."""
-        return batch if on_device is None else as_floats(gather(batch, on_device))
+        return batch if on_device is None else as_floats(gather(batch, on_device[0]))
 
     def _index_batches(
         self, order: np.ndarray, batch_size: int, seed: int, shards: Shards
@@ -163,8 +184,10 @@ def choose_validation(indices: np.ndarray, steps: int | None, batch_size: int) -
     return np.random.RandomState(0).permutation(indices)[: steps * batch_size]
 
 
-def upload(pixels: Pixels, strategy: tf.distribute.Strategy) -> tf.Tensor:
-    """All images, (samples, height, width, 3), uint8, on each device of the strategy."""
+def upload(
+    pixels: Pixels, strategy: tf.distribute.Strategy, others: OtherImages | None = None
+) -> tuple[tf.Tensor, ...]:
+    """All images, (samples, height, width, 3), uint8, on each device; then others' tensors."""
 
     def make(context: object) -> tf.Tensor:
         indices = np.arange(len(pixels.samples))
@@ -172,4 +195,5 @@ def upload(pixels: Pixels, strategy: tf.distribute.Strategy) -> tf.Tensor:
         chunks = [pixels.read(indices[start : start + UPLOAD_CHUNK]) for start in starts]
         return tf.concat(chunks, axis=0)
 
-    return strategy.experimental_distribute_values_from_function(make)
+    makers = [make, *[lambda context, one=one: one for one in (others.tensors if others else ())]]
+    return tuple(map(strategy.experimental_distribute_values_from_function, makers))

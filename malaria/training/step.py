@@ -9,8 +9,9 @@ from typing import cast
 
 from malaria.networks.backend import keras, tf
 from malaria.training.batches import Batch
+from malaria.training.guard_head import WEIGHT, kind_losses
 from malaria.training.losses import is_correct, make_losses
-from malaria.training.pipeline import Pipeline, Size, Stream
+from malaria.training.pipeline import OnDevice, Pipeline, Size, Stream
 
 # One execution of several steps takes at most about this long, in seconds: Ctrl-C is heeded between
 # two executions.
@@ -36,7 +37,7 @@ class Learner:
     ) -> None:
         """model: compiled in the scope of the strategy. xla: for the steps of whole batches."""
         self.model, self.pipeline, self.strategy = model, pipeline, pipeline.strategy
-        self._losses = make_losses(model.output_shape[-1], label_smoothing)
+        self._losses = make_losses(model.outputs[0].shape[-1], label_smoothing)
         # TensorFlow tells one sum over machines from another by the step of the execution it is in:
         # all machines must take as many steps in each, or they wait for one another for ever.
         self._shares_executions = self.strategy.cluster_resolver is not None
@@ -99,9 +100,9 @@ class Learner:
 
         @tf.function
         def execute(
-            batches: Iterator[Batch], steps: tf.Tensor, pixels: tf.Tensor | None, size: Size
+            batches: Iterator[Batch], steps: tf.Tensor, pixels: OnDevice, size: Size
         ) -> None:
-            def take(batch: Batch, pixels: tf.Tensor | None) -> None:
+            def take(batch: Batch, pixels: OnDevice) -> None:
                 step(batch, pixels, size)
 
             one = tf.function(take, jit_compile=True) if xla else take
@@ -110,26 +111,30 @@ class Learner:
 
         return cast(Callable[..., None], execute)
 
-    def _train_step(self, batch: Batch, pixels: tf.Tensor | None, size: Size) -> None:
+    def _train_step(self, batch: Batch, pixels: OnDevice, size: Size) -> None:
         batch = self.pipeline.to_train(batch, pixels, size)
         losses, gradients, outputs = self._compute_gradients(batch)
         variables = self.model.trainable_variables
         self.model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._totals.add(losses, batch.labels, outputs)
 
-    def _validate_step(self, batch: Batch, pixels: tf.Tensor | None, size: Size) -> None:
+    def _validate_step(self, batch: Batch, pixels: OnDevice, size: Size) -> None:
         batch = self.pipeline.to_validate(batch, pixels)
-        outputs = self.model(batch.images, training=False)
+        outputs = tf.nest.flatten(self.model(batch.images, training=False))[0]
         self._totals.add(self._losses(batch.labels, outputs), batch.labels, outputs)
 
     def _compute_gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
         """(loss of each image, gradients of this shard's part of the loss, outputs)."""
         with tf.GradientTape() as tape:
-            outputs = self.model(batch.images, training=True)
+            outputs, *kinds = tf.nest.flatten(self.model(batch.images, training=True))
+            # Images of no cell have no label.
+            outputs = outputs[: tf.shape(batch.labels)[0]]
             losses = self._losses(batch.labels, outputs)
             loss = tf.reduce_sum(losses) / tf.cast(batch.size, losses.dtype)
             # A network may penalize large weights; each device does so by its share.
             penalty = tf.add_n(self.model.losses) if self.model.losses else 0.0
+            if kinds:
+                penalty += WEIGHT * tf.reduce_mean(kind_losses(batch.kinds, *kinds))
             loss += penalty / self.strategy.num_replicas_in_sync
             loss = self.model.optimizer.scale_loss(loss)
         return losses, tape.gradient(loss, self.model.trainable_variables), outputs

@@ -52,9 +52,9 @@ def train(
             config, point, workers, resume=resume, shorter=shorter, show=show
         )
         with report_interrupt(config, progress, images):
-            model = finish.as_saved(config, model)
+            model, guard = finish.as_saved(config, images, model)
             result = finish.evaluate(config, images, model)
-            result = finish.save(config, images, model, progress, result)
+            result = finish.save(config, images, model, progress, result, guard)
         point.remove()
     return result
 

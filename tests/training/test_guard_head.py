@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from learning import settings
+from malaria.training.fit_guard import SIDE, fit_guard, fit_guard_of, make_small
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
@@ -13,7 +14,6 @@ from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.drawn_cells import write_cells
 from malaria.inference.load_classifier import load_classifier
 from malaria.training import assembly
-from malaria.training.fit_guard import SIDE, fit_guard, fit_guard_of, make_small
 from malaria.training.not_cells import PATTERNS, draw_none, draw_several
 from malaria.training.trainer import train
 
