@@ -87,9 +87,13 @@ def _rows(place: Path) -> list[Path]:
 def serve_for_ever(tries: int, dice: Random, base: Path) -> Iterator[Outcome]:
     """A web server whose folder or file has no end."""
     for number in range(tries):
+        name = "" if number % 8 < 4 else "a.png"
         with _server(*SERVERS[number % len(SERVERS)]) as address:
-            name = "" if number % 8 < 4 else "a.png"
-            broken = _refused([*RUN, f"--image=http://{address}/{name}"], make_place(base))
+            place, url = make_place(base), f"http://{address}/{name}"
+            # Of a file there is a row, which says why.
+            status, said = _finish_in(MEMORY, start([*RUN, f"--image={url}"], place))
+            is_row = bool(name) and status == 1 and "; 1 unreadable; " in said
+            broken = None if is_row else one_line(status, said, expected=(1, 2))
         yield broken and f"server {number % len(SERVERS)}, /{name}: {broken}"
 
 

@@ -11,6 +11,18 @@ from PIL import Image
 from malaria.data import drawn_cells
 from malaria.data.drawing import draw_stain
 
+# These files take longest, and begin first: else one of them is left to one process at the end.
+SLOW = ("test_workers", "test_folds", "test_resume", "test_sources", "test_consistency")
+SLOW += ("test_cluster_run", "test_devices", "test_foreign", "test_download", "test_trainer")
+SLOW += ("test_fit_guard", "test_cluster_predict", "test_scripts", "test_cross_validation")
+SLOW += ("test_package", "test_keras_versions", "test_model", "test_optimizer", "test_contributing")
+
+
+def pytest_collection_modifyitems(items):
+    ranks = {name: rank for rank, name in enumerate(SLOW)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(SLOW)))
+
+
 # A shell lets what it starts in the background ignore Ctrl-C, and the programs tested here would
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,6 +34,15 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def determinism():
+    """Ends, with the module, the determinism that a training sets for its whole process."""
+    yield
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    disable_op_determinism()
 
 
 @pytest.fixture

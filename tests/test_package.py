@@ -154,7 +154,7 @@ def test_the_wheel_trains(installed, cells):
     config = cells.parent / "config.yaml"
     config.write_text(
         "train_images: my cells\nmodel: compact\nimage_size: [16, 16]\nepochs: 1\ntest_size: 0.5\n"
-        "plot_training_data: false\n"
+        "plot_training_data: false\nguard: false\n"
     )
     run(installed, "-m", "malaria", "train", folder=cells.parent)
     assert len(list(cells.parent.glob("models/*.h5"))) == 1

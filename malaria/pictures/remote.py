@@ -19,8 +19,8 @@ from malaria.pictures.remote_path import SCHEMES, RemotePath
 
 # Of http: for a connection, for the next bytes, and for an image that waits for others too.
 CONNECT_SECONDS, SILENT_SECONDS, TOTAL_SECONDS = 10, 30, 600
-# For a file, or for each part of a large one.
-FILE_SECONDS = 120
+# For a file of a store, or for each part of a large one; for all of a web server's, which may drip.
+FILE_SECONDS = WEB_SECONDS = 120
 # So many images are waited for at once: each takes 20 to 100 ms, and no work here.
 READERS = 32
 

@@ -6,11 +6,19 @@ from io import BufferedReader, BytesIO, RawIOBase
 from itertools import chain, count
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import Any, BinaryIO
 
 from malaria.base.machine import worker_count
 from malaria.pictures.limits import MAX_FILE_BYTES, UnreadableImageError
-from malaria.pictures.remote import CONNECT_SECONDS, begin, request, translate_errors, wait
+from malaria.pictures.remote import (
+    CONNECT_SECONDS,
+    WEB_SECONDS,
+    begin,
+    request,
+    translate_errors,
+    wait,
+)
 from malaria.pictures.remote_path import RemotePath
 
 # Asked for at once. A file as large as this goes to the disk, so many at a time.
@@ -108,12 +116,30 @@ def _stream(path: RemotePath) -> Parts:
     # A size that is said need not be asked for. Nothing is: where this did not end, nor the closing
     # below, a file would be left open.
     file = begin(request(path, "open_async", size=1)).result(CONNECT_SECONDS)
+    left = float(WEB_SECONDS)
     try:
-        while len(part := wait(_read(file))) == PART_BYTES:
+        while True:
+            begun = monotonic()
+            part = _read_part(file, left)
+            left -= monotonic() - begun
             yield part
-        yield part
+            if len(part) < PART_BYTES:
+                return
     finally:
         begin(file.close()).result(CONNECT_SECONDS)
+
+
+def _read_part(file: Any, seconds: float) -> bytes:
+    """At most PART_BYTES. Raises UnreadableImageError where `seconds` are over."""
+    end = monotonic() + seconds
+    try:
+        part: bytes = wait(_read(file), max(0.0, seconds))
+    except TimeoutError:
+        # aiohttp raises it too, of a server that is silent.
+        if monotonic() < end:
+            raise
+        raise UnreadableImageError(f"it did not end within {WEB_SECONDS} seconds") from None
+    return part
 
 
 async def _read(file: Any) -> bytes:

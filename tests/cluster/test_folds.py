@@ -25,7 +25,7 @@ def settings(cells):
 
 
 @pytest.fixture(scope="module")
-def alone(settings, tmp_path_factory):
+def alone(settings, determinism, tmp_path_factory):
     """Folds in turn."""
     models = {"output_models": str(tmp_path_factory.mktemp("alone"))}
     return cross_validate(settings.model_copy(update=models), COUNT)

@@ -360,6 +360,13 @@ def test_of_endless_files_a_few_at_a_time_are_fetched_up_to_the_limit_and_onto_t
     assert 1 < max(most) <= remote_files.LARGE
 
 
+def test_a_file_that_drips_without_an_end_is_given_up_after_its_time(site, monkeypatch):
+    monkeypatch.setattr(remote_files, "WEB_SECONDS", 0.5)
+    monkeypatch.setattr(remote_files, "PART_BYTES", 10**9)
+    with pytest.raises(UnreadableImageError, match=r"^it did not end within 0.5 seconds$"):
+        read_image(RemotePath(f"{site}/endless/a.png"), SIZE)
+
+
 def test_what_was_fetched_is_kept_until_it_makes_room_for_the_last(memory, monkeypatch):
     monkeypatch.setattr(remote_files, "KEPT_BYTES", 10)
 

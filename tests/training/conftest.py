@@ -1,29 +1,20 @@
-"""A network so small that its step is built in a second, and cells to train it on."""
+"""Networks that are quick to train, and cells to train them on."""
 
 import pytest
+from tiny import tiny, undropped
 
 from malaria.data.drawn_cells import write_cells
 from malaria.model import NETWORKS, Network
-from malaria.networks.backend import keras
-from malaria.networks.blocks import output
-
-
-def tiny(image_size, label_count):
-    """One convolution with batch norm and dropout; 69 weights with two labels."""
-    image = keras.Input((*image_size, 3), name="image")
-    maps = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(image)
-    maps = keras.layers.BatchNormalization(momentum=0.9, name="conv_norm")(maps)
-    pooled = keras.layers.GlobalMaxPooling2D(name="maximum")(maps)
-    pooled = keras.layers.Dropout(0.3, name="dropout")(pooled)
-    return keras.Model(image, output(label_count)(pooled), name="tiny")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_network():
-    """Lets `model: tiny` be trained."""
-    NETWORKS["tiny"] = Network(tiny, 8, "for tests", any_size=True)
+def tiny_networks():
+    """Lets `model: tiny` and `model: undropped` be trained."""
+    for build in (tiny, undropped):
+        NETWORKS[build.__name__] = Network(build, 8, "for tests", any_size=True)
     yield
-    del NETWORKS["tiny"]
+    for build in (tiny, undropped):
+        del NETWORKS[build.__name__]
 
 
 @pytest.fixture(scope="package")

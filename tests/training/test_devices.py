@@ -35,13 +35,13 @@ tf.config.set_logical_device_configuration(
 )
 from dataclasses import replace
 import numpy as np
-from conftest import tiny
 from learning import pipeline_of, pixels_of
 from malaria.training.loop import compile_model
 from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import make_optimizer
 from malaria.training.pipeline import upload
 from malaria.training.step import Learner
+from tiny import undropped
 
 images = np.random.default_rng(0).integers(0, 256, (22, 24, 24, 3)).astype(np.uint8)
 pixels = pixels_of(images, np.arange(22) % 2)
@@ -51,8 +51,7 @@ rates = {"learning_rate": 1e-3, "total_steps": 12, "steps_per_epoch": 1}
 def losses_of(strategy, *, on_device=False, xla=False, schedule="constant", **random):
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = with_fast_norms(tiny((24, 24), 2))
-        model.get_layer("dropout").rate = 0.0
+        model = with_fast_norms(undropped((24, 24), 2))
         compile_model(model, make_optimizer(schedule, **rates, head={"probability"}))
     pipeline = pipeline_of(pixels, strategy=strategy, batch_size=15, **random)
     if on_device:

@@ -14,17 +14,17 @@ TOP = Path(__file__).parents[2]
 STEPS = """
 import numpy as np
 from learning import pipeline_of, pixels_of
-from malaria.model import build_model
 from malaria.networks.backend import keras
 from malaria.training.loop import average_weights, compile_model
 from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import find_head, make_optimizer
 from malaria.training.step import Learner
+from tiny import tiny
 
 images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)
 pixels = pixels_of(images, [0, 1] * 4)
 for schedule in ("cosine", "fine_tune"):
-    model = with_fast_norms(build_model("compact", image_size=(16, 16), label_count=2))
+    model = with_fast_norms(tiny((16, 16), 2))
     known = {"learning_rate": 1e-3, "total_steps": 4, "steps_per_epoch": 1}
     known |= {"weight_decay": 0.1, "ema_decay": 0.9, "head": find_head(model)}
     compile_model(model, make_optimizer(schedule, **known))

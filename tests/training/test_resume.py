@@ -1,6 +1,7 @@
 """A training that is interrupted: what is kept of it, and how it goes on."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,21 +17,28 @@ from learning import model_of, settings
 from malaria.base.errors import UserError
 from malaria.networks import save
 from malaria.saved.pair import find_pair
+from malaria.settings.config_file import read_config
 from malaria.training import trainer
 from malaria.training.checkpoint import Progress, ResumePoint
 from malaria.training.trainer import train
 
 TOP = Path(__file__).parents[2]
-STOPPED = {"model": "compact", "image_size": (16, 16), "epochs": 4, "batch_size": 8}
+PROGRAM = Path(__file__).parent / "train_tiny.py"
+STOPPED = {"model": "tiny", "image_size": (16, 16), "epochs": 4, "batch_size": 8}
 STOPPED |= {"deterministic": True, "plot_training_data": False, "guard": False}
+
+
+def overrides(cells, models):
+    changes = {"train_images": cells, "output_models": models, **STOPPED}
+    return [f"{key}={json.dumps(value, default=str)}" for key, value in changes.items()]
 
 
 def run(cells, models, *more):
     """A process of train.py that is just starting."""
-    changes = {"train_images": cells, "output_models": models, **STOPPED}
-    options = [f"--set={key}={json.dumps(value, default=str)}" for key, value in changes.items()]
-    command = [sys.executable, TOP / "train.py", f"--config={TOP / 'config.yaml'}", *options, *more]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    options = [f"--set={override}" for override in overrides(cells, models)]
+    command = [sys.executable, PROGRAM, f"--config={TOP / 'config.yaml'}", *options, *more]
+    known = {"stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(TOP)}, **known)
 
 
 @pytest.mark.parametrize("name", ["resume", "resume/1a2b", "resume/1a2b.lock"])
@@ -59,22 +67,22 @@ def stop(cells, models, *more, after, by):
     return process.returncode, "".join(said)
 
 
-def test_a_run_that_is_stopped_twice_goes_on_to_the_same_weights(cells, tmp_path):
+def test_a_run_that_is_stopped_twice_goes_on_to_the_same_weights(
+    cells, tmp_path, determinism, capsys
+):
     calm, stopped = tmp_path / "calm", tmp_path / "stopped"
-    with run(cells, calm) as undisturbed:
-        status, said = stop(cells, stopped, after="training:", by=signal.SIGINT)
-        assert status == 130
-        assert "Traceback" not in said
-        status, said = stop(cells, stopped, "--resume", after="epoch 2/4", by=signal.SIGKILL)
-        assert status == -9
-        assert "going on after epoch" in said
-        with pytest.raises(UserError):
-            find_pair(stopped)
-        undisturbed.communicate(timeout=120)
-    with run(cells, stopped, "--resume") as process:
-        said = process.communicate(timeout=120)[1]
-    assert process.returncode == 0, said
+    status, said = stop(cells, stopped, after="training:", by=signal.SIGINT)
+    assert status == 130
+    assert "Traceback" not in said
+    status, said = stop(cells, stopped, "--resume", after="epoch 2/4", by=signal.SIGKILL)
+    assert status == -9
     assert "going on after epoch" in said
+    with pytest.raises(UserError):
+        find_pair(stopped)
+    for models in (stopped, calm):
+        config = read_config(TOP / "config.yaml", overrides(cells, models), with_data=True)
+        train(config, resume=models == stopped)
+        assert ("going on after epoch" in capsys.readouterr().err) == (models == stopped)
     weights = (model_of(models).get_weights() for models in (stopped, calm))
     for pair in zip(*weights, strict=True):
         assert np.array_equal(*pair)
