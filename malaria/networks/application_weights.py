@@ -22,6 +22,8 @@ from malaria.saved.pair import find_pair
 
 # Seconds without an answer after which nobody is waited for.
 PATIENCE = 10
+# Keras's module that fetches files.
+FILES: Any = inspect.getmodule(keras.utils.get_file)
 
 
 class Download(NamedTuple):
@@ -81,15 +83,14 @@ def fill_application(model: keras.Model, path: Path) -> None:
 @cache
 def download_of(name: str, image_size: tuple[int, int]) -> Download:
     """What Keras fetches for ImageNet's weights of a network without top; nothing is fetched."""
-    files: Any = inspect.getmodule(keras.utils.get_file)
-    before = files.get_file
+    before = FILES.get_file
 
     def ask(fname: str, origin: str, **known: Any) -> None:
         digest = known.get("file_hash") or known.get("md5_hash")
         raise _AskedForError(Download(fname, origin, digest))
 
     # Keras has the addresses nowhere but in its functions, some of which choose by the image size.
-    files.get_file = ask
+    FILES.get_file = ask
     try:
         with silence():
             keras_own(name, image_size, weights=IMAGENET)
@@ -97,7 +98,7 @@ def download_of(name: str, image_size: tuple[int, int]) -> Download:
         found: Download = asked.args[0]
         return found
     finally:
-        files.get_file = before
+        FILES.get_file = before
     raise UserError(f"init_weights: this Keras fetches no weights for {PREFIX}{name}")
 
 
@@ -106,7 +107,7 @@ def _fetch(file: Download) -> Path:
     try:
         with _without_endless_waiting(), redirect_stdout(sys.stderr):
             known = {"cache_subdir": "models", "file_hash": file.digest}
-            return Path(keras.utils.get_file(file.name, file.url, **known))
+            return Path(FILES.get_file(file.name, file.url, **known))
     except Exception as error:  # Keras, urllib and sockets fail in many ways
         # Behind Keras's own words and the address.
         reason = shorten(str(error).rpartition(" -- ")[2] or type(error).__name__, 200)
