@@ -40,9 +40,10 @@ def keras_own(
     *,
     weights: str | None = None,
 ) -> keras.Model:
-    """What Keras builds, without its top and with pooling: images 0..255 -> (n, k) features.
+    """What Keras builds, without its top and with pooling: images -> (n, k) features.
 
-    image: what it reads, as keras.Input gives it; None: an input of its own.
+    image: what it reads, as preprocess_input gives it; None: an input of its own. weights:
+    "imagenet", which Keras then fetches and loads by itself, or None.
     """
     build: Callable[..., keras.Model] = getattr(keras.applications, name)
     shape = (*image_size, 3)

@@ -69,10 +69,10 @@ def _check_names(expected: list[str], saved: Collection[str]) -> None:
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
     # Where they are too many for one attribute, Keras writes name0, name1, ...
-    parts = itertools.takewhile(
-        group.attrs.__contains__, map(f"{attribute}{{}}".format, itertools.count())
-    )
-    keys = [attribute] if attribute in group.attrs else [*parts] or [attribute]
+    numbered = (f"{attribute}{number}" for number in itertools.count())
+    keys = [attribute]
+    if attribute not in group.attrs:
+        keys = [*itertools.takewhile(group.attrs.__contains__, numbered)] or keys
     names = [name for key in keys for name in group.attrs[key]]
     # Some versions of Keras 2 wrote them as bytes.
     return [name.decode() if isinstance(name, bytes) else name for name in names]

@@ -84,7 +84,7 @@ def _known_network(name: str) -> str:
 
 KNOWN_NETWORKS = f"{', '.join(NETWORKS)}, or keras.NAME"
 NetworkName = Annotated[
-    str, AfterValidator(_known_network), WithJsonSchema({"allowed": KNOWN_NETWORKS})
+    Text, AfterValidator(_known_network), WithJsonSchema({"allowed": KNOWN_NETWORKS})
 ]
 
 
