@@ -104,11 +104,9 @@ class Pipeline:
         )
         made = self._index_batches(order, self.batch_size, seed_of(self.seed, epoch), shards)
         if self.on_device is None:
-            size = self.image_size(epoch)
+            size, others = self.image_size(epoch), self.others.tensors if self.others else None
             made = read_pixels(made, self.pixels).map(
-                lambda batch: self.change(
-                    batch, size, self.others.tensors if self.others else None
-                ),
+                lambda batch: self.change(batch, size, others),
                 num_parallel_calls=usable_cores(),
                 deterministic=True,
             )
