@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Several laboratories: lay out what to learn from and what to judge by, and judge a model.
 
-    python benchmarks/laboratories.py prepare --cells=cell_images/ --labs=labs/ --out=laboratories
+    python benchmarks/laboratories.py prepare --cells=cell_images/ --labs=labs/ --fields=fields/ \
+        --out=laboratories
     python train.py --config=configs/laboratories.yaml
     python benchmarks/laboratories.py judge --model=models/ --out=laboratories/ --labs=labs/
 
 labs: a folder with train/<laboratory>/<label>/, choose/<laboratory>/<label>/ and
-fields/<laboratory>/ with annotations.json. `prepare` makes links: of the NLM's cells those of
+fields/<laboratory>/ with annotations.json. fields: another with train/<laboratory>/fields/ and
+annotations.json, of which white cells, platelets, several cells and empty places are cut, and the
+cells of draaslan. `prepare` makes links: of the NLM's cells those of
 config.yaml's 36 validation patients are judged, of mpidb's two patients, of the images that are
 no cells every third field; nothing of these is learnt. With --for-choice other patients are judged,
 25 of the NLM's 82 and one of mpidb's, and those that are reported are left out of both: by these,
@@ -47,7 +50,7 @@ SETS = ("nlm", "mpidb", "iml", "iml_masked")
 STAGES = ("ring", "trophozoite", "schizont", "gametocyte")
 HEAD = ("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC", "sens. at .97", "marked")
 # What an annotator calls a red cell, with parasites or without; the others are left out of a score.
-RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte"}
+RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte", "parasitized"}
 
 
 def main(arguments):
@@ -55,6 +58,7 @@ def main(arguments):
     parser.add_argument("what", choices=("prepare", "judge"))
     parser.add_argument("--cells", default="cell_images/", help="(default: %(default)s)")
     parser.add_argument("--labs", default="labs/", help="(default: %(default)s)")
+    parser.add_argument("--fields", default="fields/", help="(default: %(default)s)")
     parser.add_argument("--out", default="laboratories/", help="(default: %(default)s)")
     parser.add_argument("--model", default=None, help="(default: the pretrained one)")
     sides = parser.add_mutually_exclusive_group()
@@ -70,6 +74,7 @@ def main(arguments):
         raise UsageError(f"{out} exists already: name another folder")
     purpose = "folds" if options.for_folds else "choice" if options.for_choice else "report"
     prepare(Path(options.cells), Path(options.labs), out, purpose)
+    cut_all(Path(options.fields), out / "learn")
 
 
 # ---- what to learn from and what to judge by
@@ -117,10 +122,82 @@ def place_picture(path, laboratory, out, purpose):
             return
     if label == NOT_CELLS:
         field = re.split(r"_(?:WBC|Platelets)", path.name)[0]
-        # By a number that is the same everywhere.
-        side = "judge" if sum(field.encode()) % 3 == 0 else "learn"
+        side = "judge" if is_judged(field) else "learn"
         laboratory, label = "not_cells", laboratory
     link(path, out / side / laboratory / label)
+
+
+def cut_all(fields, out):
+    """Cut what the fields of all laboratories show, but for those that may be judged elsewhere."""
+    random = np.random.RandomState(5)
+    for laboratory in sorted(path.name for path in (fields / "train").iterdir()):
+        # The fields of bccd are those of labs' bccd under other names.
+        if laboratory == "bccd":
+            continue
+        folder = fields / "train" / laboratory
+        for entry in json.loads((folder / "annotations.json").read_text()):
+            path = folder / "fields" / Path(entry["image"]).name
+            if not is_judged(path.stem):
+                cut(path, entry, laboratory, out, random)
+
+
+def cut(path, entry, laboratory, out, random):
+    """The parts of one field, each as a file."""
+    objects = entry["objects"]
+    boxes = np.array([[one[key] for key in "xywh"] for one in objects], float).reshape(-1, 4)
+    is_red = np.array([one["label"] in RED for one in objects], bool)
+    if not is_red.any():
+        return
+    with Image.open(path) as picture:
+        picture = picture.convert("RGB")
+    wide = np.median(np.sqrt(boxes[is_red, 2] * boxes[is_red, 3]))
+    parts = []
+    for box, one in zip(boxes, objects, strict=True):
+        if one["label"] in ("leukocyte", "platelet"):
+            parts.append(("not_cells/fields", box))
+        elif laboratory == "draaslan" and random.rand() < 12 / is_red.sum():
+            parts.append(("draaslan/Uninfected", box))
+    parts += [("not_cells/several", box) for box in find_several(boxes, wide, picture.size, random)]
+    if entry.get("complete"):
+        empty = find_empty(boxes, wide, picture.size, random)
+        parts += [("not_cells/none", box) for box in empty]
+    for number, (folder, (left, top, width, height)) in enumerate(parts):
+        area = np.round([left, top, left + width, top + height]).astype(int).tolist()
+        if min(area) > 0 and area[2] < picture.width and area[3] < picture.height:
+            (out / folder).mkdir(parents=True, exist_ok=True)
+            picture.crop(area).save(out / folder / f"{laboratory}_{path.stem}_{number}.png")
+
+
+def find_several(boxes, wide, size, random, count=4):
+    """At most so many squares with several cells, 1.7 to 7 times as wide as one."""
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    found = []
+    for _ in range(60):
+        side = wide * np.exp(random.uniform(np.log(1.7), np.log(7)))
+        start = random.uniform(0, 1, 2) * np.maximum(np.array(size) - side, 0)
+        inside = ((middles > start) & (middles < start + side)).all(axis=1).sum()
+        if len(found) < count and (inside >= 3 or (inside == 2 and side > 2.2 * wide)):
+            found.append((*start, side, side))
+    return found
+
+
+def find_empty(boxes, wide, size, random, count=2):
+    """At most so many squares without a cell."""
+    found = []
+    for _ in range(200):
+        side = wide * random.uniform(0.7, 2)
+        start = random.uniform(0, 1, 2) * np.maximum(np.array(size) - side, 0)
+        low = np.maximum(boxes[:, :2], start)
+        high = np.minimum(boxes[:, :2] + boxes[:, 2:], start + side)
+        covered = np.prod(np.maximum(high - low, 0), axis=1).sum()
+        if len(found) < count and covered < 0.04 * side**2:
+            found.append((*start, side, side))
+    return found
+
+
+def is_judged(field):
+    """Whether what is cut from this field is judged, by a number that is the same everywhere."""
+    return sum(field.encode()) % 3 == 0
 
 
 def link(path, folder):

@@ -19,13 +19,13 @@ from malaria.evaluation.decisions import from_logits
 
 KEY = "guard"
 FORMAT = 2
+CELL, SEVERAL, NONE, OTHER = "cell", "several", "none", "other"
 # What an image may be in place of a cell: {kind: reason for people}.
 REASONS = {
-    "other": "another kind of cell or object, no red cell",
-    "several": "several cells or a whole field",
-    "none": "no cell",
+    OTHER: "another kind of cell or object, no red cell",
+    SEVERAL: "several cells or a whole field",
+    NONE: "no cell",
 }
-CELL = "cell"
 # Of features; more would be no model's of this program.
 MAX_FEATURES = 2**16
 

@@ -102,20 +102,17 @@ def _memory_of(interpreter: Any, path: Path) -> int:
     return sum(sizes)
 
 
-def _find_ends(interpreter: Any) -> list[Any]:
-    """The outputs; where there are features too, the network's own comes first."""
+def _find_ends(interpreter: Any, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The input, and the outputs: the network's own and, where there are any, its features.
+
+    Raises UserError for others, and for numbers that are no floats.
+    """
+    starts, ends = interpreter.get_input_details(), interpreter.get_output_details()
     names = interpreter.get_signature_list().get(SIGNATURE, {}).get("outputs", [])
-    if sorted(names) != sorted((OUTPUT, FEATURES)):
-        ends: list[Any] = interpreter.get_output_details()
-        return ends
-    known = interpreter.get_signature_runner(SIGNATURE).get_output_details()
-    return [known[OUTPUT], known[FEATURES]]
-
-
-def _check_ends(path: Path, starts: list[Any], ends: list[Any]) -> None:
-    """Raise UserError unless there is one input and one output, or features too, all of floats."""
-    is_ours = [end["name"] for end in ends] == [OUTPUT, FEATURES]
-    if len(starts) != 1 or not (len(ends) == 1 or is_ours):
+    if sorted(names) == sorted((OUTPUT, FEATURES)):
+        known = interpreter.get_signature_runner(SIGNATURE).get_output_details()
+        ends = [known[OUTPUT], known[FEATURES]]
+    elif (len(starts), len(ends)) != (1, 1):
         received = f"{len(starts)} and {len(ends)}"
         raise UserError(f"{path}: expected one input and one output, received {received}")
     for kind in (np.dtype(end["dtype"]) for end in (*starts, *ends)):
@@ -124,6 +121,7 @@ def _check_ends(path: Path, starts: list[Any], ends: list[Any]) -> None:
                 f"{path}: expected images and answers of float32, received {kind}: export it "
                 "without quantization, or with floats at its ends"
             )
+    return starts[0], ends
 
 
 class LiteRTNetwork:
@@ -173,9 +171,7 @@ class _Interpreter:
         with stderr_kept_back():
             self.interpreter = Interpreter(num_threads=cores, **source)
         self.batch = 0
-        starts, self.ends = self.interpreter.get_input_details(), _find_ends(self.interpreter)
-        _check_ends(path, starts, self.ends)
-        [entry] = starts
+        entry, self.ends = _find_ends(self.interpreter, path)
         self.input = entry["index"]
         self.fixed = max(0, int(entry["shape_signature"][0]))
         self.image_shape = tuple(entry["shape_signature"].tolist()[1:])

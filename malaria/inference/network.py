@@ -42,13 +42,13 @@ class KerasNetwork:
         self, pair: Pair, architecture: Architecture, *, features: bool, missing: str | None
     ) -> None:
         from malaria.networks.ask import ask, images_at_once
-        from malaria.networks.features import with_features
+        from malaria.networks.features import features_of, with_features
         from malaria.networks.load_model import load_model
 
         self.model = load_model(pair, architecture)
         self.output_count: int = self.model.output_shape[-1]
         self._both = with_features(self.model) if features else None
-        self.feature_count = self._both.output_shape[tflite.FEATURES][-1] if self._both else 0
+        self.feature_count = int(features_of(self.model).shape[-1]) if features else 0
         self.batch_size = images_at_once() or BATCH_SIZE
         self.missing = missing
         self._ask, self._lock = ask, threading.Lock()  # Keras builds it at the first call

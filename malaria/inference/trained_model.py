@@ -129,9 +129,11 @@ class TrainedModel:
 
     def answer(self, images: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
         """What `predict` and `find_unlike` give, for the work of one."""
-        scaled, count = self.scale(images), self.network.output_count
+        scaled = self.scale(images)
         views = VIEWS if self.metadata.tta else VIEWS[:1]
         asked = [self.network(turn(scaled, view)) for view in views]
+        # What comes after are the features.
+        count = asked[0].shape[1] - self.network.feature_count
         outputs = average(from_output(one[:, :count], self.metadata.output) for one in asked)
         probabilities = apply_temperature(label_probabilities(outputs), self.metadata.temperature)
         if self.guard is None:

@@ -6,7 +6,7 @@ from malaria.saved.tflite import FEATURES, OUTPUT
 
 def with_features(model: keras.Model) -> keras.Model:
     """The network with two named outputs: its own, (n, k), and its features, (n, f)."""
-    return keras.Model(model.inputs, {OUTPUT: model.outputs[0], FEATURES: features_of(model)})
+    return keras.Model(model.inputs[0], {OUTPUT: model.outputs[0], FEATURES: features_of(model)})
 
 
 def features_of(model: keras.Model) -> keras.KerasTensor:

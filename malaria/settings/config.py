@@ -198,7 +198,9 @@ class Config(Settings):
         section="Out-of-distribution detection: images of no single cell, such as whole fields",
     )
     not_cells: Paths | None = setting(
-        None, "a folder, or a list, of images of white blood cells, platelets, ...; null: none"
+        None,
+        "a folder, or a list, of images of white blood cells, platelets, ...; in a folder named "
+        "several they show several cells, in one named none nothing; null: none",
     )
 
     augmentation: Augmentation = setting(

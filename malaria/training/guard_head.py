@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from malaria.data.labelled_images import LabelledImages
-from malaria.inference.guard import CELL, Guard
+from malaria.inference.guard import CELL, NONE, OTHER, SEVERAL, Guard
 from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
 from malaria.networks.features import features_of, with_features
@@ -30,13 +30,13 @@ BATCH = 64
 
 def kinds_of(folders: Sequence[str] | None) -> tuple[str, ...]:
     """What an image may be: CELL, and kinds of no cell. folders: of images of others, or None."""
-    return (CELL, "several", "none", *(["other"] if folders else []))
+    return (CELL, SEVERAL, NONE, *([OTHER] if folders else []))
 
 
 def with_kinds(model: keras.Model, count: int) -> keras.Model:
     """The network with a second output, (n, count): the logits of the kinds."""
     kinds = keras.layers.Dense(count, dtype="float32", name=NAME)(features_of(model))
-    return keras.Model(model.inputs, [model.outputs[0], kinds])
+    return keras.Model(model.inputs[0], [model.outputs[0], kinds])
 
 
 def kind_losses(kinds: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

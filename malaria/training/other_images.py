@@ -12,6 +12,7 @@ from PIL import Image
 from malaria.augmentation.draws import Draws
 from malaria.base.errors import UserError
 from malaria.data.labelled_images import LabelledImages
+from malaria.inference.guard import NONE, OTHER, SEVERAL
 from malaria.networks.backend import tf
 from malaria.pictures.folders import find_images
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
@@ -22,6 +23,8 @@ from malaria.training.not_cells import draw_none, draw_several
 SHARE = 3 / 8
 # At most so many of each kind; of few labelled images TIMES as many.
 MOST, TIMES = 2000, 4
+# Beside real ones of the kind at least so many are drawn.
+LEAST = 500
 # They are drawn of cells of at most this side, pixels, and enlarged: larger ones take minutes.
 SIDE = 48
 # Cells that they are drawn of.
@@ -33,7 +36,10 @@ Drawing = Callable[[np.ndarray, np.random.RandomState], np.ndarray]
 
 @dataclass(frozen=True)
 class OtherImages:
-    """images: (m, height, width, 3), uint8; kinds: (m,), int32, ascending from 1, of each image."""
+    """images: (m, height, width, 3), uint8; kinds: (m,), int32, ascending from 1, of each image.
+
+    A kind is a place in `guard_head.kinds_of`.
+    """
 
     images: np.ndarray
     kinds: np.ndarray
@@ -65,20 +71,23 @@ def add_others(batch: Batch, others: tuple[tf.Tensor, tf.Tensor] | None) -> Batc
 
 
 def make_others(images: LabelledImages, folders: Sequence[str], *, seed: int) -> OtherImages:
-    """Drawn ones, "several" and "none", and those in the folders, "other", in this order.
+    """Drawn ones, "several" and "none", and those in the folders, "other" or as their folder says.
 
     Raises UserError if an image is gone, or if none in the folders is readable.
     """
     rng = np.random.RandomState(seed)
     size = images.pixels.pixel_format.size
-    chosen = _choose_by_source(images, rng)
-    cells = _resize(images.pixels.read(chosen), (min(SIDE, *size),) * 2)
-    count = min(MOST, TIMES * len(images.training))
-    parts = [_draw(draw, cells, count, size, rng) for draw in (draw_several, draw_none)]
-    if folders:
-        parts.append(_read(folders, images.pixels.pixel_format, rng))
+    cells = _resize(images.pixels.read(_choose_by_source(images, rng)), (min(SIDE, *size),) * 2)
+    read = _read(folders, images.pixels.pixel_format, rng) if folders else {}
+    parts = []
+    for kind, draw in ((SEVERAL, draw_several), (NONE, draw_none)):
+        known = read.get(kind, [])
+        # Of real ones about as many are shown as of drawn ones.
+        count = max(LEAST, len(known)) if known else min(MOST, TIMES * len(images.training))
+        parts.append([*_draw(draw, cells, count, size, rng), *known])
+    parts += [read[OTHER]] if OTHER in read else []
     kinds = np.repeat(np.arange(1, len(parts) + 1, dtype=np.int32), [len(part) for part in parts])
-    return OtherImages(np.concatenate(parts), kinds)
+    return OtherImages(np.stack([image for part in parts for image in part]), kinds)
 
 
 def _choose_by_source(images: LabelledImages, rng: np.random.RandomState) -> np.ndarray:
@@ -108,12 +117,16 @@ def _resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _read(
     folders: Sequence[str], pixel_format: PixelFormat, rng: np.random.RandomState
-) -> np.ndarray:
+) -> dict[str, list[np.ndarray]]:
+    """{kind: images}; those in a folder named several or none are of that kind."""
     paths = [path for folder in folders for path in find_images(Path(folder))]
-    images = []
-    for place in rng.permutation(len(paths))[:MOST].tolist():
-        with suppress(UnreadableImageError):
-            images.append(read_image(paths[place], pixel_format))
-    if not images:
+    found: dict[str, list[np.ndarray]] = {}
+    for place in rng.permutation(len(paths)).tolist():
+        name = paths[place].parent.name
+        images = found.setdefault(name if name in (SEVERAL, NONE) else OTHER, [])
+        if len(images) < MOST:
+            with suppress(UnreadableImageError):
+                images.append(read_image(paths[place], pixel_format))
+    if not any(found.values()):
         raise UserError(f"not_cells: none of the images in {', '.join(folders)} is readable")
-    return np.stack(images)
+    return {kind: images for kind, images in found.items() if images}
