@@ -31,7 +31,11 @@ def halve(pair, folder):
     architecture = read_architecture(pair)
     with h5py.File(pair.weights) as source, h5py.File(smaller.weights, "w") as target:
         copy_rounded(source, target)
-    smaller.tflite.write_bytes(to_tflite(load_model(smaller, architecture), half=True))
+    smaller.tflite.write_bytes(
+        to_tflite(
+            load_model(smaller, architecture), features="guard" in architecture[KEY], half=True
+        )
+    )
     architecture[KEY]["weights_sha256"] = sha256_of(smaller.weights)
     architecture[KEY]["tflite_sha256"] = sha256_of(smaller.tflite)
     text = json.dumps(architecture, indent=1, allow_nan=False, ensure_ascii=False)

@@ -41,7 +41,8 @@ def as_saved(
     copy_weights(model, plain)
     if not config.guard:
         return plain, None
-    return plain, read_guard(model, plain, images, kinds_of(config.not_cells))
+    kinds, amounts = kinds_of(config.not_cells), config.augmentation.model_dump()
+    return plain, read_guard(model, plain, images, kinds, amounts)
 
 
 def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Result:

@@ -11,20 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from malaria.augmentation.augment import augment
+from malaria.augmentation.random_changes import Amounts
 from malaria.data.labelled_images import LabelledImages
 from malaria.inference.guard import CELL, NONE, OTHER, SEVERAL, Guard
 from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
 from malaria.networks.features import features_of, with_features
 from malaria.saved.tflite import FEATURES
-from malaria.training.batches import validation_batches
 
 NAME = "kind"
 # How much the second output weighs in the loss, beside 1 for the label.
 WEIGHT = 0.5
-# The share of the validation cells that may be called no cells; but whatever is a cell to it with
-# this probability is one, or another laboratory's would be none.
-SHARE, SURE = 0.002, 0.1
+# Of the validation cells of each source, changed at random as in training, this share may be called
+# no cells: so changed they stand for those of another laboratory. But whatever is likelier a cell
+# than not is one.
+SHARE, SURE = 0.002, 0.5
+# Of each source at most so many are looked at.
+MOST = 2000
 BATCH = 64
 
 
@@ -62,17 +66,36 @@ def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def read_guard(
-    trained: keras.Model, plain: keras.Model, images: LabelledImages, kinds: tuple[str, ...]
+    trained: keras.Model,
+    plain: keras.Model,
+    images: LabelledImages,
+    kinds: tuple[str, ...],
+    amounts: Amounts,
 ) -> Guard:
     """The Guard of a trained network, with its threshold by the validation images.
 
-    trained: with the second output, of these kinds; plain: the same network without it.
+    trained: with the second output, of these kinds; plain: the same network without it. amounts: of
+    the random changes of the training.
     """
     kernel, bias = trained.get_layer(NAME).get_weights()
     guard = Guard(kinds, np.vstack([kernel, bias]), SURE)
-    looked_at = with_features(plain)
+    sources = np.array([one.source for one in images.chosen(images.validation)])
     sure = [
-        guard.probabilities(ask(looked_at, batch.images)[FEATURES])[:, 0]
-        for batch in validation_batches(images.pixels, images.validation, BATCH)
+        _probabilities(guard, plain, images, images.validation[sources == source], amounts)
+        for source in dict.fromkeys(sources.tolist())
     ]
-    return replace(guard, threshold=min(SURE, float(np.quantile(np.concatenate(sure), SHARE))))
+    lowest = min(float(np.quantile(of_source, SHARE)) for of_source in sure)
+    return replace(guard, threshold=min(SURE, lowest))
+
+
+def _probabilities(
+    guard: Guard, plain: keras.Model, images: LabelledImages, indices: np.ndarray, amounts: Amounts
+) -> np.ndarray:
+    """Of a cell, of these images, changed at random."""
+    chosen, looked_at = np.random.RandomState(0).permutation(indices)[:MOST], with_features(plain)
+    parts = []
+    for start in range(0, len(chosen), BATCH):
+        pixels = images.pixels.read(chosen[start : start + BATCH])
+        changed = augment(pixels, amounts, seed=(0, start))
+        parts.append(guard.probabilities(ask(looked_at, changed)[FEATURES])[:, 0])
+    return np.concatenate(parts)

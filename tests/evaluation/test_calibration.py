@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UserError
 from malaria.evaluation.calibration import LEAST, calibrate, describe_calibration
@@ -130,8 +131,8 @@ def test_the_model_answers_at_its_temperature_and_says_what_it_was_fitted_to():
     def network(scaled):
         return scaled[:, :1, 0, 0]
 
-    plain = Classifier(Metadata(LABELS, "Parasitized", PixelFormat((8, 8))), network)
-    calibrated = Classifier(updated, network)
+    plain = Classifier(Metadata(LABELS, "Parasitized", PixelFormat((8, 8))), PlainNetwork(network))
+    calibrated = Classifier(updated, PlainNetwork(network))
     expected = apply_temperature(plain.predict(images), updated.temperature)
     np.testing.assert_allclose(calibrated.predict(images), expected, rtol=1e-6)
     assert plain.identity != calibrated.identity

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError
 from malaria.evaluation.tta import VIEWS, average, turn
@@ -16,7 +17,7 @@ IMAGES = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
 
 def classifier(network, size=(3, 3), tta=False):
     metadata = Metadata(LABELS, "Parasitized", PixelFormat(size, scale=1.0), tta=tta)
-    return Classifier(metadata, network)
+    return Classifier(metadata, PlainNetwork(network))
 
 
 def corner(images):

@@ -440,7 +440,7 @@ IN_IDENTITY = {
     "label_smoothing": 0.2, "ema_decay": 0.9, "progressive_epochs": 1, "progressive_size": [48, 48],
     "keep": "last", "tta": True, "resize": "pad", "contradictions": "exclude",
     "validation_images": "x/", "init_weights": "pretrained", "balance": "label",
-    "teachers": "a.h5", "teacher_share": 0.5,
+    "teachers": "a.h5", "teacher_share": 0.5, "guard": False, "not_cells": "x/",
 }  # fmt: skip
 
 
