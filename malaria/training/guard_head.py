@@ -26,7 +26,7 @@ WEIGHT = 0.5
 # Of the validation cells of each source, changed at random as in training, this share may be called
 # no cells: so changed they stand for those of another laboratory. But whatever is likelier a cell
 # than not is one.
-SHARE, SURE = 0.002, 0.5
+SHARE, SURE = 0.001, 0.5
 # Of each source at most so many are looked at.
 MOST = 2000
 BATCH = 64
