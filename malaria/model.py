@@ -113,4 +113,10 @@ NETWORKS = {
         "the second original's in FastAI, 21,832,288 parameters",
         any_size=True,
     ),
+    "efficientnet_lite0": Network(
+        "malaria.networks.efficientnet_lite0:efficientnet_lite0",
+        1,
+        "3,372,289 parameters, with ImageNet weights by benchmarks/imagenet_weights.py",
+        any_size=True,
+    ),
 }

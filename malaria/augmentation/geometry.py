@@ -77,6 +77,11 @@ def _transform(images: tf.Tensor, matrices: tf.Tensor, *, between: bool) -> tf.T
     )
     if not between:
         return pixels_at(images, tf.round(x), tf.round(y))
+    return sample_between(images, x, y)
+
+
+def sample_between(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """The images at columns x and rows y, bilinear between pixels; as `pixels_at` else."""
     left, top = tf.floor(x), tf.floor(y)
     right_share, low_share = (x - left)[..., None], (y - top)[..., None]
     upper, lower = (
@@ -99,3 +104,19 @@ def pixels_at(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(images, (shape[0], height * width, channels))
     found = tf.gather(rows, tf.reshape(tf.cast(places, tf.int32), (shape[0], -1)), batch_dims=1)
     return tf.where(is_inside[..., None], tf.reshape(found, shape), 0.0)
+
+
+def offsets_aside(images: tf.Tensor, near: float, far: float, draws: Draws) -> tf.Tensor:
+    """near to far sides into any direction, whole pixels to the right and down, (n, 2)."""
+    numbers = draws.uniform(2)
+    angle, distance = 2 * np.pi * numbers[:, 0], near + (far - near) * numbers[:, 1]
+    sides = tf.constant([images.shape[2], images.shape[1]], tf.float32)
+    return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
+
+
+def shift(images: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+    """Each image moved by its offset, (n, 2), whole pixels to the right and down; 0 comes in."""
+    height, width = images.shape[1:3]
+    x = tf.range(width, dtype=tf.float32)[None, None, :] - offsets[:, 0, None, None]
+    y = tf.range(height, dtype=tf.float32)[None, :, None] - offsets[:, 1, None, None]
+    return pixels_at(images, x, y)

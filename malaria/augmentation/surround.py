@@ -1,10 +1,8 @@
 """surround: random changes to what lies about the cell: black where it was cut out, or a field."""
 
-import numpy as np
-
 from malaria.augmentation.colours import mean_of_cell
 from malaria.augmentation.draws import Draws
-from malaria.augmentation.geometry import pixels_at
+from malaria.augmentation.geometry import offsets_aside, shift
 from malaria.augmentation.random_changes import (
     Amounts,
     change,
@@ -51,7 +49,7 @@ def _put_on_background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf
         others, theirs, other_mean = (tf.roll(one, number, axis=0) for one in (images, kept, mean))
         # In the colour of the cell that it lies beside: they are of one slide.
         colour = mean / tf.maximum(other_mean, 0.02)
-        field = _lay_aside(field, others, theirs, colour, _shift_aside(images, own))
+        field = _lay_aside(field, others, theirs, colour, offsets_aside(images, NEAR, FAR, own))
     # A cell's edge is not as sharp as its mask's: a pixel of it is a mixture.
     share = kept * (0.5 + 0.5 * mean_of_neighbours(kept))
     return field + share * (images - field)
@@ -65,28 +63,17 @@ def _background(images: tf.Tensor, masked: tf.Tensor, draws: Draws) -> tf.Tensor
     return tf.where(tf.roll(masked, 1, axis=0), random, tf.roll(corners_of(images), 1, axis=0))
 
 
-def _shift_aside(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """NEAR to FAR sides into any direction, whole pixels to the right and down, (n, 2)."""
-    numbers = draws.uniform(2)
-    angle, distance = 2 * np.pi * numbers[:, 0], NEAR + (FAR - NEAR) * numbers[:, 1]
-    sides = tf.constant([images.shape[2], images.shape[1]], tf.float32)
-    return tf.round(tf.stack([tf.cos(angle), tf.sin(angle)], axis=1) * distance[:, None] * sides)
-
-
 # Compiled, since a CPU else reads and writes the images again for each of these operations.
 @tf.function(jit_compile=True, autograph=False)
 def _lay_aside(
-    field: tf.Tensor, others: tf.Tensor, kept: tf.Tensor, colour: tf.Tensor, shift: tf.Tensor
+    field: tf.Tensor, others: tf.Tensor, kept: tf.Tensor, colour: tf.Tensor, offsets: tf.Tensor
 ) -> tf.Tensor:
-    """The field with the cells of the others on it, each moved by its shift.
+    """The field with the cells of the others on it, each moved by its offset.
 
     kept: which pixels are cell, (n, height, width, 1), 0 or 1. colour: factors, (n, 1, 1, 3).
     """
-    height, width = others.shape[1:3]
-    x = tf.range(width, dtype=tf.float32)[None, None, :] - shift[:, 0, None, None]
-    y = tf.range(height, dtype=tf.float32)[None, :, None] - shift[:, 1, None, None]
-    cells = tf.clip_by_value(pixels_at(others, x, y) * colour, 0.0, 1.0)
-    share = pixels_at(kept, x, y)
+    cells = tf.clip_by_value(shift(others, offsets) * colour, 0.0, 1.0)
+    share = shift(kept, offsets)
     return share * cells + (1 - share) * field
 
 

@@ -35,10 +35,30 @@ class Augmentation(Settings):
     stain_jitter: Share = setting(
         0.0, "maximum change of each stain, such as eosin, as a share, in optical density"
     )
+    stain_mixing: Share = setting(
+        0.0,
+        "maximum share of each colour channel's optical density that is added to another's, or "
+        "taken from it, as stains and cameras differ",
+    )
+    stain_strength: Annotated[Finite, Field(ge=0, le=3), NoFlag] = setting(
+        0.0, "maximum increase of all optical densities, as a share, and the inverse decrease"
+    )
+    paling: Whole = setting(
+        0.0, "share of cells that are paler but where they are dark, as enlarged cells are"
+    )
+    exposure: Share = setting(0.0, "maximum share of the light that half of the images lose")
     background: Whole = setting(
         0.0, "share of the cells on black that are put on a light background with neighbours"
     )
     mask: Whole = setting(0.0, "share of the cells on a background that are put on black")
+    crenation: Whole = setting(
+        0.0, "share of cells that get 8 to 25 spikes and a mottled surface (echinocytes)"
+    )
+    overlap: Whole = setting(
+        0.0, "share of images on which another image's cell lies over or under the cell, uninfected"
+    )
+    spots: Whole = setting(0.0, "share of images with refractile spots or a fold on the cell")
+    grains: Whole = setting(0.0, "share of images with grains of stain, or a platelet, on the cell")
     resolution: Share = setting(
         0.0, "maximum downsampling, as a share of the sides, of half of the images; upsampled again"
     )

@@ -145,6 +145,7 @@ def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pip
         steps=config.steps_per_epoch,
         seed=config.random_state,
         augmentation=config.augmentation.model_dump(),
+        negative=1 - config.labels.index(config.positive) if len(config.labels) == 2 else None,
         mix_labels=_load_teachers(config, device, images),
         image_size=lambda epoch: small if epoch < config.progressive_epochs else None,
         on_device=upload(images.pixels, device.strategy) if _fits(device, images) else None,

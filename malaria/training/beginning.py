@@ -9,7 +9,7 @@ import numpy as np
 
 from malaria.base.errors import UserError
 from malaria.base.streams import log
-from malaria.base.text import printable
+from malaria.base.text import printable, shorten
 from malaria.networks.backend import keras
 from malaria.networks.load_model import load_model
 from malaria.pictures.images import PixelFormat
@@ -83,7 +83,7 @@ def _describe_differences(
         yield "which labels it tells apart is not known"
     elif metadata.labels != tuple(labels):
         is_same_set = set(metadata.labels) == set(labels)
-        known = printable(", ".join(metadata.labels))
+        known = shorten(", ".join(metadata.labels), 100)
         yield f"its labels, {known}, are {'put in this order' if is_same_set else 'others'}"
     theirs, ours = asdict(metadata.pixels), asdict(pixel_format)
     unlike = [

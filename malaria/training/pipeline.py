@@ -59,9 +59,10 @@ class Pipeline:
 
     training, validation: indices into pixels.samples; those that one pass shows, and in order.
     steps: of an epoch; None for one whole pass, else that many full batches, going on where the
-    epoch before ended. image_size: of an epoch, counted from 0. on_device: what `upload` gives;
-    None where the processor makes the batches. The same seed and epoch give the same batches,
-    whatever ran before: a resumed run continues exactly.
+    epoch before ended. negative: the label, of two, whose cells `overlap` may lay on others.
+    image_size: of an epoch, counted from 0. on_device: what `upload` gives; None where the
+    processor makes the batches. The same seed and epoch give the same batches, whatever ran before:
+    a resumed run continues exactly.
     """
 
     strategy: tf.distribute.Strategy
@@ -72,6 +73,7 @@ class Pipeline:
     steps: int | None
     seed: int
     augmentation: Amounts
+    negative: int | None = None
     mix_labels: LabelMixing | None = None
     image_size: Callable[[int], Size] = lambda epoch: None
     on_device: tf.Tensor | None = None
@@ -125,7 +127,8 @@ class Pipeline:
     def change(self, batch: Batch, size: Size) -> Batch:
         """The batch to learn from: images of `size`, changed at random, and their mixed labels."""
         images = batch.images if size is None else resize(batch.images, size)
-        images = augment(images, self.augmentation, seed=batch.seed)
+        can_be_laid = None if self.negative is None else batch.labels[:, 0] == self.negative
+        images = augment(images, self.augmentation, seed=batch.seed, can_be_laid=can_be_laid)
         labels = batch.labels if self.mix_labels is None else self.mix_labels(images, batch.labels)
         return batch._replace(images=images, labels=labels)
 

@@ -134,7 +134,8 @@ def test_an_empty_config_is_the_defaults(read):
         ("positive_label: x", "expected one of ['Parasitized', 'Uninfected']; received 'x'"),
         ("label_smoothing: 0.5", "expected less than 0.5; received 0.5"),
         ("keep: first", "expected 'best' or 'last'; received 'first'"),
-        ("model: resnet", "expected vgg or compact or keras_cnn or xresnet34; received 'resnet'"),
+        ("model: resnet", "expected vgg or compact or keras_cnn or xresnet34 or "
+         "efficientnet_lite0; received 'resnet'"),
     ],
 )  # fmt: skip
 def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
@@ -336,8 +337,8 @@ def test_problems_of_the_data_and_of_the_settings_come_together(problems, write_
           for half in ("progressive_epochs: 2", "progressive_size: [48, 48]")),
         ("early_stopping: 2\nkeep: last\n", "keep: early_stopping goes with keep: best"),
         ("progressive_epochs: 1\nprogressive_size: [48, 48]\n",
-         "progressive_epochs: expected model compact or xresnet34, which take any size; "
-         "received vgg"),
+         "progressive_epochs: expected model compact or xresnet34 or efficientnet_lite0, which "
+         "take any size; received vgg"),
         ("model: compact\nprogressive_epochs: 1\nprogressive_size: [48, 32]\n",
          "progressive_size: quarter_turns need a square; received [48, 32]"),
         ("model: compact\nprogressive_epochs: 1\nprogressive_size: [8, 8]\n",

@@ -136,7 +136,7 @@ def test_a_step_of_fine_tune_is_adams_at_the_rate_of_each_group():
         np.testing.assert_allclose(array - before[path], expected, atol=1e-7, err_msg=path)
 
 
-@pytest.mark.parametrize("name", ["vgg", "compact", "keras_cnn", "xresnet34"])
+@pytest.mark.parametrize("name", ["vgg", "compact", "keras_cnn", "xresnet34", "efficientnet_lite0"])
 def test_the_head_of_a_network_is_what_follows_its_convolutions(name):
     model = build_model(name, image_size=(48, 48), label_count=2)
     body = ("stem", "stage", "block", "conv")
