@@ -114,6 +114,32 @@ def test_the_convolutions_of_xresnet34_halve_as_pytorch_does():
     assert part.predict_on_batch(image)[0, 0, 0] == pytest.approx(corner, abs=1e-5)
 
 
+@pytest.fixture(scope="module")
+def efficientnet_lite0():
+    return build_model("efficientnet_lite0", image_size=(64, 64), label_count=2)
+
+
+def test_efficientnet_lite0_has_the_parameters_and_shortcuts_of_its_source(efficientnet_lite0):
+    trainable = sum(math.prod(one.shape) for one in efficientnet_lite0.trainable_variables)
+    # With ImageNet's thousand labels.
+    assert trainable + 999 * 1281 == 4_652_008
+    shapes = [one.output.shape[1:] for one in efficientnet_lite0.layers if "_add" in one.name]
+    assert shapes == [(16, 16, 24), (8, 8, 40), *2 * [(4, 4, 80)], *2 * [(4, 4, 112)],
+                      *3 * [(2, 2, 192)]]  # fmt: skip
+    relus = [one for one in efficientnet_lite0.layers if one.name.endswith("_relu")]
+    assert {layer.max_value for layer in relus} == {6}
+
+
+def test_efficientnet_lite0_scales_the_image_and_halves_it_as_tensorflow_does(efficientnet_lite0):
+    # An edge of zeros below and on the right only.
+    image = np.random.default_rng(0).random((1, 64, 64, 3), "f")
+    stem = efficientnet_lite0.get_layer("stem")
+    part = keras.Model(efficientnet_lite0.input, stem.output)
+    scaled = (255 * image[0] - 127) / 128
+    corner = np.einsum("ijc,ijcf->f", scaled[:3, :3], np.asarray(stem.kernel))
+    assert part.predict_on_batch(image)[0, 0, 0] == pytest.approx(corner, abs=1e-4)
+
+
 @pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].any_size])
 def test_networks_of_any_size_have_the_same_weights_at_every_size(name):
     flexible = build_model(name, image_size=(64, 64), label_count=2, any_size=True)

@@ -100,6 +100,16 @@ def write(network, folder, labels, pixels=PIXELS, **metadata):
     return path
 
 
+def test_of_a_thousand_labels_of_the_source_the_first_few_are_told(tmp_path, capsys):
+    labels = tuple(f"imagenet_{number:04}" for number in range(1000))
+    source = write(fresh(labels), tmp_path, labels)
+    init_weights(fresh(LABELS), str(source), LABELS, PIXELS)
+    told = capsys.readouterr().err
+    assert "anew: probability; its labels, imagenet_0000, imagenet_0001, " in told
+    assert told.endswith("..., are others\n")
+    assert len(told) < 400
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [("ab", "ab"), ("ab", "ba"), ("abc", "abc"), ("abc", "cab")],
