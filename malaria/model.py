@@ -1,14 +1,18 @@
-"""model: the original's VGG16-style network, and NETWORKS, the one table of all networks.
+"""model: the original's VGG16-style network, and NETWORKS, the one table of our networks.
+
+Those of keras.applications go by keras.NAME.
 
 Importing this file does not import TensorFlow: a config or --help can ask the table for free.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from malaria.base.errors import UserError
+from malaria.networks.application_names import APPLICATIONS, PREFIX
 
 if TYPE_CHECKING:
     import keras
@@ -57,10 +61,30 @@ def build_model(
 
 
 def find_network(name: str) -> Network:
-    """The Network of that name. Raises UserError, which names all there are."""
-    if name not in NETWORKS:
-        raise UserError(f"model: expected one of {list(NETWORKS)}; received {name!r}")
-    return NETWORKS[name]
+    """The Network of that name. Raises UserError, which says what it may be."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    theirs = name.removeprefix(PREFIX)
+    if theirs == name or theirs not in APPLICATIONS:
+        raise UserError(f"model: {expected_in_place_of(name)}; received {name!r}")
+
+    def build(image_size: tuple[int | None, int | None], label_count: int) -> "keras.Model":
+        from malaria.networks.applications import application
+
+        return application(theirs, image_size, label_count)
+
+    return Network(build, APPLICATIONS[theirs], f"{theirs} of keras.applications")
+
+
+def expected_in_place_of(name: str) -> str:
+    """What the name of a network may be, with the nearest one, or else with all."""
+    known = {one.lower(): one for one in NETWORKS}
+    known |= {one.lower(): PREFIX + one for one in APPLICATIONS}
+    near = get_close_matches(name.lower().removeprefix(PREFIX), known, n=1, cutoff=0.75)
+    hint = (
+        f"; did you mean {known[near[0]]}?" if near else f", NAME one of {', '.join(APPLICATIONS)}"
+    )
+    return f"expected {' or '.join(NETWORKS)} or {PREFIX}NAME of keras.applications{hint}"
 
 
 def vgg(image_size: tuple[int | None, int | None], label_count: int) -> "keras.Model":

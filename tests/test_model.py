@@ -182,5 +182,5 @@ def test_height_and_width_may_differ():
 
 
 def test_an_unknown_name_is_told_the_known_ones():
-    with pytest.raises(UserError, match=r"expected one of \['vgg'.*received 'vgg16'"):
-        build_model("vgg16", image_size=(141, 141), label_count=2)
+    with pytest.raises(UserError, match=r"expected vgg or .*mean vgg\?; received 'vggg'"):
+        build_model("vggg", image_size=(141, 141), label_count=2)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -32,6 +33,16 @@ def usable_memory() -> int:
         return available
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return available if limit == resource.RLIM_INFINITY else min(available, limit)
+
+
+def peak_memory() -> int | None:
+    """The most bytes of memory that this process has held so far; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def worker_count() -> int:

@@ -14,8 +14,8 @@ from malaria.networks.plain_layer import check_class, name_of, plain_layer
 from malaria.networks.vocabulary import LAYERS, NETWORKS, ONLY_TRAINING
 from malaria.saved.pair import Architecture
 
-# XResNet34 has 138.
-MAX_LAYERS = 1000
+# XResNet34 has 138, NASNetLarge some 1,040.
+MAX_LAYERS = 2000
 NAMED_LIKE_OPERATIONS = ("Add", "Subtract", "Multiply")
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,8 @@ def load_weights(model: keras.Model, pair: Pair) -> None:
             _load_checkpoint(model, pair.weights / "variables" / "variables")
         else:
             with _h5_of(pair) as path:
-                _load_h5(model, path)
-        for variable, values in zip(model.weights, model.get_weights(), strict=True):
-            if not np.isfinite(values).all():
-                raise UserError(f"{quote(variable.path)} has values that are not finite numbers")
+                load_h5(model, path, fill_by_names)
+        check_finite(model)
         for layer in leaves(model):
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()  # it computes something from its weights
@@ -54,6 +52,13 @@ def load_weights(model: keras.Model, pair: Pair) -> None:
             f"cannot read {pair.weights}: expected the weights that train.py or Keras wrote, "
             f"received: {reason_of(error)}"
         ) from None
+
+
+def check_finite(model: keras.Model) -> None:
+    """Raise UserError for a network with weights that are no finite numbers."""
+    for variable, values in zip(model.weights, model.get_weights(), strict=True):
+        if not np.isfinite(values).all():
+            raise UserError(f"{quote(variable.path)} has values that are not finite numbers")
 
 
 def stored_bytes(pair: Pair) -> int:
@@ -83,14 +88,18 @@ def _h5_of(pair: Pair) -> Iterator[Path]:
         yield path
 
 
-def _load_h5(model: keras.Model, path: Path) -> None:
+def load_h5(
+    model: keras.Model, path: Path, fill: Callable[[keras.Model, h5py.Group], None]
+) -> None:
+    """Fill the model from a .h5, with `fill` where that lists its layers. Raises as Keras does."""
     with h5py.File(path, "r") as file:
         check_links(file)
         _check_sizes(file, path.stat().st_size)
         # Keras 2 wrote the layers at the top (save_weights) or in a group (save).
-        group = file if "layer_names" in file.attrs else file.get("model_weights")
+        is_list = {"layer_names", "layer_names0"} & file.attrs.keys()
+        group = file if is_list else file.get("model_weights")
         if group is not None:
-            fill_by_names(model, group)
+            fill(model, group)
             return
     if path.name.endswith(".weights.h5"):
         model.load_weights(path)

@@ -26,6 +26,21 @@ def fill_by_names(model: keras.Model, group: h5py.Group) -> None:
         _fill(layer, group[places[layer.name]])
 
 
+def fill_in_order(model: keras.Model, group: h5py.Group) -> None:
+    """Fill the model from a group that has its layers in their order, as Keras itself reads it.
+
+    Keras numbers layers that have no name, so that the same layer is conv2d_1 in one file and
+    conv2d_95 in another; each shape has to fit. The numbers of a Normalization are not read.
+    """
+    layers = [layer for layer in model.layers if layer.weights]
+    saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
+    if len(layers) != len(saved):
+        raise UserError(f"expected {len(layers)} layers with weights, received {len(saved)}")
+    for layer, name in zip(layers, saved, strict=True):
+        if not isinstance(layer, keras.layers.Normalization):
+            _fill(layer, group[name])
+
+
 def check_links(file: h5py.File) -> None:
     """Raise UserError at a link, which could lead to another file, and in a maze of groups."""
     seen = itertools.count(1)
@@ -53,8 +68,13 @@ def _check_names(expected: list[str], saved: Collection[str]) -> None:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
+    # Where they are too many for one attribute, Keras writes name0, name1, ...
+    numbered = (f"{attribute}{number}" for number in itertools.count())
+    keys = [attribute]
+    if attribute not in group.attrs:
+        keys = [*itertools.takewhile(group.attrs.__contains__, numbered)] or keys
+    names = [name for key in keys for name in group.attrs[key]]
     # Some versions of Keras 2 wrote them as bytes.
-    names = group.attrs[attribute]
     return [name.decode() if isinstance(name, bytes) else name for name in names]
 
 

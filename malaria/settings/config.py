@@ -111,13 +111,15 @@ class Config(Settings):
 
     model: NetworkName = setting(
         "vgg",
-        "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items()),
+        "; ".join(f"{name}: {network.summary}" for name, network in NETWORKS.items())
+        + "; keras.NAME: of keras.applications, such as keras.EfficientNetV2B0",
         section="Network",
     )
     init_weights: Text | None = setting(
         None,
-        "weights to start from: the path of a saved model, or pretrained; layers of another shape "
-        "are initialized at random; see schedule; null: none",
+        "weights to start from: the path of a saved model, or pretrained; for keras.NAME also "
+        "imagenet, which Keras fetches, or the path of such a file; layers of another shape are "
+        "initialized at random; see schedule; null: none",
     )
 
     epochs: Steps = setting(16, "maximum number of epochs", section="Training")

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from malaria.base.errors import UsageError
 from malaria.base.text import shorten
 from malaria.data.training_folders import find_problems, look_into
-from malaria.model import NETWORKS
+from malaria.model import find_network
+from malaria.networks.application_names import IMAGENET, PREFIX
 from malaria.pictures.folders import find_images
 from malaria.pictures.limits import KINDS
 from malaria.settings.augmentation_settings import Augmentation
@@ -168,7 +169,7 @@ def _unknown(key: str) -> str:
 
 def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
     """Of settings that may clash: their names, first the one to report; if they do; the problem."""
-    network, turns = NETWORKS[config.model], config.augmentation.quarter_turns
+    network, turns = find_network(config.model), config.augmentation.quarter_turns
     for key in ("image_size", "progressive_size"):
         if size := list(getattr(config, key) or ()):
             problem = f"quarter_turns need a square; received {size}"
@@ -177,6 +178,9 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
             problem = f"{config.model} needs {least}; received {size}"
             yield f"{key} model", min(size) < network.smallest_side, problem
     yield from _rules_of_progressive(config)
+    problem = f"imagenet is for model {PREFIX}NAME; received model {config.model}"
+    is_theirs = config.model.startswith(PREFIX)
+    yield "init_weights model", config.init_weights == IMAGENET and not is_theirs, problem
     labels, size = list(config.labels), list(config.image_size)
     problem = f"expected one of {labels}; received {show(config.positive_label)}"
     yield "positive_label labels", config.positive_label not in (None, *labels), problem
@@ -197,4 +201,4 @@ def _rules_of_progressive(config: Config) -> Iterator[tuple[str, bool, str]]:
     yield keys, bool(epochs) != bool(config.progressive_size), problem
     able = ANY_SIZE.replace(", ", " or ")
     problem = f"expected model {able}, which take any size; received {config.model}"
-    yield f"{keys} model", epochs > 0 and not NETWORKS[config.model].any_size, problem
+    yield f"{keys} model", epochs > 0 and not find_network(config.model).any_size, problem

@@ -19,10 +19,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from malaria.base import patterns as base_patterns
+from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name
 from malaria.data.training_folders import TrainingFolder, name_of
-from malaria.model import NETWORKS
+from malaria.model import NETWORKS, expected_in_place_of, find_network
 from malaria.pictures.images import MAX_SIDE
 
 
@@ -71,8 +72,20 @@ Pattern = Annotated[str, AfterValidator(lambda text: base_patterns.Pattern(text)
 MAX_FOLDERS = 100
 PATHS = "a folder, or a list of folders"
 FOLDERS = "a folder or a table, or a list, each a text or {folder, name, patient_pattern}"
-_is_known = AfterValidator(_must(lambda name: name in NETWORKS, " or ".join(NETWORKS)))
-NetworkName = Annotated[str, _is_known, WithJsonSchema({"enum": list(NETWORKS)})]
+
+
+def _known_network(name: str) -> str:
+    try:
+        find_network(name)
+    except UserError:
+        raise ValueError(expected_in_place_of(name)) from None
+    return name
+
+
+KNOWN_NETWORKS = f"{', '.join(NETWORKS)}, or keras.NAME"
+NetworkName = Annotated[
+    Text, AfterValidator(_known_network), WithJsonSchema({"allowed": KNOWN_NETWORKS})
+]
 
 
 def former_names(settings: type[BaseModel]) -> dict[str, str]:

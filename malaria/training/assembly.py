@@ -16,6 +16,8 @@ from malaria.data.labelled_images import LabelledImages, check_labels
 from malaria.data.pixel_store import load_pixels, stored_bytes
 from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
+from malaria.networks.application_names import IMAGENET
+from malaria.networks.application_weights import find_own_file
 from malaria.networks.backend import keras
 from malaria.pictures.images import PixelFormat
 from malaria.pictures.passed_over import PassedOver
@@ -25,7 +27,7 @@ from malaria.training.devices import Device, computing_in
 from malaria.training.distillation import LabelMixing, load_teachers
 from malaria.training.loop import compile_model
 from malaria.training.norms import with_fast_norms
-from malaria.training.optimizer import find_head, make_optimizer
+from malaria.training.optimizer import find_head, find_stem, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
 from malaria.training.pipeline import Pipeline, choose_validation, upload
 from malaria.training.room import check_memory
@@ -34,6 +36,9 @@ from malaria.training.step import Learner
 
 def load_images(config: Config) -> LabelledImages:
     """Scan, choose and read the images; they are not split yet. Raises UserError."""
+    if config.init_weights == IMAGENET:
+        # Before the reading, which takes minutes.
+        find_own_file(config.model, IMAGENET, config.image_size)
     passed_over = PassedOver()
     samples = _scan(config, config.folders, passed_over)
     exclusion = read_exclusion(config.exclude, samples, config.base_folder)
@@ -126,6 +131,7 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
             weight_decay=config.weight_decay,
             ema_decay=config.ema_decay,
             head=find_head(model),
+            stem=find_stem(model),
         )
         compile_model(model, optimizer)
         if config.init_weights is not None:

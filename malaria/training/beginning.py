@@ -10,6 +10,7 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable, shorten
+from malaria.networks.application_weights import fill_application, find_own_file
 from malaria.networks.backend import keras
 from malaria.networks.load_model import load_model
 from malaria.pictures.images import PixelFormat
@@ -25,10 +26,15 @@ def init_weights(
     """Copy weights of the saved model `source`, a path or "pretrained", layer by layer.
 
     A layer of another name or shape keeps its own. The outputs of the last one are matched by the
-    names of the labels; where those of the source are others, or not known, it keeps its own.
+    names of the labels; where those of the source are others, or not known, it keeps its own. A
+    network of keras.applications takes "imagenet" and files of Keras's own weights too.
     pixel_format: of this training; a source that read images otherwise is told. Raises UserError if
     no layer fits.
     """
+    if path := find_own_file(model.name, source, pixel_format.size):
+        fill_application(model, path)
+        log(f"all layers but the head begin with the weights of {printable(path)}")
+        return
     pair = find_pair(default_pair() if source == "pretrained" else source)
     architecture = read_architecture(pair)
     metadata, other = read_metadata(pair, architecture), load_model(pair, architecture)

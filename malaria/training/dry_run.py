@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from malaria.base.machine import peak_memory
 from malaria.data.duplicates import refuse_contradictions
 from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.data.look_alikes import describe_look_alikes
@@ -52,6 +53,8 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
         validation_step = _time(learner.validate, pipeline.validate())
     seconds = config.epochs * (count * step + validations * validation_step)
     yield f"device: {device.name}, {config.batch_size / step:.1f} images/s while training"
+    if (peak := peak_memory()) and not device.has_gpu:
+        yield f"memory: {peak / 1e9:.1f} GB, measured in these steps"
     yield f"estimated time: {_duration(seconds)}"
     count = len(config.folders) if folds == "source" else folds
     if count > 1:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from malaria.networks.application_names import PREFIX
 from malaria.networks.backend import keras, tf
 
 # Weight decay would only harm these: Loshchilov and Hutter 2019 decay weights, not offsets.
@@ -38,18 +39,20 @@ def make_optimizer(
     weight_decay: float = 0.0,
     ema_decay: float = 0.0,
     head: Collection[str] = (),
+    stem: Collection[str] = (),
 ) -> keras.optimizers.Optimizer:
     """The Keras optimizer of a schedule: "constant", "cosine" or "fine_tune".
 
     learning_rate: the highest of the schedule. warmup: the share of all steps, 0..1, in which the
     rate of "cosine" rises. weight_decay: decoupled (AdamW): each step takes this share, times the
     rate, from each weight. ema_decay: the share of the weights' exponential moving average that a
-    step keeps; 0 for none. head: of the layers that "fine_tune" trains first (find_head).
+    step keeps; 0 for none. head: of the layers that "fine_tune" trains first (find_head); stem: of
+    those that it trains slowest (find_stem).
     """
     average: dict[str, Any] = {"use_ema": ema_decay > 0, "ema_momentum": ema_decay or 0.99}
     if schedule == "fine_tune":
         cycles = FineTuneSchedule(learning_rate, steps_per_epoch, total_steps)
-        return FineTune(cycles, head, decoupled_decay=weight_decay, **average)
+        return FineTune(cycles, head, stem, decoupled_decay=weight_decay, **average)
     rate = learning_rate
     if schedule == "cosine":
         rate = _cosine(learning_rate, warmup=warmup, total_steps=total_steps)
@@ -112,13 +115,15 @@ class FineTune(keras.optimizers.Adam):
         self,
         schedule: FineTuneSchedule,
         head: Collection[str],
+        stem: Collection[str],
         *,
         decoupled_decay: float = 0.0,
         **settings: Any,
     ) -> None:
         """decoupled_decay: the weight decay of AdamW. settings: as Adam takes them."""
         super().__init__(schedule, beta_2=0.99, epsilon=1e-5, **settings)
-        self.schedule, self.head, self.decoupled_decay = schedule, frozenset(head), decoupled_decay
+        self.schedule, self.decoupled_decay = schedule, decoupled_decay
+        self.head, self.stem = frozenset(head), frozenset(stem)
         self.paths: dict[Any, str] = {}
 
     @property
@@ -150,29 +155,37 @@ class FineTune(keras.optimizers.Adam):
 
     def rate_share(self, path: str) -> tf.Tensor:
         """The rate of a variable at this step, as a share of the head's."""
-        group = group_of(path, self.head)
-        learns_frozen = group == 2 or "_norm" in path
+        group = group_of(path, self.head, self.stem)
+        # Of the norms, batch norms and others.
+        learns_frozen = group == 2 or path.endswith(("gamma", "beta"))
         frozen, thawed = FROZEN_SHARES[group] * learns_frozen, THAWED_SHARES[group]
         return tf.where(self.schedule.is_frozen(self.iterations), frozen, thawed)
 
 
 def find_head(model: keras.Model) -> frozenset[str]:
-    """The names of a network's head: its layers with weights after the last convolution."""
+    """The names of a network's head: its layers with weights after the last maps."""
     layers = [layer for layer in model.layers if layer.weights]
-    convolutions = [isinstance(layer, keras.layers.Conv2D) for layer in layers]
-    last = max((place for place, is_one in enumerate(convolutions) if is_one), default=-1)
-    after = layers[last + 1 :]
-    # The norm that follows a convolution is of its block.
-    if len(after) > 1 and isinstance(after[0], keras.layers.BatchNormalization):
-        after = after[1:]
-    return frozenset(layer.name for layer in after)
+    have_maps = [len(layer.output.shape) == 4 for layer in layers]
+    last = max((place for place, has_maps in enumerate(have_maps) if has_maps), default=-1)
+    return frozenset(layer.name for layer in layers[last + 1 :])
 
 
-def group_of(path: str, head: Collection[str]) -> int:
+def find_stem(model: keras.Model) -> frozenset[str]:
+    """The names of a network's stem: of ours the layers that are called so.
+
+    Of those of keras.applications the first half of what has maps, as fastai divides a ResNet.
+    """
+    names = [layer.name for layer in model.layers if layer.weights]
+    if model.name.startswith(PREFIX):
+        return frozenset(names[: (len(names) - len(find_head(model))) // 2])
+    return frozenset(name for name in names if name.startswith("stem"))
+
+
+def group_of(path: str, head: Collection[str], stem: Collection[str]) -> int:
     """The layer group of a variable by its path in the network: 0 stem, 1 body, 2 head."""
     # Of a Sequential network the path begins with the network's own name.
     layer = path.split("/")[-2]
-    return 2 if layer in head else 0 if layer.startswith("stem") else 1
+    return 2 if layer in head else 0 if layer in stem else 1
 
 
 def _cycle(progress: tf.Tensor, warmup: float, start: float, top: float, end: float) -> tf.Tensor:

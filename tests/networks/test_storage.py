@@ -271,7 +271,7 @@ def nested(depth):
     [
         (setting(1, deep=nested(200)), "the setting 'deep' of"),
         (setting(1, strides=nested(5000)), CANNOT),
-        (lambda layers, _: layers.extend(layers[3:4] * 1000), "expected at most 1000 layers"),
+        (lambda layers, _: layers.extend(layers[3:4] * 2000), "expected at most 2000 layers"),
         (setting(-1, units=-3), f"{CANNOT}.*(units|Negative dimensions)"),
         (setting(-1, units="x"), CANNOT),
         (lambda layers, _: layers[1]["config"].pop("filters"), CANNOT),

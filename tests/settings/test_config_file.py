@@ -134,8 +134,8 @@ def test_an_empty_config_is_the_defaults(read):
         ("positive_label: x", "expected one of ['Parasitized', 'Uninfected']; received 'x'"),
         ("label_smoothing: 0.5", "expected less than 0.5; received 0.5"),
         ("keep: first", "expected 'best' or 'last'; received 'first'"),
-        ("model: resnet", "expected vgg or compact or keras_cnn or xresnet34 or "
-         "efficientnet_lite0; received 'resnet'"),
+        ("model: compct", "expected vgg or compact or keras_cnn or xresnet34 or efficientnet_lite0 "
+         "or keras.NAME of keras.applications; did you mean compact?; received 'compct'"),
     ],
 )  # fmt: skip
 def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
@@ -147,6 +147,31 @@ def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
     assert problems(f"# first line\n{text}\n") == [
         f"config.yaml, line {1 + place}: {key}: {problem}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("keras.mobilnetv2", "did you mean keras.MobileNetV2?; received 'keras.mobilnetv2'"),
+        ("vgg16", "did you mean keras.VGG16?; received 'vgg16'"),
+        ("keras.ConvNeXtTiny", ", NAME one of EfficientNetB0, EfficientNetB1, "),
+        ("keras.__class__", ", NAME one of EfficientNetB0, EfficientNetB1, "),
+        ("keras.", ", NAME one of EfficientNetB0, EfficientNetB1, "),
+    ],
+)
+def test_a_network_that_is_not_known_gets_the_nearest_name_or_all(problems, name, told):
+    [line] = problems(f"model: {name}\n")
+    assert told in line
+    assert line.startswith("config.yaml, line 1: model: expected vgg or compact or ")
+
+
+def test_a_network_of_keras_is_a_model_with_weights_and_a_smallest_size_of_its_own(problems):
+    size = "image_size: [74, 80]\naugmentation: {}\n"
+    assert Config(model="keras.Xception", init_weights="imagenet").rates == "fine_tune"
+    [line] = problems(f"model: keras.InceptionV3\n{size}")
+    assert "keras.InceptionV3 needs sides of at least 75 pixels; received [74, 80]" in line
+    [line] = problems("model: compact\ninit_weights: imagenet\n")
+    assert "init_weights: imagenet is for model keras.NAME; received model compact" in line
 
 
 @pytest.mark.parametrize("key", ["xyzzy", "x.yzzy 1", "1", "true", "null", '"a\\e[2Jb"'])

@@ -31,6 +31,8 @@ def test_a_check_tells_everything_and_trains_nothing(own_cells, tmp_path):
     assert "C9_broken.png: not an image of a known kind" in text
     assert "network: tiny, 67 parameters, 32 x 32 pixels" in text
     assert "epochs: 3 of 3 steps of 8 images" in text
+    # Of a process with TensorFlow in it.
+    assert 0.2 < float(re.search(r"memory: (\d+\.\d) GB, measured", text)[1]) < 50
     assert re.search(r"estimated time: \d+\.\d (minutes|hours)", text)
     assert not (tmp_path / "models").exists()
 

@@ -10,7 +10,7 @@ from malaria.training.batches import encode_labels
 from malaria.training.checkpoint import Progress
 from malaria.training.loop import compile_model, run_epochs
 from malaria.training.losses import make_losses
-from malaria.training.optimizer import find_head, group_of, make_optimizer
+from malaria.training.optimizer import find_head, find_stem, group_of, make_optimizer
 from malaria.training.step import Learner
 
 IMAGES = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
@@ -20,7 +20,7 @@ def compiled(name="tiny", schedule="constant", side=32, **settings):
     keras.utils.set_random_seed(1)
     model = build_model(name, image_size=(side, side), label_count=2)
     settings = {"learning_rate": 1e-2, "total_steps": 12, "steps_per_epoch": 4} | settings
-    optimizer = make_optimizer(schedule, **settings, head=find_head(model))
+    optimizer = make_optimizer(schedule, **settings, head=find_head(model), stem=find_stem(model))
     compile_model(model, optimizer)
     return model
 
@@ -89,7 +89,9 @@ def test_label_smoothing_is_part_of_the_loss(label_count):
 
 def test_the_rates_and_momenta_of_fine_tune_are_fastais():
     known = {"learning_rate": 2e-3, "total_steps": 600, "steps_per_epoch": 100}
-    optimizer = make_optimizer("fine_tune", **known, head={"probability"})
+    optimizer = make_optimizer(
+        "fine_tune", **known, head={"probability"}, stem={"stem1", "stem1_norm"}
+    )
 
     def at(path, *steps):
         rates = []
@@ -130,7 +132,7 @@ def test_a_step_of_fine_tune_is_adams_at_the_rate_of_each_group():
     before, after = step_with(model, 1.0)
     full = {path: array - before[path] for path, array in step_with(plain, 1.0)[1].items()}
     for path, array in after.items():
-        group = group_of(path, find_head(model))
+        group = group_of(path, find_head(model), find_stem(model))
         share = 1.0 if group == 2 else 0.1 if "_norm" in path else 0.0
         expected = full[path] * share * 2e-3 / 25
         np.testing.assert_allclose(array - before[path], expected, atol=1e-7, err_msg=path)
@@ -147,7 +149,7 @@ def test_the_head_of_a_network_is_what_follows_its_convolutions(name):
 @pytest.mark.parametrize("name", ["tiny", "vgg"])
 def test_any_network_is_fine_tuned_head_first_and_its_stem_and_body_slower(name):
     model = compiled(name, "fine_tune", side=48, learning_rate=1e-3)
-    head = find_head(model)
+    head, stem = find_head(model), find_stem(model)
     learner = learner_of(model, np.random.default_rng(0).random((8, 48, 48, 3), np.float32))
 
     def changes():
@@ -158,9 +160,12 @@ def test_any_network_is_fine_tuned_head_first_and_its_stem_and_body_slower(name)
         return {path: np.abs(array - before[path]).max() for path, array in after}
 
     for path, change in [pair for _ in range(4) for pair in changes().items()]:
-        is_frozen = group_of(path, head) != 2 and "_norm" not in path
+        is_frozen = group_of(path, head, stem) != 2 and "_norm" not in path
         assert change == 0 if is_frozen else change >= 0, path
     model.optimizer.iterations.assign(5)
     thawed = changes()
-    body = max(change for path, change in thawed.items() if group_of(path, head) == 1)
-    assert 0 < body < max(change for path, change in thawed.items() if group_of(path, head) == 2)
+    body, top = (
+        max(change for path, change in thawed.items() if group_of(path, head, stem) == group)
+        for group in (1, 2)
+    )
+    assert 0 < body < top
