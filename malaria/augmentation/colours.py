@@ -66,8 +66,12 @@ def _transfer(density: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:
     """The factors, (n, 1, 1, 3), by which a cell's mean density becomes that of the next one."""
     # The idea of Reinhard et al. 2001, "Color transfer between images", on densities.
     mean = mean_of_cell(density, surround)
-    factors = tf.roll(mean, 1, axis=0) / tf.maximum(mean, 0.02)
-    return tf.clip_by_value(factors, 1 / MOST_TRANSFER, MOST_TRANSFER)
+    return ratio(tf.roll(mean, 1, axis=0), mean, MOST_TRANSFER)
+
+
+def ratio(wanted: tf.Tensor, mean: tf.Tensor, most: float) -> tf.Tensor:
+    """The factors by which mean densities become the wanted ones, at most `most` or its inverse."""
+    return tf.clip_by_value(wanted / tf.maximum(mean, 0.02), 1 / most, most)
 
 
 def mean_of_cell(values: tf.Tensor, surround: tf.Tensor) -> tf.Tensor:

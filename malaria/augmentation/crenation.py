@@ -7,7 +7,14 @@ import numpy as np
 
 from malaria.augmentation.draws import Draws
 from malaria.augmentation.geometry import sample_between
-from malaria.augmentation.random_changes import Amounts, change, choose, corners_of, surround_of
+from malaria.augmentation.random_changes import (
+    Amounts,
+    change,
+    choose,
+    corners_of,
+    radii_of,
+    surround_of,
+)
 from malaria.augmentation.resampling import resample, weights_of
 from malaria.networks.backend import tf
 
@@ -17,7 +24,7 @@ SHALLOW, DEEP = 0.06, 0.28
 # The rim moves, and from there to the middle less and less, in half sides of the image.
 STILL, RIM = 0.5, 0.9
 # Light and dark patches a side, and by how much they change the optical density.
-PATCHES, MOTTLE = 10, 0.2
+PATCHES, MOTTLE = 10, 0.1
 
 
 @change("crenation")
@@ -52,9 +59,7 @@ def _draw_in(images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
 
 def _nearness_to_rim(images: tf.Tensor) -> np.ndarray:
     """0 in the middle to 1 at the rim and beyond, (height, width), float32."""
-    rows, columns = (np.linspace(-1, 1, side) for side in images.shape[1:3])
-    radius = np.hypot(rows[:, None], columns)
-    return ((radius - STILL) / (RIM - STILL)).clip(0, 1).astype(np.float32)
+    return ((radii_of(images) - STILL) / (RIM - STILL)).clip(0, 1).astype(np.float32)
 
 
 def _mottle(images: tf.Tensor, draws: Draws) -> tf.Tensor:

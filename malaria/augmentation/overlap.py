@@ -1,8 +1,6 @@
 """overlap: another cell that lies on or under the cell of a training image."""
 
-import numpy as np
-
-from malaria.augmentation.colours import DARKEST, mean_of_cell
+from malaria.augmentation.colours import DARKEST, mean_of_cell, ratio
 from malaria.augmentation.draws import Draws
 from malaria.augmentation.geometry import offsets_aside, shift
 from malaria.augmentation.random_changes import (
@@ -11,6 +9,7 @@ from malaria.augmentation.random_changes import (
     grow,
     is_masked,
     mean_of_neighbours,
+    radii_of,
     surround_of,
 )
 from malaria.networks.backend import tf
@@ -37,10 +36,11 @@ def overlap(
         chosen &= tf.roll(can_be_laid, 1, axis=0)[:, None, None, None]
     surround, light = grow(surround_of(images)), _light(images)
     density = -tf.math.log(tf.clip_by_value(images / light, DARKEST, 1.0))
-    cell = tf.cast(~surround & _disc(images), tf.float32)
+    # A cell that fills its image.
+    disc = (radii_of(images) <= 1)[None, :, :, None]
+    cell = tf.cast(~surround & disc, tf.float32)
     mean = mean_of_cell(density, surround)
-    factor = mean / tf.maximum(tf.roll(mean, 1, axis=0), 0.02)
-    factor = tf.clip_by_value(factor, 1 / MOST_TRANSFER, MOST_TRANSFER)
+    factor = ratio(mean, tf.roll(mean, 1, axis=0), MOST_TRANSFER)
     other = tf.roll(tf.concat([density * cell, cell], axis=-1), 1, axis=0)
     laid = shift(other, offsets_aside(images, NEAR, FAR, of_place))
     # Beside a cell on black the other one is seen alone, in the light of the field.
@@ -57,9 +57,3 @@ def _light(images: tf.Tensor) -> tf.Tensor:
     channels = [mean_of_neighbours(images[..., one : one + 1]) for one in range(3)]
     brightest = tf.reduce_max(tf.concat(channels, axis=-1), axis=(1, 2), keepdims=True)
     return tf.maximum(tf.where(is_masked(images), brightest, corners_of(images)), DARKEST)
-
-
-def _disc(images: tf.Tensor) -> np.ndarray:
-    """The pixels of a cell that fills its image, (1, height, width, 1), bool."""
-    rows, columns = (np.linspace(-1, 1, side) for side in images.shape[1:3])
-    return (np.hypot(rows[:, None], columns) <= 1)[None, :, :, None]

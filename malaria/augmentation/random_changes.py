@@ -6,6 +6,8 @@ A function decorated with `move` or `change` carries out the settings of Augment
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from malaria.augmentation.draws import Draws
 from malaria.networks.backend import tf
 
@@ -72,6 +74,12 @@ def corners_of(images: tf.Tensor) -> tf.Tensor:
 def is_masked(images: tf.Tensor) -> tf.Tensor:
     """The images that show a cell on black, (n, 1, 1, 1), bool."""
     return tf.reduce_max(corners_of(images), axis=-1, keepdims=True) <= SURROUND
+
+
+def radii_of(images: tf.Tensor) -> np.ndarray:
+    """How far each pixel lies from the middle, in half sides, (height, width)."""
+    rows, columns = (np.linspace(-1, 1, side) for side in images.shape[1:3])
+    return np.hypot(rows[:, None], columns)
 
 
 def mean_of_neighbours(values: tf.Tensor) -> tf.Tensor:

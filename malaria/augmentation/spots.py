@@ -10,6 +10,8 @@ from malaria.networks.backend import tf
 SPOTS, GRAINS = 3, 6
 # Radii in half sides of the image.
 SPOT_RADII, GRAIN_RADII, PLATELET_RADII = (0.04, 0.18), (0.03, 0.09), (0.15, 0.3)
+# In place of the squared distance to a blob that is not there.
+FAR_AWAY = 1e3
 # The optical densities of azure B and eosin in red, green and blue, as dark as a grain is at most.
 PURPLE = (1.0, 1.5, 0.6)
 
@@ -32,8 +34,8 @@ def add_spots(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 def add_grains(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
     """Put grains of stain, or one platelet, on or beside the cell, on that share of images."""
     of_grains, of_platelet, of_colour, of_kind, of_choice = draws.split(5)
-    grains = _blobs(images, of_grains, GRAINS, GRAIN_RADII, sharp=True)
-    platelet = 0.5 * _blobs(images, of_platelet, 1, PLATELET_RADII, sharp=False)
+    grains = _sharp(_squares(images, of_grains, GRAINS, GRAIN_RADII))
+    platelet = 0.5 * tf.exp(-_squares(images, of_platelet, 1, PLATELET_RADII))
     shape = tf.where(of_kind.bernoulli(0.4), platelet, grains)
     colour = tf.constant(PURPLE) * of_colour.uniform(1, 1, 3, low=0.6, high=1.0)
     changed = images * tf.exp(-shape * colour)
@@ -44,10 +46,11 @@ def add_grains(images: tf.Tensor, amounts: Amounts, draws: Draws) -> tf.Tensor:
 def _spots(images: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
     """How bright the spots are and how dark their rims, each (n, height, width, 1), 0..1."""
     of_light, of_places = draws.split(2)
-    spots = _blobs(images, of_places, SPOTS, SPOT_RADII, sharp=True)
-    rims = _blobs(images, of_places, SPOTS, SPOT_RADII, sharp=True, larger=1.5)
+    squares = _squares(images, of_places, SPOTS, SPOT_RADII)
+    # With its rim a spot is half as wide again.
+    spots, with_rims = _sharp(squares), _sharp(squares / 1.5**2)
     light = of_light.uniform(1, 1, 1, low=0.3, high=0.95)
-    return light * spots, tf.maximum(rims - spots, 0.0)
+    return light * spots, with_rims - spots
 
 
 def _fold(images: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
@@ -61,28 +64,26 @@ def _fold(images: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
     return (0.2 + 0.6 * numbers[3]) * sides[0] * on_cell, sides[1] * on_cell
 
 
-def _blobs(
-    images: tf.Tensor,
-    draws: Draws,
-    count: int,
-    radii: tuple[float, float],
-    *,
-    sharp: bool,
-    larger: float = 1.0,
-) -> tf.Tensor:
-    """1 to `count` round blobs, (n, height, width, 1), 0..1. larger: a factor on their radii."""
+def _sharp(squares: tf.Tensor) -> tf.Tensor:
+    """Blobs with a narrow edge, 0..1."""
+    return tf.exp(-(squares**2))
+
+
+def _squares(images: tf.Tensor, draws: Draws, count: int, radii: tuple[float, float]) -> tf.Tensor:
+    """Of 1 to `count` round blobs the squared distance to the nearest, in its radii.
+
+    (n, height, width, 1).
+    """
     x, y = _places(images)
     low, high = radii
-    numbers = draws.uniform(count, 4, 1, 1, 1)
-    total = tf.zeros_like(images[..., :1])
-    for number, (right, down, size, there) in enumerate(
-        tf.unstack(one, axis=1) for one in tf.unstack(numbers, axis=1)
-    ):
-        radius = larger * (low + (high - low) * size)
-        square = ((x - 1.6 * (right - 0.5)) ** 2 + (y - 1.6 * (down - 0.5)) ** 2) / radius**2
-        blob = tf.exp(-(square**2) if sharp else -square)
-        total = tf.maximum(total, blob * tf.cast((there < 0.5) | (number == 0), tf.float32))
-    return total
+    found: list[tf.Tensor] = []
+    for numbers in tf.unstack(draws.uniform(count, 4, 1, 1, 1), axis=1):
+        right, down, size, chance = tf.unstack(numbers, axis=1)
+        square = (x - 1.6 * (right - 0.5)) ** 2 + (y - 1.6 * (down - 0.5)) ** 2
+        # The first one is always there.
+        is_there = (chance < 0.5) | (not found)
+        found.append(tf.where(is_there, square / (low + (high - low) * size) ** 2, FAR_AWAY))
+    return tf.reduce_min(tf.stack(found), axis=0)
 
 
 def _places(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,6 +1,7 @@
 """remote_files: fetch a file of another machine, within bounds of memory, bytes and time."""
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import TimeoutError as WaitedTooLong
 from contextlib import ExitStack, closing, contextmanager
 from io import BufferedReader, BytesIO, RawIOBase
 from itertools import chain, count
@@ -133,9 +134,9 @@ def _read_part(file: Any, seconds: float) -> bytes:
     """At most PART_BYTES. Raises UnreadableImageError where `seconds` are over."""
     end = monotonic() + seconds
     try:
-        part: bytes = wait(_read(file), max(0.0, seconds))
-    except TimeoutError:
-        # aiohttp raises it too, of a server that is silent.
+        part: bytes = wait(_read(file), seconds)
+    except WaitedTooLong:
+        # From Python 3.11 on it is also what aiohttp raises of a server that is silent.
         if monotonic() < end:
             raise
         raise UnreadableImageError(f"it did not end within {WEB_SECONDS} seconds") from None

@@ -16,7 +16,6 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from malaria.base.errors import UserError
+from malaria.base.machine import peak_memory
 from malaria.cli.options import parse
 from malaria.data.arrays import write_images
 from malaria.data.listing import Listing
@@ -405,12 +405,12 @@ def run(target, first, cases):
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         _try(target, first, place)  # what is imported and kept once does not count
-        before = _memory()
+        before = peak_memory()
         for case in range(first, first + cases):
             started = time.perf_counter()
             taken += _try(target, case, place)
             slowest = max(slowest, time.perf_counter() - started)
-            more = _memory() - before
+            more = peak_memory() - before
             if slowest > SECONDS or more > BYTES:
                 sys.exit(f"{target}, case {case}: {slowest:.1f} s, {more / 1e6:.0f} MB more")
     told = f"{target}: {cases} cases, {taken} taken, {cases - taken} refused in one line, slowest "
@@ -429,10 +429,6 @@ def _try(target, case, place):
     except Exception as error:
         sys.exit(f"{target}, case {case}: {type(error).__name__}: {error}")
     return True
-
-
-def _memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main():

@@ -33,7 +33,7 @@ def test_tensors_of_pytorch_are_read_turned_and_from_the_middle_of_a_storage(scr
     assert tensors["turned"].dtype == np.float32
 
 
-@pytest.mark.parametrize("called", [print, io.open, pickle.loads])
+@pytest.mark.parametrize("called", [len, io.open, pickle.loads])
 def test_a_pickle_that_names_anything_else_is_refused(script, called, capsys):
     class Hostile:
         def __reduce__(self):
