@@ -23,6 +23,8 @@ from malaria.saved.tflite import FEATURES
 NAME = "kind"
 # How much the second output weighs in the loss, beside 1 for the label.
 WEIGHT = 0.5
+# Label smoothing, lest probabilities of strange images lie at 0 and 1.
+SMOOTHING = 0.02
 # Of the validation cells of each source, changed at random as in training, this share may be called
 # no cells: so changed they stand for those of another laboratory. But whatever is likelier a cell
 # than not is one.
@@ -45,7 +47,9 @@ def with_kinds(model: keras.Model, count: int) -> keras.Model:
 
 def kind_losses(kinds: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """The cross-entropy of each image, (n,), of its kind, (n,), by the second output."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=kinds, logits=logits)
+    count = logits.shape[1]
+    targets = tf.one_hot(kinds, count) * (1 - SMOOTHING) + SMOOTHING / count
+    return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

@@ -5,6 +5,7 @@ numpy.random.RandomState, whose streams never change; results (side, side, 3), f
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -99,6 +100,24 @@ def _clouds(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
     return (total - total.min()) / max(np.ptp(total), 1e-6)
 
 
+def _photograph(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
+    """A part of one of the two photographs that scikit-learn ships, in other colours."""
+    image = _photographs()[rng.randint(2)]
+    size = int(np.exp(rng.uniform(np.log(24), np.log(min(image.shape[:2])))))
+    top, left = (rng.randint(length - size + 1) for length in image.shape[:2])
+    part = np.rot90(image[top : top + size, left : left + size], rng.randint(4))
+    colours = rng.dirichlet(np.ones(3), channels).T
+    mixed = _shrink(np.ascontiguousarray(part), side) @ colours
+    return 1 - mixed if rng.rand() < 0.3 else mixed
+
+
+@cache
+def _photographs() -> list[np.ndarray]:
+    from sklearn.datasets import load_sample_images
+
+    return list(load_sample_images().images)
+
+
 def _gradient(side: int, channels: int, rng: np.random.RandomState) -> np.ndarray:
     ramp = _ramp(side, rng.uniform(0, 2 * np.pi))
     return _mix((ramp - ramp.min()) / np.ptp(ramp), channels, rng)
@@ -153,4 +172,7 @@ def _mix(share: np.ndarray, channels: int, rng: np.random.RandomState) -> np.nda
 
 # (side, channels, rng) -> (side, side, channels or 3).
 Pattern = Callable[[int, int, np.random.RandomState], np.ndarray]
-PATTERNS: list[Pattern] = [_plain, _noise, _clouds, _gradient, _shapes, _text, _waves]
+PATTERNS: list[Pattern] = [
+    *(_plain, _noise, _clouds, _gradient, _shapes, _text, _waves),
+    *(_photograph, _photograph, _photograph),  # the most varied
+]
