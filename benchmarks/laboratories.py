@@ -17,7 +17,7 @@ and by choose/, a recipe may be chosen. With --for-folds every cell is learnt fr
 `train.py --config=configs/laboratories.yaml --folds=5`, which sets patients aside itself.
 
 `judge` prints a table: accuracy, sensitivity, specificity, their mean (balanced), AUC, sensitivity
-at a specificity of .97, and the share that the guard marks; of fields recall and precision.
+at specificities of .97 and .99, calibration error, and the share that the guard marks; of fields recall and precision.
 """
 
 import json
@@ -37,7 +37,7 @@ from malaria.base.text import align
 from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.splits import split_samples
-from malaria.evaluation.metrics import roc_curve
+from malaria.evaluation.metrics import METRICS, compute_metrics, roc_curve, score
 from malaria.fields.find_cells import find_cells
 from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.folders import find_images
@@ -48,7 +48,10 @@ REPORTED, CHOSEN_BY = ("1307210661", "1704282807"), ("1405022890",)
 NOT_CELLS = "NotRedCell"
 SETS = ("nlm", "mpidb", "iml", "iml_masked")
 STAGES = ("ring", "trophozoite", "schizont", "gametocyte")
-HEAD = ("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC", "sens. at .97", "marked")
+HEAD = (
+    *("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC"),
+    *("sens. at .97", "sens. at .99", "calibration", "marked"),
+)
 # What an annotator calls a red cell, with parasites or without; the others are left out of a score.
 RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte", "parasitized"}
 
@@ -266,12 +269,13 @@ def measure(predictions, threshold):
     """What HEAD names from accuracy on, of images in folders of their labels."""
     labels = np.array([LABELS.index(one.path.parent.name) for one in predictions])
     probabilities = np.array([one.probabilities for one in predictions])
-    called, sick = probabilities[:, 0] >= threshold, labels == 0
-    sensitivity, specificity = called[sick].mean(), (~called[~sick]).mean()
+    scored = score(labels, probabilities, positive=0, threshold=threshold)
+    known = dict(zip(METRICS, compute_metrics(scored)[0], strict=True))
+    sensitivity, specificity = known["sensitivity"], known["specificity"]
     false, true = roc_curve(labels, probabilities, 0)
     return [
-        (called == sick).mean(), sensitivity, specificity, (sensitivity + specificity) / 2,
-        np.trapezoid(true, false), true[false <= 0.03].max(),
+        known["accuracy"], sensitivity, specificity, (sensitivity + specificity) / 2, known["auc"],
+        true[false <= 0.03].max(), true[false <= 0.01].max(), known["calibration_error"],
         np.mean([one.unlike is not None for one in predictions]),
     ]  # fmt: skip
 
