@@ -12,7 +12,7 @@ from malaria.cli import train
 from malaria.cli.options import parse
 
 LEAST = ["--model=m", "--image=i"]
-THRESHOLD = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
+THRESHOLD = "a number from 0 to 1, youden, counting, or sensitivity>=S with S above 0 and at most 1"
 
 
 def refusal(*arguments):
