@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from malaria.base.files import write_csv, write_json
-from malaria.base.proportions import describe_share
 from malaria.base.streams import log
 from malaria.base.text import align, printable
-from malaria.fields.field_counts import FieldCounts, add_up, by_group, tally
+from malaria.evaluation.known_accuracy import known_accuracy
+from malaria.evaluation.parasitaemia import Accuracy
+from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.find_cells import cut
+from malaria.fields.headline import describe_row, explain, headline
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
@@ -28,23 +30,34 @@ CELLS = 24
 
 
 class FieldTable(Output):
-    """Parasitaemia by field, by patient and in all."""
+    """Parasitaemia by patient, by field and in all."""
 
-    def __init__(self, classifier: Classifier, output: Path | None) -> None:
-        """output: the file of --output, beside which the table is written; None: it is not."""
+    def __init__(
+        self, classifier: Classifier, output: Path | None, *, red_cells: float | None = None
+    ) -> None:
+        """output: the file of --output, beside which the table is written; None: it is not.
+
+        red_cells: per microlitre of blood.
+        """
+        self.classifier, self.red_cells = classifier, red_cells
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
+        self.accuracy: Accuracy | str = known_accuracy(classifier.metadata)
+        if classifier.review:
+            self.accuracy = "--review leaves cells undecided, and its accuracy was measured on all"
         self.table = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
         self.fields: dict[str, FieldCounts] = {}
 
     def add(self, prediction: Prediction) -> None:
         """Count one cell in its field."""
-        self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
+        counts = self.fields.setdefault(str(prediction.path), FieldCounts())
+        counts.add(prediction, self.classifier)
 
     def finish(self) -> None:
         """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
-        log(self._describe(rows))
+        told = rows[-1]["warning"], headline(rows[-1], self.positive), *self._explain(rows[-1])
+        log("\n".join([*filter(None, told), *self._describe(rows)]))
         if self.table is None:
             return
         if self.table.suffix.lower() == ".csv":
@@ -53,25 +66,34 @@ class FieldTable(Output):
             write_json(self.table, rows)
         log(f"saved {printable(self.table)}")
 
-    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
-        return tally(counts, self.labels, self.positive)
+    def _tally(self, *fields: FieldCounts) -> dict[str, Any]:
+        accuracy = self.accuracy if isinstance(self.accuracy, Accuracy) else None
+        known = self.classifier.metadata
+        return tally(fields, known, accuracy=accuracy, red_cells=self.red_cells)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         every = list(self.fields.values())
-        for level, name, number, counts in (
-            *(("field", path, 1, one) for path, one in self.fields.items()),
-            *(("patient", name, number, one) for name, one, number in by_group(self.fields)),
-            ("all", None, len(every), add_up(every)),
+        for level, name, counts in (
+            *(("patient", *one) for one in by_group(self.fields)),
+            *(("field", path, [one]) for path, one in self.fields.items()),
+            ("all", None, every),
         ):
-            known = {"level": level, "name": name, "patient": counts.group, "fields": number}
-            yield known | self._tally(counts)
+            group = counts[0].group if level == "field" else None
+            known = {"level": level, "name": name, "patient": group, "fields": len(counts)}
+            yield known | self._tally(*counts)
 
-    def _describe(self, rows: list[dict[str, Any]]) -> str:
-        fields = [row for row in rows if row["level"] == "field"]
-        shown = fields[:LISTED] + [row for row in rows if row["level"] != "field"]
-        head = ["field or patient", "red cells", self.positive, "parasitaemia [95 % interval]"]
-        more = [f"and {len(fields) - LISTED:,} more fields"] if len(fields) > LISTED else []
-        return "\n".join([align([head, *map(_cells, shown)]), *more])
+    def _explain(self, row: dict[str, Any]) -> list[str]:
+        fields = sum(one.labels.total() > 0 for one in self.fields.values())
+        return list(explain(row, fields, self.positive, self.accuracy))
+
+    def _describe(self, rows: list[dict[str, Any]]) -> Iterator[str]:
+        kind = "called" if isinstance(self.accuracy, str) else "corrected"
+        head = ["patient or field", "red cells", self.positive, f"{kind} share [95 % interval]"]
+        hidden = len(self.fields) - LISTED
+        shown = [*rows[: -1 - hidden], rows[-1]] if hidden > 0 else rows
+        yield align([head, *map(_cells, shown)])
+        if hidden > 0:
+            yield f"and {hidden:,} more fields"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -80,16 +102,22 @@ def _cells(row: dict[str, Any]) -> list[str]:
     name = names[row["level"]]
     if row["error"] is not None:
         return [name, "-", "-", row["error"]]
-    cells, positive = row["red cells"], row["positive"]
-    return [name, f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]
+    return [name, f"{row['red cells']:,}", f"{row['positive']:,}", describe_row(row)]
 
 
 class FieldReport(FieldTable):
     """The table, and the page of --report. It holds the cells of one field at a time."""
 
-    def __init__(self, classifier: Classifier, output: Path | None, page: Path) -> None:
-        super().__init__(classifier, output)
-        self.page, self.classifier = page, classifier
+    def __init__(
+        self,
+        classifier: Classifier,
+        output: Path | None,
+        page: Path,
+        *,
+        red_cells: float | None = None,
+    ) -> None:
+        super().__init__(classifier, output, red_cells=red_cells)
+        self.page = page
         self.pictures: list[dict[str, Any]] = []
         self.waiting: list[Prediction] = []
 
@@ -113,25 +141,21 @@ class FieldReport(FieldTable):
         path = cells[0].path
         if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
             return
-        known = {"name": path, "image": None, "cells": [], **self._tally(self.fields[str(path)])}
+        known: dict[str, Any] = {"name": path, "image": None, "cells": [], "doubted cells": []}
+        known |= self._tally(self.fields[str(path)])
         try:
-            known["image"] = data_uri(draw_boxes(path, cells, self.labels, self.positive))
-            known["cells"] = self._surest(path, cells)
+            doubted = [cell for cell in cells if self.classifier.is_doubted(cell)]
+            boxes = draw_boxes(path, cells, self.labels, self.positive, doubted)
+            found = [cell for cell in cells if cell.label == self.positive]
+            known |= {"image": data_uri(boxes), "cells": _surest(path, found)}
+            known["doubted cells"] = _surest(path, doubted)
         except UnreadableImageError as error:  # it was changed or deleted meanwhile
             known["error"] = error
         self.pictures.append(known)
 
-    def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-        found = [cell for cell in cells if cell.label == self.positive]
-        found.sort(key=lambda cell: -(cell.probability or 0))
-        return [
-            {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
-            for cell in found[:CELLS]
-            if cell.box
-        ]
-
     def _content(self) -> dict[str, Any]:
         every = list(self.fields.values())
+        row = self._tally(*every)
         # The folders that all paths of fields begin with are not shown.
         folders = zip(*(name.split("/")[:-1] for name in self.fields), strict=False)
         same = takewhile(lambda names: len(set(names)) == 1, folders)
@@ -142,15 +166,17 @@ class FieldReport(FieldTable):
             "notes": self.notes,
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
-            "all": self._tally(add_up(every)),
+            "all": row,
+            "headline": headline(row, self.positive),
+            "explained": self._explain(row),
+            "describe_row": describe_row,
             "patients": [
-                (f"{name}, {_describe_count(number)}", self._tally(counts))
-                for name, counts, number in by_group(self.fields)
+                (f"{name}, {_describe_count(len(counts))}", self._tally(*counts))
+                for name, counts in by_group(self.fields)
             ],
             "fields": [(name[shared:], self._tally(one)) for name, one in self.fields.items()],
             "pictures": self.pictures,
             "not_shown": self._describe_not_shown(),
-            "false_alarms": self._false_alarms(),
         }
 
     def _describe_not_shown(self) -> str:
@@ -164,11 +190,14 @@ class FieldReport(FieldTable):
             parts.append(f"{which} no cells to show: the table says why.")
         return " ".join(parts)
 
-    def _false_alarms(self) -> float | None:
-        """The share of cells without the positive label that had it in the validation, if known."""
-        validation = self.classifier.metadata.details.get("validation")
-        specificity = validation.get("specificity") if isinstance(validation, dict) else None
-        return 1 - specificity if isinstance(specificity, float) and 0 <= specificity <= 1 else None
+
+def _surest(path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
+    most = sorted(cells, key=lambda cell: -(cell.probability or 0))[:CELLS]
+    return [
+        {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
+        for cell in most
+        if cell.box
+    ]
 
 
 def _describe_count(fields: int) -> str:
