@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from malaria.base.text import printable
+from malaria.base.text import align, printable
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.fields.field_counts import best_share
+
+# At most this many fields are listed for people; the file of the table has all.
+LISTED = 30
 
 
 def describe_row(row: dict[str, Any]) -> str:
@@ -14,6 +17,26 @@ def describe_row(row: dict[str, Any]) -> str:
         return printable(row["error"] or "-")
     text = f"{percent(best_share(row))} [{percent(row['low'])}, {percent(row['high'])}]"
     return text if row["warning"] is None else f"measured elsewhere: {text}"
+
+
+def describe_rows(
+    rows: list[dict[str, Any]], positive: str, *, is_corrected: bool
+) -> Iterator[str]:
+    """The rows of patients, of the first fields and of all, as a table for people."""
+    hidden = sum(row["level"] == "field" for row in rows) - LISTED
+    shown = [*rows[: -1 - hidden], rows[-1]] if hidden > 0 else rows
+    kind = "corrected" if is_corrected else "called"
+    head = ["patient or field", "red cells", positive, f"{kind} share [95 % interval]"]
+    yield align([head, *map(_cells, shown)])
+    if hidden > 0:
+        yield f"and {hidden:,} more fields"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    every = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
+    name = {"field": row["name"], "patient": f"patient {row['name']}", "all": every}[row["level"]]
+    counts = [f"{row['red cells']:,}", f"{row['positive']:,}"]
+    return [name, *(counts if row["error"] is None else "--"), describe_row(row)]
 
 
 def headline(row: dict[str, Any], positive: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from malaria.base.files import write_csv, write_json
 from malaria.base.streams import log
-from malaria.base.text import align, printable
+from malaria.base.text import printable
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.find_cells import cut
-from malaria.fields.headline import describe_row, explain, headline
+from malaria.fields.headline import describe_row, describe_rows, explain, headline
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
@@ -21,8 +21,6 @@ from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
 
-# At most this many fields are listed on stderr; the file has all.
-LISTED = 30
 # At most this many fields are shown, about 150 KB each; the others have a row in the table.
 SHOWN = 100
 # Cells with the positive label that are shown of each field, the most probable first.
@@ -57,7 +55,9 @@ class FieldTable(Output):
         """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
         told = rows[-1]["warning"], headline(rows[-1], self.positive), *self._explain(rows[-1])
-        log("\n".join([*filter(None, told), *self._describe(rows)]))
+        is_corrected = isinstance(self.accuracy, Accuracy)
+        table = describe_rows(rows, self.positive, is_corrected=is_corrected)
+        log("\n".join([*filter(None, told), *table]))
         if self.table is None:
             return
         if self.table.suffix.lower() == ".csv":
@@ -73,6 +73,7 @@ class FieldTable(Output):
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         every = list(self.fields.values())
+        warning = self._tally(*every)["warning"]
         for level, name, counts in (
             *(("patient", *one) for one in by_group(self.fields)),
             *(("field", path, [one]) for path, one in self.fields.items()),
@@ -80,29 +81,13 @@ class FieldTable(Output):
         ):
             group = counts[0].group if level == "field" else None
             known = {"level": level, "name": name, "patient": group, "fields": len(counts)}
-            yield known | self._tally(*counts)
+            row = known | self._tally(*counts)
+            # What holds of all holds of each, though few cells may not show it.
+            yield row | {"warning": row["warning"] or warning}
 
     def _explain(self, row: dict[str, Any]) -> list[str]:
         fields = sum(one.labels.total() > 0 for one in self.fields.values())
         return list(explain(row, fields, self.positive, self.accuracy))
-
-    def _describe(self, rows: list[dict[str, Any]]) -> Iterator[str]:
-        kind = "called" if isinstance(self.accuracy, str) else "corrected"
-        head = ["patient or field", "red cells", self.positive, f"{kind} share [95 % interval]"]
-        hidden = len(self.fields) - LISTED
-        shown = [*rows[: -1 - hidden], rows[-1]] if hidden > 0 else rows
-        yield align([head, *map(_cells, shown)])
-        if hidden > 0:
-            yield f"and {hidden:,} more fields"
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    every = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
-    names = {"field": row["name"], "patient": f"patient {row['name']}", "all": every}
-    name = names[row["level"]]
-    if row["error"] is not None:
-        return [name, "-", "-", row["error"]]
-    return [name, f"{row['red cells']:,}", f"{row['positive']:,}", describe_row(row)]
 
 
 class FieldReport(FieldTable):
@@ -141,8 +126,7 @@ class FieldReport(FieldTable):
         path = cells[0].path
         if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
             return
-        known: dict[str, Any] = {"name": path, "image": None, "cells": [], "doubted cells": []}
-        known |= self._tally(self.fields[str(path)])
+        known: dict[str, Any] = {"name": str(path), "image": None, "cells": [], "doubted cells": []}
         try:
             doubted = [cell for cell in cells if self.classifier.is_doubted(cell)]
             boxes = draw_boxes(path, cells, self.labels, self.positive, doubted)
@@ -154,28 +138,29 @@ class FieldReport(FieldTable):
         self.pictures.append(known)
 
     def _content(self) -> dict[str, Any]:
-        every = list(self.fields.values())
-        row = self._tally(*every)
+        rows = list(self._rows())
+        fields = {row["name"]: row for row in rows if row["level"] == "field"}
         # The folders that all paths of fields begin with are not shown.
-        folders = zip(*(name.split("/")[:-1] for name in self.fields), strict=False)
+        folders = zip(*(name.split("/")[:-1] for name in fields), strict=False)
         same = takewhile(lambda names: len(set(names)) == 1, folders)
         shared = sum(len(names[0]) + 1 for names in same)
         return {
-            "title": f"Report on {_describe_count(len(every))}",
+            "title": f"Report on {_describe_count(len(fields))}",
             "model_name": printable(self.classifier.name),
             "notes": self.notes,
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
-            "all": row,
-            "headline": headline(row, self.positive),
-            "explained": self._explain(row),
+            "all": rows[-1],
+            "headline": headline(rows[-1], self.positive),
+            "explained": self._explain(rows[-1]),
             "describe_row": describe_row,
             "patients": [
-                (f"{name}, {_describe_count(len(counts))}", self._tally(*counts))
-                for name, counts in by_group(self.fields)
+                (f"{row['name']}, {_describe_count(row['fields'])}", row)
+                for row in rows
+                if row["level"] == "patient"
             ],
-            "fields": [(name[shared:], self._tally(one)) for name, one in self.fields.items()],
-            "pictures": self.pictures,
+            "fields": [(name[shared:], row) for name, row in fields.items()],
+            "pictures": [fields[picture["name"]] | picture for picture in self.pictures],
             "not_shown": self._describe_not_shown(),
         }
 

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
+from malaria.fields.headline import LISTED
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs import field_report
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
-from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
+from malaria.outputs.field_report import CELLS, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
@@ -135,14 +136,19 @@ def test_a_strange_laboratory_is_told_before_any_share(stranger, feed, tmp_path,
         replace(one, probabilities=(0.6, 0.4) if number % 2 else one.probabilities)
         for number, one in enumerate(cells_of(tmp_path / "a.png", sick=60, well=40))
     ]
+    # Too few to show it by themselves.
+    cells += cells_of(tmp_path / "b.png", sick=0, well=2)
     report = FieldReport(stranger, tmp_path / "o.csv", tmp_path / "r.html")
     first, second, *lines = printed(report, cells, feed, capsys)
     warning = "measured elsewhere: this figure may be several times too high; label 200 cells"
-    assert first.startswith(f"{warning} and run --calibrate (50% of the cells are doubtful")
-    assert second.startswith("60.0% Parasitized")
-    assert any(re.match(r"all 1 field|1 field .*measured elsewhere: 60\.0% \[", x) for x in lines)
+    own, inherited, of_all = (row["warning"] for row in rows_in(tmp_path / "o_fields.csv"))
+    assert own == first.replace("49%", "50%")
+    assert inherited == of_all == first
+    assert first.startswith(f"{warning} and run --calibrate (49% of the cells are doubtful")
+    assert second.startswith("58.8% Parasitized")
+    assert re.match(r"all 2 fields +102 +60 +measured elsewhere: 58\.8% \[", lines[-3])
     page = (tmp_path / "r.html").read_text()
-    assert 0 < page.index(warning) < page.index("60.0%")
+    assert 0 < page.index(warning) < page.index("58.8%")
     columns = list(rows_in(tmp_path / "o_fields.csv")[0])
     assert columns.index("warning") < columns.index("parasitaemia")
 
