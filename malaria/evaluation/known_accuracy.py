@@ -66,7 +66,7 @@ def known_accuracy(metadata: Metadata) -> Accuracy | str:
     if changed:
         names = " and ".join(changed).replace("_", " ")
         return f"its sensitivity and specificity were measured with another {names}"
-    if accuracy.smoothed().youden <= 0:
+    if min(accuracy.youden, accuracy.smoothed().youden) <= 0:
         return "its sensitivity and specificity are those of chance"
     return accuracy
 

@@ -54,15 +54,16 @@ def interval(
 
     Lang and Reiczigel 2014, Prev Vet Med 113:13-22: it holds the uncertainty of sensitivity and
     specificity. Where fewer are found than the false alarms of an imperfect specificity would be,
-    theirs can end at 0; ours ends no lower than what as many cells without a find would leave.
+    theirs can end at 0; ours ends no lower than what as many cells without a find would leave. And
+    it holds the corrected share, which theirs, of a few cells, can miss.
     """
     found, total = found / effect, total / effect
     if accuracy is None:
         return wilson(found, total)
     share, sampling, known = _lang_reiczigel(found, total, accuracy)
     half = Z_95 * sqrt(sampling + known)
-    least = none_seen(total, accuracy.sensitivity)
-    return _within(share - half), max(_within(share + half), least)
+    point, least = corrected_share(found, total, accuracy), none_seen(total, accuracy.sensitivity)
+    return min(_within(share - half), point), max(_within(share + half), point, least)
 
 
 def none_seen(total: float, sensitivity: float = 1.0) -> float:

@@ -99,5 +99,6 @@ def test_a_record_that_was_measured_nobody_knows_how_does_not_hold(measured):
 
 
 def test_answers_of_chance_correct_nothing():
-    said = known_accuracy(with_record({"confusion": [[50, 50], [50, 50]]}))
-    assert said == "its sensitivity and specificity are those of chance"
+    for confusion in ([[50, 50], [50, 50]], [[0, 1], [0, 9000]], [[1, 0], [9000, 10]]):
+        said = known_accuracy(with_record({"confusion": confusion}))
+        assert said == "its sensitivity and specificity are those of chance"

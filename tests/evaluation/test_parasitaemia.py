@@ -91,6 +91,16 @@ def test_fewer_finds_than_false_alarms_leave_what_none_would():
     assert interval(0, 1000, Accuracy(0.9, 400, 0.95, 1e6)) == (0, none_seen(1000, 0.9))
 
 
+def test_the_corrected_share_lies_in_its_interval_whatever_the_record():
+    random = np.random.default_rng(5)
+    for _ in range(500):
+        known = Accuracy(*random.uniform([0.5, 1, 0.5, 1], [1, 30, 1, 3000]))
+        total = int(10 ** random.uniform(0, 4))
+        found, effect = random.integers(total + 1), random.choice([1, 5])
+        low, high = interval(found, total, known, effect)
+        assert 0 <= low <= corrected_share(found, total, known) <= high <= 1
+
+
 def test_as_many_cells_more_halve_the_interval():
     known = Accuracy(0.93, 1e6, 0.985, 1e6)
     more = cells_to_halve(300, 5000, known)
