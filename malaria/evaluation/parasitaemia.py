@@ -53,16 +53,20 @@ def interval(
     """(low, high) of the true share; with no accuracy that of the called one (Wilson 1927).
 
     Lang and Reiczigel 2014, Prev Vet Med 113:13-22: it holds the uncertainty of sensitivity and
-    specificity. Where fewer are found than the false alarms of an imperfect specificity would be,
-    theirs can end at 0; ours ends no lower than what as many cells without a find would leave. And
-    it holds the corrected share, which theirs, of a few cells, can miss.
+    specificity. Ours is never narrower, and wider where theirs cannot be believed: it holds the
+    corrected share; it ends no lower than what as many cells without a find would leave; and where
+    fewer are found than false alarms would be, by more than the standard error, the specificity is
+    better than it was measured, and it ends where it would without false alarms.
     """
     found, total = found / effect, total / effect
     if accuracy is None:
         return wilson(found, total)
     share, sampling, known = _lang_reiczigel(found, total, accuracy)
-    half = Z_95 * sqrt(sampling + known)
-    point, least = corrected_share(found, total, accuracy), none_seen(total, accuracy.sensitivity)
+    error = sqrt(sampling + known)
+    half, point = Z_95 * error, corrected_share(found, total, accuracy)
+    least = none_seen(total, accuracy.sensitivity)
+    if found and share + error < 0:
+        least = _within(wilson(found, total)[1] / accuracy.sensitivity)
     return min(_within(share - half), point), max(_within(share + half), point, least)
 
 

@@ -91,6 +91,15 @@ def test_fewer_finds_than_false_alarms_leave_what_none_would():
     assert interval(0, 1000, Accuracy(0.9, 400, 0.95, 1e6)) == (0, none_seen(1000, 0.9))
 
 
+def test_far_fewer_finds_than_false_alarms_are_no_proof_of_few_parasites():
+    # A slide of 1.5 %: 123 of 2,495 are called where 165 false alarms were to be expected.
+    known = Accuracy(0.97, 528, 0.934, 1500)
+    assert interval(123, 2495, known) == (0, wilson(123, 2495)[1] / 0.97)
+    # As many as expected, or hardly fewer, are what a slide without parasites shows.
+    for found in (165, 155):
+        assert interval(found, 2495, known)[1] < 0.02
+
+
 def test_the_corrected_share_lies_in_its_interval_whatever_the_record():
     random = np.random.default_rng(5)
     for _ in range(500):
