@@ -14,7 +14,7 @@ def describe_share(count: int, total: int) -> str:
     return f"{count / total:.1%} [{low:.1%}, {high:.1%}]"
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
+def wilson(count: float, total: float) -> tuple[float, float]:
     """The 95 % score interval (low, high) of the proportion count / total; (0, 1) if total is 0.
 
     Wilson, Journal of the American Statistical Association 22 (1927) 209-212. It takes the counted

@@ -31,7 +31,9 @@ def calibrate_model(options: Options, name: str) -> int:
         log(printable(note))
     if labelled.contradictions:
         raise UserError(f"--calibrate: {labelled.describe_contradictions()}: remove the wrong ones")
-    fitted = calibrate(labelled.result, rule)
+    result = labelled.result
+    unlike = sum(labelled.unlike.values()) / len(labelled.known)
+    fitted = calibrate(result, rule, unlike=unlike)
     print(describe_calibration(fitted), flush=True)
     save_as_pair(replace(classifier, metadata=fitted.update(classifier.metadata)), options.save)
     return 0

@@ -109,10 +109,11 @@ def _choose_for_fields(
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
 
+    red_cells = options.red_cells
     if options.report:
-        yield FieldReport(classifier, options.output, options.report)
+        yield FieldReport(classifier, options.output, options.report, red_cells=red_cells)
     else:
-        yield FieldTable(classifier, options.output)
+        yield FieldTable(classifier, options.output, red_cells=red_cells)
     if options.cells:
         labels = classifier.metadata.labels
         yield CellFiles(options.cells, find_places(inputs), labels, resume=options.resume)

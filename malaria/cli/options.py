@@ -99,7 +99,7 @@ class Options:
     )
     threshold: float | str | None = option(
         "from this probability on a cell is positive (default: the model's own); with --calibrate "
-        "also youden or sensitivity>=S",
+        "also youden, counting (few parasites in many cells) or sensitivity>=S",
         group="how to decide",
         type=values.threshold,
         metavar="P",
@@ -135,6 +135,12 @@ class Options:
         "with --fields: write each cell to this folder, below the name of its label",
         type=Path,
         metavar="DIR",
+    )
+    red_cells: float | None = option(
+        "with --fields: red cells per microlitre of the patient's blood, as 4.5e6, to tell the "
+        "parasites per microlitre",
+        type=values.red_cells,
+        metavar="N",
     )
     plot: Path | None = option(
         f"save a grid of the first 64 images (without a name: {values.DEFAULT_PLOT})",

@@ -12,6 +12,7 @@ MODELS = "several models"  # not an option, but several values of --model
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
+    "red_cells": ("fields", "--red_cells goes with the parasitaemia of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
     MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }

@@ -55,6 +55,16 @@ def threshold(text: str) -> float | str:
     return _or_refuse(parse_rule, text)
 
 
+def red_cells(text: str) -> float:
+    """Red cells per microlitre, 1e5 to 2e7: beyond, it is another unit."""
+    with suppress(ValueError):
+        if 1e5 <= float(text) <= 2e7:
+            return float(text)
+    raise ArgumentTypeError(
+        f"expected red cells per microlitre, from 1e5 to 2e7, as 4.5e6; received {text}"
+    )
+
+
 def cluster(text: str) -> str:
     """auto, local or HOST:PORT."""
     if text in ("auto", "local") or is_address(text):

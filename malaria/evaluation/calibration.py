@@ -9,9 +9,10 @@ import numpy as np
 from malaria.base.errors import UserError
 from malaria.base.text import align, printable
 from malaria.data.splits import Sides, divide_alike
-from malaria.evaluation.bootstrap import Estimate, are_known, estimate
+from malaria.evaluation.bootstrap import Estimate, are_known, estimate, group_members
 from malaria.evaluation.decisions import HIGHEST, LOWEST, apply_temperature, fit_temperature
 from malaria.evaluation.format import texts_of, title_of
+from malaria.evaluation.known_accuracy import settings_of, to_record
 from malaria.evaluation.label_order import clear_order
 from malaria.evaluation.metrics import score
 from malaria.evaluation.result import Result
@@ -28,7 +29,8 @@ class Calibration:
     """What was fitted to labelled cells, and {metric: Estimate} before and after.
 
     The latter is cross-fitted: of each cell at a threshold and a temperature that were fitted
-    without it, and without any cell of its patient where `by` is "patients".
+    without it, and without any cell of its patient where `by` is "patients". record: of the same
+    answers, as known_accuracy.to_record gives it.
     """
 
     threshold: float
@@ -37,22 +39,23 @@ class Calibration:
     by: str
     before: dict[str, Estimate]
     after: dict[str, Estimate]
+    record: dict[str, Any]
 
     def update(self, metadata: Metadata) -> Metadata:
         """The metadata of the calibrated model, with these metrics in its details."""
-        record: dict[str, Any] = {"images": self.images, "cross_fitted_by": self.by}
+        temperature = metadata.temperature * self.temperature
+        metadata = replace(metadata, threshold=self.threshold, temperature=temperature)
+        record = {"images": self.images, "cross_fitted_by": self.by}
+        record |= self.record | settings_of(metadata)
         for when, estimates in (("before", self.before), ("after", self.after)):
             record[when] = {name: one._asdict() for name, one in estimates.items()}
-        return replace(
-            metadata,
-            threshold=self.threshold,
-            temperature=metadata.temperature * self.temperature,
-            details=metadata.details | {"calibration": record},
-        )
+        return replace(metadata, details=metadata.details | {"calibration": record})
 
 
-def calibrate(result: Result, rule: float | str) -> Calibration:
+def calibrate(result: Result, rule: float | str, *, unlike: float = 0.0) -> Calibration:
     """Fit to a model's answers; rule: as thresholds.choose_threshold takes it.
+
+    unlike: the share of these cells that the guard marks.
 
     Raises UserError for too few cells, for too few of a label, and where the answers do not tell
     the labels apart, or in another order.
@@ -68,8 +71,14 @@ def calibrate(result: Result, rule: float | str) -> Calibration:
         thresholds[judged], temperature = _fit(result.of(fitted), rule)
         scaled[judged] = apply_temperature(probabilities[judged], temperature)
     scored = score(labels, scaled, positive=result.positive, threshold=thresholds)
+    record = to_record(
+        *(labels, scaled, scored.predicted),
+        positive=result.positive,
+        members=group_members(result.groups, len(labels)),
+        unlike=unlike,
+    )
     after = estimate(scored, groups=result.groups)
-    return Calibration(*_fit(result, rule), len(labels), by, before=result.metrics, after=after)
+    return Calibration(*_fit(result, rule), len(labels), by, result.metrics, after, record)
 
 
 def _check_count(count: int, least: int, what: str) -> None:

@@ -13,18 +13,20 @@ import numpy as np
 
 from malaria.base.errors import UserError
 
-YOUDEN = "youden"
+YOUDEN, COUNTING = "youden", "counting"
+# The share of positive images that "counting" is for.
+RARE = 0.01
 SENSITIVITY = re.compile(r"sensitivity>=(\d*\.?\d+)")
-ALLOWED = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
+ALLOWED = "a number from 0 to 1, youden, counting, or sensitivity>=S with S above 0 and at most 1"
 
 
 def parse_rule(value: object) -> float | str:
-    """A threshold 0..1 (float), "youden" or "sensitivity>=S", of a number or a text.
+    """A threshold 0..1 (float), "youden", "counting" or "sensitivity>=S", of a number or a text.
 
     Raises ValueError, which says what is allowed.
     """
     text = "".join(str(value).lower().split())
-    if text == YOUDEN or 0 < _target(text) <= 1:
+    if text in (YOUDEN, COUNTING) or 0 < _target(text) <= 1:
         return text
     with suppress(ValueError):
         if 0 <= float(text) <= 1:
@@ -38,8 +40,10 @@ def choose_threshold(
     """The threshold that `rule` picks on these images, 0..1.
 
     "youden" maximises sensitivity + specificity - 1 (Youden 1950), and of equal ones finds more
-    positives. "sensitivity>=S" is the highest with that sensitivity. Both lie in the middle between
-    two probabilities: at the edge, an image like one of these could fall on the other side.
+    positives. "counting" minimises the error of a share of RARE that is corrected by sensitivity
+    and specificity (Rogan and Gladen 1978): it spares more. "sensitivity>=S" is the highest with
+    that sensitivity. All lie in the middle between two probabilities: at the edge, an image like
+    one of these could fall on the other side.
 
     Raises ValueError for another rule, and UserError where a label is absent or there are three.
     """
@@ -56,6 +60,8 @@ def choose_threshold(
     if rule == YOUDEN:
         # In whole numbers, so that equal ones are equal.
         return _middle(values, np.argmax(found * negatives - alarms * positives))
+    if rule == COUNTING:
+        return _middle(values, np.argmin(_counting_error(found, positives, alarms, negatives)))
     return _middle(values, np.flatnonzero(found / positives >= _target(rule))[-1])
 
 
@@ -71,6 +77,21 @@ def _cuts(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.n
     found = np.bincount(place[is_positive], minlength=len(values))
     alarms = np.bincount(place[~is_positive], minlength=len(values))
     return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
+
+
+def _counting_error(
+    found: np.ndarray, positives: int, alarms: np.ndarray, negatives: int
+) -> np.ndarray:
+    """The standard deviation, times a constant, of the corrected share of RARE positive ones.
+
+    With one image more on either side of each rate, for no false alarm among a few images is no
+    promise of none.
+    """
+    sensitivity, rate = (found + 1) / (positives + 2), (alarms + 1) / (negatives + 2)
+    called = RARE * sensitivity + (1 - RARE) * rate
+    informed = sensitivity > rate
+    error = np.sqrt(called * (1 - called)) / np.where(informed, sensitivity - rate, 1)
+    return np.where(informed, error, np.inf)
 
 
 def _middle(values: np.ndarray, cut: int | np.integer[Any]) -> float:

@@ -5,57 +5,118 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from malaria.base.proportions import wilson
 from malaria.base.text import natural_key
+from malaria.evaluation.known_accuracy import DOUBTFUL
+from malaria.evaluation.parasitaemia import (
+    Accuracy,
+    cells_to_halve,
+    corrected_share,
+    design_effect,
+    interval,
+)
+from malaria.fields.strangeness import strangeness
 from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.inference.trained_model import TrainedModel
+from malaria.saved.metadata import Metadata
 
 
 @dataclass
 class FieldCounts:
-    """How many cells of one field, or of several, have each label; error: why there are none."""
+    """How many cells of one field have each label; error: why there are none.
+
+    doubted: those unlike a cell that the network gives the positive label. doubtful: those like a
+    cell whose probability leaves a doubt.
+    """
 
     group: str | None = None
     labels: Counter[str] = field(default_factory=Counter)
+    doubted: int = 0
+    doubtful: int = 0
     error: str | None = None
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, prediction: Prediction, model: TrainedModel) -> None:
         self.group = prediction.group
         if prediction.label is None:
             self.error = prediction.error
-        else:
-            self.labels[prediction.label] += 1
+            return
+        self.labels[prediction.label] += 1
+        self.doubted += model.is_doubted(prediction)
+        if prediction.unlike is None and prediction.probabilities is not None:
+            low, high = DOUBTFUL
+            self.doubtful += low < prediction.probabilities[model.metadata.positive] < high
 
 
-def tally(counts: FieldCounts, labels: Sequence[str], positive: str) -> dict[str, Any]:
-    """One row of the table of fields; labels: of the model.
+def tally(
+    fields: Sequence[FieldCounts],
+    metadata: Metadata,
+    *,
+    accuracy: Accuracy | None = None,
+    red_cells: float | None = None,
+) -> dict[str, Any]:
+    """One row of the table of fields, of one field or of several.
 
-    low, high: the 95 % interval (Wilson) of the parasitaemia. Neither what is not decided, and left
-    for a person, nor what is unlike a red cell counts as one.
+    warning: that the laboratory is strange. parasitaemia: the share called positive; corrected: by
+    the model's accuracy, None if that is not known. low, high: the 95 % interval of the corrected
+    share, else of the other, as parasitaemia.interval; its design effect is from the spread between
+    fields. Neither what is not decided, and left for a person, nor what is unlike a red cell counts
+    as one. per microlitre: with `red_cells` in a microlitre only, of low and high too.
     """
-    decided = sum(counts.labels[label] for label in labels)
-    found, unlike = counts.labels[positive], counts.labels[UNLIKE]
-    low, high = wilson(found, decided)
-    return {
+    labels = sum((one.labels for one in fields), Counter[str]())
+    decided, found = _decided(labels, metadata), labels[metadata.positive_label]
+    strange = labels[UNLIKE] + sum(one.doubtful for one in fields)
+    row = {
+        "warning": strangeness(labels.total(), strange, metadata),
         "red cells": decided,
         "positive": found,
-        "parasitaemia": found / decided if decided else None,
-        "low": low if decided else None,
-        "high": high if decided else None,
-        "not decided": counts.labels.total() - decided - unlike,
-        "unlike": unlike,
-        "error": counts.error,
+        **_share(fields, metadata, accuracy),
+        "not decided": labels.total() - decided - labels[UNLIKE],
+        "unlike": labels[UNLIKE],
+        "doubted": sum(one.doubted for one in fields),
+        "error": fields[0].error if len(fields) == 1 else None,
+    }
+    return row | (_per_microlitre(row, red_cells) if red_cells else {})
+
+
+def _share(
+    fields: Sequence[FieldCounts], metadata: Metadata, accuracy: Accuracy | None
+) -> dict[str, Any]:
+    pairs = [
+        (one.labels[metadata.positive_label], _decided(one.labels, metadata)) for one in fields
+    ]
+    found, decided = (sum(numbers) for numbers in zip((0, 0), *pairs, strict=True))
+    names = "parasitaemia", "corrected", "low", "high", "design effect", "cells to halve"
+    if not decided:
+        return dict.fromkeys(names)
+    effect = design_effect(pairs)
+    known = found, decided, accuracy, effect
+    corrected = corrected_share(found, decided, accuracy) if accuracy else None
+    values = found / decided, corrected, *interval(*known), effect, cells_to_halve(*known)
+    return dict(zip(names, values, strict=True))
+
+
+def _decided(labels: Counter[str], metadata: Metadata) -> int:
+    return sum(labels[label] for label in metadata.labels)
+
+
+def best_share(row: dict[str, Any]) -> float | None:
+    """The corrected share where it is known, else the called one; None without cells."""
+    share: float | None = row["parasitaemia"] if row["corrected"] is None else row["corrected"]
+    return share
+
+
+def _per_microlitre(row: dict[str, Any], red_cells: float) -> dict[str, Any]:
+    shares = {"": best_share(row), ", low": row["low"], ", high": row["high"]}
+    return {
+        f"per microlitre{end}": None if share is None else round(share * red_cells)
+        for end, share in shares.items()
     }
 
 
-def by_group(fields: dict[str, FieldCounts]) -> Iterator[tuple[str, FieldCounts, int]]:
-    """(patient, the counts of all its fields, how many these are), sorted; without unknown ones."""
+def by_group(fields: dict[str, FieldCounts]) -> Iterator[tuple[str, list[FieldCounts]]]:
+    """(patient, the counts of each of its fields), sorted; without unknown patients."""
     groups: dict[str, list[FieldCounts]] = {}
     for counts in fields.values():
         if counts.group is not None:
             groups.setdefault(counts.group, []).append(counts)
     for name in sorted(groups, key=natural_key):
-        yield name, add_up(groups[name]), len(groups[name])
-
-
-def add_up(fields: Sequence[FieldCounts]) -> FieldCounts:
-    return FieldCounts(labels=sum((counts.labels for counts in fields), Counter()))
+        yield name, groups[name]

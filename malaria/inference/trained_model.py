@@ -14,7 +14,7 @@ from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.grey import NOTE, find_grey
 from malaria.inference.guard import Guard
 from malaria.inference.network import Network
-from malaria.inference.prediction import REVIEW
+from malaria.inference.prediction import REVIEW, Prediction
 from malaria.inference.sources import check_batch
 from malaria.saved.architecture import with_size
 from malaria.saved.metadata import Metadata
@@ -155,3 +155,11 @@ class TrainedModel:
             low, high = self.review
             names[(low < probabilities[:, positive]) & (probabilities[:, positive] < high)] = REVIEW
         return names.tolist()
+
+    def is_doubted(self, prediction: Prediction) -> bool:
+        """True if the network gives the positive label to what the guard takes for no cell."""
+        if prediction.unlike is None or prediction.probabilities is None:
+            return False
+        positive, threshold = self.metadata.positive, self.metadata.threshold
+        probabilities = np.array([prediction.probabilities])
+        return bool(decide(probabilities, positive=positive, threshold=threshold)[0] == positive)

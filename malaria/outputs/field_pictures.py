@@ -1,6 +1,6 @@
 """field_pictures: a field with the boxes of its cells, and its cells as files of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
@@ -22,9 +22,9 @@ from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
-# Of the boxes, on light and on stained slides: of the positive label, thick; of another label; of
-# what has none of the model's.
-POSITIVE, NEGATIVE, OTHER = (200, 40, 0), (30, 80, 200), (90, 90, 90)
+# Of the boxes, on light and on stained slides: of the positive label, thick; of what the network
+# gives it and the guard doubts, thick too; of another label; of what has none of the model's.
+POSITIVE, DOUBTED, NEGATIVE, OTHER = (200, 40, 0), (225, 140, 0), (30, 80, 200), (90, 90, 90)
 
 
 # Two: the page draws a field when the next one has begun.
@@ -35,9 +35,16 @@ def open_field(path: AnyPath) -> Image.Image:
 
 
 def draw_boxes(
-    path: AnyPath, cells: Iterable[Prediction], labels: Sequence[str], positive: str
+    path: AnyPath,
+    cells: Iterable[Prediction],
+    labels: Sequence[str],
+    positive: str,
+    doubted: Container[Prediction] = (),
 ) -> bytes:
-    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError."""
+    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
+
+    doubted: those of the cells that the network calls positive and the guard no single cell.
+    """
     field = open_field(path)
     scale = min(1.0, SIDE / max(field.size))
     image = field.resize([max(1, round(side * scale)) for side in field.size])
@@ -46,7 +53,8 @@ def draw_boxes(
     for cell in cells:
         if cell.box is not None:
             left, top, width, height = (scale * length for length in astuple(cell.box))
-            colour, thickness = styles.get(cell.label or "", (OTHER, 1))
+            style = (DOUBTED, 4) if cell in doubted else styles.get(cell.label or "", (OTHER, 1))
+            colour, thickness = style
             ends = (left, top, left + width, top + height)
             draw.rectangle(ends, outline=colour, width=thickness)
     return as_jpeg(image)

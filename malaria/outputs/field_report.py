@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from malaria.base.files import write_csv, write_json
-from malaria.base.proportions import describe_share
 from malaria.base.streams import log
-from malaria.base.text import align, printable
-from malaria.fields.field_counts import FieldCounts, add_up, by_group, tally
+from malaria.base.text import printable
+from malaria.evaluation.known_accuracy import known_accuracy
+from malaria.evaluation.parasitaemia import Accuracy
+from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.find_cells import cut
+from malaria.fields.headline import describe_row, describe_rows, explain, headline
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
@@ -19,8 +21,6 @@ from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.remote_path import AnyPath
 
-# At most this many fields are listed on stderr; the file has all.
-LISTED = 30
 # At most this many fields are shown, about 150 KB each; the others have a row in the table.
 SHOWN = 100
 # Cells with the positive label that are shown of each field, the most probable first.
@@ -28,23 +28,36 @@ CELLS = 24
 
 
 class FieldTable(Output):
-    """Parasitaemia by field, by patient and in all."""
+    """Parasitaemia by patient, by field and in all."""
 
-    def __init__(self, classifier: Classifier, output: Path | None) -> None:
-        """output: the file of --output, beside which the table is written; None: it is not."""
+    def __init__(
+        self, classifier: Classifier, output: Path | None, *, red_cells: float | None = None
+    ) -> None:
+        """output: the file of --output, beside which the table is written; None: it is not.
+
+        red_cells: per microlitre of blood.
+        """
+        self.classifier, self.red_cells = classifier, red_cells
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
+        self.accuracy: Accuracy | str = known_accuracy(classifier.metadata)
+        if classifier.review:
+            self.accuracy = "--review leaves cells undecided, and its accuracy was measured on all"
         self.table = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
         self.fields: dict[str, FieldCounts] = {}
 
     def add(self, prediction: Prediction) -> None:
         """Count one cell in its field."""
-        self.fields.setdefault(str(prediction.path), FieldCounts()).add(prediction)
+        counts = self.fields.setdefault(str(prediction.path), FieldCounts())
+        counts.add(prediction, self.classifier)
 
     def finish(self) -> None:
         """Print the table and write it. Raises UserError if it cannot be written."""
         rows = list(self._rows())
-        log(self._describe(rows))
+        told = rows[-1]["warning"], headline(rows[-1], self.positive), *self._explain(rows[-1])
+        is_corrected = isinstance(self.accuracy, Accuracy)
+        table = describe_rows(rows, self.positive, is_corrected=is_corrected)
+        log("\n".join([*filter(None, told), *table]))
         if self.table is None:
             return
         if self.table.suffix.lower() == ".csv":
@@ -53,43 +66,43 @@ class FieldTable(Output):
             write_json(self.table, rows)
         log(f"saved {printable(self.table)}")
 
-    def _tally(self, counts: FieldCounts) -> dict[str, Any]:
-        return tally(counts, self.labels, self.positive)
+    def _tally(self, *fields: FieldCounts) -> dict[str, Any]:
+        accuracy = self.accuracy if isinstance(self.accuracy, Accuracy) else None
+        known = self.classifier.metadata
+        return tally(fields, known, accuracy=accuracy, red_cells=self.red_cells)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         every = list(self.fields.values())
-        for level, name, number, counts in (
-            *(("field", path, 1, one) for path, one in self.fields.items()),
-            *(("patient", name, number, one) for name, one, number in by_group(self.fields)),
-            ("all", None, len(every), add_up(every)),
+        warning = self._tally(*every)["warning"]
+        for level, name, counts in (
+            *(("patient", *one) for one in by_group(self.fields)),
+            *(("field", path, [one]) for path, one in self.fields.items()),
+            ("all", None, every),
         ):
-            known = {"level": level, "name": name, "patient": counts.group, "fields": number}
-            yield known | self._tally(counts)
+            group = counts[0].group if level == "field" else None
+            known = {"level": level, "name": name, "patient": group, "fields": len(counts)}
+            row = known | self._tally(*counts)
+            # What holds of all holds of each, though few cells may not show it.
+            yield row | {"warning": row["warning"] or warning}
 
-    def _describe(self, rows: list[dict[str, Any]]) -> str:
-        fields = [row for row in rows if row["level"] == "field"]
-        shown = fields[:LISTED] + [row for row in rows if row["level"] != "field"]
-        head = ["field or patient", "red cells", self.positive, "parasitaemia [95 % interval]"]
-        more = [f"and {len(fields) - LISTED:,} more fields"] if len(fields) > LISTED else []
-        return "\n".join([align([head, *map(_cells, shown)]), *more])
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    every = "1 field" if row["fields"] == 1 else f"all {row['fields']:,} fields"
-    names = {"field": row["name"], "patient": f"patient {row['name']}", "all": every}
-    name = names[row["level"]]
-    if row["error"] is not None:
-        return [name, "-", "-", row["error"]]
-    cells, positive = row["red cells"], row["positive"]
-    return [name, f"{cells:,}", f"{positive:,}", describe_share(positive, cells)]
+    def _explain(self, row: dict[str, Any]) -> list[str]:
+        fields = sum(one.labels.total() > 0 for one in self.fields.values())
+        return list(explain(row, fields, self.positive, self.accuracy))
 
 
 class FieldReport(FieldTable):
     """The table, and the page of --report. It holds the cells of one field at a time."""
 
-    def __init__(self, classifier: Classifier, output: Path | None, page: Path) -> None:
-        super().__init__(classifier, output)
-        self.page, self.classifier = page, classifier
+    def __init__(
+        self,
+        classifier: Classifier,
+        output: Path | None,
+        page: Path,
+        *,
+        red_cells: float | None = None,
+    ) -> None:
+        super().__init__(classifier, output, red_cells=red_cells)
+        self.page = page
         self.pictures: list[dict[str, Any]] = []
         self.waiting: list[Prediction] = []
 
@@ -113,44 +126,42 @@ class FieldReport(FieldTable):
         path = cells[0].path
         if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
             return
-        known = {"name": path, "image": None, "cells": [], **self._tally(self.fields[str(path)])}
+        known: dict[str, Any] = {"name": str(path), "image": None, "cells": [], "doubted cells": []}
         try:
-            known["image"] = data_uri(draw_boxes(path, cells, self.labels, self.positive))
-            known["cells"] = self._surest(path, cells)
+            doubted = [cell for cell in cells if self.classifier.is_doubted(cell)]
+            boxes = draw_boxes(path, cells, self.labels, self.positive, doubted)
+            found = [cell for cell in cells if cell.label == self.positive]
+            known |= {"image": data_uri(boxes), "cells": _surest(path, found)}
+            known["doubted cells"] = _surest(path, doubted)
         except UnreadableImageError as error:  # it was changed or deleted meanwhile
             known["error"] = error
         self.pictures.append(known)
 
-    def _surest(self, path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-        found = [cell for cell in cells if cell.label == self.positive]
-        found.sort(key=lambda cell: -(cell.probability or 0))
-        return [
-            {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
-            for cell in found[:CELLS]
-            if cell.box
-        ]
-
     def _content(self) -> dict[str, Any]:
-        every = list(self.fields.values())
+        rows = list(self._rows())
+        fields = {row["name"]: row for row in rows if row["level"] == "field"}
         # The folders that all paths of fields begin with are not shown.
-        folders = zip(*(name.split("/")[:-1] for name in self.fields), strict=False)
+        folders = zip(*(name.split("/")[:-1] for name in fields), strict=False)
         same = takewhile(lambda names: len(set(names)) == 1, folders)
         shared = sum(len(names[0]) + 1 for names in same)
         return {
-            "title": f"Report on {_describe_count(len(every))}",
+            "title": f"Report on {_describe_count(len(fields))}",
             "model_name": printable(self.classifier.name),
             "notes": self.notes,
             "positive_label": printable(self.positive),
             "threshold": self.classifier.metadata.threshold if len(self.labels) == 2 else None,
-            "all": self._tally(add_up(every)),
+            "all": rows[-1],
+            "headline": headline(rows[-1], self.positive),
+            "explained": self._explain(rows[-1]),
+            "describe_row": describe_row,
             "patients": [
-                (f"{name}, {_describe_count(number)}", self._tally(counts))
-                for name, counts, number in by_group(self.fields)
+                (f"{row['name']}, {_describe_count(row['fields'])}", row)
+                for row in rows
+                if row["level"] == "patient"
             ],
-            "fields": [(name[shared:], self._tally(one)) for name, one in self.fields.items()],
-            "pictures": self.pictures,
+            "fields": [(name[shared:], row) for name, row in fields.items()],
+            "pictures": [fields[picture["name"]] | picture for picture in self.pictures],
             "not_shown": self._describe_not_shown(),
-            "false_alarms": self._false_alarms(),
         }
 
     def _describe_not_shown(self) -> str:
@@ -164,11 +175,14 @@ class FieldReport(FieldTable):
             parts.append(f"{which} no cells to show: the table says why.")
         return " ".join(parts)
 
-    def _false_alarms(self) -> float | None:
-        """The share of cells without the positive label that had it in the validation, if known."""
-        validation = self.classifier.metadata.details.get("validation")
-        specificity = validation.get("specificity") if isinstance(validation, dict) else None
-        return 1 - specificity if isinstance(specificity, float) and 0 <= specificity <= 1 else None
+
+def _surest(path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
+    most = sorted(cells, key=lambda cell: -(cell.probability or 0))[:CELLS]
+    return [
+        {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
+        for cell in most
+        if cell.box
+    ]
 
 
 def _describe_count(fields: int) -> str:

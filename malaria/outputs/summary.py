@@ -22,6 +22,7 @@ class Summary(Output):
     def __init__(
         self, classifier: Classifier, rate: Rate, *, counts_only: bool = False, thing: str = "image"
     ) -> None:
+        self.classifier, self.doubted = classifier, 0
         self.positive = classifier.metadata.positive_label
         self.labels = classifier.metadata.labels
         self.rate, self.counts_only, self.thing = rate, counts_only, thing
@@ -39,6 +40,7 @@ class Summary(Output):
         self.counts[prediction.label] += 1
         if prediction.unlike is not None:
             self.unlike[prediction.unlike] += 1
+            self.doubted += self.classifier.is_doubted(prediction)
         if prediction.group is not None:
             self.groups[prediction.group][prediction.label] += 1
 
@@ -68,14 +70,21 @@ class Summary(Output):
         things = self.thing if self.total == 1 else f"{self.thing}s"
         speed = f"{self.rate.per_second:.1f} {self.thing}s/s"
         yield f"{self.total} {things}: {counts}; {self.unreadable} unreadable; {speed}"
-        if self.counts.total():
+        # The shares of fields are told by patient, with what is known of their errors.
+        is_of_fields = self.thing == "cell"
+        if self.counts.total() and not is_of_fields:
             share = self._describe_share(self.counts)
             yield f"share of {printable(self.positive)} [95 % interval]: {share}"
         if self.unlike:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in self.unlike.most_common())
             hint = "; --fields finds the single cells in whole fields" * (self.thing == "image")
             yield f"{UNLIKE} a single cell, and left out of the share: {reasons}{hint}"
-        if len(self.groups) > 1:
+        if self.doubted:
+            yield (
+                f"called {printable(self.positive)} but doubted: {self.doubted:,} of them; look at "
+                "these, for a parasite can look like no cell"
+            )
+        if len(self.groups) > 1 and not is_of_fields:
             yield from self._group_lines()
         yield from map(printable, self.notes)
 

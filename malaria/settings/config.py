@@ -183,7 +183,8 @@ class Config(Settings):
     threshold: Rule = setting(
         0.5,
         "from this probability of the positive label on a cell is called positive; or a rule: "
-        "youden (maximum of sensitivity + specificity), or sensitivity>=0.98",
+        "youden (maximum of sensitivity + specificity), counting (few parasites in many cells), or "
+        "sensitivity>=0.98",
         section="Decision, chosen on the validation images and kept with the model",
     )
     tta: Flag = setting(

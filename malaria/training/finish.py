@@ -9,7 +9,9 @@ import numpy as np
 
 from malaria.data.dataset import count_by_source
 from malaria.data.labelled_images import LabelledImages
+from malaria.evaluation.bootstrap import group_members
 from malaria.evaluation.decisions import label_probabilities
+from malaria.evaluation.known_accuracy import settings_of, to_record
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.evaluation.tta import VIEWS, average
@@ -127,8 +129,13 @@ def metadata_entries(
             "count": len(result.labels),
             "loss": result.values["cross_entropy"],
             **{name: result.values[name] for name in METRICS},
-            "confusion": result.confusion,
             "report": result.classification_report,
+            **to_record(
+                *(result.labels, result.probabilities, result.predicted),
+                positive=result.positive,
+                members=group_members(result.groups, len(result.labels)),
+            ),
+            **settings_of(metadata),
         },
         "split": {
             "by": config.split_by,

@@ -12,7 +12,7 @@ from malaria.cli import train
 from malaria.cli.options import parse
 
 LEAST = ["--model=m", "--image=i"]
-THRESHOLD = "a number from 0 to 1, youden, or sensitivity>=S with S above 0 and at most 1"
+THRESHOLD = "a number from 0 to 1, youden, counting, or sensitivity>=S with S above 0 and at most 1"
 
 
 def refusal(*arguments):
@@ -119,6 +119,9 @@ def test_what_goes_with_one_model_is_refused_for_several(argument):
     ("arguments", "message"),
     [
         ("--image=i --resume", "--resume goes on with an interrupted --output; add --output FILE"),
+        ("--image=i --red_cells=4e6", "--red_cells goes with the parasitaemia of --fields; add"),
+        ("--image=i --fields --red_cells=4.5", "red cells per microlitre, from 1e5 to 2e7.* 4.5; "),
+        ("--image=i --fields --red_cells=nan", "red cells per microlitre, from 1e5 to 2e7"),
         ("--image=i --cells=x", "--cells keeps the cells of --fields; add --fields"),
         *((f"--image=i --fields {other}", "is for images of single cells; leave out --fields")
           for other in ("--evaluate", "--explain=x", "--plot")),

@@ -127,7 +127,7 @@ def test_fields_become_rows_tables_cells_and_a_page(slides, tmp_path, capsys):
     left, top, width, height = found[0]["box"]
     assert lines[0].split("\t")[:2] == [found[0]["path"], f"{left},{top},{width},{height}"]
     table = json.loads((tmp_path / "out_fields.json").read_text())
-    assert [row["level"] for row in table] == ["field"] * 4 + ["patient"] * 2 + ["all"]
+    assert [row["level"] for row in table] == ["patient"] * 2 + ["field"] * 4 + ["all"]
     assert table[-1]["red cells"] + table[-1]["unlike"] == len(found)
     assert "passed over, not images: 1 .txt" in said.err
     assert len(list(cells.rglob("*.png"))) == len(found)

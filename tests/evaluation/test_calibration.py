@@ -9,6 +9,7 @@ from plain_network import PlainNetwork
 from malaria.base.errors import UserError
 from malaria.evaluation.calibration import LEAST, calibrate, describe_calibration
 from malaria.evaluation.decisions import apply_temperature, fit_temperature
+from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.result import Result
 from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
@@ -136,6 +137,19 @@ def test_the_model_answers_at_its_temperature_and_says_what_it_was_fitted_to():
     expected = apply_temperature(plain.predict(images), updated.temperature)
     np.testing.assert_allclose(calibrated.predict(images), expected, rtol=1e-6)
     assert plain.identity != calibrated.identity
+
+
+def test_the_model_says_what_it_gets_wrong_at_its_new_threshold_by_cross_fitted_answers():
+    groups = [str(number % 8) for number in range(400)]
+    fitted = calibrate(answers(groups=groups), "counting", unlike=0.25)
+    metadata = fitted.update(Metadata(LABELS, "Parasitized", PixelFormat((8, 8))))
+    known = known_accuracy(metadata)
+    assert known.sensitivity == pytest.approx(fitted.after["sensitivity"].value)
+    assert known.specificity == pytest.approx(fitted.after["specificity"].value)
+    assert known.positives + known.negatives <= 400
+    assert metadata.details["calibration"]["strange"] > 0.25
+    other = replace(metadata, threshold=metadata.threshold / 2)
+    assert "another threshold" in known_accuracy(other)
 
 
 def test_the_text_has_each_metric_before_and_after():

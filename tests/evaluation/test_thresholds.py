@@ -7,7 +7,7 @@ from malaria.base.errors import UserError
 from malaria.evaluation.decisions import decide
 from malaria.evaluation.thresholds import choose_threshold, parse_rule
 
-RULES = ["youden", "sensitivity>=0.98", "sensitivity>=0.6", "sensitivity>=1"]
+RULES = ["youden", "counting", "sensitivity>=0.98", "sensitivity>=0.6", "sensitivity>=1"]
 
 
 def two_columns(scores, positive=1):
@@ -62,7 +62,29 @@ def test_a_wanted_sensitivity_is_reached_and_no_other_threshold_spares_more(
         )
 
 
-@pytest.mark.parametrize("rule", ["youden", "sensitivity>=0.98"])
+def test_counting_spares_more_than_youdens_index_and_makes_a_rare_share_less_uncertain():
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [4000, 1000])
+    scores = 1 / (1 + np.exp(-random.normal(np.where(labels, 2, -2), 1.4)))
+    probabilities, errors = two_columns(scores), {}
+    for rule in ("youden", "counting"):
+        chosen = choose_threshold(labels, probabilities, positive=1, rule=rule)
+        sensitivity, specificity = rates(labels, probabilities, 1, chosen)
+        called = 0.01 * sensitivity + 0.99 * (1 - specificity)
+        errors[rule] = np.sqrt(called * (1 - called)) / (sensitivity + specificity - 1)
+        assert (specificity > 0.99) == (rule == "counting")
+    assert errors["counting"] < 0.7 * errors["youden"]
+    assert sensitivity > 0.4
+
+
+def test_counting_believes_no_few_images_that_there_are_no_false_alarms():
+    # From 0.9 on 1 of 10 is found without an alarm among 10; from 0.6 on 9 of 10, one alarm.
+    labels = [1] * 10 + [0] * 10
+    probabilities = two_columns([0.9, *[0.6] * 8, 0.1, 0.6, *[0.1] * 9])
+    assert choose_threshold(labels, probabilities, positive=1, rule="counting") == 0.35
+
+
+@pytest.mark.parametrize("rule", ["youden", "counting", "sensitivity>=0.98"])
 def test_of_separable_labels_the_threshold_is_in_the_middle_of_the_gap(rule):
     labels, probabilities = [0, 0, 1, 1], two_columns([0.125, 0.25, 0.75, 0.875])
     assert choose_threshold(labels, probabilities, positive=1, rule=rule) == 0.5
@@ -112,7 +134,7 @@ def test_a_number_is_the_threshold_whatever_the_images():
     ("value", "rule"),
     [
         *[(0.4, 0.4), (0, 0.0), (1, 1.0), ("0.25", 0.25)],
-        *[("youden", "youden"), (" Youden ", "youden")],
+        *[("youden", "youden"), (" Youden ", "youden"), ("counting", "counting")],
         *[("sensitivity >= .9", "sensitivity>=.9"), ("sensitivity>=1", "sensitivity>=1")],
         ("sensitivity>=0.00001", "sensitivity>=0.00001"),
     ],
@@ -133,7 +155,7 @@ def test_a_rule_can_be_a_number_or_a_text(value, rule):
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(value):
-    with pytest.raises(ValueError, match="number from 0 to 1, youden, or sensitivity>=S"):
+    with pytest.raises(ValueError, match="number from 0 to 1, youden, counting, or sensitivity>=S"):
         parse_rule(value)
     with pytest.raises(ValueError, match="expected a number from 0 to 1"):
         choose_threshold([0, 1], two_columns([0.2, 0.8]), positive=1, rule=value)

@@ -39,6 +39,9 @@ from malaria.data.listing import Listing
 from malaria.data.tables import is_table
 from malaria.data.training_tables import scan_table
 from malaria.data.unpack import unpack
+from malaria.evaluation.known_accuracy import known_accuracy
+from malaria.evaluation.parasitaemia import corrected_share, interval
+from malaria.fields.strangeness import strangeness
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import are_probabilities
 from malaria.inference.prediction import Prediction
@@ -214,6 +217,14 @@ def try_metadata(dice, place):
     named = {"tflite_sha256": metadata.pop("tflite_sha256")}
     _write_pair(place, network | {"malaria": mutate_json(dice, metadata) | named})
     _classify(place / "a.h5")
+    # What it says of its accuracy corrects a share to a share, or not at all.
+    known = load_classifier(place / "a.h5").metadata
+    accuracy = known_accuracy(known)
+    for found in () if isinstance(accuracy, str) else (0, 3, 100):
+        low, high = interval(found, 100, accuracy)
+        assert 0 <= low <= corrected_share(found, 100, accuracy) <= 1
+        assert low <= high <= 1
+    strangeness(100, 50, known)
 
 
 def try_architecture(dice, place):

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from malaria.base.errors import UsageError, UserError
-from malaria.fields.field_counts import FieldCounts, add_up, tally
+from malaria.fields.headline import LISTED
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.outputs import field_report
 from malaria.outputs.field_pictures import CellFiles, draw_boxes
-from malaria.outputs.field_report import CELLS, LISTED, FieldReport, FieldTable
+from malaria.outputs.field_report import CELLS, FieldReport, FieldTable
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
@@ -30,47 +30,28 @@ LABELS = ("Parasitized", "Uninfected")
 
 @pytest.fixture
 def classifier():
-    details = {"validation": {"specificity": 0.97}}
-    metadata = Metadata(LABELS, "Parasitized", PixelFormat((8, 8)), details=details)
-    return Classifier(metadata, network=None)
+    """Of sensitivity .9 (100 cells) and specificity .97 (200)."""
+    metadata = Metadata(LABELS, "Parasitized", PixelFormat((8, 8)))
+    known = metadata.to_entries() | {"validation": {"confusion": [[90, 10], [6, 194]]}}
+    return Classifier(replace(metadata, details=known), network=None)
+
+
+@pytest.fixture
+def stranger():
+    """A classifier that does not say what it gets wrong."""
+    return Classifier(Metadata(LABELS, "Parasitized", PixelFormat((8, 8))), network=None)
 
 
 def cell(path, label, place=0, group=None):
     known = {"group": group, "unlike": "no cell" if label == UNLIKE else None}
-    both = (0.1, 0.9) if label == "Uninfected" else (0.9, 0.1)
-    return Prediction(Path(path), label, 0.9, both, box=Box(10 * place, 5, 20, 20), **known)
+    both = (0.05, 0.95) if label == "Uninfected" else (0.95, 0.05)
+    return Prediction(Path(path), label, 0.95, both, box=Box(10 * place, 5, 20, 20), **known)
 
 
 def cells_of(path, *, sick, well, group=None, **others):
     labels = ["Parasitized"] * sick + ["Uninfected"] * well
     labels += [label for label, count in others.items() for _ in range(count)]
     return [cell(path, label, place, group) for place, label in enumerate(labels)]
-
-
-def test_the_parasitaemia_is_the_share_of_what_was_decided_to_be_red_cells():
-    counts = FieldCounts()
-    for one in cells_of("a.png", sick=1, well=3, review=2, unlike=4):
-        counts.add(one)
-    assert tally(counts, LABELS, "Parasitized") == {
-        "red cells": 4,
-        "positive": 1,
-        "parasitaemia": 0.25,
-        # Wilson's interval of 1 in 4, by hand: (0.25 + 0.4802 -+ 0.6503) / 1.9604.
-        "low": pytest.approx(0.0456, abs=1e-4),
-        "high": pytest.approx(0.6994, abs=1e-4),
-        "not decided": 2,
-        "unlike": 4,
-        "error": None,
-    }
-
-
-def test_where_nothing_was_found_there_is_no_parasitaemia():
-    counts = FieldCounts()
-    counts.add(Prediction(Path("a.png"), error="no red cells"))
-    known = tally(counts, LABELS, "Parasitized")
-    assert (known["red cells"], known["error"]) == (0, "no red cells")
-    assert known["parasitaemia"] is known["low"] is known["high"] is None
-    assert add_up([]).labels.total() == 0
 
 
 def some_fields():
@@ -83,29 +64,139 @@ def some_fields():
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.json", "out.jsonl"])
-def test_the_table_has_each_field_each_patient_and_all(classifier, feed, tmp_path, name):
+def test_the_table_has_each_patient_first_then_each_field_and_all(classifier, feed, tmp_path, name):
     feed(FieldTable(classifier, tmp_path / name), some_fields())
     path = tmp_path / name.replace("out", "out_fields")
     rows = rows_in(path) if name.endswith(".csv") else json.loads(path.read_text())
     found = [(row["level"], row["name"] or None, str(row["red cells"])) for row in rows]
     fields = {"s/p1_a.png": "10", "s/p1_b.png": "10", "s/p2_a.png": "5", "s/p2_b.png": "0"}
     assert found == [
+        *(("patient", "1", "20"), ("patient", "2", "5")),
         *(("field", *one) for one in fields.items()),
-        *(("patient", "1", "20"), ("patient", "2", "5"), ("all", None, "25")),
+        ("all", None, "25"),
     ]
-    assert [float(row["parasitaemia"]) for row in rows[4:]] == [0.15, 0, 0.12]
-    assert [str(row["fields"]) for row in rows[4:]] == ["2", "2", "4"]
-    assert rows[3]["error"] == "damaged"
+    first, second, *_, empty, every = rows
+    shares = [float(row["parasitaemia"]) for row in (first, second, every)]
+    assert shares == [0.15, 0, 0.12]
+    assert float(every["corrected"]) == pytest.approx((0.12 - 0.03) / 0.87)
+    assert [str(row["fields"]) for row in (first, second, every)] == ["2", "2", "4"]
+    assert empty["error"] == "damaged"
+    assert empty["corrected"] in ("", None)
 
 
-def test_the_table_for_people_has_patients_and_at_most_so_many_fields(classifier, feed, capsys):
+def printed(output, predictions, feed, capsys):
+    feed(output, predictions)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_table_for_people_has_patients_first_and_at_most_so_many_fields(stranger, feed, capsys):
     many = [one for n in range(LISTED + 5) for one in cells_of(f"f{n}.png", sick=0, well=2)]
-    feed(FieldTable(classifier, None), [*some_fields(), *many])
-    lines = capsys.readouterr().err.splitlines()
-    assert any(re.match(r"patient 1 +20 +3 +15\.0% \[5\.2%, 36\.0%\]$", line) for line in lines)
+    lines = printed(FieldTable(stranger, None), [*some_fields(), *many], feed, capsys)
+    head = next(place for place, line in enumerate(lines) if line.startswith("patient or field"))
+    assert lines[head].endswith("called share [95 % interval]")
+    assert re.match(r"patient 1 +20 +3 +15\.0% \[5\.2%, 36\.0%\]$", lines[head + 1])
     assert any(re.match(r"s/p2_b\.png +- +- +damaged$", line) for line in lines)
     assert lines[-2].startswith("all 39 fields ")
     assert lines[-1] == "and 9 more fields"
+
+
+def test_the_share_of_all_is_told_first_with_its_interval_and_what_it_leaves_out(
+    classifier, stranger, feed, capsys
+):
+    fields = [one for n in range(9) for one in cells_of(f"{n}.png", sick=20, well=80)]
+    corrected, *lines = printed(FieldTable(classifier, None), fields, feed, capsys)
+    assert re.match(
+        r"19\.5% Parasitized, corrected \[95 % interval 1\d\.\d%, 2\d\.\d%\]$", corrected
+    )
+    assert lines[0] == "180 of 900 red cells (20.0%) are called Parasitized"
+    assert "sensitivity 90.0% and specificity 97.0%" in lines[1]
+    assert lines[3].startswith("not corrected for: cells that were not found")
+    assert re.search(r"are alike \(design effect 1\.0\)$", lines[2])
+    called, _, why, *_ = printed(FieldTable(stranger, None), fields, feed, capsys)
+    assert called == "20.0% Parasitized, called [95 % interval 17.5%, 22.7%]"
+    assert why.startswith("not corrected for what the model gets wrong")
+    assert why.endswith(
+        "the model does not say its sensitivity and specificity; --calibrate measures them"
+    )
+
+
+def test_with_another_threshold_or_with_review_nothing_is_corrected(classifier, feed, capsys):
+    for model, why in (
+        (classifier.with_threshold(0.4), "were measured with another threshold"),
+        (classifier.with_threshold(review=(0.4, 0.6)), "--review leaves cells undecided"),
+    ):
+        table = FieldTable(model, None)
+        first, _, said, *_ = printed(table, cells_of("a.png", sick=2, well=8), feed, capsys)
+        assert "Parasitized, called [95 % interval" in first
+        assert why in said
+
+
+def test_a_strange_laboratory_is_told_before_any_share(stranger, feed, tmp_path, capsys):
+    cells = [
+        replace(one, probabilities=(0.6, 0.4) if number % 2 else one.probabilities)
+        for number, one in enumerate(cells_of(tmp_path / "a.png", sick=60, well=40))
+    ]
+    # Too few to show it by themselves.
+    cells += cells_of(tmp_path / "b.png", sick=0, well=2)
+    report = FieldReport(stranger, tmp_path / "o.csv", tmp_path / "r.html")
+    first, second, *lines = printed(report, cells, feed, capsys)
+    warning = "measured elsewhere: this figure may be several times too high; label 200 cells"
+    own, inherited, of_all = (row["warning"] for row in rows_in(tmp_path / "o_fields.csv"))
+    assert own == first.replace("49%", "50%")
+    assert inherited == of_all == first
+    assert first.startswith(f"{warning} and run --calibrate (49% of the cells are doubtful")
+    assert second.startswith("58.8% Parasitized")
+    assert re.match(r"all 2 fields +102 +60 +measured elsewhere: 58\.8% \[", lines[-3])
+    page = (tmp_path / "r.html").read_text()
+    assert 0 < page.index(warning) < page.index("58.8%")
+    columns = list(rows_in(tmp_path / "o_fields.csv")[0])
+    assert columns.index("warning") < columns.index("parasitaemia")
+
+
+def test_cells_that_the_network_calls_positive_and_the_guard_doubts_are_counted_apart(
+    classifier, feed, tmp_path, capsys
+):
+    cells = cells_of(tmp_path / "a.png", sick=0, well=90, unlike=3)
+    first, *_ = printed(FieldReport(classifier, None, tmp_path / "r.html"), cells, feed, capsys)
+    assert re.match(
+        r"none seen in 90 cells: at most \d\.\d% Parasitized; 3 more are doubted$", first
+    )
+    assert (
+        "Called Parasitized but doubted, and not counted: 3." in (tmp_path / "r.html").read_text()
+    )
+
+
+def test_cells_that_are_doubted_are_shown_apart_in_boxes_of_their_own(
+    classifier, feed, tmp_path, draw_field
+):
+    field, boxes = draw_field()
+    field.save(tmp_path / "a.png")
+    labels = ["Parasitized", UNLIKE, UNLIKE] + ["Uninfected"] * (len(boxes) - 3)
+    cells = [
+        replace(cell(tmp_path / "a.png", label), box=Box(*place))
+        for label, (*place, _) in zip(labels, boxes, strict=True)
+    ]
+    cells[2] = replace(cells[2], probabilities=(0.05, 0.95))
+    feed(FieldReport(classifier, None, tmp_path / "r.html"), cells)
+    page = (tmp_path / "r.html").read_text()
+    sure, doubted = page.split("Called Parasitized but doubted:</p>")
+    assert (sure.count("<li><img"), doubted.count("<li><img")) == (1, 1)
+    assert f'alt="Cell at {cells[1].box}"' in doubted
+    Image.new("RGB", (300, 200), (230, 230, 230)).save(tmp_path / "f.png")
+    one = Prediction(tmp_path / "f.png", UNLIKE, 0.9, box=Box(120, 50, 60, 60))
+    content = draw_boxes(tmp_path / "f.png", [one], LABELS, "Parasitized", [one])
+    red, green, blue = np.asarray(Image.open(io.BytesIO(content)))[51, 150].astype(int)
+    assert red > green + 40 > blue + 80
+
+
+def test_parasites_per_microlitre_are_told_where_red_cells_are(classifier, feed, tmp_path, capsys):
+    cells = cells_of("a.png", sick=20, well=80)
+    table = FieldTable(classifier, tmp_path / "o.json", red_cells=4e6)
+    lines = printed(table, cells, feed, capsys)
+    row = json.loads((tmp_path / "o_fields.json").read_text())[-1]
+    assert row["per microlitre"] == round(row["corrected"] * 4e6)
+    assert row["per microlitre, high"] == round(row["high"] * 4e6)
+    assert any(line.startswith(f"{row['per microlitre']:,} [") for line in lines)
 
 
 def test_boxes_are_drawn_in_the_colour_of_their_label_and_a_large_field_is_made_smaller(tmp_path):
@@ -221,9 +312,9 @@ def report(classifier, tmp_path, draw_field, feed):
 def test_the_page_shows_each_field_its_surest_cells_and_the_tables(report):
     assert "Report on 3 fields" in report
     assert report.count('<figure class="whole-field">') == 2
-    assert report.count("<li>") == 2 * CELLS
+    assert report.count("<li><img") == 2 * CELLS
     assert "100.0%" in report
-    assert "called 3.0% of the cells without that label Parasitized" in report
+    assert "sensitivity 90.0% and specificity 97.0%" in report
     assert "2 fields</th>" in report
 
 

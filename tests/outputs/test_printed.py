@@ -170,6 +170,12 @@ def test_of_many_groups_some_are_listed_and_the_others_counted():
     assert len(lines) == 2 + 1 + LISTED_GROUPS + 1
 
 
+def test_of_the_cells_of_fields_no_share_is_told_here_for_the_table_of_fields_has_what_it_needs():
+    lines = summarise(SICK, WELL, groups=["1", "2"], thing="cell").describe().split("\n")
+    assert len(lines) == 1
+    assert lines[0].startswith("2 cells: Parasitized 1, Uninfected 1; 0 unreadable")
+
+
 def test_what_a_group_is_called_cannot_break_the_table():
     summary = summarise(SICK, WELL, groups=["a\n\x1b[2J", "²"])
     assert [line.split()[0] for line in summary.describe().split("\n")[3:]] == ["a\\n\\x1b[2J", "²"]
@@ -193,12 +199,16 @@ def test_earlier_predictions_are_counted_but_not_for_the_speed():
 
 def test_what_is_no_single_cell_is_counted_with_its_reason_and_left_out_of_the_share():
     summary = summarise(SICK, WELL, FIELD, NO_CELL, FIELD)
-    first, share, unlike = summary.describe().splitlines()
+    first, share, unlike, doubted = summary.describe().splitlines()
     assert first.startswith("5 images: Parasitized 1, Uninfected 1, unlike 3; 0 unreadable")
     assert share.startswith("share of Parasitized [95 % interval]: 50.0% [")
     assert unlike == (
         "unlike a single cell, and left out of the share: 2: several cells or a whole field; "
         "1: no cell; --fields finds the single cells in whole fields"
     )
+    # All three, for the network calls each of them parasitized.
+    assert doubted.startswith("called Parasitized but doubted: 3 of them; look at these")
     assert summary.format_counts() == "Parasitized\t1\nUninfected\t1\nunlike\t3"
+    surely_well = replace(NO_CELL, probabilities=(0.4, 0.6))
+    assert "doubted" not in summarise(SICK, surely_well).describe()
     assert "unlike" not in summarise(SICK, WELL).describe()

@@ -14,6 +14,7 @@ from malaria.base.files import sha256_of
 from malaria.base.machine import has_bfloat16
 from malaria.data.drawn_cells import write_cells
 from malaria.evaluation.format import describe
+from malaria.evaluation.known_accuracy import settings_of
 from malaria.networks.backend import keras
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
@@ -94,6 +95,11 @@ def test_the_metadata_says_all_that_classifying_needs(finished):
     assert details["config"]["random_state"] == 42
     assert details["split"]["by"] == "patient"
     assert details["validation"]["count"] == len(result.labels)
+    # What a corrected parasitaemia needs.
+    assert details["validation"]["confusion"] == result.confusion
+    assert details["validation"]["measured_at"] == settings_of(metadata)["measured_at"]
+    assert min(details["validation"]["design_effects"].values()) >= 1
+    assert 0 <= details["validation"]["strange"] <= 1
     assert set(details["versions"]) >= {"tensorflow", "keras", "numpy", "python"}
 
 
