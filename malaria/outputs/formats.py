@@ -3,15 +3,24 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, TextIO
 
+from malaria.base.errors import UserError
 from malaria.base.files import BYTE_ORDER_MARK, csv_line
+from malaria.base.text import printable
+from malaria.inference.prediction import REVIEW, UNLIKE
+from malaria.pictures.images import UnreadableImageError, open_image
+from malaria.pictures.remote_path import to_path
 
 # {"path", "label", "probability", "probabilities": {label: number} or None, "unlike", "note",
 # "error"}, and where images are fields "box": [left, top, width, height], or None where one has no
 # cells.
 Row = dict[str, Any]
 BOX = ("left", "top", "width", "height")
+# Of the labels of the model in their order, then of what is in doubt or unlike a cell; RGB.
+COLOURS = ((200, 40, 0), (30, 80, 200), (0, 140, 90), (150, 60, 170), (200, 150, 0))
+DOUBT = (90, 90, 90)
 # Writes all rows into an open file; labels: of the model, in its order.
 Format = Callable[[Iterable[Row], TextIO, Sequence[str]], None]
 
@@ -45,8 +54,91 @@ def to_json_lines(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> N
         file.write(json.dumps(row) + "\n")
 
 
+def to_geojson(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+    """A FeatureCollection of rectangles, as QuPath reads it; each names its image.
+
+    errors: the images that have no cells, which a reader of GeoJSON passes over.
+    """
+    colours, errors = _colours(labels), []
+    file.write('{"type": "FeatureCollection", "features": [')
+    separator = "\n"
+    for row in rows:
+        if row["box"] is None:
+            errors.append({"image": row["path"], "error": row["error"]})
+            continue
+        file.write(separator + json.dumps(_feature(row, colours)))
+        separator = ",\n"
+    file.write(f'\n], "errors": {json.dumps(errors)}}}\n')
+
+
+def _feature(row: Row, colours: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
+    left, top, width, height = row["box"]
+    right, bottom = left + width, top + height
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    label = row["label"]
+    known = {
+        "objectType": "annotation",
+        "classification": {"name": label, "color": list(colours[label])},
+        "measurements": {"probability": row["probability"]},
+        "image": row["path"],
+    }
+    geometry = {"type": "Polygon", "coordinates": [corners]}
+    return {"type": "Feature", "geometry": geometry, "properties": known}
+
+
+def _colours(labels: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    known = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(labels)}
+    return {REVIEW: DOUBT, UNLIKE: DOUBT} | known
+
+
+def to_coco(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
+    """COCO's JSON of boxes, as CVAT and Label Studio read it, with a score for each.
+
+    images: those with cells; errors: the others. Raises UserError for a field that is there no
+    more: its width and height belong to the format.
+    """
+    numbers = {name: place for place, name in enumerate(_colours(labels), start=1)}
+    images, errors, count = dict[str, dict[str, Any]](), [], 0
+    file.write('{"annotations": [')
+    for row in rows:
+        if row["box"] is None:
+            errors.append({"image": row["path"], "error": row["error"]})
+            continue
+        count += 1
+        known = images.setdefault(row["path"], {"id": len(images) + 1, "file_name": row["path"]})
+        _, _, width, height = row["box"]
+        one = {"id": count, "image_id": known["id"], "category_id": numbers[row["label"]]}
+        one |= {"bbox": row["box"], "area": width * height, "iscrowd": 0, "segmentation": []}
+        one["score"] = row["probability"]
+        file.write(("," if count > 1 else "") + "\n" + json.dumps(one))
+    for path, known in images.items():
+        known["width"], known["height"] = _size_of(path)
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    more = {"images": list(images.values()), "categories": categories, "errors": errors}
+    file.write(f"\n], {json.dumps(more)[1:]}\n")
+
+
+def _size_of(path: str) -> tuple[int, int]:
+    try:
+        return open_image(to_path(path)).size
+    except UnreadableImageError as error:
+        raise UserError(f"cannot read {printable(path)} again, for its size: {error}") from None
+
+
 FORMATS: dict[str, Format] = {
     ".csv": to_csv,
     ".json": to_json,
     ".jsonl": to_json_lines,
+    ".geojson": to_geojson,
+    ".coco.json": to_coco,
 }
+
+
+def ending_of(path: Path) -> str:
+    """The longest of the endings of FORMATS that a name has, in any case; "" for none."""
+    return max((one for one in FORMATS if path.name.lower().endswith(one)), key=len, default="")
+
+
+def holds_boxes(path: Path) -> bool:
+    """Whether the format is one of boxes, which only the cells of fields have."""
+    return FORMATS[ending_of(path)] in (to_geojson, to_coco)

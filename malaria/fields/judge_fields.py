@@ -1,0 +1,79 @@
+"""judge_fields: what a detector found in fields, and what was said of it, against annotations."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from malaria.fields.annotation_records import Annotated
+from malaria.fields.cell_kinds import RED
+from malaria.fields.field_counts import FieldCounts
+from malaria.fields.matching import match, overlaps, touches_border
+from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.pictures.box import Box
+
+# A found box with this share of one that is left out of the score is neither right nor wrong.
+LEFT_OUT = 0.3
+
+
+@dataclass
+class JudgedField:
+    """One field. Only whole cells count: those at its border are left out, as difficult ones are.
+
+    pairs: a cell that was found, and the prediction of it. missed: cells that were not. wrong:
+    found boxes that are no cell; None where not every cell is annotated. others: white cells,
+    platelets and the like; others_taken: how many of them were found, and not called unlike.
+    told, true: the counts of the program and of the annotators, cells at the border included.
+    """
+
+    name: str
+    pairs: list[tuple[Annotated, Prediction]] = field(default_factory=list)
+    missed: list[Annotated] = field(default_factory=list)
+    wrong: list[Prediction] | None = None
+    others: int = 0
+    others_taken: int = 0
+    told: FieldCounts = field(default_factory=FieldCounts)
+    true: FieldCounts = field(default_factory=FieldCounts)
+
+
+def judge_field(
+    found: Sequence[Prediction],
+    known: Sequence[Annotated],
+    *,
+    size: tuple[int, int],
+    is_complete: bool,
+) -> JudgedField:
+    """The JudgedField of all predictions of one field, of this (width, height).
+
+    A row with an error, as of a field in which nothing was found, is no box.
+    """
+    boxed = [(one, one.box) for one in found if one.box is not None]
+    boxes = [box for _, box in boxed]
+    scored = [one.kind in RED and not touches_border(one.box, size) for one in known]
+    cells = [one for one, counts in zip(known, scored, strict=True) if counts]
+    unscored = [one.box for one, counts in zip(known, scored, strict=True) if not counts]
+    pairs = match(boxes, [one.box for one in cells])
+    others = [one for one in known if one.kind == "other"]
+    judged = JudgedField(str(found[0].path), others=len(others))
+    judged.pairs = [(cells[place], boxed[number][0]) for number, place in pairs.items()]
+    judged.missed = [one for place, one in enumerate(cells) if place not in pairs.values()]
+    left = [n for n in range(len(boxed)) if n not in pairs and not touches_border(boxes[n], size)]
+    if is_complete:
+        free = _apart([boxes[number] for number in left], unscored)
+        judged.wrong = [boxed[n][0] for n, is_free in zip(left, free, strict=True) if is_free]
+    taken = [box for one, box in boxed if one.label != UNLIKE]
+    judged.others_taken = len(match(taken, [one.box for one in others], LEFT_OUT))
+    for one in found:
+        judged.told.add(one)
+    judged.true = FieldCounts(found[0].group, _count_kinds(known))
+    return judged
+
+
+def _apart(boxes: Sequence[Box], others: Sequence[Box]) -> list[bool]:
+    """Whether each of the boxes has less than LEFT_OUT of any other one."""
+    if not boxes or not others:
+        return [True] * len(boxes)
+    return (overlaps(boxes, others).max(axis=1) < LEFT_OUT).tolist()
+
+
+def _count_kinds(known: Sequence[Annotated]) -> Counter[str]:
+    return Counter(one.kind for one in known if one.kind in ("parasitized", "uninfected"))
