@@ -19,6 +19,7 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
+from malaria.outputs.formats import ending_of
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
@@ -139,6 +140,10 @@ def _choose_for_fields(
         yield FieldReport(classifier, options.output, options.report)
     else:
         yield FieldTable(classifier, options.output)
+    if options.output and ending_of(options.output) == ".geojson":
+        from malaria.outputs.qupath_files import QuPathFiles
+
+        yield QuPathFiles(options.output, classifier.metadata.labels)
     if options.cells:
         labels = classifier.metadata.labels
         yield CellFiles(options.cells, find_places(inputs), labels, resume=options.resume)

@@ -19,7 +19,7 @@ EXPECTED = (
     '{"image": ..., "objects": [{"label", "x", "y", "w", "h"}]}'
 )
 # Raised by plain values that are not built as expected.
-NOT_SOUND = (TypeError, LookupError, ValueError, AttributeError)
+NOT_SOUND = (TypeError, LookupError, ValueError, AttributeError, OverflowError)
 
 T = TypeVar("T")
 
@@ -177,10 +177,11 @@ def read_table(path: Path) -> list[Record]:
             if count > MOST_IN_ALL:
                 raise UserError(f"{printable(path)}: more than {MOST_IN_ALL:,} rows")
             name, *sides = (cell_at(row, places[key]) for key in columns)
-            if name and name.strip():
-                each = boxes.setdefault(name.strip(), [])
+            if name and (name := name.strip()):
                 label = cell_at(row, places.get("label"))
-                each += _box_of_row(path, count, sides, label)
+                boxes.setdefault(name, []).extend(_box_of_row(path, count, sides, label))
+            if "\0" in (name or ""):
+                raise UserError(f"{printable(path)}, row {count:,}: {quote(name)} is no path")
     return [record_of(path, name, Content(each)) for name, each in boxes.items()]
 
 

@@ -13,6 +13,7 @@ from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.fields.annotation_records import Content, Record, Rectangle
 from malaria.pictures.limits import check_sides, open_regular
+from malaria.pictures.tiff import open_pages
 
 MASKS = (".png", ".tif", ".tiff", ".npy")
 # What programs add to the name of an image for that of its mask.
@@ -70,22 +71,19 @@ def _open_mask(path: Path) -> Any:
             return mask
         if path.suffix.lower() == ".png":
             with Image.open(file, formats=("PNG",)) as image:
-                _check((image.height, image.width, *image.getbands()[1:]))
+                _check((image.height, image.width, len(image.getbands())))
                 return np.asarray(image)
-        import tifffile
-
-        with tifffile.TiffFile(file) as tiff:
+        with open_pages(path, file) as tiff:
             series = tiff.series[0]
             _check(series.shape)
             return series.asarray(maxworkers=1)
 
 
-def _check(shape: Sequence[Any]) -> None:
-    sides = [side for side in shape if side != 1] if len(shape) > 2 else shape
+def _check(shape: Sequence[int]) -> None:
+    sides = [side for side in shape if side != 1] if len(shape) > 2 else [*shape]
     if len(sides) != 2:
-        raise UserError(
-            f"expected one number a pixel, received {len(shape)} dimensions or channels"
-        )
+        told = " x ".join(map(str, shape))
+        raise UserError(f"expected one number for each pixel, received {told}")
     check_sides(sides[1], sides[0])
 
 

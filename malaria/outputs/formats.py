@@ -1,7 +1,7 @@
 """formats: FORMATS, the one table of the files that --output can be, by their ending."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,10 +42,15 @@ def to_csv(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
 
 def to_json(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
     """One array, an object an image."""
+    _write_array(rows, file)
+    file.write("\n")
+
+
+def _write_array(items: Iterable[Any], file: TextIO) -> None:
     file.write("[")
-    for number, row in enumerate(rows):
-        file.write((",\n" if number else "\n") + json.dumps(row))
-    file.write("\n]\n")
+    for number, item in enumerate(items):
+        file.write((",\n" if number else "\n") + json.dumps(item))
+    file.write("\n]")
 
 
 def to_json_lines(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
@@ -57,18 +62,21 @@ def to_json_lines(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> N
 def to_geojson(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
     """A FeatureCollection of rectangles, as QuPath reads it; each names its image.
 
-    errors: the images that have no cells, which a reader of GeoJSON passes over.
+    errors: the images that have no cells, and why; readers of GeoJSON pass it over.
     """
-    colours, errors = _colours(labels), []
-    file.write('{"type": "FeatureCollection", "features": [')
-    separator = "\n"
+    colours, errors = _colours(labels), list[dict[str, Any]]()
+    file.write('{"type": "FeatureCollection", "features": ')
+    _write_array((_feature(row, colours) for row in _boxed(rows, errors)), file)
+    file.write(f', "errors": {json.dumps(errors)}}}\n')
+
+
+def _boxed(rows: Iterable[Row], errors: list[dict[str, Any]]) -> Iterator[Row]:
+    """The rows of cells; those of images without cells are added to the errors."""
     for row in rows:
-        if row["box"] is None:
+        if row["box"] is not None:
+            yield row
+        else:
             errors.append({"image": row["path"], "error": row["error"]})
-            continue
-        file.write(separator + json.dumps(_feature(row, colours)))
-        separator = ",\n"
-    file.write(f'\n], "errors": {json.dumps(errors)}}}\n')
 
 
 def _feature(row: Row, colours: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
@@ -87,8 +95,9 @@ def _feature(row: Row, colours: dict[str, tuple[int, int, int]]) -> dict[str, An
 
 
 def _colours(labels: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Those of all labels that a cell may have, the model's first."""
     known = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(labels)}
-    return {REVIEW: DOUBT, UNLIKE: DOUBT} | known
+    return known | {name: DOUBT for name in (REVIEW, UNLIKE) if name not in known}
 
 
 def to_coco(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
@@ -98,31 +107,40 @@ def to_coco(rows: Iterable[Row], file: TextIO, labels: Sequence[str]) -> None:
     more: its width and height belong to the format.
     """
     numbers = {name: place for place, name in enumerate(_colours(labels), start=1)}
-    images, errors, count = dict[str, dict[str, Any]](), [], 0
-    file.write('{"annotations": [')
-    for row in rows:
-        if row["box"] is None:
-            errors.append({"image": row["path"], "error": row["error"]})
-            continue
-        count += 1
-        known = images.setdefault(row["path"], {"id": len(images) + 1, "file_name": row["path"]})
-        _, _, width, height = row["box"]
-        one = {"id": count, "image_id": known["id"], "category_id": numbers[row["label"]]}
-        one |= {"bbox": row["box"], "area": width * height, "iscrowd": 0, "segmentation": []}
-        one["score"] = row["probability"]
-        file.write(("," if count > 1 else "") + "\n" + json.dumps(one))
-    for path, known in images.items():
-        known["width"], known["height"] = _size_of(path)
+    images, errors = dict[str, int](), list[dict[str, Any]]()
+    file.write('{"annotations": ')
+    _write_array(_coco_boxes(_boxed(rows, errors), images, numbers), file)
+    file.write(', "images": ')
+    _write_array((_image_entry(path, number) for path, number in images.items()), file)
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
-    more = {"images": list(images.values()), "categories": categories, "errors": errors}
-    file.write(f"\n], {json.dumps(more)[1:]}\n")
+    more = {"categories": categories, "errors": errors}
+    file.write(f", {json.dumps(more)[1:]}\n")
 
 
-def _size_of(path: str) -> tuple[int, int]:
+def _coco_boxes(
+    rows: Iterable[Row], images: dict[str, int], numbers: dict[str, int]
+) -> Iterator[dict[str, Any]]:
+    """The annotations; images: {path: its id}, to which those of the rows are added."""
+    for count, row in enumerate(rows, start=1):
+        _, _, width, height = row["box"]
+        yield {
+            "id": count,
+            "image_id": images.setdefault(row["path"], len(images) + 1),
+            "category_id": numbers[row["label"]],
+            "bbox": row["box"],
+            "area": width * height,
+            "iscrowd": 0,
+            "segmentation": [],
+            "score": row["probability"],
+        }
+
+
+def _image_entry(path: str, number: int) -> dict[str, Any]:
     try:
-        return open_image(to_path(path)).size
+        width, height = open_image(to_path(path)).size
     except UnreadableImageError as error:
         raise UserError(f"cannot read {printable(path)} again, for its size: {error}") from None
+    return {"id": number, "file_name": path, "width": width, "height": height}
 
 
 FORMATS: dict[str, Format] = {

@@ -22,6 +22,7 @@ from malaria.outputs.html_report import HtmlReport
 from malaria.outputs.judged_fields import JudgedFields
 from malaria.outputs.metrics_file import MetricsFile
 from malaria.outputs.output import Output
+from malaria.outputs.qupath_files import QuPathFiles
 from malaria.outputs.summary import Summary
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
@@ -46,6 +47,7 @@ def outputs(classifier, labelled, folder, tmp_path):
         CellFiles(place / "cells", Places([]), LABELS),
         FieldReport(classifier, place / "c.json", place / "b.html"),
         JudgedFields(place / "judged.json", classifier, annotations, Places([])),
+        QuPathFiles(place / "d.geojson", LABELS),
         Writer(place / "a.csv", source="cells", labels=LABELS, model="1", resume=False),
     ]
 
