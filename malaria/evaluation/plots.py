@@ -128,7 +128,7 @@ def plot_agreement(
             axis.scatter((told + annotated) / 2, told - annotated, s=22, alpha=0.6, color=TRAINING)
             for key, line in (("bias", "-"), ("low", "--"), ("high", "--")):
                 axis.axhline(100 * known[key], color=VALIDATION, linestyle=line, linewidth=1)
-            title = f"{len(pairs):,} {level}: bias and 95 % limits of agreement"
+            title = f"{len(pairs):,} {level}: bias and 95 % limits"
             axis.set(title=title, xlabel="mean of told and annotated parasitaemia, %")
             axis.set_ylabel("told minus annotated, %")
 

@@ -22,7 +22,8 @@ class JudgedField:
     pairs: a cell that was found, and the prediction of it. missed: cells that were not. wrong:
     found boxes that are no cell; None where not every cell is annotated. others: white cells,
     platelets and the like; others_taken: how many of them were found, and not called unlike.
-    told, true: the counts of the program and of the annotators, cells at the border included.
+    told, true: the counts of the program and of the annotators, cells at the border included, but
+    for difficult ones.
     """
 
     name: str
@@ -62,8 +63,11 @@ def judge_field(
         judged.wrong = [boxed[n][0] for n, is_free in zip(left, free, strict=True) if is_free]
     taken = [box for one, box in boxed if one.label != UNLIKE]
     judged.others_taken = len(match(taken, [one.box for one in others], LEFT_OUT))
+    difficult = match(boxes, [one.box for one in known if one.kind == "difficult"], LEFT_OUT)
+    doubtful = {id(boxed[number][0]) for number in difficult if number not in pairs}
     for one in found:
-        judged.told.add(one)
+        if id(one) not in doubtful:
+            judged.told.add(one)
     judged.true = FieldCounts(found[0].group, _count_kinds(known))
     return judged
 

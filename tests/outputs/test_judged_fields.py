@@ -71,7 +71,7 @@ def test_metrics_plot_and_pictures_of_what_was_missed(judge, fields, tmp_path, c
         "parasitized not found": "b_60_30_30_30.png",
         "uninfected not found": "b_100_30_30_30.png",
     }
-    assert (tmp_path / "m_agreement.svg").read_text().count("limits of agreement") == 2
+    assert (tmp_path / "m_agreement.svg").read_text().count("bias and 95 % limits") == 2
     said = capsys.readouterr().err
     assert f"2 fields compared with {tmp_path}/truth.json\n" in said
     assert "left out of the comparison: 2: not annotated\n" in said
