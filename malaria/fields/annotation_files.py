@@ -1,27 +1,24 @@
-"""annotation_files: one file of boxes: COCO, a list of objects, GeoJSON, or a table."""
+"""annotation_files: one JSON of boxes: COCO, GeoJSON, or a list of images with objects."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from malaria.base.errors import UserError
 from malaria.base.files import open_regular
 from malaria.base.text import printable, quote
 from malaria.data.listing import find_place
-from malaria.data.tables import COLUMNS, cell_at, open_cells
 from malaria.fields.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 
-MAX_BYTES = 100_000_000
-BOX_COLUMNS = {name: (name,) for name in ("left", "top", "width", "height")}
+# Of JSON, which takes up to 20 times as much memory: bytes, and lists and objects.
+MAX_BYTES, MAX_NODES = 100_000_000, 6_000_000
 EXPECTED = (
     "COCO (images, annotations, categories), GeoJSON as of QuPath, or a list of "
     '{"image": ..., "objects": [{"label", "x", "y", "w", "h"}]}'
 )
 # Raised by plain values that are not built as expected.
 NOT_SOUND = (TypeError, LookupError, ValueError, AttributeError, OverflowError)
-
-T = TypeVar("T")
 
 
 def read_json(path: Path) -> list[Record]:
@@ -46,7 +43,10 @@ def _is_feature(first: list[Any]) -> bool:
 def _load(path: Path) -> Any:
     try:
         with open_regular(path, MAX_BYTES) as file:
-            return json.loads(file.read().decode("utf-8-sig"))
+            content = file.read()
+        if content.count(b"[") + content.count(b"{") > MAX_NODES:
+            raise UserError(f"more than {MAX_NODES:,} lists and objects")
+        return json.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise UserError(f"cannot read {printable(path)}: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -160,42 +160,3 @@ def _points(node: Any) -> Iterator[tuple[float, float]]:
             yield number(one[0]), number(one[1])
         else:
             waiting += one
-
-
-def read_table(path: Path) -> list[Record]:
-    """The records of a table with the columns path, left, top, width and height. Raises UserError.
-
-    A row without a box is of an image in which there are none.
-    """
-    boxes: dict[str, list[Rectangle]] = {}
-    with open_cells(path) as (header, rows):
-        columns = {"path": COLUMNS["path"], **BOX_COLUMNS}
-        for key in columns:
-            header.expect(key, path, columns)
-        places = header.find(columns | {"label": COLUMNS["label"]})
-        for count, row in enumerate(rows, start=1):
-            if count > MOST_IN_ALL:
-                raise UserError(f"{printable(path)}: more than {MOST_IN_ALL:,} rows")
-            name, *sides = (cell_at(row, places[key]) for key in columns)
-            if name and (name := name.strip()):
-                label = cell_at(row, places.get("label"))
-                boxes.setdefault(name, []).extend(_box_of_row(path, count, sides, label))
-            if "\0" in (name or ""):
-                raise UserError(f"{printable(path)}, row {count:,}: {quote(name)} is no path")
-    return [record_of(path, name, Content(each)) for name, each in boxes.items()]
-
-
-def _box_of_row(
-    path: Path, count: int, sides: list[str | None], label: str | None
-) -> list[Rectangle]:
-    if not any(sides):
-        return []
-    try:
-        left, top, width, height = (float(side or "") for side in sides)
-        return [Rectangle(left, top, width, height, label)]
-    except ValueError:
-        told = ", ".join(quote(side or "") for side in sides)
-        raise UserError(
-            f"{printable(path)}, row {count:,}: expected left, top, width and height, in pixels; "
-            f"received {told}"
-        ) from None

@@ -7,8 +7,9 @@ from pathlib import Path
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.tables import TABLES
-from malaria.fields.annotation_files import read_json, read_table
+from malaria.fields.annotation_files import read_json
 from malaria.fields.annotation_records import Record
+from malaria.fields.annotation_tables import read_table
 from malaria.fields.annotations import Annotations
 from malaria.fields.cell_kinds import Kind
 from malaria.fields.label_masks import MASKS, find_masks, mask_of

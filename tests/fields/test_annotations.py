@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from malaria.base.errors import UserError
-from malaria.fields import annotation_files
+from malaria.fields import annotation_files, annotation_tables
 from malaria.fields.annotation_records import MOST
 from malaria.fields.cell_kinds import KINDS, kind_of, own_kinds
 from malaria.fields.read_annotations import read_annotations
@@ -322,8 +322,10 @@ def test_a_line_that_is_none_of_yolo_is_named(write, line):
 def test_a_file_or_an_image_of_too_many_boxes_is_refused(write, monkeypatch):
     many = [(1, 1, 9, 9, "rbc")] * (MOST + 1)
     assert f"more than {MOST:,} boxes in one image" in refusal(write([listed(cells=many)]))
-    monkeypatch.setattr(annotation_files, "MOST_IN_ALL", 2)
+    monkeypatch.setattr(annotation_tables, "MOST_IN_ALL", 2)
     assert "more than 2 rows" in refusal(write(TABLE, "a.csv"))
+    monkeypatch.setattr(annotation_files, "MAX_NODES", 5)
+    assert "a.json: more than 5 lists and objects" in refusal(write([listed()], "a.json"))
     monkeypatch.setattr(annotation_files, "MAX_BYTES", 20)
     assert "more than the 20 allowed" in refusal(write([listed()]))
     assert "no file or folder" in refusal(Path("nowhere.json"))
