@@ -1,17 +1,17 @@
 """agreement: judged fields together: cells found, labels right, parasitaemia told against true."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from malaria.base.proportions import wilson
+from malaria.base.text import natural_key
 from malaria.evaluation.bland_altman import Pair, compare
 from malaria.fields.cell_kinds import RED
-from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.judge_fields import JudgedField
 from malaria.inference.prediction import REVIEW, UNLIKE
 
-Counts = dict[str, FieldCounts]
 TRUE_LABELS = ("parasitized", "uninfected")
 
 
@@ -71,22 +71,26 @@ class Agreement:
         return sides[positive], sum(sides)
 
     def pairs(self) -> dict[str, dict[str, Pair]]:
-        """The parasitaemia of each field and each patient, by name, where both sides know one."""
-        told = {one.name: one.told for one in self.complete}
-        true = {one.name: one.true for one in self.complete}
+        """The parasitaemia of each field and each patient, by name, where both sides know one.
+
+        As counted: the share of the positive label among the cells that were decided on.
+        """
+        patients = {one.group for one in self.complete if one.group is not None}
+        groups = {
+            name: [one for one in self.complete if one.group == name]
+            for name in sorted(patients, key=natural_key)
+        }
         return {
-            "fields": dict(self._pair(told, true)),
-            "patients": dict(self._pair(_by_patient(told), _by_patient(true))),
+            "fields": dict(self._pair({one.name: [one] for one in self.complete})),
+            "patients": dict(self._pair(groups)),
         }
 
-    def _pair(
-        self, told: dict[str, FieldCounts], true: dict[str, FieldCounts]
-    ) -> Iterator[tuple[str, Pair]]:
-        for name, counts in told.items():
-            one = tally(counts, self.labels, self.positive)["parasitaemia"]
-            other = tally(true[name], TRUE_LABELS, TRUE_LABELS[0])["parasitaemia"]
-            if one is not None and other is not None:
-                yield name, Pair(one, other)
+    def _pair(self, groups: dict[str, list[JudgedField]]) -> Iterator[tuple[str, Pair]]:
+        for name, fields in groups.items():
+            told = _share_of([one.told for one in fields], self.labels, self.positive)
+            true = _share_of([one.true for one in fields], TRUE_LABELS, TRUE_LABELS[0])
+            if told is not None and true is not None:
+                yield name, Pair(told, true)
 
     def to_entries(self) -> dict[str, Any]:
         """Plain values for metrics.json."""
@@ -109,8 +113,9 @@ class Agreement:
         }
 
 
-def _by_patient(fields: Counts) -> Counts:
-    return {name: counts for name, counts, _ in by_group(fields)}
+def _share_of(counts: Sequence[Counter[str]], labels: Sequence[str], positive: str) -> float | None:
+    decided = sum(each[label] for each in counts for label in labels)
+    return sum(each[positive] for each in counts) / decided if decided else None
 
 
 def _entry(count: int, total: int) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def _entry(count: int, total: int) -> dict[str, Any]:
 def _field_entry(one: JudgedField) -> dict[str, Any]:
     return {
         "name": one.name,
-        "patient": one.told.group,
+        "patient": one.group,
         "annotated": len(one.pairs) + len(one.missed),
         "found": len(one.pairs),
         "wrong": None if one.wrong is None else len(one.wrong),

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from malaria.fields.annotation_records import Annotated
 from malaria.fields.cell_kinds import RED
-from malaria.fields.field_counts import FieldCounts
 from malaria.fields.matching import match, overlaps, touches_border
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.pictures.box import Box
@@ -22,8 +21,8 @@ class JudgedField:
     pairs: a cell that was found, and the prediction of it. missed: cells that were not. wrong:
     found boxes that are no cell; None where not every cell is annotated. others: white cells,
     platelets and the like; others_taken: how many of them were found, and not called unlike.
-    told, true: the counts of the program and of the annotators, cells at the border included, but
-    for difficult ones.
+    group: the patient. told, true: how many cells have each label by the program, and each kind by
+    the annotators: cells at the border too, but no difficult ones.
     """
 
     name: str
@@ -32,8 +31,9 @@ class JudgedField:
     wrong: list[Prediction] | None = None
     others: int = 0
     others_taken: int = 0
-    told: FieldCounts = field(default_factory=FieldCounts)
-    true: FieldCounts = field(default_factory=FieldCounts)
+    group: str | None = None
+    told: Counter[str] = field(default_factory=Counter)
+    true: Counter[str] = field(default_factory=Counter)
 
 
 def judge_field(
@@ -65,10 +65,9 @@ def judge_field(
     judged.others_taken = len(match(taken, [one.box for one in others], LEFT_OUT))
     difficult = match(boxes, [one.box for one in known if one.kind == "difficult"], LEFT_OUT)
     doubtful = {id(boxed[number][0]) for number in difficult if number not in pairs}
-    for one in found:
-        if id(one) not in doubtful:
-            judged.told.add(one)
-    judged.true = FieldCounts(found[0].group, _count_kinds(known))
+    judged.told = Counter(one.label for one, _ in boxed if one.label and id(one) not in doubtful)
+    judged.true = Counter(one.kind for one in known if one.kind in RED)
+    judged.group = found[0].group
     return judged
 
 
@@ -77,7 +76,3 @@ def _apart(boxes: Sequence[Box], others: Sequence[Box]) -> list[bool]:
     if not boxes or not others:
         return [True] * len(boxes)
     return (overlaps(boxes, others).max(axis=1) < LEFT_OUT).tolist()
-
-
-def _count_kinds(known: Sequence[Annotated]) -> Counter[str]:
-    return Counter(one.kind for one in known if one.kind in ("parasitized", "uninfected"))

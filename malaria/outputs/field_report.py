@@ -14,7 +14,7 @@ from malaria.fields.find_cells import cut
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
-from malaria.outputs.formats import ending_of, holds_boxes
+from malaria.outputs.formats import table_beside
 from malaria.outputs.html_parts import data_uri, thumbnail, write_page
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
@@ -73,13 +73,6 @@ class FieldTable(Output):
         head = ["field or patient", "red cells", self.positive, "parasitaemia [95 % interval]"]
         more = [f"and {len(fields) - LISTED:,} more fields"] if len(fields) > LISTED else []
         return "\n".join([align([head, *map(_cells, shown)]), *more])
-
-
-def table_beside(output: Path) -> Path:
-    """The name of the table of fields; that of a format of boxes is a .json."""
-    ending = ending_of(output)
-    stem = output.name[: len(output.name) - len(ending)]
-    return output.with_name(f"{stem}_fields{'.json' if holds_boxes(output) else output.suffix}")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -160,3 +160,10 @@ def ending_of(path: Path) -> str:
 def holds_boxes(path: Path) -> bool:
     """Whether the format is one of boxes, which only the cells of fields have."""
     return FORMATS[ending_of(path)] in (to_geojson, to_coco)
+
+
+def table_beside(output: Path) -> Path:
+    """The name of the table of fields beside --output; beside a format of boxes it is a .json."""
+    ending = ending_of(output)
+    stem = output.name[: len(output.name) - len(ending)]
+    return output.with_name(f"{stem}_fields{'.json' if holds_boxes(output) else output.suffix}")

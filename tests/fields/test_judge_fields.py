@@ -58,8 +58,8 @@ def test_border_cells_difficult_ones_and_other_things_are_neither_right_nor_wron
 def test_what_is_difficult_counts_in_no_parasitaemia():
     annotated = [known(0), known(1, "difficult"), known(2, "parasitized", top=0)]
     one = judge([found(0), found(1, "Parasitized"), found(2, "Parasitized", top=0)], annotated)
-    assert one.told.labels == {"Uninfected": 1, "Parasitized": 1}
-    assert one.true.labels == {"uninfected": 1, "parasitized": 1}
+    assert one.told == {"Uninfected": 1, "Parasitized": 1}
+    assert one.true == {"uninfected": 1, "parasitized": 1}
 
 
 def test_without_complete_annotations_there_is_no_precision_and_no_share():
