@@ -17,7 +17,8 @@ and by choose/, a recipe may be chosen. With --for-folds every cell is learnt fr
 `train.py --config=configs/laboratories.yaml --folds=5`, which sets patients aside itself.
 
 `judge` prints a table: accuracy, sensitivity, specificity, their mean (balanced), AUC, sensitivity
-at specificities of .97 and .99, calibration error, and the share that the guard marks; of fields recall and precision.
+at specificities of .97 and .99, calibration error, and the share that the guard marks; of fields
+recall and precision.
 """
 
 import json
@@ -38,9 +39,15 @@ from malaria.cli.command import Parser, add_common, run_script
 from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.splits import split_samples
 from malaria.evaluation.metrics import METRICS, compute_metrics, roc_curve, score
+from malaria.fields.agreement import Agreement
+from malaria.fields.cell_kinds import RED, kind_of
 from malaria.fields.find_cells import find_cells
+from malaria.fields.judge_fields import judge_field
+from malaria.fields.read_annotations import read_annotations
 from malaria.inference.load_classifier import load_classifier
+from malaria.inference.prediction import Prediction
 from malaria.pictures.folders import find_images
+from malaria.pictures.images import open_image
 from malaria.settings.config import Config
 
 # Of mpidb: judged and reported; judged where a recipe is chosen.
@@ -52,8 +59,6 @@ HEAD = (
     *("set", "cells", "accuracy", "sens.", "spec.", "balanced", "AUC"),
     *("sens. at .97", "sens. at .99", "calibration", "marked"),
 )
-# What an annotator calls a red cell, with parasites or without; the others are left out of a score.
-RED = {"red blood cell", "rbc", "ring", "trophozoite", "schizont", "gametocyte", "parasitized"}
 
 
 def main(arguments):
@@ -148,7 +153,7 @@ def cut(path, entry, laboratory, out, random):
     """The parts of one field, each as a file."""
     objects = entry["objects"]
     boxes = np.array([[one[key] for key in "xywh"] for one in objects], float).reshape(-1, 4)
-    is_red = np.array([one["label"] in RED for one in objects], bool)
+    is_red = np.array([kind_of(one["label"], {}) in RED for one in objects], bool)
     if not is_red.any():
         return
     with Image.open(path) as picture:
@@ -310,44 +315,18 @@ def plain_and_noise():
 
 
 def judge_fields(folder):
-    """Counts, and recall and precision of the red cells at an intersection over union of .5."""
-    known = json.loads((folder / "annotations.json").read_text())
-    right = found = true = 0
-    for one in known:
-        with Image.open(folder / one["image"]) as picture:
-            boxes = [(b.left, b.top, b.width, b.height) for b in find_cells(picture.convert("RGB"))]
-        cells = [box_of(thing) for thing in one["objects"] if thing["label"].lower() in RED]
-        others = [box_of(thing) for thing in one["objects"] if thing["label"].lower() not in RED]
-        hits, left = match(boxes, cells)
-        # What an annotator calls something else, or difficult, is neither right nor wrong.
-        left = [box for box in left if max((overlap(box, x) for x in others), default=0) < 0.3]
-        right, found, true = right + hits, found + hits + len(left), true + len(cells)
-    return f"{len(known):,}", f"{true:,}", f"{right / true:.3f}", f"{right / found:.3f}"
-
-
-def box_of(thing):
-    return thing["x"], thing["y"], thing["w"], thing["h"]
-
-
-def match(boxes, cells):
-    """(how many boxes are one cell each, best pairs first, those that are none)."""
-    pairs = sorted(
-        ((overlap(box, cell), n, m) for n, box in enumerate(boxes) for m, cell in enumerate(cells)),
-        reverse=True,
-    )
-    used, met = set(), set()
-    for share, box, cell in pairs:
-        if share >= 0.5 and box not in used and cell not in met:
-            used.add(box)
-            met.add(cell)
-    return len(used), [box for n, box in enumerate(boxes) if n not in used]
-
-
-def overlap(one, other):
-    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0, across) * max(0, down)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+    """Counts, and recall and precision of whole red cells at an intersection over union of .5."""
+    annotations, judged = read_annotations(folder / "annotations.json"), []
+    paths = [*find_images(folder)]
+    annotations.assign(paths)
+    for path in filter(annotations.knows, paths):
+        field = open_image(path)
+        known, is_complete = annotations.read(path, field.size)
+        found = [Prediction(path, box=box) for box in find_cells(field)] or [Prediction(path)]
+        judged.append(judge_field(found, known, size=field.size, is_complete=is_complete))
+    agreement = Agreement(judged, LABELS, LABELS[0])
+    (right, true), (precise, found) = agreement.found, agreement.precise
+    return f"{len(judged):,}", f"{true:,}", f"{right / true:.3f}", f"{precise / found:.3f}"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def copy(tmp_path_factory):
     shutil.copytree(TOP / "malaria", copy / "malaria")
     for name in ("train.py", "run.py", "config.yaml"):
         shutil.copy(TOP / name, copy)
-    assert len(RECIPES) == 8
+    assert len(RECIPES) == 7
     for where, code in RECIPES:
         follow(copy, where, code)
     write_cells(copy / "cells", 12, seed=1, patients=4)
@@ -119,8 +119,8 @@ def test_the_augmentation_changes_images_by_as_much_as_its_setting_says(copy):
         ("train.py --set=train_images=cells --set=augmentation.noise=2",
          "--set: augmentation.noise: expected less than or equal to 1; received 2"),
         ("run.py --model=none --image=none --output=cells.xyz",
-         "argument --output: expected a name ending in .tsv or .csv or .json or .jsonl; "
-         "received cells.xyz; see run.py --help"),
+         "argument --output: expected a name ending in .tsv or .csv or .json or .jsonl or "
+         ".geojson or .coco.json; received cells.xyz; see run.py --help"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_of_what_is_new_is_refused_before_any_work_is_done(copy, command, line):

@@ -19,13 +19,15 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
+from malaria.outputs.formats import ending_of
 from malaria.outputs.output import Output
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.remote_path import AnyPath, real_name
 from malaria.saved.pair import Pair, check_free
 
 if TYPE_CHECKING:
+    from malaria.fields.annotations import Annotations
     from malaria.inference.labelled_predictions import LabelledPredictions
 
 Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
@@ -50,9 +52,29 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
     )
 
 
+def open_boxes(
+    options: Options, classifier: Classifier, paths: Iterable[AnyPath]
+) -> "Annotations | None":
+    """What --boxes tells of the fields at these paths. Raises UserError."""
+    if options.boxes is None:
+        return None
+    from malaria.fields.cell_kinds import own_kinds
+    from malaria.fields.read_annotations import read_annotations
+
+    known = classifier.metadata
+    annotations = read_annotations(options.boxes, own_kinds(known.labels, known.positive_label))
+    annotations.assign(paths)
+    return annotations
+
+
 @contextmanager
-def open_predictor(options: Options, classifier: Classifier) -> Iterator[Predictor]:
-    """The predict function for images or fields: local, or on a cluster joined for the block."""
+def open_predictor(
+    options: Options, classifier: Classifier, boxes: "Annotations | None" = None
+) -> Iterator[Predictor]:
+    """The predict function for images or fields: local, or on a cluster joined for the block.
+
+    boxes: of the cells, unless they are to judge those that are found.
+    """
     if options.cluster is not None:
         from malaria.cluster.connect import connected
         from malaria.cluster.predict_on_cluster import predict_on_cluster
@@ -60,9 +82,10 @@ def open_predictor(options: Options, classifier: Classifier) -> Iterator[Predict
         with connected(options.cluster):
             yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
     elif options.fields:
-        from malaria.fields.predict_fields import predict_fields
+        from malaria.fields.predict_fields import detect, predict_fields
 
-        yield partial(predict_fields, model=classifier)
+        find = detect if boxes is None or options.evaluate else boxes.find
+        yield partial(predict_fields, model=classifier, find=find)
     else:
         yield partial(predict, model=classifier)
 
@@ -82,7 +105,11 @@ def check_outputs(options: Options) -> None:
 
 
 def choose_outputs(
-    options: Options, classifier: Classifier, inputs: Inputs, labelled: "LabelledPredictions | None"
+    options: Options,
+    classifier: Classifier,
+    inputs: Inputs,
+    labelled: "LabelledPredictions | None",
+    boxes: "Annotations | None",
 ) -> Iterator[Output]:
     """The outputs that show the predictions, in the order in which they are finished."""
     if not options.count_only:
@@ -96,7 +123,7 @@ def choose_outputs(
 
         yield MetricsFile(options.metrics, labelled)
     if options.fields:
-        yield from _choose_for_fields(options, classifier, inputs)
+        yield from _choose_for_fields(options, classifier, inputs, boxes)
     elif options.report:
         from malaria.outputs.html_report import HtmlReport
 
@@ -104,7 +131,7 @@ def choose_outputs(
 
 
 def _choose_for_fields(
-    options: Options, classifier: Classifier, inputs: Inputs
+    options: Options, classifier: Classifier, inputs: Inputs, boxes: "Annotations | None"
 ) -> Iterator[Output]:
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
@@ -114,9 +141,18 @@ def _choose_for_fields(
         yield FieldReport(classifier, options.output, options.report, red_cells=red_cells)
     else:
         yield FieldTable(classifier, options.output, red_cells=red_cells)
+    if options.output and ending_of(options.output) == ".geojson":
+        from malaria.outputs.qupath_files import QuPathFiles
+
+        yield QuPathFiles(options.output, classifier.metadata.labels)
     if options.cells:
         labels = classifier.metadata.labels
         yield CellFiles(options.cells, find_places(inputs), labels, resume=options.resume)
+    if boxes and options.evaluate:
+        from malaria.outputs.judged_fields import JudgedFields
+
+        places = find_places(inputs)
+        yield JudgedFields(options.metrics, classifier, boxes, places, resume=options.resume)
 
 
 def open_labelled(
@@ -138,12 +174,17 @@ def open_writer(options: Options, classifier: Classifier, inputs: Inputs) -> Wri
         return None
     return Writer(
         options.output,
-        source=inputs.identity + " as fields" * options.fields,
+        source=inputs.identity + " as fields" * options.fields + _origin_of_boxes(options),
         labels=classifier.metadata.labels,
         model=classifier.identity,
         resume=options.resume,
         fields=options.fields,
     )
+
+
+def _origin_of_boxes(options: Options) -> str:
+    is_given = options.boxes is not None and not options.evaluate
+    return f" with {real_name(options.boxes)}" if options.boxes and is_given else ""
 
 
 def save_as_pair(classifier: Classifier, path: Path) -> None:

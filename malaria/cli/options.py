@@ -52,6 +52,12 @@ class Options:
         "the images are whole fields of a smear: find their red cells, classify each and count "
         "the parasitaemia"
     )
+    boxes: Path | None = option(
+        "with --fields: the cells' boxes from this file or folder, in place of finding them "
+        "(COCO, GeoJSON, a table, YOLO, label masks); with --evaluate they judge what is found",
+        type=Path,
+        metavar="PATH",
+    )
     slice: tuple[int, int] | None = option(
         "only the images A to B-1 of a folder", type=values.interval, metavar="A,B"
     )
@@ -157,7 +163,8 @@ class Options:
         metavar="REGEX",
     )
     evaluate: bool = option(
-        "compare with the true labels: the names of the sub-folders, or a table's column label",
+        "compare with the true labels: the names of the sub-folders, or a table's column label; of "
+        "--fields with the cells that --boxes tells",
         group="evaluation and explanation",
     )
     metrics: Path = option(

@@ -53,7 +53,10 @@ def classify(
     options: Options, classifier: Classifier, inputs: Inputs, paths: Iterable[AnyPath]
 ) -> int:
     """Give each prediction to all that was asked for; return how many images failed somewhere."""
-    labelled = choose.open_labelled(options, classifier, inputs) if options.evaluate else None
+    paths = list(paths) if options.boxes else paths
+    boxes = choose.open_boxes(options, classifier, paths)
+    compares = options.evaluate and not options.fields
+    labelled = choose.open_labelled(options, classifier, inputs) if compares else None
     overlays = None
     if options.explain:
         from malaria.inference.explain import Overlays
@@ -63,11 +66,11 @@ def classify(
     thing = "cell" if options.fields else "image"
     groups = Groups(options, classifier, inputs)
     summary = Summary(classifier, rate, counts_only=options.count_only, thing=thing)
-    outputs = [*choose.choose_outputs(options, classifier, inputs, labelled), summary]
+    outputs = [*choose.choose_outputs(options, classifier, inputs, labelled, boxes), summary]
     outputs += [writer] if writer else []
     noted: Counter[str | None] = Counter()
     try:
-        with choose.open_predictor(options, classifier) as ask:
+        with choose.open_predictor(options, classifier, boxes) as ask:
             predictions = annotate(
                 predict_all(paths, ask, writer, rate, " fields" if options.fields else " images"),
                 group_of=groups.find,
@@ -78,6 +81,7 @@ def classify(
                 for output in outputs:
                     output.add(prediction)
             notes = [*inputs.notes, *groups.notes]
+            notes += boxes.notes if boxes else []
             notes += labelled.notes if labelled else describe_notes(noted, thing)
             for output in outputs:
                 output.notes = notes

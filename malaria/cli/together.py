@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from malaria.base.errors import UsageError
+from malaria.outputs.formats import ending_of, holds_boxes
 
 if TYPE_CHECKING:
     from malaria.cli.options import Options
@@ -11,6 +12,7 @@ MODELS = "several models"  # not an option, but several values of --model
 # {option: (the one that it needs, the message without that)}.
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),
+    "boxes": ("fields", "--boxes tells the cells of --fields; add --fields"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
     "red_cells": ("fields", "--red_cells goes with the parasitaemia of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
@@ -18,10 +20,10 @@ NEEDS = {
 }
 # {option: those that do not go with it}.
 EXCLUDES = {
-    "calibrate": "image evaluate fields output report explain plot review cluster",
-    "fields": "evaluate explain plot",
-    "cluster": "explain",
-    MODELS: "calibrate cluster output report explain plot count_only review save",
+    "calibrate": "image evaluate fields boxes output report explain plot review cluster",
+    "fields": "explain plot",
+    "cluster": "explain boxes",
+    MODELS: "calibrate cluster fields output report explain plot count_only review save",
 }
 # {option: the message about one of those, where the usual one does not say enough}.
 REASONS = {
@@ -46,6 +48,15 @@ def check_together(options: "Options") -> None:
     for name, (needed, message) in NEEDS.items():
         if name in given and needed not in given:
             raise UsageError(message)
+    if options.fields and options.evaluate and options.boxes is None:
+        raise UsageError(
+            "--evaluate compares fields with cells that somebody annotated; add --boxes FILE"
+        )
+    if options.output and holds_boxes(options.output) and not options.fields:
+        raise UsageError(
+            f"--output: {ending_of(options.output)} holds the boxes of cells; add --fields, or "
+            "name a .csv"
+        )
     if isinstance(options.threshold, str) and options.calibrate is None:
         raise UsageError(
             f"--threshold: expected a number from 0 to 1; received {options.threshold}, which "

@@ -93,7 +93,8 @@ def ending(*suffixes: str) -> Callable[[str], Path]:
     """The type of a path that ends, in any case, in one of the suffixes."""
 
     def path(text: str) -> Path:
-        if Path(text).suffix.lower() not in suffixes:
+        name = Path(text).name.lower()
+        if not any(name.endswith(suffix) and name != suffix for suffix in suffixes):
             expected = " or ".join(suffixes)
             raise ArgumentTypeError(f"expected a name ending in {expected}; received {text}")
         return Path(text)

@@ -77,7 +77,7 @@ class Listing:
     def read(self, passed_over: PassedOver) -> Iterator[Entry]:
         """The lines in turn. passed_over: counts rows that say something, but no path."""
         for text, label, patient in self.rows(passed_over):
-            place = _place(text, self.path, is_beside=self._is_table)
+            place = find_place(text, self.path, is_beside=self._is_table)
             yield Entry(place, clean(label), clean(patient))
 
     def rows(self, passed_over: PassedOver) -> Iterator[tuple[str, str | None, str | None]]:
@@ -100,7 +100,7 @@ class Stdin:
         lines = lines_of(sys.stdin.buffer.readline, "stdin")
         texts = (line.decode("utf-8", "surrogateescape").removeprefix("\ufeff") for line in lines)
         named, here = _named(_read_lines(texts), "stdin"), Path(STDIN)
-        entries = (Entry(_place(text, here, is_beside=False)) for text, *_ in named)
+        entries = (Entry(find_place(text, here, is_beside=False)) for text, *_ in named)
         self._entries = not_empty(entries, "no images are named in stdin: expected a path a line")
 
     def __iter__(self) -> Iterator[Entry]:
@@ -134,7 +134,7 @@ def _named(
             raise UserError(f"{printable(name)}: {empty:,} lines in turn that name no image")
 
 
-def _place(text: str, listing: AnyPath, *, is_beside: bool) -> AnyPath:
+def find_place(text: str, listing: AnyPath, *, is_beside: bool) -> AnyPath:
     """Where a path of a list leads: of one on another machine never here. Raises UserError.
 
     is_beside: it is looked for beside the list first, else where we are.

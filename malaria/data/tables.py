@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,19 +108,26 @@ class Header:
     @cached_property
     def places(self) -> dict[str, int]:
         """{key of COLUMNS: index of the column that is called so}."""
+        return self.find(COLUMNS)
+
+    def find(self, columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+        """{key: index of the first column that has one of its names}, of those that are there."""
         plain = [re.sub(r"[\s_\-\ufeff]", "", name).casefold() for name in self.columns]
-        found = {key: [one for one in known if one in plain] for key, known in COLUMNS.items()}
+        found = {key: [one for one in known if one in plain] for key, known in columns.items()}
         return {key: plain.index(names[0]) for key, names in found.items() if names}
 
-    def expect(self, key: str, table: object) -> None:
+    def expect(
+        self, key: str, table: object, columns: Mapping[str, Sequence[str]] = COLUMNS
+    ) -> None:
         """Raise UserError if the table has no such column."""
-        if key not in self.places:
-            name, *others = COLUMNS[key]
+        if key not in self.find(columns):
+            name, *others = columns[key]
             found = ", ".join(map(quote, self.columns[:20])) or "none"
             between = SEPARATORS.get(self.separator, quote(self.separator))
+            more = f" (or {', '.join(others)})" if others else ""
             raise UserError(
-                f"{printable(table)}: expected a column {quote(name)} in its first line (or "
-                f"{', '.join(others)}); found {found}, separated by {between}"
+                f"{printable(table)}: expected a column {quote(name)} in its first line{more}; "
+                f"found {found}, separated by {between}"
             )
 
 
@@ -131,14 +138,20 @@ Row = tuple[str | None, str | None, str | None]
 @contextmanager
 def open_table(path: AnyPath) -> Iterator[tuple[Header, Iterator[Row]]]:
     """The header of a table, and the rows below it. Raises UserError, also while they are read."""
+    with open_cells(path) as (header, cells):
+        header.expect("path", path)
+        places = [header.places.get(key) for key in COLUMNS]
+        rows = ([cell_at(row, place) for place in places] for row in cells)
+        yield header, ((path, label, patient) for path, label, patient in rows)
+
+
+@contextmanager
+def open_cells(path: AnyPath) -> Iterator[tuple[Header, Iterator[list[str]]]]:
+    """The header of a table, and all cells of each row below it. Raises as open_table."""
     with open_lines(path) as lines:
         separator, lines = _find_separator(lines)
         cells = _read_cells(lines, separator, path)
-        header = Header(separator, next(cells, []))
-        header.expect("path", path)
-        places = [header.places.get(key) for key in COLUMNS]
-        rows = ([_cell(row, place) for place in places] for row in cells)
-        yield header, ((path, label, patient) for path, label, patient in rows)
+        yield Header(separator, next(cells, [])), cells
 
 
 def begins_like_a_table(path: AnyPath) -> bool:
@@ -188,7 +201,8 @@ def _read_cells(lines: Iterator[str], separator: str, table: object) -> Iterator
         raise UserError(f"cannot read {printable(table)}: line {rows.line_num}: {error}") from None
 
 
-def _cell(row: Sequence[str], place: int | None) -> str | None:
+def cell_at(row: Sequence[str], place: int | None) -> str | None:
+    """The text at a place of a row as its writer meant it; None where it is empty."""
     if place is None or place >= len(row):
         return None
     return plain_cell(row[place]) or None

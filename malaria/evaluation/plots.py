@@ -115,6 +115,24 @@ def plot_reliability(path: Path, result: Result) -> None:
         axes.legend(loc="upper left")
 
 
+def plot_agreement(
+    path: Path, levels: Mapping[str, tuple[Sequence[tuple[float, float]], Mapping[str, float]]]
+) -> None:
+    """Bland and Altman's plot (1986) of the parasitaemia, told minus annotated, for each level.
+
+    levels: {"fields": ([(told, annotated)], {"bias", "low", "high"})}, all 0..1.
+    """
+    with _axes(path, (5.6 * len(levels), 4), shape=(1, len(levels))) as axes:
+        for axis, (level, (pairs, known)) in zip(np.ravel(axes), levels.items(), strict=True):
+            told, annotated = 100 * np.array(pairs).T
+            axis.scatter((told + annotated) / 2, told - annotated, s=22, alpha=0.6, color=TRAINING)
+            for key, line in (("bias", "-"), ("low", "--"), ("high", "--")):
+                axis.axhline(100 * known[key], color=VALIDATION, linestyle=line, linewidth=1)
+            title = f"{len(pairs):,} {level}: bias and 95 % limits"
+            axis.set(title=title, xlabel="mean of told and annotated parasitaemia, %")
+            axis.set_ylabel("told minus annotated, %")
+
+
 def plot_grid(
     path: Path,
     images: Sequence[np.ndarray],

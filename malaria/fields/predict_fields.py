@@ -1,7 +1,7 @@
 """predict_fields: images of whole smears -> predictions of the red cells in them."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -9,12 +9,14 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
+from malaria.base.errors import UserError
 from malaria.base.machine import worker_count
 from malaria.fields.find_cells import cut, find_cells
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
-from malaria.pictures.images import UnreadableImageError, open_image, read_image
+from malaria.pictures.box import Box
+from malaria.pictures.images import open_image, read_image
 from malaria.pictures.remote_path import AnyPath
 
 NO_CELLS = "no red cells found in this field"
@@ -25,13 +27,27 @@ FEW = 3
 SMALL = 256
 
 
+# The boxes of the red cells in a field, RGB; UserError, with the reason, where it has none.
+Find = Callable[[AnyPath, Image.Image], list[Box]]
+
+
+def detect(path: AnyPath, field: Image.Image) -> list[Box]:
+    """A Find: the boxes that the detector finds; [] where there are none."""
+    return find_cells(field)
+
+
 def predict_fields(
-    paths: Iterable[AnyPath], model: TrainedModel, *, threads: int | None = None
+    paths: Iterable[AnyPath],
+    model: TrainedModel,
+    *,
+    find: Find = detect,
+    threads: int | None = None,
 ) -> Iterator[Prediction]:
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
     A field that cannot be read, that has no cells or that is a single cell is one Prediction with
-    the reason as its error. Each thread holds one field in memory. threads: as in `predict`.
+    the reason as its error. Each thread holds one field in memory. find: gives the boxes, and is
+    called by several threads. threads: as in `predict`.
     """
     paths = iter(paths)
     waiting: deque[Future[list[Prediction]]] = deque()
@@ -39,19 +55,20 @@ def predict_fields(
     with ThreadPoolExecutor(count) as pool:
         while True:
             for path in islice(paths, count - len(waiting)):
-                waiting.append(pool.submit(_predict_field, path, model))
+                waiting.append(pool.submit(_predict_field, path, model, find))
             if not waiting:
                 return
             yield from waiting.popleft().result()
 
 
-def _predict_field(path: AnyPath, model: TrainedModel) -> list[Prediction]:
+def _predict_field(path: AnyPath, model: TrainedModel, find: Find) -> list[Prediction]:
     try:
         field = open_image(path)
-    except UnreadableImageError as error:
+        boxes = find(path, field)
+    except UserError as error:
         return [Prediction(path, error=str(error))]
-    boxes = find_cells(field)
-    if len(boxes) <= FEW and _is_single(field, model):
+    # Of boxes that somebody gave it is known that they are cells.
+    if find is detect and len(boxes) <= FEW and _is_single(field, model):
         return [Prediction(path, error=SINGLE)]
     if not boxes:
         return [Prediction(path, error=NO_CELLS)]

@@ -74,19 +74,21 @@ class CellFiles(Output):
         labels: Sequence[str],
         *,
         resume: bool = False,
+        option: str = "--cells",
     ) -> None:
         """places: of the fields, whose folders are kept. labels: of the model.
 
-        resume: the folder may hold the cells of an interrupted run. Raises UsageError, UserError.
+        resume: the folder may hold the cells of an interrupted run. option: that asked for it.
+        Raises UsageError, UserError.
         """
         for label in labels:
             if not is_plain_name(label):
-                raise UserError(f"--cells: the label {quote(label)} cannot be a folder's name")
-        check_outside(folder, places.folders, "--cells")
+                raise UserError(f"{option}: the label {quote(label)} cannot be a folder's name")
+        check_outside(folder, places.folders, option)
         if not resume and folder.exists() and next(find_images(folder), None) is not None:
             # A cell that somebody has put under another label would come under both.
-            raise UserError(f"--cells: {printable(folder)} holds images: name another folder")
-        self.folder, self.places, self.count = folder, places, 0
+            raise UserError(f"{option}: {printable(folder)} holds images: name another folder")
+        self.folder, self.places, self.option, self.count = folder, places, option, 0
         self.names = UniqueNames()
 
     def add(self, prediction: Prediction) -> None:
@@ -97,7 +99,7 @@ class CellFiles(Output):
         try:
             cell = cut(open_field(path), box)
         except UnreadableImageError as error:
-            raise UserError(f"--cells: {printable(path)}: {error}") from None
+            raise UserError(f"{self.option}: {printable(path)}: {error}") from None
         name = "_".join([self.names.find(path.stem, path), *map(str, astuple(box))]) + ".png"
         into = Path(self.folder, prediction.label, *self.places.folders_of(path))
         make_folder(into, self.folder)

@@ -16,6 +16,7 @@ from malaria.fields.headline import describe_row, describe_rows, explain, headli
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import draw_boxes, open_field
+from malaria.outputs.formats import table_beside
 from malaria.outputs.html_parts import data_uri, thumbnail, write_page
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
@@ -43,7 +44,7 @@ class FieldTable(Output):
         self.accuracy: Accuracy | str = known_accuracy(classifier.metadata)
         if classifier.review:
             self.accuracy = "--review leaves cells undecided, and its accuracy was measured on all"
-        self.table = output.with_name(f"{output.stem}_fields{output.suffix}") if output else None
+        self.table = table_beside(output) if output else None
         self.fields: dict[str, FieldCounts] = {}
 
     def add(self, prediction: Prediction) -> None:

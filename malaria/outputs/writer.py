@@ -15,7 +15,7 @@ from malaria.base.lock import locked
 from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
-from malaria.outputs.formats import FORMATS
+from malaria.outputs.formats import FORMATS, ending_of
 from malaria.outputs.journal import NOT_SOUND, lines_of, to_prediction, to_row
 from malaria.outputs.output import Output
 from malaria.pictures.remote_path import AnyPath, real_name
@@ -138,7 +138,7 @@ class Writer(Output):
             whole_file(self.path) as temporary,
             open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            FORMATS[self.path.suffix.lower()](map(json.loads, lines), file, self.labels)
+            FORMATS[ending_of(self.path)](map(json.loads, lines), file, self.labels)
         self.partial.unlink()
         self._lock.close()
         log(f"saved {printable(self.path)}")

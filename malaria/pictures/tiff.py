@@ -41,7 +41,7 @@ def open_tiff(path: AnyPath, file: BinaryIO, claim: Claim) -> Image.Image | None
     the upper 8. Raises UnreadableImageError for a stack, for channels that are no colours and for
     pixels of no known range.
     """
-    with _open(path, file) as tiff:
+    with open_pages(path, file) as tiff:
         page, series = tiff.pages[0], tiff.series[0]
         axes, shape = _axes_of(series)
         _check(tiff, page, axes, shape)
@@ -74,7 +74,8 @@ def _count(axes: str, shape: tuple[int, ...]) -> int:
     return sizes.get("S", sizes.get("C", 1))
 
 
-def _open(path: AnyPath, file: BinaryIO) -> Any:
+def open_pages(path: AnyPath, file: BinaryIO) -> Any:
+    """The TiffFile of what is at `path`, quiet. Raises UnreadableImageError for a long stack."""
     import tifffile  # a tenth of a second that other images need not pay
 
     # It tells of each odd tag on stderr; what matters is raised.
@@ -171,7 +172,7 @@ def _told_bits(file: Any, page: Any) -> Groups:
 
 
 def _find_peak(path: AnyPath, file: BinaryIO) -> int:
-    with _open(path, file) as tiff, Claim() as claim:
+    with open_pages(path, file) as tiff, Claim() as claim:
         series = tiff.series[0]
         _check(tiff, tiff.pages[0], *_axes_of(series))
         return peak_of(_read(tiff, path, claim)[0]) if series.dtype == np.uint16 else 0

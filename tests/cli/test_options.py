@@ -11,6 +11,7 @@ from malaria.base.text import printable
 from malaria.cli import train
 from malaria.cli.options import parse
 
+ENDINGS = "a name ending in .csv or .json or .jsonl or .geojson or .coco.json"
 LEAST = ["--model=m", "--image=i"]
 THRESHOLD = "a number from 0 to 1, youden, counting, or sensitivity>=S with S above 0 and at most 1"
 
@@ -73,8 +74,8 @@ def test_an_option_becomes_its_value(argument, value):
         *((f"--threshold={text}", THRESHOLD) for text in ("50%", "1.1", "nan", "2")),
         *((f"--review={text}", "two numbers LOW,HIGH with 0 <= LOW < HIGH <= 1")
           for text in ("0.5", "0.7,0.3", "0.5,0.5", "0,nan")),
-        ("--output=a.txt", "a name ending in .csv or .json or .jsonl"),
-        ("--output=\x1b[2J\n.txt", "a name ending in .csv or .json or .jsonl"),
+        ("--output=a.txt", ENDINGS),
+        ("--output=\x1b[2J\n.txt", ENDINGS),
         ("--report=a.pdf", "a name ending in .html"),
         ("--metrics=a.csv", "a name ending in .json"),
         ("--plot=a.jpg", "a name ending in .png"),
@@ -124,7 +125,14 @@ def test_what_goes_with_one_model_is_refused_for_several(argument):
         ("--image=i --fields --red_cells=nan", "red cells per microlitre, from 1e5 to 2e7"),
         ("--image=i --cells=x", "--cells keeps the cells of --fields; add --fields"),
         *((f"--image=i --fields {other}", "is for images of single cells; leave out --fields")
-          for other in ("--evaluate", "--explain=x", "--plot")),
+          for other in ("--explain=x", "--plot")),
+        ("--image=i --boxes=x", "--boxes tells the cells of --fields; add --fields"),
+        ("--image=i --fields --evaluate", "cells that somebody annotated; add --boxes FILE"),
+        ("--image=i --output=a.coco.json",
+         ".coco.json holds the boxes of cells; add --fields, or name a .csv"),
+        ("--image=i --output=a.GeoJSON", ".geojson holds the boxes of cells; add --fields"),
+        ("--image=i --fields --boxes=x --cluster=local", "--boxes does not go with --cluster"),
+        ("--image=i --fields --evaluate --boxes=x --model a b", "--fields goes with one --model"),
         ("--image=i --model a b",
          "--model: several models are compared with --evaluate; add it"),
         ("--calibrate=x", "--calibrate writes a new model; add --save FILE.h5"),

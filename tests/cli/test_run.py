@@ -138,6 +138,55 @@ def test_fields_become_rows_tables_cells_and_a_page(slides, tmp_path, capsys):
     assert (tmp_path / "again.json").read_text() == out.read_text()
 
 
+def test_boxes_that_were_written_are_read_in_place_of_finding_cells(slides, tmp_path, capsys):
+    (slides / "C2 empty.png").unlink()
+    path = tmp_path / "a.geojson"
+    assert main(["--fields", f"--image={slides}", f"--output={path}"]) == 0
+    rows = capsys.readouterr().out
+    assert main(["--fields", f"--image={slides}", f"--boxes={path}"]) == 0
+    assert capsys.readouterr().out == rows
+    assert len(list((tmp_path / "a_fields").iterdir())) == 3
+    table = json.loads((tmp_path / "a_fields.json").read_text())
+    assert [row["level"] for row in table] == ["field"] * 3 + ["patient"] * 2 + ["all"]
+    # A row for a field that the boxes do not name; one that is not there is no field.
+    path = tmp_path / "some.csv"
+    path.write_text("path,left,top,width,height\nC1 a.png,0,0,50,60\nC9.png,0,0,50,60\n")
+    assert main(["--fields", f"--image={slides}", f"--boxes={path}"]) == 1
+    said = capsys.readouterr()
+    assert [line.split("\t")[1:3] for line in said.out.splitlines()][1:] == [
+        ["unreadable", f"not in {path}"]
+    ] * 2
+    assert "C1 a.png\t0,0,50,60\t" in said.out
+    assert f"{path}: 1 of its 2 annotated images are not among the fields\n" in said.err
+
+
+def test_annotations_judge_what_is_found(tmp_path, capsys, draw_field):
+    (tmp_path / "slides").mkdir()
+    truth = []
+    for number, name in enumerate(("C1 a.png", "C1 b.png", "C2 a.png", "C3 a.png")):
+        field, cells = draw_field(rows=4, columns=5, seed=number, parasitized=(3, 8, 11))
+        field.save(tmp_path / "slides" / name)
+        things = [
+            dict(zip("xywh", sides, strict=True)) | {"label": "ring" if is_sick else "rbc"}
+            for *sides, is_sick in cells
+        ]
+        truth.append({"image": name, "objects": things})
+    (tmp_path / "truth.json").write_text(json.dumps(truth[:3]))
+    path = tmp_path / "out" / "m.json"
+    arguments = [f"--image={tmp_path / 'slides'}", f"--boxes={tmp_path / 'truth.json'}"]
+    assert main(["--fields", "--evaluate", *arguments, f"--metrics={path}"]) == 0
+    told = json.loads(path.read_text())
+    assert told["left_out"] == {"not annotated": 1}
+    assert (told["fields"], told["recall"]["of"]) == (3, 60)
+    assert told["recall"]["value"] > 0.9
+    assert told["cells"]["parasitized"]["annotated"] == 9
+    assert [each["count"] for each in told["parasitaemia"].values()] == [3, 2]
+    assert [one["patient"] for one in told["by_field"]] == ["1", "1", "2"]
+    said = capsys.readouterr()
+    assert f"3 fields compared with {tmp_path / 'truth.json'}\n" in said.err
+    assert len(said.out.splitlines()) > 70
+
+
 def test_a_cell_as_a_field_is_told_to_leave_the_option_out(slides, tmp_path, capsys, draw_field):
     field, boxes = draw_field()
     left, top, width, height, _ = boxes[0]

@@ -26,7 +26,7 @@ def make_result(labels, probabilities, names, positive):
 
 def draw_all(folder, kind="svg", name="Parasitized"):
     """Every figure, drawn with a label of this name; returns their paths."""
-    stems = ("history", "confusion", "roc", "grid", "reliability")
+    stems = ("history", "confusion", "roc", "grid", "reliability", "agreement")
     paths = [folder / f"{stem}.{kind}" for stem in stems]
     # Of four images of the first label three are found, of two of the second both.
     first = np.array([0.9, 0.8, 0.7, 0.2, 0.3, 0.1])
@@ -37,6 +37,8 @@ def draw_all(folder, kind="svg", name="Parasitized"):
     plots.plot_roc(paths[2], result)
     plots.plot_grid(paths[3], PICTURES, [f"{name} 0.900"] * 3)
     plots.plot_reliability(paths[4], result)
+    pairs, known = [(0.1, 0.2), (0.3, 0.1)], {"bias": 0.05, "low": -0.2, "high": 0.3}
+    plots.plot_agreement(paths[5], {"fields": (pairs, known), "patients": (pairs, known)})
     return paths
 
 
@@ -70,7 +72,7 @@ def test_a_name_is_text_printable_cut_and_never_interpreted(tmp_path, name, show
     for path in paths:
         assert len(elements(path, "svg")) == 1
         assert not elements(path, "script")
-    _, confusion, roc, _, reliability = paths
+    _, confusion, roc, _, reliability, _ = paths
     assert texts(confusion).count(shown) == 2
     assert texts(roc).count(shown) == 1
     assert texts(reliability).count(f"predicted probability of {shown}") == 1
@@ -101,6 +103,15 @@ def test_roc_shows_the_positive_label_of_two_and_each_of_three(tmp_path, labels,
     shown = texts(tmp_path / "a.svg")
     assert [name for name in names if name in shown] == curves
     assert "AUC 0.5000" in shown
+
+
+def test_agreement_has_a_point_for_each_pair_and_a_panel_for_each_level(tmp_path):
+    *_, path = draw_all(tmp_path)
+    shown = " ".join(texts(path))
+    assert "2 fields: bias and 95 % limits" in shown
+    assert "2 patients: bias" in shown
+    points = [one for one in elements(path, "g") if one.get("id", "").startswith("PathCollection")]
+    assert [len(list(one.iter(f"{{{SVG}}}use"))) for one in points] == [2, 2]
 
 
 def test_reliability_has_a_point_for_each_bin_with_images(tmp_path):

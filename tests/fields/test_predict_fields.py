@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 from plain_network import PlainNetwork
 
+from malaria.base.errors import UserError
 from malaria.fields.find_cells import cut, find_cells
 from malaria.fields.predict_fields import NO_CELLS, SINGLE, predict_fields
 from malaria.inference.classifier import Classifier
+from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
@@ -67,6 +69,26 @@ def test_an_image_of_a_single_cell_says_so(classifier, draw_field, tmp_path):
     assert prediction.error == SINGLE
     field, boxes = draw_field()
     assert len(list(predict_fields([save(field, tmp_path / "field.png")], known))) == len(boxes)
+
+
+def test_the_boxes_of_others_are_taken_as_they_are(classifier, draw_field, tmp_path):
+    field, _ = draw_field()
+    paths = [save(field, tmp_path / name) for name in ("a.png", "b.png")]
+    given = [Box(3, 5, 40, 30), Box(100, 90, 20, 25)]
+
+    def find(path, image):
+        assert image.size == field.size
+        if path == paths[1]:
+            raise UserError("not in truth.json")
+        return given
+
+    # However few: who gave them knows that they are cells.
+    known = Classifier(classifier.metadata, classifier.network, guard=ALL_CELLS)
+    *cells, missing = predict_fields(paths, known, find=find)
+    assert [(one.path, one.box) for one in cells] == [(paths[0], box) for box in given]
+    alone = classifier.classify([np.asarray(cut(field, box)) for box in given])
+    assert [one.probabilities for one in cells] == [one.probabilities for one in alone]
+    assert (missing.path, missing.error) == (paths[1], "not in truth.json")
 
 
 def test_no_more_fields_are_read_ahead_than_there_are_threads(

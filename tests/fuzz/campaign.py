@@ -41,6 +41,7 @@ from malaria.data.training_tables import scan_table
 from malaria.data.unpack import unpack
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import corrected_share, interval
+from malaria.fields.read_annotations import read_annotations
 from malaria.fields.strangeness import strangeness
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import are_probabilities
@@ -380,6 +381,60 @@ def try_arrays(dice, place):
     write_images(path, place / f"arrays{dice.randrange(10**9)}")
 
 
+def try_annotations(dice, place):
+    """Boxes of cells in every format, with values, words or bytes changed."""
+    folder = Path(tempfile.mkdtemp(dir=place))
+    box, corners = [5, 6, 20, 15.5], [[5, 6], [25, 6], [25, 21.5], [5, 21.5], [5, 6]]
+    cell = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [corners]}}
+    cell["properties"] = {"classification": {"name": "rbc"}, "image": "a.png"}
+    size, thing = {"width": 60, "height": 50}, dict(zip("xywh", box, strict=True))
+    thing["label"] = "rbc"
+    every = {
+        "coco.json": {
+            "images": [{"id": 1, "file_name": "a.png", **size}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": box}],
+            "categories": [{"id": 1, "name": "ring"}],
+        },
+        "list.json": [{"image": "a.png", **size, "complete": True, "objects": [thing]}],
+        "a.geojson": {"type": "FeatureCollection", "features": [cell, cell]},
+        "a.csv": b"path,left,top,width,height,label\na.png,5,6,20,15,ring\n" * 2,
+        "a.txt": b"0 .5 .5 .2 .1\n1 .1 .1 .2 .2 .9\n0 .1 .1 .2 .1 .2 .3\n",
+        **{f"a_masks{ending}": b"" for ending in (".png", ".tif", ".npy")},
+    }
+    path = folder / dice.choice(list(every))
+    content = every[path.name]
+    if "_masks" in path.name:
+        content = _mask(dice, path.suffix)
+    elif path.suffix == ".txt":
+        names = mutate_bytes(dice, b"ring\nrbc\n") if dice.random() < 0.2 else b"ring\nrbc\n"
+        (folder / "classes.txt").write_bytes(names)
+    if isinstance(content, bytes):
+        content = mutate_bytes(dice, content) if dice.random() < 0.8 else content
+    else:
+        changed = json.dumps(mutate_json(dice, content) if dice.random() < 0.7 else content)
+        content = mutate_bytes(dice, changed.encode()) if dice.random() < 0.3 else changed.encode()
+    path.write_bytes(content)
+    annotations = read_annotations(folder if path.suffix == ".txt" else path)
+    annotations.assign([folder / "a.png", folder / "b.png"])
+    for found in annotations.find(folder / "a.png", Image.new("RGB", (60, 50))):
+        assert 0 <= found.left < found.left + found.width <= 60
+        assert 0 <= found.top < found.top + found.height <= 50
+
+
+def _mask(dice, ending):
+    """The bytes of a label mask of 60 x 50 pixels."""
+    levels = np.random.RandomState(dice.randrange(2**31)).randint(0, 4, (5, 6))
+    mask = levels.repeat(10, 0).repeat(10, 1).astype(dice.choice([np.uint8, np.uint16]))
+    content = io.BytesIO()
+    if ending == ".png":
+        Image.fromarray(mask).save(content, "PNG")
+    elif ending == ".tif":
+        tifffile.imwrite(content, mask)
+    else:
+        np.save(content, mask)
+    return content.getvalue()
+
+
 def try_options(dice, place):
     words = ["--image", "--model", "--slice", "--resize", "--labels", "--threshold", "--review"]
     words += ["--output", "--report", "--plot", "--group_by", "--metrics", "--scale", "--channels"]
@@ -404,6 +459,7 @@ TARGETS = {
     "journals": try_journal,
     "archives": try_archive,
     "arrays": try_arrays,
+    "annotations": try_annotations,
     "options": try_options,
 }
 

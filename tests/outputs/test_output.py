@@ -11,14 +11,18 @@ from PIL import Image
 
 import malaria.outputs
 from malaria.base.errors import UserError
+from malaria.fields.annotation_records import Content, Record, Rectangle
+from malaria.fields.annotations import Annotations
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import CellFiles
 from malaria.outputs.field_report import FieldReport, FieldTable
 from malaria.outputs.grid import PLOTTED, Grid
 from malaria.outputs.html_report import HtmlReport
+from malaria.outputs.judged_fields import JudgedFields
 from malaria.outputs.metrics_file import MetricsFile
 from malaria.outputs.output import Output
+from malaria.outputs.qupath_files import QuPathFiles
 from malaria.outputs.summary import Summary
 from malaria.outputs.table import Rows
 from malaria.outputs.writer import Writer
@@ -28,8 +32,11 @@ LABELS = ("Parasitized", "Uninfected")
 
 
 @pytest.fixture
-def outputs(classifier, labelled, tmp_path):
+def outputs(classifier, labelled, folder, tmp_path):
     place = tmp_path / "made"
+    cell = Record("no label.png", folder / "no label.png", Content([Rectangle(0, 0, 7, 9)]))
+    annotations = Annotations(tmp_path / "a.csv", [cell])
+    annotations.assign([folder / "no label.png"])
     return [
         Rows(LABELS, LABELS[0]),
         Grid(place / "grid.png"),
@@ -39,6 +46,8 @@ def outputs(classifier, labelled, tmp_path):
         FieldTable(classifier, place / "b.json"),
         CellFiles(place / "cells", Places([]), LABELS),
         FieldReport(classifier, place / "c.json", place / "b.html"),
+        JudgedFields(place / "judged.json", classifier, annotations, Places([])),
+        QuPathFiles(place / "d.geojson", LABELS),
         Writer(place / "a.csv", source="cells", labels=LABELS, model="1", resume=False),
     ]
 
@@ -65,7 +74,7 @@ def test_every_output_obeys_one_protocol(outputs, predict_all, tmp_path, capsys)
         assert output.finish() is None
     close_all(outputs)
     close_all(outputs)  # may be done twice
-    names = "grid.png metrics.json a.html a.csv b_fields.json c_fields.json b.html"
+    names = "grid.png metrics.json a.html a.csv b_fields.json c_fields.json b.html judged.json"
     made = set(names.split())
     assert {path.name for path in (tmp_path / "made").iterdir()} == made
     said = capsys.readouterr()
