@@ -33,6 +33,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from malaria.annotations.cell_kinds import RED, kind_of
+from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UsageError
 from malaria.base.text import align
 from malaria.cli.command import Parser, add_common, run_script
@@ -40,10 +42,8 @@ from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.splits import split_samples
 from malaria.evaluation.metrics import METRICS, compute_metrics, roc_curve, score
 from malaria.fields.agreement import Agreement
-from malaria.fields.cell_kinds import RED, kind_of
 from malaria.fields.find_cells import find_cells
 from malaria.fields.judge_fields import judge_field
-from malaria.fields.read_annotations import read_annotations
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.prediction import Prediction
 from malaria.pictures.folders import find_images

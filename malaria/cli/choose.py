@@ -27,7 +27,7 @@ from malaria.pictures.remote_path import AnyPath, real_name
 from malaria.saved.pair import Pair, check_free
 
 if TYPE_CHECKING:
-    from malaria.fields.annotations import Annotations
+    from malaria.annotations.annotations import Annotations
     from malaria.inference.labelled_predictions import LabelledPredictions
 
 Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
@@ -58,8 +58,8 @@ def open_boxes(
     """What --boxes tells of the fields at these paths. Raises UserError."""
     if options.boxes is None:
         return None
-    from malaria.fields.cell_kinds import own_kinds
-    from malaria.fields.read_annotations import read_annotations
+    from malaria.annotations.cell_kinds import own_kinds
+    from malaria.annotations.read_annotations import read_annotations
 
     known = classifier.metadata
     annotations = read_annotations(options.boxes, own_kinds(known.labels, known.positive_label))

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from malaria.annotations.cell_kinds import RED
 from malaria.base.proportions import wilson
 from malaria.base.text import natural_key
 from malaria.evaluation.bland_altman import Pair, compare
-from malaria.fields.cell_kinds import RED
 from malaria.fields.judge_fields import JudgedField
 from malaria.inference.prediction import REVIEW, UNLIKE
 

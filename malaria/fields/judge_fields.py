@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from malaria.fields.annotation_records import Annotated
-from malaria.fields.cell_kinds import RED
-from malaria.fields.matching import match, overlaps, touches_border
+from malaria.annotations.annotation_records import Annotated
+from malaria.annotations.cell_kinds import RED
+from malaria.annotations.matching import match, overlaps, touches_border
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.pictures.box import Box
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from malaria.annotations.annotations import Annotations
 from malaria.base.errors import UserError
 from malaria.base.streams import log
 from malaria.base.text import printable
@@ -12,7 +13,6 @@ from malaria.evaluation.bland_altman import compare
 from malaria.evaluation.plots import plot_agreement
 from malaria.fields.agreement import Agreement
 from malaria.fields.agreement_text import describe_agreement
-from malaria.fields.annotations import Annotations
 from malaria.fields.judge_fields import JudgedField, judge_field
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction

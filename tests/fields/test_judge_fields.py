@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from malaria.annotations.annotation_records import Annotated
 from malaria.fields.agreement import Agreement
 from malaria.fields.agreement_text import describe_agreement
-from malaria.fields.annotation_records import Annotated
 from malaria.fields.judge_fields import judge_field
 from malaria.inference.prediction import Prediction
 from malaria.pictures.box import Box

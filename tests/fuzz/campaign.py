@@ -31,6 +31,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UserError
 from malaria.base.machine import peak_memory
 from malaria.cli.options import parse
@@ -41,7 +42,6 @@ from malaria.data.training_tables import scan_table
 from malaria.data.unpack import unpack
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import corrected_share, interval
-from malaria.fields.read_annotations import read_annotations
 from malaria.fields.strangeness import strangeness
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import are_probabilities

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from PIL import Image
 
+from malaria.annotations.cell_kinds import own_kinds
+from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UserError
-from malaria.fields.cell_kinds import own_kinds
-from malaria.fields.read_annotations import read_annotations
 from malaria.inference.prediction import Prediction
 from malaria.outputs.qupath_files import QuPathFiles
 from malaria.outputs.writer import Writer

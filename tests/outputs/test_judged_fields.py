@@ -5,9 +5,9 @@ import json
 import pytest
 from PIL import Image
 
+from malaria.annotations.annotation_records import Content, Record, Rectangle
+from malaria.annotations.annotations import Annotations
 from malaria.base.errors import UserError
-from malaria.fields.annotation_records import Content, Record, Rectangle
-from malaria.fields.annotations import Annotations
 from malaria.inference.prediction import Prediction
 from malaria.outputs.judged_fields import JudgedFields
 from malaria.pictures.box import Box

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import malaria.outputs
+from malaria.annotations.annotation_records import Content, Record, Rectangle
+from malaria.annotations.annotations import Annotations
 from malaria.base.errors import UserError
-from malaria.fields.annotation_records import Content, Record, Rectangle
-from malaria.fields.annotations import Annotations
 from malaria.inference.predict import Rate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_pictures import CellFiles

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from malaria.fields.matching import match, overlaps, touches_border
+from malaria.annotations.matching import match, overlaps, touches_border
 from malaria.pictures.box import Box
 
 ONE = Box(10, 10, 20, 20)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from malaria.annotations.annotation_files import record_of
+from malaria.annotations.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
 from malaria.data.tables import COLUMNS, cell_at, open_cells
-from malaria.fields.annotation_files import record_of
-from malaria.fields.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 
 BOX_COLUMNS = {name: (name,) for name in ("left", "top", "width", "height")}
 

@@ -8,11 +8,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from malaria.annotations import annotation_files, annotation_tables
+from malaria.annotations.annotation_records import MOST
+from malaria.annotations.cell_kinds import KINDS, kind_of, own_kinds
+from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UserError
-from malaria.fields import annotation_files, annotation_tables
-from malaria.fields.annotation_records import MOST
-from malaria.fields.cell_kinds import KINDS, kind_of, own_kinds
-from malaria.fields.read_annotations import read_annotations
 from malaria.pictures.box import Box
 
 SIZE = (100, 80)

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
+from malaria.annotations.annotation_files import read_json
+from malaria.annotations.annotation_records import Record
+from malaria.annotations.annotation_tables import read_table
+from malaria.annotations.annotations import Annotations
+from malaria.annotations.cell_kinds import Kind
+from malaria.annotations.label_masks import MASKS, find_masks, mask_of
+from malaria.annotations.yolo_labels import NAMES, begins_like_labels, read_yolo
 from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.data.tables import TABLES
-from malaria.fields.annotation_files import read_json
-from malaria.fields.annotation_records import Record
-from malaria.fields.annotation_tables import read_table
-from malaria.fields.annotations import Annotations
-from malaria.fields.cell_kinds import Kind
-from malaria.fields.label_masks import MASKS, find_masks, mask_of
-from malaria.fields.yolo_labels import NAMES, begins_like_labels, read_yolo
 from malaria.pictures.limits import is_hidden
 
 EXPECTED = (

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from malaria.annotations.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 from malaria.base.errors import UserError
 from malaria.base.files import open_regular
 from malaria.base.text import printable, quote
 from malaria.data.listing import find_place
-from malaria.fields.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 
 # Of JSON, which takes up to 20 times as much memory: bytes, and lists and objects.
 MAX_BYTES, MAX_NODES = 100_000_000, 6_000_000

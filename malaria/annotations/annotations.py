@@ -7,9 +7,7 @@ from unicodedata import normalize
 
 from PIL import Image
 
-from malaria.base.errors import UserError
-from malaria.base.text import printable, quote
-from malaria.fields.annotation_records import (
+from malaria.annotations.annotation_records import (
     MOST,
     Annotated,
     Content,
@@ -17,7 +15,9 @@ from malaria.fields.annotation_records import (
     Rectangle,
     clip,
 )
-from malaria.fields.cell_kinds import RED, Kind, kind_of
+from malaria.annotations.cell_kinds import RED, Kind, kind_of
+from malaria.base.errors import UserError
+from malaria.base.text import printable, quote
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath, real_name
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from malaria.fields.cell_kinds import Kind
+from malaria.annotations.cell_kinds import Kind
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from malaria.annotations.annotation_records import Content, Record, Rectangle
 from malaria.base.errors import UserError
 from malaria.base.files import open_regular
 from malaria.base.text import printable, quote
-from malaria.fields.annotation_records import Content, Record, Rectangle
 
 MAX_BYTES = 20_000_000
 NAMES = ("classes.txt", "data.yaml", "data.yml", "dataset.yaml", "obj.names")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from malaria.annotations.annotation_records import Content, Record, Rectangle
 from malaria.base.errors import UserError
 from malaria.base.text import printable
-from malaria.fields.annotation_records import Content, Record, Rectangle
 from malaria.pictures.limits import check_sides, open_regular
 from malaria.pictures.tiff import open_pages
 
