@@ -1,6 +1,6 @@
 """model: the original's VGG16-style network, and NETWORKS, the one table of our networks.
 
-Those of keras.applications go by keras.NAME.
+Those of keras.applications go by keras.NAME. The network that finds cells in fields is DETECTOR.
 
 Importing this file does not import TensorFlow: a config or --help can ask the table for free.
 """
@@ -43,6 +43,10 @@ class Network:
         return found
 
 
+# Its labels are kinds of objects, and its answers are maps; see networks/detector.py.
+DETECTOR = "detector"
+
+
 def build_model(
     name: str, *, image_size: tuple[int, int], label_count: int, any_size: bool = False
 ) -> "keras.Model":
@@ -64,6 +68,9 @@ def find_network(name: str) -> Network:
     """The Network of that name. Raises UserError, which says what it may be."""
     if name in NETWORKS:
         return NETWORKS[name]
+    if name == DETECTOR:
+        summary = "finds cells in fields; 551,069 parameters"
+        return Network("malaria.networks.detector:detector", 32, summary)
     theirs = name.removeprefix(PREFIX)
     if theirs == name or theirs not in APPLICATIONS:
         raise UserError(f"model: {expected_in_place_of(name)}; received {name!r}")
@@ -78,13 +85,14 @@ def find_network(name: str) -> Network:
 
 def expected_in_place_of(name: str) -> str:
     """What the name of a network may be, with the nearest one, or else with all."""
-    known = {one.lower(): one for one in NETWORKS}
+    known = {one.lower(): one for one in (*NETWORKS, DETECTOR)}
     known |= {one.lower(): PREFIX + one for one in APPLICATIONS}
     near = get_close_matches(name.lower().removeprefix(PREFIX), known, n=1, cutoff=0.75)
     hint = (
         f"; did you mean {known[near[0]]}?" if near else f", NAME one of {', '.join(APPLICATIONS)}"
     )
-    return f"expected {' or '.join(NETWORKS)} or {PREFIX}NAME of keras.applications{hint}"
+    ours = " or ".join((*NETWORKS, DETECTOR))
+    return f"expected {ours} or {PREFIX}NAME of keras.applications{hint}"
 
 
 def vgg(image_size: tuple[int | None, int | None], label_count: int) -> "keras.Model":

@@ -15,7 +15,7 @@ from malaria.annotations.annotation_records import (
     Rectangle,
     clip,
 )
-from malaria.annotations.cell_kinds import RED, Kind, kind_of
+from malaria.annotations.cell_kinds import NOT_RED, RED, Kind, kind_of
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
 from malaria.pictures.box import Box
@@ -104,6 +104,11 @@ class Annotations:
         """Whether there are annotations of this image, after `assign`."""
         return real_name(path) in self._taken
 
+    @property
+    def places(self) -> list[AnyPath]:
+        """Where the annotated images lie, as far as their endings are told."""
+        return [one.place for one in self._places.values() if not one.by_stem]
+
     def read(self, path: AnyPath, size: tuple[int, int]) -> tuple[list[Annotated], bool]:
         """(all boxes of an image of this (width, height), as far as they lie in it, is_complete).
 
@@ -158,9 +163,10 @@ class Annotations:
             yield f"{counts['outside']:,} boxes left out: outside of their image, or of no size"
         if counts["cut"]:
             yield f"{counts['cut']:,} boxes that reach beyond their image were cut at its border"
-        if counts["other"] or counts["difficult"]:
+        others = sum(counts[kind] for kind in NOT_RED)
+        if others or counts["difficult"]:
             yield (
-                f"no red cells, and left out: {counts['other']:,} boxes of other things and "
+                f"no red cells, and left out: {others:,} boxes of other things and "
                 f"{counts['difficult']:,} difficult ones"
             )
 

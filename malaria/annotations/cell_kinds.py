@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-# Of a red cell: with parasites, without, or nobody says. other: no red cell. difficult: a person
-# could not tell, and it is left out of every score.
-Kind = Literal["parasitized", "uninfected", "unknown", "other", "difficult"]
+# Of a red cell: with parasites, without, or nobody says. Then what is no red cell. difficult: a
+# person could not tell, and it is left out of every score.
+Kind = Literal[
+    "parasitized", "uninfected", "unknown", "leukocyte", "platelet", "other", "difficult"
+]
 RED: tuple[Kind, ...] = ("parasitized", "uninfected", "unknown")
+NOT_RED: tuple[Kind, ...] = ("leukocyte", "platelet", "other")
 
 # Case, blanks, hyphens, underscores and other signs do not count, nor an s at the end.
 KINDS: dict[Kind, tuple[str, ...]] = {
@@ -24,11 +27,12 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     ),
     # The last two are of the table that --fields writes.
     "unknown": ("cell", "review", "unlike"),
-    "other": (
+    "leukocyte": (
         *("leukocyte", "leucocyte", "white blood cell", "white cell", "wbc", "lymphocyte"),
-        *("neutrophil", "monocyte", "eosinophil", "basophil", "platelet", "thrombocyte"),
-        *("artifact", "artefact", "debris", "stain", "dirt", "background", "other"),
+        *("neutrophil", "monocyte", "eosinophil", "basophil"),
     ),
+    "platelet": ("platelet", "thrombocyte"),
+    "other": (*("artifact", "artefact", "debris", "stain", "dirt", "background", "other"),),
     "difficult": ("difficult", "doubtful", "unsure", "uncertain", "unclear", "ignore", "ignored"),
 }
 

@@ -120,6 +120,7 @@ def _train(config: Config, options: Options) -> None:
         # At the end of another worker TensorFlow prints a page; we have a line for it.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from malaria.evaluation.format import describe
+    from malaria.evaluation.result import Result
     from malaria.training.trainer import train, train_as_worker
     from malaria.training.workers import find_workers
 
@@ -129,5 +130,6 @@ def _train(config: Config, options: Options) -> None:
         return
     result = train(config, resume=options.resume, workers=workers)
     assert result.model is not None, "a finished training has saved its model"
-    print(describe(result), f"\nmodel: {printable(result.model)}", sep="\n")
+    text = describe(result) if isinstance(result, Result) else result.text
+    print(text, f"\nmodel: {printable(result.model)}", sep="\n")
     print(f"metrics: {printable(result.model.with_suffix(''))}/")

@@ -47,6 +47,11 @@ class LabelledImages:
         """The sample of each image, in the order of the indices."""
         return self.pixels.samples
 
+    @property
+    def failures(self) -> list[UserError]:
+        """Why an image could not be read again, while training."""
+        return self.pixels.failures
+
     @cached_property
     def labels(self) -> np.ndarray:
         """The label of each image, (n,), integers."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from malaria.annotations.annotation_records import Annotated
-from malaria.annotations.cell_kinds import RED
+from malaria.annotations.cell_kinds import NOT_RED, RED
 from malaria.annotations.matching import match, overlaps, touches_border
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.pictures.box import Box
@@ -53,7 +53,7 @@ def judge_field(
     cells = [one for one, counts in zip(known, scored, strict=True) if counts]
     unscored = [one.box for one, counts in zip(known, scored, strict=True) if not counts]
     pairs = match(boxes, [one.box for one in cells])
-    others = [one for one in known if one.kind == "other"]
+    others = [one for one in known if one.kind in NOT_RED]
     judged = JudgedField(str(found[0].path), others=len(others))
     judged.pairs = [(cells[place], boxed[number][0]) for number, place in pairs.items()]
     judged.missed = [one for place, one in enumerate(cells) if place not in pairs.values()]

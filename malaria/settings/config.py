@@ -122,6 +122,14 @@ class Config(Settings):
         "initialized at random; see schedule; null: none",
     )
 
+    composed_of: Paths | None = setting(
+        None,
+        "for a detector: a folder, or a list, of cut cells (sub-folders Parasitized, Uninfected), "
+        "of which fields are composed beside the annotated ones of train_images; null: none",
+        section="Detection: find the cells of whole fields (model: detector)",
+    )
+    composed_share: Whole = setting(0.5, "share of the views that are composed")
+
     epochs: Steps = setting(16, "maximum number of epochs", section="Training")
     batch_size: BatchSize = setting(16, "images per step; memory grows by about 20 MB for each")
     steps_per_epoch: Steps | None = setting(None, "batches per epoch; null: all training images")

@@ -11,15 +11,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from malaria.base.errors import UsageError
-from malaria.base.text import shorten
+from malaria.base.text import quote, shorten
 from malaria.data.training_folders import find_problems, look_into
-from malaria.model import find_network
+from malaria.model import DETECTOR, find_network
 from malaria.networks.application_names import IMAGENET, PREFIX
 from malaria.pictures.folders import find_images
 from malaria.pictures.limits import KINDS
 from malaria.settings.augmentation_settings import Augmentation
 from malaria.settings.config import ANY_SIZE, Config
 
+# Of a detector's image_size, as of fields/detect.py.
+MULTIPLE = 16
 # At most this many problems are listed; the rest are counted.
 LISTED = 30
 # {type of pydantic's error: our words for it, where its own say little}.
@@ -68,6 +70,8 @@ def check(values: dict[str, Any], *, with_data: bool) -> tuple[Config, Problems]
 
 
 def _data_problems(config: Config) -> Problems:
+    if config.model == DETECTOR:
+        return _field_problems(config)
     try:
         problems = find_problems(config.folders, config.labels, config.train_size)
         for one in config.validation_folders:
@@ -81,6 +85,15 @@ def _data_problems(config: Config) -> Problems:
     for folder in config.not_cells or ():
         if not os.path.isdir(folder) or next(find_images(Path(folder)), None) is None:
             problems.setdefault("not_cells", f"no folder {folder} with images: expected {KINDS}")
+    return problems
+
+
+def _field_problems(config: Config) -> Problems:
+    gone = [one.folder for one in config.folders if not os.path.exists(one.folder)]
+    problems = {"train_images": f"no file or folder {quote(gone[0])}"} if gone else {}
+    for folder in config.composed_of or ():
+        if not os.path.isdir(folder):
+            problems["composed_of"] = f"no folder {quote(folder)}"
     return problems
 
 
@@ -182,6 +195,12 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, str]]:
     is_theirs = config.model.startswith(PREFIX)
     yield "init_weights model", config.init_weights == IMAGENET and not is_theirs, problem
     labels, size = list(config.labels), list(config.image_size)
+    is_detector = config.model == DETECTOR
+    problem = f"is for model {DETECTOR}; received model {config.model}"
+    yield "composed_of model", config.composed_of is not None and not is_detector, problem
+    problem = f"a detector needs equal sides, multiples of {MULTIPLE}; received {size}"
+    is_wrong = is_detector and (size[0] != size[1] or size[0] % MULTIPLE > 0)
+    yield "image_size model", is_wrong, problem
     problem = f"expected one of {labels}; received {show(config.positive_label)}"
     yield "positive_label labels", config.positive_label not in (None, *labels), problem
     problem = f"quarter turns need a square image_size; received {size}"

@@ -1,6 +1,10 @@
-"""assembly: images, network, batches and learner of a training, put together as a Config says."""
+"""assembly: images, network, batches and learner of a training, put together as a Config says.
 
-from collections.abc import Sequence
+The functions that trainer.py takes of a task, for networks that classify; those for detectors are
+in detection_task.py.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from malaria.data import splits
 from malaria.data.dataset import Sample
 from malaria.data.duplicates import find_contradictions, refuse_contradictions
 from malaria.data.exclusion import read_exclusion
-from malaria.data.labelled_images import LabelledImages, check_labels
+from malaria.data.labelled_images import LabelledImages, check_labels, describe_images
 from malaria.data.pixel_store import load_pixels, stored_bytes
 from malaria.data.training_folders import TrainingFolder
 from malaria.model import build_model
@@ -25,8 +29,10 @@ from malaria.settings.config import Config
 from malaria.training.beginning import init_weights
 from malaria.training.devices import Device, computing_in
 from malaria.training.distillation import LabelMixing, load_teachers
+from malaria.training.finish import conclude as conclude
 from malaria.training.guard_head import kinds_of, with_kinds
 from malaria.training.loop import compile_model
+from malaria.training.losses import cross_entropy
 from malaria.training.norms import with_fast_norms
 from malaria.training.optimizer import find_head, find_stem, make_optimizer
 from malaria.training.order import balance, balance_within, count_batches
@@ -34,6 +40,16 @@ from malaria.training.other_images import make_others
 from malaria.training.pipeline import Pipeline, choose_validation, upload
 from malaria.training.room import check_memory
 from malaria.training.step import Learner
+
+
+def load(config: Config) -> LabelledImages:
+    """The images on their two sides. Raises UserError."""
+    return split(config, load_images(config))
+
+
+def describe(config: Config, images: LabelledImages) -> Iterator[str]:
+    """What lies on each side, and what was passed over."""
+    return describe_images(images, config.labels)
 
 
 def load_images(config: Config) -> LabelledImages:
@@ -168,7 +184,8 @@ def make_pipeline(config: Config, device: Device, images: LabelledImages) -> Pip
 
 def make_learner(config: Config, device: Device, model: keras.Model, pipeline: Pipeline) -> Learner:
     """What trains the network that `build` gave on the batches of the pipeline."""
-    return Learner(model, pipeline, label_smoothing=config.label_smoothing, xla=device.xla)
+    objective = cross_entropy(model.outputs[0].shape[-1], config.label_smoothing)
+    return Learner(model, pipeline, objective, xla=device.xla)
 
 
 def _load_teachers(config: Config, device: Device, images: LabelledImages) -> LabelMixing | None:

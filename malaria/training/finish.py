@@ -35,6 +35,15 @@ LOOKED_AT, BATCH = 1000, 100
 METRICS = ("accuracy", "auc", "sensitivity", "specificity")
 
 
+def conclude(
+    config: Config, images: LabelledImages, model: keras.Model, progress: Progress
+) -> Result:
+    """Judge the trained network on the validation images and save it."""
+    plain, guard = as_saved(config, images, model)
+    result = evaluate(config, images, plain)
+    return save(config, images, plain, progress, result, guard)
+
+
 def as_saved(
     config: Config, images: LabelledImages, model: keras.Model
 ) -> tuple[keras.Model, Guard | None]:

@@ -2,8 +2,24 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from malaria.networks.backend import keras, tf
+
+
+class Objective(NamedTuple):
+    """Functions of targets and outputs: the loss of each image, (n,), and how right each is, 0..1.
+
+    is_right: (n,), bool or a share.
+    """
+
+    losses: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    is_right: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def cross_entropy(outputs: int, label_smoothing: float = 0.0) -> Objective:
+    """That of a network that classifies; outputs, label_smoothing: as of make_losses."""
+    return Objective(make_losses(outputs, label_smoothing), is_correct)
 
 
 def make_losses(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -54,6 +55,22 @@ class Stream:
     count: int
     smaller: int
     image_size: Size = None
+
+
+class Batches(Protocol):
+    """What a Learner takes: batches to train on and to validate on, and their last stages.
+
+    on_device: what is given to these; None where the batches come whole.
+    """
+
+    @property
+    def strategy(self) -> tf.distribute.Strategy: ...
+    @property
+    def on_device(self) -> OnDevice: ...
+    def train(self, epoch: int) -> Stream: ...
+    def validate(self) -> Stream: ...
+    def to_train(self, batch: Batch, on_device: OnDevice, size: Size) -> Batch: ...
+    def to_validate(self, batch: Batch, on_device: OnDevice) -> Batch: ...
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import cast
 from malaria.networks.backend import keras, tf
 from malaria.training.batches import Batch
 from malaria.training.guard_head import WEIGHT, kind_losses
-from malaria.training.losses import is_correct, make_losses
-from malaria.training.pipeline import OnDevice, Pipeline, Size, Stream
+from malaria.training.losses import Objective, cross_entropy
+from malaria.training.pipeline import Batches, OnDevice, Size, Stream
 
 # One execution of several steps takes at most about this long, in seconds: Ctrl-C is heeded between
 # two executions.
@@ -30,19 +30,22 @@ class Learner:
     def __init__(
         self,
         model: keras.Model,
-        pipeline: Pipeline,
+        pipeline: Batches,
+        objective: Objective | None = None,
         *,
-        label_smoothing: float = 0.0,
         xla: bool = False,
     ) -> None:
-        """model: compiled in the scope of the strategy. xla: for the steps of whole batches."""
+        """model: compiled in the scope of the strategy. objective: None for the cross-entropy.
+
+        xla: for the steps of whole batches.
+        """
         self.model, self.pipeline, self.strategy = model, pipeline, pipeline.strategy
-        self._losses = make_losses(model.outputs[0].shape[-1], label_smoothing)
+        self._objective = objective or cross_entropy(model.outputs[0].shape[-1])
         # TensorFlow tells one sum over machines from another by the step of the execution it is in:
         # all machines must take as many steps in each, or they wait for one another for ever.
         self._shares_executions = self.strategy.cluster_resolver is not None
         with self.strategy.scope():
-            self._totals = _Totals()
+            self._totals = _Totals(self._objective)
         self._train = self._compiled(self._train_step)
         # XLA would compile once more, for half a minute, for the smaller batch that ends an epoch.
         self._train_whole = self._compiled(self._train_step, xla=True) if xla else self._train
@@ -121,7 +124,7 @@ class Learner:
     def _validate_step(self, batch: Batch, pixels: OnDevice, size: Size) -> None:
         batch = self.pipeline.to_validate(batch, pixels)
         outputs = tf.nest.flatten(self.model(batch.images, training=False))[0]
-        self._totals.add(self._losses(batch.labels, outputs), batch.labels, outputs)
+        self._totals.add(self._objective.losses(batch.labels, outputs), batch.labels, outputs)
 
     def _compute_gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
         """(loss of each image, gradients of this shard's part of the loss, outputs)."""
@@ -129,7 +132,7 @@ class Learner:
             outputs, *kinds = tf.nest.flatten(self.model(batch.images, training=True))
             # Images of no cell have no label.
             outputs = outputs[: tf.shape(batch.labels)[0]]
-            losses = self._losses(batch.labels, outputs)
+            losses = self._objective.losses(batch.labels, outputs)
             loss = tf.reduce_sum(losses) / tf.cast(batch.size, losses.dtype)
             # A network may penalize large weights; each device does so by its share.
             penalty = tf.add_n(self.model.losses) if self.model.losses else 0.0
@@ -143,7 +146,8 @@ class Learner:
 class _Totals:
     """Sums over images, on each device its own, added up where they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, objective: Objective) -> None:
+        self._is_right = objective.is_right
         # Of the losses, of the correct answers, and of all images.
         self._sums = tf.Variable(
             tf.zeros(3),
@@ -156,7 +160,7 @@ class _Totals:
         self._sums.assign(tf.zeros(3))
 
     def add(self, losses: tf.Tensor, labels: tf.Tensor, outputs: tf.Tensor) -> None:
-        correct = tf.cast(is_correct(labels, outputs), tf.float32)
+        correct = tf.cast(self._is_right(labels, outputs), tf.float32)
         count = tf.cast(tf.size(losses), tf.float32)
         self._sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(correct), count]))
 

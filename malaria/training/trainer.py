@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from malaria.base.streams import log
-from malaria.data.labelled_images import LabelledImages, describe_images
 from malaria.evaluation.result import Result
 from malaria.networks.backend import keras, tf
 from malaria.saved.pair import Pair
 from malaria.settings.config import Config
 from malaria.settings.config_check import make_config
-from malaria.training import assembly, finish
 from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint, Row
 from malaria.training.devices import Device, choose_compiler, choose_device, set_determinism
 from malaria.training.loop import defer_interrupts, open_board, run_epochs
 from malaria.training.room import raise_on_full_memory
+from malaria.training.tasks import DetectionResult, Material, task_of
 from malaria.training.workers import Workers, raise_on_lost_worker
 
 
 def train(
     settings: Config | Mapping[str, Any], *, resume: bool = False, workers: Workers | None = None
-) -> Result:
+) -> Result | DetectionResult:
     """Train a network, evaluate it and save it.
 
     Args:
@@ -52,9 +51,7 @@ def train(
             config, point, workers, resume=resume, shorter=shorter, show=show
         )
         with report_interrupt(config, progress, images):
-            model, guard = finish.as_saved(config, images, model)
-            result = finish.evaluate(config, images, model)
-            result = finish.save(config, images, model, progress, result, guard)
+            result = task_of(config).conclude(config, images, model, progress)
         point.remove()
     return result
 
@@ -76,7 +73,7 @@ def train_as_worker(
 
 def _train(
     config: Config, point: ResumePoint, workers: Workers | None, **known: Any
-) -> tuple[LabelledImages, keras.Model, Progress]:
+) -> tuple[Material, keras.Model, Progress]:
     """Set up, load, and train; known: what `build_and_fit` takes by name."""
     with raise_on_lost_worker(workers), raise_on_full_memory():
         device = set_up(config, workers)
@@ -98,10 +95,11 @@ def set_up(config: Config, workers: Workers | None = None) -> Device:
     return device
 
 
-def load(config: Config) -> LabelledImages:
+def load(config: Config) -> Material:
     """The images on their two sides, which are logged."""
-    images = assembly.split(config, assembly.load_images(config))
-    for line in describe_images(images, config.labels):
+    task = task_of(config)
+    images = task.load(config)
+    for line in task.describe(config, images):
         log(line)
     return images
 
@@ -109,7 +107,7 @@ def load(config: Config) -> LabelledImages:
 def build_and_fit(
     config: Config,
     device: Device,
-    images: LabelledImages,
+    images: Material,
     point: ResumePoint,
     *,
     resume: bool,
@@ -121,11 +119,12 @@ def build_and_fit(
     point: keeps the state after each epoch. shorter: a finished run to go on with instead. show:
     called with each row of the history.
     """
-    device = choose_compiler(device, assembly.total_steps(config, images))
-    model = assembly.build(config, device, images)
+    task = task_of(config)
+    device = choose_compiler(device, task.total_steps(config, images))
+    model = task.build(config, device, images)
     progress = _begin(config, device, point, model, images, resume=resume, shorter=shorter)
-    pipeline = assembly.make_pipeline(config, device, images)
-    learner = assembly.make_learner(config, device, model, pipeline)
+    pipeline = task.make_pipeline(config, device, images)
+    learner = task.make_learner(config, device, model, pipeline)
 
     def after_epoch(progress: Progress) -> None:
         point.save(progress, model, images.digest)
@@ -146,13 +145,13 @@ def build_and_fit(
 
 
 @contextmanager
-def report_interrupt(config: Config, progress: Progress, images: LabelledImages) -> Iterator[None]:
+def report_interrupt(config: Config, progress: Progress, images: Material) -> Iterator[None]:
     """Say after Ctrl-C what is kept, and of an image that is gone which one it was."""
     try:
         yield
     except tf.errors.OpError:
-        if images.pixels.failures:
-            raise images.pixels.failures[0] from None
+        if images.failures:
+            raise images.failures[0] from None
         raise
     except KeyboardInterrupt:
         log(f"{progress.epoch} of {config.epochs} epochs are kept; go on with --resume")
@@ -164,7 +163,7 @@ def _begin(
     device: Device,
     point: ResumePoint,
     model: keras.Model,
-    images: LabelledImages,
+    images: Material,
     *,
     resume: bool,
     shorter: Pair | None,
@@ -176,7 +175,7 @@ def _begin(
         return progress
     progress = Progress()
     if shorter is not None:
-        progress = continue_from(shorter, model, assembly.steps_in_epoch(config, images))
+        progress = continue_from(shorter, model, task_of(config).steps_in_epoch(config, images))
     progress.arithmetic = device.arithmetic
     point.save(progress, model, images.digest)
     return progress
