@@ -78,7 +78,7 @@ class Guard:
 
 
 def is_of_earlier_version(entries: Any) -> bool:
-    """True for a guard that looked at images itself, as versions before 2.4 had it."""
+    """True for a guard that looked at images itself, as versions before 2.5 had it."""
     return isinstance(entries, dict) and entries.get("format") == 1
 
 

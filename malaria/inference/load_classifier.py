@@ -114,7 +114,7 @@ def _read_guard(pair: Pair, metadata: Metadata, network: Network) -> Guard | Non
     if not _has_guard(metadata):
         if metadata.guard is not None:
             log(
-                f"the guard of {printable(pair.weights)} is of a version before 2.4 and not used: "
+                f"the guard of {printable(pair.weights)} is of a version before 2.5 and not used: "
                 "images of no single cell are not marked; train it again to have one"
             )
         return None

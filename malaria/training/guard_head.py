@@ -26,9 +26,9 @@ WEIGHT = 0.5
 # Label smoothing, lest probabilities of strange images lie at 0 and 1.
 SMOOTHING = 0.02
 # Of the validation cells of each source, changed at random as in training, this share may be called
-# no cells: so changed they stand for those of another laboratory. But whatever is likelier a cell
-# than not is one.
-SHARE, SURE = 0.001, 0.5
+# no cells: so changed they stand for those of another laboratory. But never one that is likelier a
+# cell than this: to hide a cell is worse than to show what is none.
+SHARE, SURE = 0.001, 0.05
 # Of each source at most so many are looked at.
 MOST = 2000
 BATCH = 64

@@ -246,4 +246,4 @@ def test_a_damaged_guard_is_refused_when_the_model_is_loaded(changed_guard):
 def test_the_guard_of_an_earlier_version_is_told_and_not_used(changed_guard, capsys):
     classifier = load_classifier(changed_guard(format=1))
     assert classifier.guard is None
-    assert "is of a version before 2.4 and not used" in capsys.readouterr().err
+    assert "is of a version before 2.5 and not used" in capsys.readouterr().err
