@@ -1,19 +1,20 @@
-"""detect: a trained detector, asked for all objects in one image of a field.
+"""detect: ask a trained detector for all objects in a field, at one scale.
 
-Lengths are pixels of the image that it is asked about.
+Boxes are in pixels of the field; the network sees it resized, in tiles.
 """
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 # The network's places are every so many pixels; sides of its images are multiples of MULTIPLE.
 STRIDE, MULTIPLE = 2, 16
 # It learnt red cells of about this diameter, pixels.
 DIAMETER = 24
-# A larger image is looked at in tiles of this side, which share MARGIN pixels: it bounds memory.
+# A tile has this side, pixels of the network, and shares MARGIN with the next: it bounds memory.
 TILE, MARGIN = 1024, 64
 # From this probability on a place is the middle of an object.
 LEAST = 0.3
@@ -25,6 +26,8 @@ RED, WHITE, PLATELET = range(3)
 
 # (1, height, width, 3), float32, 0..1 -> (1, height / 2, width / 2, kinds + 2).
 Ask = Callable[[np.ndarray], np.ndarray]
+# Left, top, right, bottom, pixels.
+Area = tuple[float, float, float, float]
 
 
 class Objects(NamedTuple):
@@ -35,44 +38,59 @@ class Objects(NamedTuple):
     probabilities: np.ndarray
 
     def chosen(self, places: np.ndarray) -> "Objects":
+        """Those at these places."""
         return Objects(*(one[places] for one in self))
 
+    @property
+    def sides(self) -> np.ndarray:
+        """The side of a square as large as each box, (n,), pixels."""
+        return np.sqrt(self.boxes[:, 2] * self.boxes[:, 3])
 
-def detect(image: np.ndarray, ask: Ask, least: float = LEAST) -> Objects:
-    """All objects in an image, (height, width, 3), uint8, the likeliest first."""
-    parts = [
-        _in_tile(image[top : top + TILE, left : left + TILE], (left, top), image.shape, ask, least)
-        for top in _starts(image.shape[0])
-        for left in _starts(image.shape[1])
-    ]
+
+def detect(
+    field: Image.Image, diameter: float, ask: Ask, least: float = LEAST, area: Area | None = None
+) -> Objects:
+    """All objects of a field, RGB, whose red cells have this diameter; the likeliest first.
+
+    area: the part of it that is looked at; None: all.
+    """
+    area, step = area or (0, 0, *field.size), diameter / DIAMETER
+    lefts, tops = (list(_starts(area[one], area[one + 2], step)) for one in (0, 1))
+    parts = []
+    for top in tops:
+        for left in lefts:
+            tile = left, top, min(left + TILE * step, area[2]), min(top + TILE * step, area[3])
+            found = _in_tile(field, tile, step, ask, least)
+            parts.append(found.chosen(_is_inside(found, tile, area, step)))
     return _without_doubles(Objects(*map(np.concatenate, zip(*parts, strict=True))))
 
 
-def _starts(length: int) -> Iterator[int]:
-    return iter(range(0, max(1, length - MARGIN), TILE - MARGIN))
+def _starts(begin: float, end: float, step: float) -> Iterator[float]:
+    """Where tiles begin, along one side of the area."""
+    while True:
+        yield begin
+        if begin + TILE * step >= end:
+            return
+        begin += (TILE - MARGIN) * step
 
 
-def _in_tile(
-    tile: np.ndarray, start: tuple[int, int], shape: tuple[int, ...], ask: Ask, least: float
-) -> Objects:
-    height, width = tile.shape[:2]
-    padding = [(0, -side % MULTIPLE) for side in (height, width)]
-    padded = np.pad(tile, [*padding, (0, 0)], mode="edge")
-    maps = ask(padded[np.newaxis].astype(np.float32) / 255)[0]
-    found = _peaks(maps, least)
-    middles = found.boxes[:, :2] + found.boxes[:, 2:] / 2
-    # What lies nearer to an inner edge of a tile is in the next one, whole.
-    low = np.array([MARGIN / 2 if begin else 0 for begin in start])
-    ends = start[0] + width, start[1] + height
-    high = np.array(
-        [
-            side - (MARGIN / 2 if end < whole else 0)
-            for side, end, whole in zip((width, height), ends, (shape[1], shape[0]), strict=True)
-        ]
-    )
-    kept = found.chosen(((middles >= low) & (middles < high)).all(axis=1))
-    kept.boxes[:, :2] += start
-    return kept
+def _in_tile(field: Image.Image, tile: Area, step: float, ask: Ask, least: float) -> Objects:
+    size = [max(1, round((tile[one + 2] - tile[one]) / step)) for one in (0, 1)]
+    image = field.resize(size, Image.Resampling.BILINEAR, box=tile, reducing_gap=2)
+    pixels = np.asarray(image, np.float32) / 255
+    padding = [(0, -side % MULTIPLE) for side in pixels.shape[:2]]
+    found = _peaks(ask(np.pad(pixels, [*padding, (0, 0)], mode="edge")[np.newaxis])[0], least)
+    boxes = found.boxes * np.float32(step)
+    boxes[:, :2] += np.array(tile[:2], np.float32)
+    return found._replace(boxes=boxes)
+
+
+def _is_inside(found: Objects, tile: Area, area: Area, step: float) -> np.ndarray:
+    """Which have their middle in the tile, and not in the half of a margin that the next has."""
+    middles, half = found.boxes[:, :2] + found.boxes[:, 2:] / 2, MARGIN / 2 * step
+    low = np.array([tile[one] + half * (tile[one] > area[one]) for one in (0, 1)])
+    high = np.array([tile[one] - half * (tile[one] < area[one]) for one in (2, 3)])
+    return np.asarray(((middles >= low) & (middles < high)).all(axis=1))
 
 
 def _peaks(maps: np.ndarray, least: float) -> Objects:
@@ -80,43 +98,38 @@ def _peaks(maps: np.ndarray, least: float) -> Objects:
     middles = maps[..., :-2]
     is_peak = (middles == ndimage.maximum_filter(middles, (3, 3, 1))) & (middles >= least)
     rows, columns, kinds = np.nonzero(is_peak)
-    probabilities = middles[rows, columns, kinds]
     sizes = DIAMETER * np.exp(maps[rows, columns, -2:].clip(-4, 4))
-    # Finer than the places are: the mean of the nine around, by how likely they are.
-    places = np.stack([_refine(middles, rows, columns, kinds, axis) for axis in (1, 0)], axis=1)
+    places = np.stack([columns, rows], axis=1) + _shifts(middles, rows, columns, kinds)
     boxes = np.concatenate([(places + 0.5) * STRIDE - sizes / 2, sizes], axis=1)
-    return Objects(boxes.astype(np.float32), kinds, probabilities)
+    return Objects(boxes.astype(np.float32), kinds, middles[rows, columns, kinds])
 
 
-def _refine(
-    middles: np.ndarray, rows: np.ndarray, columns: np.ndarray, kinds: np.ndarray, axis: int
+def _shifts(
+    middles: np.ndarray, rows: np.ndarray, columns: np.ndarray, kinds: np.ndarray
 ) -> np.ndarray:
-    place = (rows, columns)[axis]
-    last = middles.shape[axis] - 1
-    around = []
-    for step in (-1, 0, 1):
-        moved = [rows, columns]
-        moved[axis] = (place + step).clip(0, last)
-        around.append(middles[moved[0], moved[1], kinds])
-    total = np.maximum(sum(around), 1e-6)
-    return place + (around[2] - around[0]) / total
+    """How far from its place each middle is, x and y: places are coarse, and neighbours tell."""
+    padded = np.pad(middles, ((1, 1), (1, 1), (0, 0)))
+    rows, columns = rows + 1, columns + 1
+    here = padded[rows, columns, kinds]
+    shifts = []
+    for down, across in ((0, 1), (1, 0)):
+        before = padded[rows - down, columns - across, kinds]
+        after = padded[rows + down, columns + across, kinds]
+        shifts.append((after - before) / np.maximum(before + here + after, 1e-6))
+    return np.stack(shifts, axis=1)
 
 
 def _without_doubles(found: Objects) -> Objects:
     """The likeliest of those that are one object."""
     found = found.chosen(np.argsort(-found.probabilities, kind="stable"))
-    kept: list[int] = []
-    ends = found.boxes[:, :2] + found.boxes[:, 2:]
-    areas = found.boxes[:, 2] * found.boxes[:, 3]
-    middles, sizes = found.boxes[:, :2] + found.boxes[:, 2:] / 2, np.sqrt(areas)
-    for place in range(len(areas)):
-        others = np.array(kept, int)
-        shared = np.minimum(ends[others], ends[place])
-        shared = (shared - np.maximum(found.boxes[others, :2], found.boxes[place, :2])).clip(0)
-        both = shared.prod(axis=1)
-        union = areas[others] + areas[place] - both
-        apart = np.hypot(*(middles[others] - middles[place]).T)
-        near = apart < NEAR * np.minimum(sizes[others], sizes[place])
-        if not (near | (both > SHARED * union)).any():
-            kept.append(place)
-    return found.chosen(np.array(kept, int))
+    starts, ends = found.boxes[:, :2], found.boxes[:, :2] + found.boxes[:, 2:]
+    areas, middles, sides = found.boxes[:, 2:].prod(axis=1), (starts + ends) / 2, found.sides
+    kept = np.zeros(0, np.int64)
+    for one in range(len(areas)):
+        shared = np.minimum(ends[kept], ends[one]) - np.maximum(starts[kept], starts[one])
+        both = shared.clip(0).prod(axis=1)
+        apart = np.hypot(*(middles[kept] - middles[one]).T)
+        is_near = apart < NEAR * np.minimum(sides[kept], sides[one])
+        if not (is_near | (both > SHARED * (areas[kept] + areas[one] - both))).any():
+            kept = np.append(kept, one)
+    return found.chosen(kept)

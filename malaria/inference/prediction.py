@@ -10,6 +10,9 @@ from malaria.pictures.remote_path import AnyPath
 REVIEW = "review"
 # And of an image that is no single cell, see guard.
 UNLIKE = "unlike"
+# What a detector finds in a field and no network is asked about: counted, and no red cell.
+LEUKOCYTE, PLATELETS, AT_BORDER, CLUMP = "leukocyte", "platelet", "at the border", "clump"
+APART = (LEUKOCYTE, PLATELETS, AT_BORDER, CLUMP)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from malaria.annotations.matching import match, overlaps, touches_border
 from malaria.base.text import align, printable
-from malaria.fields.detect import DIAMETER, RED, Ask, detect
+from malaria.fields.detect import RED, Ask, detect
 from malaria.pictures.box import Box
 from malaria.training.annotated_fields import AnnotatedField
 
@@ -60,21 +60,15 @@ def judge_detector(fields: Sequence[AnnotatedField], ask: Ask) -> DetectionResul
 
 
 def _judge(field: AnnotatedField, ask: Ask) -> Judged:
-    scale = DIAMETER / field.diameter
-    height, width = field.image.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(field.image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-    found = detect(np.asarray(small), ask, LEAST)
+    image = Image.fromarray(field.image)
+    found = detect(image, field.diameter, ask, LEAST)
     found = found.chosen(np.flatnonzero(found.kinds == RED))
-    boxes = [_to_box(box / scale) for box in found.boxes]
+    boxes = [_to_box(box) for box in found.boxes]
     is_scored = field.is_sure & (field.kinds == RED)
     known, others = ([_to_box(box) for box in field.boxes[one]] for one in (is_scored, ~is_scored))
     pairs = match(boxes, known)
-    left = [
-        n
-        for n in range(len(boxes))
-        if n not in pairs and not touches_border(boxes[n], (width, height))
-    ]
+    free = [n for n in range(len(boxes)) if n not in pairs]
+    left = [n for n in free if not touches_border(boxes[n], image.size)]
     if others and left:
         shared = overlaps([boxes[n] for n in left], others).max(axis=1)
         left = [n for n, share in zip(left, shared, strict=True) if share < LEFT_OUT]

@@ -1,0 +1,153 @@
+"""field_detector: a trained detector, opened from its pair, and what it finds in a field."""
+
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from malaria.base.errors import UserError
+from malaria.base.machine import usable_cores, worker_count
+from malaria.base.streams import stderr_kept_back
+from malaria.base.text import printable
+from malaria.fields.detect import PLATELET, RED, WHITE, Objects, detect
+from malaria.fields.scale import find_diameter
+from malaria.inference.litert import one_line_errors
+from malaria.inference.prediction import AT_BORDER, CLUMP, LEUKOCYTE, PLATELETS
+from malaria.inference.trial import try_once
+from malaria.pictures.box import Box
+from malaria.pictures.remote_path import AnyPath
+from malaria.saved import tflite
+from malaria.saved.metadata import KEY
+from malaria.saved.pair import Pair, default_pair, find_pair, read_architecture
+
+# The name of the pretrained one, and what its metadata calls its task.
+NAME, TASK = "detector.h5", "detection"
+LABELS = {WHITE: LEUKOCYTE, PLATELET: PLATELETS}
+# A red cell with less of its box in the field is cut by the border.
+WHOLE = 0.75
+# Something red that is as large as more typical cells than this was not parted.
+LARGEST = 3.5
+
+
+class Found(NamedTuple):
+    """What lies in a field. label: None for a red cell to be classified, else what it is instead.
+
+    probability: of the detector; None where people said it.
+    """
+
+    box: Box
+    label: str | None = None
+    probability: float | None = None
+
+
+class FieldDetector:
+    """A Find, as of predict_fields, by a .tflite; several threads may call it."""
+
+    def __init__(self, path: Path, threshold: float) -> None:
+        self.network, self.threshold = _AnySize(path), threshold
+
+    def __call__(self, path: AnyPath, field: Image.Image) -> list[Found]:
+        """All that is found in a field, RGB, from its top down; [] where it has no red cells."""
+        diameter = find_diameter(field, self.network)
+        if diameter is None:
+            return []
+        found = detect(field, diameter, self.network, self.threshold)
+        return sorted(_describe(found, field.size), key=lambda one: (one.box.top, one.box.left))
+
+
+def load_detector(path: Path | str | None = None) -> FieldDetector:
+    """The detector that `path` means, as of find_pair; None: the pretrained one.
+
+    Raises UserError for what is no detector, is damaged or does not belong together.
+    """
+    pair = find_pair(default_pair().with_name(NAME) if path is None else path)
+    entries = read_architecture(pair).get(KEY) if pair.kind == "pair" else None
+    threshold = entries.get("threshold") if isinstance(entries, dict) else None
+    is_number = type(threshold) in (int, float) and 0 < threshold < 1
+    if not isinstance(entries, dict) or entries.get("task") != TASK or not is_number:
+        raise UserError(
+            f"{printable(pair.weights)} is no detector: expected what train.py makes with model: "
+            "detector"
+        )
+    _check_tflite(pair, entries)
+    return FieldDetector(pair.tflite, threshold)
+
+
+def _check_tflite(pair: Pair, entries: dict[str, object]) -> None:
+    digest = entries.get("tflite_sha256")
+    if not pair.tflite.is_file() or tflite.sha256_of(pair.tflite) != digest:
+        raise UserError(
+            f"{printable(pair.tflite)}: expected the one whose SHA-256 is in "
+            f"{printable(pair.architecture.name)}"
+        )
+    if not tflite.is_pretrained(pair):
+        try_once(pair.tflite)
+
+
+def _describe(found: Objects, size: tuple[int, int]) -> list[Found]:
+    is_red = found.kinds == RED
+    typical = float(np.median(found.sides[is_red])) if is_red.any() else 0.0
+    described = []
+    for box, kind, probability, side in zip(*found, found.sides, strict=True):
+        clipped, share = _clip(box, size)
+        if clipped is not None:
+            label = LABELS.get(int(kind)) or (CLUMP if side**2 > LARGEST * typical**2 else None)
+            label = AT_BORDER if label is None and share < WHOLE else label
+            described.append(Found(clipped, label, float(probability)))
+    return described
+
+
+def _clip(box: np.ndarray, size: tuple[int, int]) -> tuple[Box | None, float]:
+    """(the part of the box in the field, None for nothing; its share of the box)."""
+    left, top, width, height = box.tolist()
+    ends = np.array([left, top, left + width, top + height]).round().astype(int)
+    x0, y0, x1, y1 = np.clip(ends, 0, [*size, *size]).tolist()
+    if x1 <= x0 or y1 <= y0:
+        return None, 0.0
+    inside = Box(x0, y0, x1 - x0, y1 - y0)
+    return inside, inside.width * inside.height / max(1e-6, width * height)
+
+
+class _AnySize:
+    """A .tflite that takes one image of any size; an Ask. Each thread has an interpreter."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.cores = path, max(1, usable_cores() // worker_count())
+        with one_line_errors(path):
+            self._idle = deque([self._open()])
+
+    def _open(self) -> "_Sized":
+        from ai_edge_litert.interpreter import Interpreter
+
+        with stderr_kept_back():
+            return _Sized(Interpreter(model_path=str(self.path), num_threads=self.cores))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        try:
+            one = self._idle.pop()
+        except IndexError:
+            one = self._open()
+        maps = one(images)
+        self._idle.append(one)
+        return maps
+
+
+class _Sized:
+    """An interpreter, which is told the size of its image where that is another."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self.interpreter = interpreter
+        self.shape: tuple[int, ...] = ()
+        [self.start], [self.end] = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        if images.shape != self.shape:
+            self.interpreter.resize_tensor_input(self.start["index"], images.shape)
+            with stderr_kept_back():
+                self.interpreter.allocate_tensors()
+            self.shape = images.shape
+        self.interpreter.set_tensor(self.start["index"], images)
+        self.interpreter.invoke()
+        return np.asarray(self.interpreter.get_tensor(self.end["index"]))
