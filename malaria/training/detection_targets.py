@@ -16,19 +16,21 @@ WEIGHT = 0.4
 
 
 def targets_of(view: View, kinds: int) -> np.ndarray:
-    """(side / 2, side / 2, kinds + 4), float32, of a view of this side.
+    """(height / 2, width / 2, kinds + 4), float32, of a view of this height and width.
 
     Channels: for each kind a Gaussian at the middle of each such object; the logarithms of width
     and height, in DIAMETER; 0 where nobody is sure, else 1; 1 where the size is learnt, else 0.
     """
-    side = len(view.image)
-    maps = np.zeros((side // STRIDE, side // STRIDE, kinds + 4), np.float32)
+    shape = [side // STRIDE for side in view.image.shape[:2]]
+    maps = np.zeros((*shape, kinds + 4), np.float32)
     maps[..., kinds + 2] = 1
-    for left, top, width, height in view.boxes[~view.is_sure].clip(0):
-        rows = slice(int(top) // STRIDE, int(top + height) // STRIDE + 1)
-        columns = slice(int(left) // STRIDE, int(left + width) // STRIDE + 1)
+    for left, top, width, height in view.boxes[~view.is_sure]:
+        rows, columns = (
+            slice(max(0, int(begin // STRIDE)), max(0, int((begin + length) // STRIDE) + 1))
+            for begin, length in ((top, height), (left, width))
+        )
         maps[rows, columns, kinds + 2] = 0
-    nearest = np.zeros(maps.shape[:2], np.float32)
+    nearest = np.zeros(shape, np.float32)
     for box, kind in zip(view.boxes[view.is_sure], view.kinds[view.is_sure], strict=True):
         _mark(maps, nearest, box, kind, kinds)
     return maps
@@ -38,19 +40,17 @@ def _mark(maps: np.ndarray, nearest: np.ndarray, box: np.ndarray, kind: int, kin
     """Add one object; nearest: the highest Gaussian at each place so far."""
     left, top, width, height = box.tolist()
     x, y = (left + width / 2) / STRIDE, (top + height / 2) / STRIDE
-    places = np.arange(len(maps), dtype=np.float32) + 0.5
-    across, down = (
-        np.exp(-(((places - middle) * STRIDE / (DEVIATION * length)) ** 2) / 2)
-        for middle, length in ((x, width), (y, height))
+    down, across = (
+        np.exp(-(((np.arange(count) + 0.5 - middle) * STRIDE / (DEVIATION * length)) ** 2) / 2)
+        for count, middle, length in zip(maps.shape, (y, x), (height, width), strict=False)
     )
-    blob = down[:, None] * across
-    if 0 <= x < len(maps) and 0 <= y < len(maps):
+    blob = (down[:, None] * across).astype(np.float32)
+    if 0 <= y < len(down) and 0 <= x < len(across):
         blob[int(y), int(x)] = 1
     maps[..., kind] = np.maximum(maps[..., kind], blob)
     is_nearest = (blob > nearest) & (blob >= NEAR)
     nearest[is_nearest] = blob[is_nearest]
-    known = np.log(width / DIAMETER), np.log(height / DIAMETER), 1, 1
-    maps[is_nearest, kinds:] = known
+    maps[is_nearest, kinds:] = np.log(width / DIAMETER), np.log(height / DIAMETER), 1, 1
 
 
 def detection_losses(targets: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
