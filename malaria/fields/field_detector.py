@@ -19,11 +19,11 @@ from malaria.inference.trial import try_once
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import AnyPath
 from malaria.saved import tflite
-from malaria.saved.metadata import KEY
+from malaria.saved.metadata import DETECTION, KEY
 from malaria.saved.pair import Pair, default_pair, find_pair, read_architecture
 
-# The name of the pretrained one, and what its metadata calls its task.
-NAME, TASK = "detector.h5", "detection"
+# The pretrained one.
+NAME = "detector.h5"
 LABELS = {WHITE: LEUKOCYTE, PLATELET: PLATELETS}
 # A red cell with less of its box in the field is cut by the border.
 WHOLE = 0.75
@@ -64,13 +64,14 @@ def load_detector(path: Path | str | None = None) -> FieldDetector:
     """
     pair = find_pair(default_pair().with_name(NAME) if path is None else path)
     entries = read_architecture(pair).get(KEY) if pair.kind == "pair" else None
-    threshold = entries.get("threshold") if isinstance(entries, dict) else None
-    is_number = type(threshold) in (int, float) and 0 < threshold < 1
-    if not isinstance(entries, dict) or entries.get("task") != TASK or not is_number:
+    if not isinstance(entries, dict) or entries.get("task") != DETECTION:
         raise UserError(
             f"{printable(pair.weights)} is no detector: expected what train.py makes with model: "
             "detector"
         )
+    threshold = entries.get("threshold")
+    if not isinstance(threshold, float) or not 0 < threshold < 1:
+        raise UserError(f"{printable(pair.architecture)}: its threshold is damaged")
     _check_tflite(pair, entries)
     return FieldDetector(pair.tflite, threshold)
 

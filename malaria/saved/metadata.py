@@ -13,6 +13,8 @@ from malaria.saved.architecture import OutputForm, input_shape, network_size, ou
 from malaria.saved.pair import Architecture, Pair
 
 KEY = "malaria"
+# The task, in its metadata, of a network that finds cells and tells no labels.
+DETECTION = "detection"
 FORMAT = 1
 # What the pairs of earlier versions do not say.
 LATER = ("tta", "temperature", "output", "guard", "grey_share")
@@ -127,6 +129,8 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
 
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
     try:
+        if entries.get("task") == DETECTION:
+            raise UserError(f"{path} is a detector, which finds cells: give it to --detector")
         _require(isinstance(entries["labels"], list), "labels are no list")
         later = {name: entries[name] for name in LATER if name in entries}
         if entries.get("logits") is True:  # as version 2.2.0 and before said it

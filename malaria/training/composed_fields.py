@@ -146,7 +146,7 @@ def _choose(
 
 
 def _pick(items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    item = np.rot90(items[rng.integers(len(items))], rng.integers(4))
+    item = np.rot90(items[rng.integers(len(items))], int(rng.integers(4)))
     return item[:, ::-1] if rng.random() < 0.5 else item
 
 

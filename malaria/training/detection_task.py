@@ -26,6 +26,7 @@ from malaria.networks.load_model import load_model
 from malaria.networks.save import save_pair
 from malaria.pictures.folders import find_images, sub_folders
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+from malaria.saved.metadata import DETECTION
 from malaria.saved.pair import Pair, find_pair, read_architecture
 from malaria.settings.config import Config
 from malaria.training.annotated_fields import KINDS, AnnotatedFields, load_fields
@@ -194,7 +195,7 @@ def metadata_entries(
     sources = [one.source for one in fields.fields]
     return {
         "format": 1,
-        "task": "detection",
+        "task": DETECTION,
         "kinds": list(KINDS),
         "threshold": result.threshold,
         "validation": {"recall": result.recall, "precision": result.precision},
