@@ -25,8 +25,8 @@ KINDS: dict[Kind, tuple[str, ...]] = {
         *("red blood cell", "red cell", "rbc", "erythrocyte", "healthy", "healthy cell", "normal"),
         *("normal cell", "non infected", "non parasitized", "unparasitized", "negative"),
     ),
-    # The last two are of the table that --fields writes.
-    "unknown": ("cell", "review", "unlike"),
+    # The last four are of the table that --fields writes.
+    "unknown": ("cell", "review", "unlike", "at the border", "clump"),
     "leukocyte": (
         *("leukocyte", "leucocyte", "white blood cell", "white cell", "wbc", "lymphocyte"),
         *("neutrophil", "monocyte", "eosinophil", "basophil"),

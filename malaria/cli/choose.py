@@ -28,6 +28,7 @@ from malaria.saved.pair import Pair, check_free
 
 if TYPE_CHECKING:
     from malaria.annotations.annotations import Annotations
+    from malaria.fields.found import Find
     from malaria.inference.labelled_predictions import LabelledPredictions
 
 Predictor = Callable[[Iterable[AnyPath]], Iterator[Prediction]]
@@ -82,12 +83,21 @@ def open_predictor(
         with connected(options.cluster):
             yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
     elif options.fields:
-        from malaria.fields.predict_fields import detect, predict_fields
+        from malaria.fields.predict_fields import predict_fields
 
-        find = detect if boxes is None or options.evaluate else boxes.find
-        yield partial(predict_fields, model=classifier, find=find)
+        yield partial(predict_fields, model=classifier, find=_choose_find(options, boxes))
     else:
         yield partial(predict, model=classifier)
+
+
+def _choose_find(options: Options, boxes: "Annotations | None") -> "Find":
+    """The boxes of others, unless they are to judge a detector, else a detector."""
+    from malaria.fields.field_detector import load_detector
+    from malaria.fields.found import Found
+
+    if boxes is None or options.evaluate:
+        return load_detector(options.detector)
+    return lambda path, field: [Found(box) for box in boxes.find(path, field)]
 
 
 def check_outputs(options: Options) -> None:

@@ -58,6 +58,12 @@ class Options:
         type=Path,
         metavar="PATH",
     )
+    detector: Path | None = option(
+        "with --fields: finds the cells; a .h5 with its .json, or a folder (default: the one in "
+        "pretrained/)",
+        type=Path,
+        metavar="PATH",
+    )
     slice: tuple[int, int] | None = option(
         "only the images A to B-1 of a folder", type=values.interval, metavar="A,B"
     )

@@ -13,6 +13,7 @@ MODELS = "several models"  # not an option, but several values of --model
 NEEDS = {
     "calibrate": ("save", "--calibrate writes a new model; add --save FILE.h5"),
     "boxes": ("fields", "--boxes tells the cells of --fields; add --fields"),
+    "detector": ("fields", "--detector finds the cells of --fields; add --fields"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
     "red_cells": ("fields", "--red_cells goes with the parasitaemia of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
@@ -22,7 +23,7 @@ NEEDS = {
 EXCLUDES = {
     "calibrate": "image evaluate fields boxes output report explain plot review cluster",
     "fields": "explain plot",
-    "cluster": "explain boxes",
+    "cluster": "explain boxes detector",
     MODELS: "calibrate cluster fields output report explain plot count_only review save",
 }
 # {option: the message about one of those, where the usual one does not say enough}.

@@ -15,7 +15,7 @@ from malaria.evaluation.parasitaemia import (
     interval,
 )
 from malaria.fields.strangeness import strangeness
-from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.inference.prediction import APART, UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.saved.metadata import Metadata
 
@@ -59,19 +59,23 @@ def tally(
     the model's accuracy, None if that is not known. low, high: the 95 % interval of the corrected
     share, else of the other, as parasitaemia.interval; its design effect is from the spread between
     fields. Neither what is not decided, and left for a person, nor what is unlike a red cell counts
-    as one. per microlitre: with `red_cells` in a microlitre only, of low and high too.
+    as one; nor what was found and is not classified, by its labels. per microlitre: with
+    `red_cells` in a microlitre only, of low and high too.
     """
     labels = sum((one.labels for one in fields), Counter[str]())
     decided, found = _decided(labels, metadata), labels[metadata.positive_label]
     strange = labels[UNLIKE] + sum(one.doubtful for one in fields)
+    apart = {name: labels[name] for name in APART}
+    cells = labels.total() - sum(apart.values())
     row = {
-        "warning": strangeness(labels.total(), strange, metadata),
+        "warning": strangeness(cells, strange, metadata),
         "red cells": decided,
         "positive": found,
         **_share(fields, metadata, accuracy),
-        "not decided": labels.total() - decided - labels[UNLIKE],
+        "not decided": cells - decided - labels[UNLIKE],
         "unlike": labels[UNLIKE],
         "doubted": sum(one.doubted for one in fields),
+        **apart,
         "error": fields[0].error if len(fields) == 1 else None,
     }
     return row | (_per_microlitre(row, red_cells) if red_cells else {})

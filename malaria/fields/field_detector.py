@@ -2,7 +2,7 @@
 
 from collections import deque
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,7 @@ from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import printable
 from malaria.fields.detect import PLATELET, RED, WHITE, Objects, detect
+from malaria.fields.found import Found
 from malaria.fields.scale import find_diameter
 from malaria.inference.litert import one_line_errors
 from malaria.inference.prediction import AT_BORDER, CLUMP, LEUKOCYTE, PLATELETS
@@ -31,19 +32,8 @@ WHOLE = 0.75
 LARGEST = 3.5
 
 
-class Found(NamedTuple):
-    """What lies in a field. label: None for a red cell to be classified, else what it is instead.
-
-    probability: of the detector; None where people said it.
-    """
-
-    box: Box
-    label: str | None = None
-    probability: float | None = None
-
-
 class FieldDetector:
-    """A Find, as of predict_fields, by a .tflite; several threads may call it."""
+    """A Find by a .tflite; several threads may call it."""
 
     def __init__(self, path: Path, threshold: float) -> None:
         self.network, self.threshold = _AnySize(path), threshold

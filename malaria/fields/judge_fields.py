@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from malaria.annotations.annotation_records import Annotated
 from malaria.annotations.cell_kinds import NOT_RED, RED
 from malaria.annotations.matching import match, overlaps, touches_border
-from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.inference.prediction import LEUKOCYTE, PLATELETS, UNLIKE, Prediction
 from malaria.pictures.box import Box
 
 # A found box with this share of one that is left out of the score is neither right nor wrong.
@@ -47,7 +47,8 @@ def judge_field(
 
     A row with an error, as of a field in which nothing was found, is no box.
     """
-    boxed = [(one, one.box) for one in found if one.box is not None]
+    red = [one for one in found if one.label not in (LEUKOCYTE, PLATELETS)]
+    boxed = [(one, one.box) for one in red if one.box is not None]
     boxes = [box for _, box in boxed]
     scored = [one.kind in RED and not touches_border(one.box, size) for one in known]
     cells = [one for one, counts in zip(known, scored, strict=True) if counts]

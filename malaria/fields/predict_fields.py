@@ -1,7 +1,7 @@
 """predict_fields: images of whole smears -> predictions of the red cells in them."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -11,11 +11,11 @@ from PIL import Image
 
 from malaria.base.errors import UserError
 from malaria.base.machine import worker_count
-from malaria.fields.find_cells import cut, find_cells
+from malaria.fields.field_detector import load_detector
+from malaria.fields.found import Find, cut
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
-from malaria.pictures.box import Box
 from malaria.pictures.images import open_image, read_image
 from malaria.pictures.remote_path import AnyPath
 
@@ -27,28 +27,21 @@ FEW = 3
 SMALL = 256
 
 
-# The boxes of the red cells in a field, RGB; UserError, with the reason, where it has none.
-Find = Callable[[AnyPath, Image.Image], list[Box]]
-
-
-def detect(path: AnyPath, field: Image.Image) -> list[Box]:
-    """A Find: the boxes that the detector finds; [] where there are none."""
-    return find_cells(field)
-
-
 def predict_fields(
     paths: Iterable[AnyPath],
     model: TrainedModel,
     *,
-    find: Find = detect,
+    find: Find | None = None,
     threads: int | None = None,
 ) -> Iterator[Prediction]:
     """Yield a Prediction with its box for each red cell, field by field, in the order of `paths`.
 
     A field that cannot be read, that has no cells or that is a single cell is one Prediction with
-    the reason as its error. Each thread holds one field in memory. find: gives the boxes, and is
-    called by several threads. threads: as in `predict`.
+    the reason as its error. What is found besides is a Prediction with one of the labels APART.
+    Each thread holds one field in memory. find: called by several threads; None: the pretrained
+    detector. threads: as in `predict`. Raises UserError without one.
     """
+    find = find or load_detector()
     paths = iter(paths)
     waiting: deque[Future[list[Prediction]]] = deque()
     count = threads or worker_count()
@@ -64,17 +57,24 @@ def predict_fields(
 def _predict_field(path: AnyPath, model: TrainedModel, find: Find) -> list[Prediction]:
     try:
         field = open_image(path)
-        boxes = find(path, field)
+        found = find(path, field)
     except UserError as error:
         return [Prediction(path, error=str(error))]
+    red = [one for one in found if one.label is None]
     # Of boxes that somebody gave it is known that they are cells.
-    if find is detect and len(boxes) <= FEW and _is_single(field, model):
+    is_told = any(one.probability is None for one in found)
+    if not is_told and len(red) <= FEW and _is_single(field, model):
         return [Prediction(path, error=SINGLE)]
-    if not boxes:
+    if not red:
         return [Prediction(path, error=NO_CELLS)]
     # One thread, for each field has one.
-    cells = predict((cut(field, box) for box in boxes), model, threads=1)
-    return [replace(cell, path=path, box=box) for cell, box in zip(cells, boxes, strict=True)]
+    cells = iter(predict((cut(field, one.box) for one in red), model, threads=1))
+    return [
+        replace(next(cells), path=path, box=one.box)
+        if one.label is None
+        else Prediction(path, one.label, one.probability, box=one.box)
+        for one in found
+    ]
 
 
 def _is_single(field: Image.Image, model: TrainedModel) -> bool:

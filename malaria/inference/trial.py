@@ -19,6 +19,8 @@ from malaria.saved.tflite import is_tried, note_tried
 SECONDS = 5
 # Of address space, beyond what the process has when it begins.
 MEMORY_BYTES = 2**31
+# The side, pixels, for a network that takes any.
+ANY = 64
 # Of every grey level; not numpy.random's, which takes a hundredth of a second to import.
 IMAGE = (np.arange(64 * 64 * 3) * 97 % 256).astype(np.uint8).reshape(64, 64, 3)
 # What networks for images consist of: no loops, calls or lookups, which could run for ever or fill
@@ -95,7 +97,8 @@ def main(path: str) -> None:
                 f"{path}: expected the operators of a plain network, received "
                 f"{', '.join(unknown[:5])}"
             )
-        network(np.zeros((1, *(max(1, side) for side in network.image_shape)), np.float32))
+        sides = (side if side > 0 else ANY for side in network.image_shape)
+        network(np.zeros((1, *sides), np.float32))
     except UserError as error:
         reason = str(error)
     except (MemoryError, *litert.BAD_TFLITE) as error:

@@ -11,7 +11,7 @@ from malaria.base.errors import UserError
 from malaria.base.files import make_folder, whole_file
 from malaria.base.streams import log
 from malaria.base.text import is_plain_name, printable, quote
-from malaria.fields.find_cells import cut
+from malaria.fields.found import cut
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output

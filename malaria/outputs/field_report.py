@@ -11,7 +11,7 @@ from malaria.base.text import printable
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.fields.field_counts import FieldCounts, by_group, tally
-from malaria.fields.find_cells import cut
+from malaria.fields.found import cut
 from malaria.fields.headline import describe_row, describe_rows, explain, headline
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction

@@ -11,14 +11,13 @@ from typing import IO, Any
 
 from malaria.base.errors import UserError
 from malaria.inference.predict import are_probabilities
-from malaria.inference.prediction import REVIEW, UNLIKE, Prediction
+from malaria.inference.prediction import APART, REVIEW, UNLIKE, Prediction
 from malaria.outputs.formats import Row
 from malaria.pictures.box import Box
 from malaria.pictures.remote_path import to_path
 
 # Of a row, in bytes: none of ours is longer, and none may fill the memory.
 LONGEST = 1_000_000
-NO_BOX = Box(0, 0, 0, 0)
 # Raised by `to_prediction` and json.loads for a row that is none of ours.
 NOT_SOUND = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -66,6 +65,10 @@ def to_prediction(row: Row, labels: Sequence[str], *, fields: bool) -> Predictio
 
 
 def _is_sound(one: Prediction, labels: Sequence[str], *, fields: bool) -> bool:
+    if fields and one.label in APART:
+        is_share = type(one.probability) is float and 0 <= one.probability <= 1
+        rest = one.probabilities, one.error, one.unlike, one.note
+        return is_share and _has_sound_box(one) and rest == (None,) * 4
     known, texts = one.probabilities or (), (one.label, one.error, one.unlike, one.note)
     of_label: Any = dict(zip(labels, known, strict=False)).get(one.label or "")
     return (
@@ -76,5 +79,10 @@ def _is_sound(one: Prediction, labels: Sequence[str], *, fields: bool) -> bool:
         and one.probability in ((known or (None,)) if of_label is None else (of_label,))
         and (are_probabilities(known), one.label is None) == (one.error is None, not known)
         and (one.box is not None) >= (fields and one.label is not None)
-        and all(type(side) is int and side >= 0 for side in astuple(one.box or NO_BOX))
+        and (one.box is None or _has_sound_box(one))
     )
+
+
+def _has_sound_box(one: Prediction) -> bool:
+    sides = astuple(one.box) if one.box else ("none",)
+    return all(type(side) is int and side >= 0 for side in sides)
