@@ -48,9 +48,15 @@ def open_classifier(options: Options, path: Path, *, many: bool = False) -> Clas
         resampling=options.resampling,
     )
     threshold = options.threshold if isinstance(options.threshold, float) else None
-    return classifier.with_threshold(
+    classifier = classifier.with_threshold(
         threshold, review=options.review, tta=options.tta, guard=options.guard
     )
+    if not options.fields or threshold is not None or options.review is not None:
+        return classifier
+    counting, before = classifier.for_counting(), classifier.metadata.threshold
+    if (used := counting.metadata.threshold) != before:
+        log(f"threshold {used:.2f}, for few parasites among many cells; of images it is {before:g}")
+    return counting
 
 
 def open_boxes(

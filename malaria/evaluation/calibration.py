@@ -12,7 +12,7 @@ from malaria.data.splits import Sides, divide_alike
 from malaria.evaluation.bootstrap import Estimate, are_known, estimate, group_members
 from malaria.evaluation.decisions import HIGHEST, LOWEST, apply_temperature, fit_temperature
 from malaria.evaluation.format import texts_of, title_of
-from malaria.evaluation.known_accuracy import settings_of, to_record
+from malaria.evaluation.known_accuracy import counting_of, settings_of, to_record
 from malaria.evaluation.label_order import clear_order
 from malaria.evaluation.metrics import score
 from malaria.evaluation.result import Result
@@ -71,12 +71,10 @@ def calibrate(result: Result, rule: float | str, *, unlike: float = 0.0) -> Cali
         thresholds[judged], temperature = _fit(result.of(fitted), rule)
         scaled[judged] = apply_temperature(probabilities[judged], temperature)
     scored = score(labels, scaled, positive=result.positive, threshold=thresholds)
-    record = to_record(
-        *(labels, scaled, scored.predicted),
-        positive=result.positive,
-        members=group_members(result.groups, len(labels)),
-        unlike=unlike,
-    )
+    members = group_members(result.groups, len(labels))
+    known = {"positive": result.positive, "members": members, "unlike": unlike}
+    record = to_record(labels, scaled, scored.predicted, **known)
+    record |= counting_of(labels, scaled, **known)
     after = estimate(scored, groups=result.groups)
     return Calibration(*_fit(result, rule), len(labels), by, result.metrics, after, record)
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from malaria.evaluation.decisions import decide
 from malaria.evaluation.parasitaemia import Accuracy, design_effect
+from malaria.evaluation.thresholds import COUNTING, choose_threshold
 from malaria.saved.metadata import Metadata
 
 # What decides a label: measured with another one, a record does not hold.
@@ -44,6 +46,27 @@ def to_record(
     }
 
 
+def counting_of(labels: np.ndarray, probabilities: np.ndarray, **known: Any) -> dict[str, Any]:
+    """{COUNTING: a record with its own threshold}, for few positive cells among many.
+
+    It belongs into the record of the same cells; {} beyond two labels. known: as of `to_record`.
+    """
+    if probabilities.shape[1] != 2:
+        return {}
+    positive = known["positive"]
+    threshold = choose_threshold(labels, probabilities, positive=positive, rule=COUNTING)
+    predicted = decide(probabilities, positive=positive, threshold=threshold)
+    record = to_record(labels, probabilities, predicted, **known)
+    return {COUNTING: {"threshold": threshold, **record}}
+
+
+def counting_threshold(metadata: Metadata) -> float | None:
+    """The threshold for few positive cells among many that the model's record has, or None."""
+    known = _record(metadata).get(COUNTING)
+    threshold = known.get("threshold") if isinstance(known, dict) else None
+    return threshold if isinstance(threshold, float) and 0 <= threshold <= 1 else None
+
+
 def settings_of(metadata: Metadata) -> dict[str, Any]:
     """{"measured_at": what decides a label}."""
     entries = metadata.to_entries()
@@ -72,7 +95,19 @@ def known_accuracy(metadata: Metadata) -> Accuracy | str:
 
 
 def find_record(metadata: Metadata) -> dict[str, Any]:
-    """What a calibration, else the training, wrote of the model; {} where there is none."""
+    """What a calibration, else the training, wrote of the model; {} where there is none.
+
+    At the threshold for few positive cells among many, that of COUNTING.
+    """
+    record, threshold = _record(metadata), counting_threshold(metadata)
+    if threshold != metadata.threshold:
+        return record
+    settings = {"measured_at": settings_of(metadata)["measured_at"], **record}["measured_at"]
+    settings = settings if isinstance(settings, dict) else {}
+    return record[COUNTING] | {"measured_at": settings | {"threshold": threshold}}
+
+
+def _record(metadata: Metadata) -> dict[str, Any]:
     details = metadata.details
     record = details.get("calibration", details.get("validation"))
     return record if isinstance(record, dict) else {}

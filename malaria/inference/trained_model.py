@@ -10,6 +10,7 @@ import numpy as np
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.evaluation.decisions import apply_temperature, decide, from_output, label_probabilities
+from malaria.evaluation.known_accuracy import counting_threshold
 from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.grey import NOTE, find_grey
 from malaria.inference.guard import Guard
@@ -73,6 +74,11 @@ class TrainedModel:
         metadata = replace(self.metadata, threshold=threshold, tta=tta)
         kept = None if guard is False else self.guard
         return replace(self, metadata=metadata, review=review, guard=kept)
+
+    def for_counting(self: Model) -> Model:
+        """The same at its threshold for few positive cells among many, where it has one."""
+        threshold = counting_threshold(self.metadata)
+        return self if threshold is None else self.with_threshold(threshold, review=self.review)
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from malaria.data.dataset import count_by_source
 from malaria.data.labelled_images import LabelledImages
 from malaria.evaluation.bootstrap import group_members
 from malaria.evaluation.decisions import label_probabilities
-from malaria.evaluation.known_accuracy import settings_of, to_record
+from malaria.evaluation.known_accuracy import counting_of, settings_of, to_record
 from malaria.evaluation.result import Result
 from malaria.evaluation.thresholds import choose_threshold
 from malaria.evaluation.tta import VIEWS, average
@@ -133,17 +133,17 @@ def metadata_entries(
         guard=None if guard is None else guard.to_entries(),
         grey_share=_grey_share(images, seed=config.random_state),
     )
+    answers = result.labels, result.probabilities
+    members = group_members(result.groups, len(result.labels))
+    known = {"positive": result.positive, "members": members}
     return metadata.to_entries() | {
         "validation": {
             "count": len(result.labels),
             "loss": result.values["cross_entropy"],
             **{name: result.values[name] for name in METRICS},
             "report": result.classification_report,
-            **to_record(
-                *(result.labels, result.probabilities, result.predicted),
-                positive=result.positive,
-                members=group_members(result.groups, len(result.labels)),
-            ),
+            **to_record(*answers, result.predicted, **known),
+            **counting_of(*answers, **known),
             **settings_of(metadata),
         },
         "split": {

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from malaria.evaluation.known_accuracy import known_accuracy, settings_of, to_record
+from malaria.evaluation.known_accuracy import (
+    counting_of,
+    counting_threshold,
+    known_accuracy,
+    settings_of,
+    to_record,
+)
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
@@ -102,3 +108,25 @@ def test_answers_of_chance_correct_nothing():
     for confusion in ([[50, 50], [50, 50]], [[0, 1], [0, 9000]], [[1, 0], [9000, 10]]):
         said = known_accuracy(with_record({"confusion": confusion}))
         assert said == "its sensitivity and specificity are those of chance"
+
+
+def test_the_record_for_counting_spares_more_and_holds_at_its_own_threshold_alone():
+    labels = np.array([0] * 100 + [1] * 1000)
+    of_positive = np.concatenate([np.linspace(0.3, 1, 100), np.linspace(0, 0.6, 1000)])
+    probabilities = np.stack([of_positive, 1 - of_positive], axis=1)
+    known = {"positive": 0, "members": np.arange(1100)}
+    counting = counting_of(labels, probabilities, **known)
+    model = with_record(CONFUSION | settings_of(PLAIN) | counting)
+    threshold = counting_threshold(model)
+    assert 0.55 < threshold < 0.65
+    assert known_accuracy(model) == pytest.approx((0.9, 100, 0.97, 200))
+    at_it = known_accuracy(replace(model, threshold=threshold))
+    assert at_it.specificity > 0.99
+    assert at_it.sensitivity == pytest.approx((of_positive[:100] >= threshold).mean())
+    assert "another tta" in known_accuracy(replace(model, threshold=threshold, tta=True))
+    assert counting_of(labels, np.ones((1100, 3)) / 3, **known) == {}
+
+
+@pytest.mark.parametrize("damaged", [3, {}, {"threshold": "a"}, {"threshold": float("nan")}])
+def test_a_damaged_record_for_counting_is_none(damaged):
+    assert counting_threshold(with_record(CONFUSION | {"counting": damaged})) is None

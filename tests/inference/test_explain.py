@@ -100,10 +100,10 @@ def test_one_image_is_explained_in_python(tmp_path):
     path = write_cells(tmp_path / "cells", 1, seed=3)[0]
     model = load_classifier()
     explanation = model.explain(path)
-    assert explanation.heat_map.shape == model.metadata.pixels.size == (64, 64)
+    assert explanation.heat_map.shape == model.metadata.pixels.size == (96, 96)
     assert explanation.heat_map.dtype == np.float32
     assert 0 <= explanation.heat_map.min() < explanation.heat_map.max() <= 1
-    assert (explanation.overlay.mode, explanation.overlay.size) == ("RGB", (64, 64))
+    assert (explanation.overlay.mode, explanation.overlay.size) == ("RGB", (96, 96))
     assert explanation.prediction == load_classifier().classify(path)[0]
     with Image.open(path) as image:
         for source in (str(path), image, np.asarray(image.convert("RGB"))):
