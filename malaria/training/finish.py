@@ -27,7 +27,8 @@ from malaria.settings.config import Config
 from malaria.training.artifacts import write_plots, write_tables
 from malaria.training.batches import validation_batches
 from malaria.training.checkpoint import Progress, ResumePoint
-from malaria.training.guard_head import copy_weights, kinds_of, read_guard
+from malaria.training.guard_head import copy_weights, fit_guard, kinds_of
+from malaria.training.other_images import make_others
 
 # So many training images are looked at for their colours.
 LOOKED_AT, BATCH = 1000, 100
@@ -52,8 +53,9 @@ def as_saved(
     copy_weights(model, plain)
     if not config.guard:
         return plain, None
+    others = make_others(images, config.not_cells or (), seed=config.random_state)
     kinds, amounts = kinds_of(config.not_cells), config.augmentation.model_dump()
-    return plain, read_guard(model, plain, images, kinds, amounts)
+    return plain, fit_guard(plain, images, others, kinds, amounts)
 
 
 def evaluate(config: Config, images: LabelledImages, model: keras.Model) -> Result:

@@ -1,8 +1,8 @@
 """guard_head: a second output, of the training only, that tells images that are no single cell.
 
 In each step the network also sees images that show no cell, changed at random as all are, and the
-layer that is to tell them learns with it. So its features, by which it decides, tell them too. The
-layer becomes the model's Guard (inference/guard.py); the network is saved without it.
+layer that is to tell them learns with it. So its features, by which it decides, tell them too, and
+in the end the model's Guard (inference/guard.py) is fitted to these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,8 @@ from malaria.networks.ask import ask
 from malaria.networks.backend import keras, tf
 from malaria.networks.features import features_of, with_features
 from malaria.saved.tflite import FEATURES
+from malaria.training.other_images import SHARE as SHARE_OF_OTHERS
+from malaria.training.other_images import OtherImages
 
 NAME = "kind"
 # How much the second output weighs in the loss, beside 1 for the label.
@@ -28,9 +30,11 @@ SMOOTHING = 0.02
 # Of the validation cells of each source, changed at random as in training, this share may be called
 # no cells: so changed they stand for those of another laboratory. But never one that is likelier a
 # cell than this: to hide a cell is worse than to show what is none.
-SHARE, SURE = 0.001, 0.05
-# Of each source at most so many are looked at.
-MOST = 2000
+SHARE, SURE = 0.001, 0.01
+# Of each source at most so many are looked at; a guard is fitted to so many training images.
+MOST, FITTED = 2000, 6000
+# The inverse of the regularization of scikit-learn's regression, and its most iterations.
+STRENGTH, STEPS = 0.1, 300
 BATCH = 64
 
 
@@ -69,37 +73,58 @@ def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     return (layer for layer in model.layers if layer.weights and layer.name != NAME)
 
 
-def read_guard(
-    trained: keras.Model,
+def fit_guard(
     plain: keras.Model,
     images: LabelledImages,
+    others: OtherImages,
     kinds: tuple[str, ...],
     amounts: Amounts,
 ) -> Guard:
-    """The Guard of a trained network, with its threshold by the validation images.
+    """The Guard of a trained network, a logistic regression on its features.
 
-    trained: with the second output, of these kinds; plain: the same network without it. amounts: of
-    the random changes of the training.
+    It is fitted to training images and others, changed at random as in training: what the second
+    output has taught the network is told best by weights that were fitted to the end. Its threshold
+    is by the validation images. amounts: of the random changes.
     """
-    kernel, bias = trained.get_layer(NAME).get_weights()
-    guard = Guard(kinds, np.vstack([kernel, bias]), SURE)
+    from sklearn.linear_model import LogisticRegression
+
+    looked_at = with_features(plain)
+    chosen = np.random.RandomState(0).permutation(images.training)[:FITTED]
+    cells = _features(looked_at, images.pixels.read(chosen), amounts)
+    none = _features(looked_at, others.images, amounts)
+    features = np.concatenate([cells, none])
+    targets = np.concatenate([np.zeros(len(cells), int), others.kinds])
+    # As likely as in a batch.
+    counts = np.bincount(targets)
+    share = np.array([1, *[SHARE_OF_OTHERS / (len(kinds) - 1)] * (len(kinds) - 1)])
+    weights = (share / counts)[targets] * len(targets) / share.sum()
+    middle, width = cells.mean(axis=0), features.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=STRENGTH, max_iter=STEPS).fit(
+        (features - middle) / width, targets, sample_weight=weights
+    )
+    kernel = fitted.coef_.T / width[:, None]
+    bias = fitted.intercept_ - middle @ kernel
+    guard = Guard(kinds, np.vstack([kernel, bias]).astype(np.float32), SURE)
+    return replace(guard, threshold=min(SURE, _lowest(guard, looked_at, images, amounts)))
+
+
+def _lowest(
+    guard: Guard, looked_at: keras.Model, images: LabelledImages, amounts: Amounts
+) -> float:
+    """The probability of a cell below which SHARE of the validation images of a source lie."""
     sources = np.array([one.source for one in images.chosen(images.validation)])
-    sure = [
-        _probabilities(guard, plain, images, images.validation[sources == source], amounts)
-        for source in dict.fromkeys(sources.tolist())
-    ]
-    lowest = min(float(np.quantile(of_source, SHARE)) for of_source in sure)
-    return replace(guard, threshold=min(SURE, lowest))
+    lowest = []
+    for source in dict.fromkeys(sources.tolist()):
+        indices = np.random.RandomState(0).permutation(images.validation[sources == source])[:MOST]
+        features = _features(looked_at, images.pixels.read(indices), amounts)
+        lowest.append(np.quantile(guard.probabilities(features)[:, 0], SHARE))
+    return float(min(lowest))
 
 
-def _probabilities(
-    guard: Guard, plain: keras.Model, images: LabelledImages, indices: np.ndarray, amounts: Amounts
-) -> np.ndarray:
-    """Of a cell, of these images, changed at random."""
-    chosen, looked_at = np.random.RandomState(0).permutation(indices)[:MOST], with_features(plain)
+def _features(looked_at: keras.Model, images: np.ndarray, amounts: Amounts) -> np.ndarray:
+    """(n, f), of (n, height, width, 3), uint8, changed at random."""
     parts = []
-    for start in range(0, len(chosen), BATCH):
-        pixels = images.pixels.read(chosen[start : start + BATCH])
-        changed = augment(pixels, amounts, seed=(0, start))
-        parts.append(guard.probabilities(ask(looked_at, changed)[FEATURES])[:, 0])
+    for start in range(0, len(images), BATCH):
+        changed = augment(images[start : start + BATCH], amounts, seed=(0, start))
+        parts.append(ask(looked_at, changed)[FEATURES])
     return np.concatenate(parts)
