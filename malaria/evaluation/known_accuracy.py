@@ -49,9 +49,10 @@ def to_record(
 def counting_of(labels: np.ndarray, probabilities: np.ndarray, **known: Any) -> dict[str, Any]:
     """{COUNTING: a record with its own threshold}, for few positive cells among many.
 
-    It belongs into the record of the same cells; {} beyond two labels. known: as of `to_record`.
+    It belongs into the record of the same cells; {} beyond two labels, and of cells of one only.
+    known: as of `to_record`.
     """
-    if probabilities.shape[1] != 2:
+    if probabilities.shape[1] != 2 or len(np.unique(labels)) < 2:
         return {}
     positive = known["positive"]
     threshold = choose_threshold(labels, probabilities, positive=positive, rule=COUNTING)

@@ -75,7 +75,7 @@ def test_the_card_names_each_pair_and_nothing_else_lies_there():
 
 @pytest.mark.parametrize(("engine", "tolerance"), [("litert", 1e-6), ("keras", 1e-5)])
 def test_the_pair_answers_as_it_did_when_it_was_made(tmp_path, monkeypatch, engine, tolerance):
-    """golden_compact.json was written by version 2.1.0; Keras answers where there is no .tflite."""
+    """golden_compact.json was written by version 2.5.0; Keras answers where there is no .tflite."""
     golden = json.loads(Path(__file__).with_name("golden_compact.json").read_text())["answers"]
     paths = sorted(write_cells(tmp_path / "cells", 2, seed=11))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

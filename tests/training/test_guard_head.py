@@ -194,9 +194,8 @@ def test_what_is_no_cell_is_marked_with_its_reason(trained):
     cells = draw(40, 6, side=SIDE)
     fields = (np.stack([draw_several(cells, rng) for _ in range(60)]) * 255).astype(np.uint8)
     assert marked(classifier, fields) >= 0.8
-    for pattern in set(PATTERNS):
-        pictures = [pattern(64, 3, rng) * np.ones((64, 64, 3)) for _ in range(20)]
-        assert marked(classifier, (np.stack(pictures).clip(0, 1) * 255).astype(np.uint8)) >= 0.5
+    pictures = [pattern(64, 3, rng) * np.ones((64, 64, 3)) for pattern in PATTERNS * 8]
+    assert marked(classifier, (np.stack(pictures).clip(0, 1) * 255).astype(np.uint8)) >= 0.6
 
 
 def test_both_engines_give_the_guard_the_same_features(trained):
