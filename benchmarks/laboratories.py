@@ -42,7 +42,7 @@ from malaria.data.dataset import LABELS, PATIENT_PATTERN, scan_folder
 from malaria.data.splits import split_samples
 from malaria.evaluation.metrics import METRICS, compute_metrics, roc_curve, score
 from malaria.fields.agreement import Agreement
-from malaria.fields.find_cells import find_cells
+from malaria.fields.field_detector import load_detector
 from malaria.fields.judge_fields import judge_field
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.prediction import Prediction
@@ -322,7 +322,8 @@ def judge_fields(folder):
     for path in filter(annotations.knows, paths):
         field = open_image(path)
         known, is_complete = annotations.read(path, field.size)
-        found = [Prediction(path, box=box) for box in find_cells(field)] or [Prediction(path)]
+        lies = load_detector()(path, field)
+        found = [Prediction(path, one.label, box=one.box) for one in lies] or [Prediction(path)]
         judged.append(judge_field(found, known, size=field.size, is_complete=is_complete))
     agreement = Agreement(judged, LABELS, LABELS[0])
     (right, true), (precise, found) = agreement.found, agreement.precise

@@ -69,7 +69,7 @@ def find_network(name: str) -> Network:
     if name in NETWORKS:
         return NETWORKS[name]
     if name == DETECTOR:
-        summary = "finds cells in fields; 551,069 parameters"
+        summary = "finds cells in fields; 550,149 parameters"
         return Network("malaria.networks.detector:detector", 32, summary)
     theirs = name.removeprefix(PREFIX)
     if theirs == name or theirs not in APPLICATIONS:

@@ -11,6 +11,7 @@ from malaria.base.text import printable
 from malaria.cli import values
 from malaria.cli.command import make_parser, option
 from malaria.data.splits import Folds
+from malaria.model import DETECTOR
 from malaria.settings.config import Config
 from malaria.settings.config_file import read_config
 from malaria.settings.config_reference import config_yaml, setting_names
@@ -77,6 +78,10 @@ def main(arguments: Sequence[str]) -> None:
     config = read_config(options.config, options.set, with_data=True)
     if options.workers is not None and (options.check or options.folds != 1):
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
+    if config.model == DETECTOR and (options.check or options.folds != 1):
+        raise UsageError(
+            "--check and --folds: are for networks that classify; leave them out for model: detector"
+        )
     if options.cluster is not None and (options.check or options.folds == 1):
         raise UsageError(
             "--cluster: trains the parts of --folds side by side; expected --folds=K, no --check; "

@@ -72,7 +72,7 @@ def calibrate(result: Result, rule: float | str, *, unlike: float = 0.0) -> Cali
         scaled[judged] = apply_temperature(probabilities[judged], temperature)
     scored = score(labels, scaled, positive=result.positive, threshold=thresholds)
     members = group_members(result.groups, len(labels))
-    known = {"positive": result.positive, "members": members, "unlike": unlike}
+    known: dict[str, Any] = {"positive": result.positive, "members": members, "unlike": unlike}
     record = to_record(labels, scaled, scored.predicted, **known)
     record |= counting_of(labels, scaled, **known)
     after = estimate(scored, groups=result.groups)

@@ -1,6 +1,7 @@
 """field_detector: a trained detector, opened from its pair, and what it finds in a field."""
 
 from collections import deque
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class FieldDetector:
         return sorted(_describe(found, field.size), key=lambda one: (one.box.top, one.box.left))
 
 
+@lru_cache(maxsize=2)
 def load_detector(path: Path | str | None = None) -> FieldDetector:
     """The detector that `path` means, as of find_pair; None: the pretrained one.
 

@@ -21,6 +21,9 @@ from malaria.pictures.remote_path import AnyPath
 
 NO_CELLS = "no red cells found in this field"
 SINGLE = "a single cell, no field: leave out --fields"
+NO_SMEAR = "no thin smear: most of what looks like a cell in it is none"
+# From this share of cells that the guard calls none on.
+MOSTLY = 0.6
 # A field has more cells than this; an image of one cell may show parts of others.
 FEW = 3
 # And where no guard tells single cells, it is larger than this, pixels.
@@ -68,9 +71,12 @@ def _predict_field(path: AnyPath, model: TrainedModel, find: Find) -> list[Predi
     if not red:
         return [Prediction(path, error=NO_CELLS)]
     # One thread, for each field has one.
-    cells = iter(predict((cut(field, one.box) for one in red), model, threads=1))
+    cells = list(predict((cut(field, one.box) for one in red), model, threads=1))
+    if not is_told and sum(one.unlike is not None for one in cells) >= MOSTLY * len(cells):
+        return [Prediction(path, error=NO_SMEAR)]
+    answers = iter(cells)
     return [
-        replace(next(cells), path=path, box=one.box)
+        replace(next(answers), path=path, box=one.box)
         if one.label is None
         else Prediction(path, one.label, one.probability, box=one.box)
         for one in found

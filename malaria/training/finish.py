@@ -137,7 +137,7 @@ def metadata_entries(
     )
     answers = result.labels, result.probabilities
     members = group_members(result.groups, len(result.labels))
-    known = {"positive": result.positive, "members": members}
+    known: dict[str, Any] = {"positive": result.positive, "members": members}
     return metadata.to_entries() | {
         "validation": {
             "count": len(result.labels),

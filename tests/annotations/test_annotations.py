@@ -118,7 +118,7 @@ def test_every_file_of_boxes_is_known_by_what_is_in_it(write, tmp_path, content,
     found = boxes_of(write(content, name), tmp_path / "a.png")
     assert [one.box for one in found] == BOXES
     assert [one.label for one in found] == ["ring", "rbc", "WBC"]
-    assert [one.kind for one in found] == ["parasitized", "uninfected", "other"]
+    assert [one.kind for one in found] == ["parasitized", "uninfected", "leukocyte"]
 
 
 @pytest.mark.parametrize("names", ["classes.txt", "data.yaml"])
@@ -339,7 +339,7 @@ def test_the_spelling_of_a_label_does_not_count_and_a_strange_one_is_not_guessed
         assert kind_of(spelled, {}) == "uninfected"
     kinds = {
         **{"Gametocytes": "parasitized", "Infected": "parasitized", "uninfected": "uninfected"},
-        **{"White blood cell": "other", "difficult": "difficult", "unlike": "unknown"},
+        **{"White blood cell": "leukocyte", "difficult": "difficult", "unlike": "unknown"},
         **{None: "unknown", " ": "unknown", "??": None, "not infected": None},
     }
     for label, kind in kinds.items():

@@ -14,7 +14,7 @@ from malaria.cli.command import run_script
 from malaria.cli.draw import main
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.drawn_cells import LABELS, write_cells, write_fields
-from malaria.fields.find_cells import find_cells
+from malaria.fields.field_detector import load_detector
 from malaria.pictures.images import open_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,7 +192,7 @@ def test_fields_are_drawn_alike_for_the_same_seed_and_their_cells_are_found(tmp_
     assert [path.name for path in one] == [f"{name}{n}.png" for n, name in enumerate(names, 1)]
     assert one[0].read_bytes() == other[0].read_bytes() != one[2].read_bytes()
     for path in one[:2]:
-        assert 60 <= len(find_cells(open_image(path))) <= 64
+        assert 60 <= len(load_detector()(path, open_image(path))) <= 64
     with pytest.raises(UserError, match="is not empty"):
         write_fields(tmp_path / "a", 3)
     with pytest.raises(UsageError, match="Received: count 0"):

@@ -9,8 +9,9 @@ from PIL import Image
 from plain_network import PlainNetwork
 
 from malaria.base.errors import UserError
-from malaria.fields.find_cells import cut, find_cells
-from malaria.fields.predict_fields import NO_CELLS, SINGLE, predict_fields
+from malaria.fields.field_detector import load_detector
+from malaria.fields.found import Found, cut
+from malaria.fields.predict_fields import NO_CELLS, NO_SMEAR, SINGLE, predict_fields
 from malaria.inference.classifier import Classifier
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
@@ -37,7 +38,7 @@ def test_each_cell_of_a_field_is_classified_as_its_image_would_be(classifier, dr
     field, boxes = draw_field(rows=3, columns=5)
     predictions = list(predict_fields([save(field, tmp_path / "field.png")], classifier))
     assert len(predictions) == len(boxes)
-    found = find_cells(field)
+    found = [one.box for one in load_detector()("field.png", field)]
     assert [one.box for one in predictions] == found
     alone = classifier.classify([np.asarray(cut(field, box)) for box in found])
     assert [one.probabilities for one in predictions] == [one.probabilities for one in alone]
@@ -80,7 +81,7 @@ def test_the_boxes_of_others_are_taken_as_they_are(classifier, draw_field, tmp_p
         assert image.size == field.size
         if path == paths[1]:
             raise UserError("not in truth.json")
-        return given
+        return [Found(box) for box in given]
 
     # However few: who gave them knows that they are cells.
     known = Classifier(classifier.metadata, classifier.network, guard=ALL_CELLS)
@@ -101,3 +102,29 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     next(predictions)
     assert next(asked) <= 3
     assert len(list(predictions)) == 5 * 12 - 1
+
+
+def test_what_is_no_whole_red_cell_is_a_row_of_its_own_that_no_network_is_asked_about(
+    classifier, draw_field, tmp_path
+):
+    path = save(draw_field()[0], tmp_path / "field.png")
+    lies = [Found(Box(9 * n, 9, 8, 8), probability=0.9) for n in range(5)]
+    lies.insert(2, Found(Box(70, 50, 30, 30), "leukocyte", 0.75))
+    predictions = list(predict_fields([path], classifier, find=lambda path, image: lies))
+    assert [one.label for one in predictions].count("leukocyte") == 1
+    [white] = [one for one in predictions if one.label == "leukocyte"]
+    assert (white.probability, white.probabilities, white.box) == (0.75, None, lies[2].box)
+
+
+def test_where_most_of_what_was_found_is_no_cell_there_is_no_smear(
+    classifier, draw_field, tmp_path
+):
+    path = save(draw_field()[0], tmp_path / "field.png")
+    lies = [Found(Box(9 * n, 9, 8, 8), probability=0.9) for n in range(10)]
+    reasons = ["no cell"] * 6 + [None] * 4
+    guard = SimpleNamespace(threshold=0.5, reasons=lambda images: reasons[: len(images)])
+    known = Classifier(classifier.metadata, classifier.network, guard=guard)
+    [row] = predict_fields([path], known, find=lambda path, image: lies)
+    assert row.error == NO_SMEAR
+    reasons[5] = None
+    assert len(list(predict_fields([path], known, find=lambda path, image: lies))) == 10

@@ -67,7 +67,9 @@ def test_the_card_names_each_pair_and_nothing_else_lies_there():
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert all(name in card for name in NAMES)
     suffixes = (".h5", ".json", ".tflite")
-    expected = {f"{name}{suffix}" for name in NAMES for suffix in suffixes} | {"MODEL_CARD.md"}
+    expected = {f"{name}{suffix}" for name in (*NAMES, "detector") for suffix in suffixes} | {
+        "MODEL_CARD.md"
+    }
     assert {path.name for path in FOLDER.iterdir()} == expected
     assert default_pair().parent == FOLDER
     assert default_pair().name in expected

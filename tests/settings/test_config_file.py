@@ -135,7 +135,8 @@ def test_an_empty_config_is_the_defaults(read):
         ("label_smoothing: 0.5", "expected less than 0.5; received 0.5"),
         ("keep: first", "expected 'best' or 'last'; received 'first'"),
         ("model: compct", "expected vgg or compact or keras_cnn or xresnet34 or efficientnet_lite0 "
-         "or keras.NAME of keras.applications; did you mean compact?; received 'compct'"),
+         "or detector or keras.NAME of keras.applications; did you mean compact?; received "
+         "'compct'"),
     ],
 )  # fmt: skip
 def test_each_fault_says_where_which_key_what_is_expected_and_what_was_found(
@@ -441,6 +442,7 @@ IN_IDENTITY = {
     "keep": "last", "tta": True, "resize": "pad", "contradictions": "exclude",
     "validation_images": "x/", "init_weights": "pretrained", "balance": "label",
     "teachers": "a.h5", "teacher_share": 0.5, "guard": False, "not_cells": "x/",
+    "composed_of": "x/", "composed_share": 0.2,
 }  # fmt: skip
 
 

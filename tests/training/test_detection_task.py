@@ -8,6 +8,7 @@ import pytest
 from learning import details_of, rows_of
 
 from malaria.base.errors import UsageError, UserError
+from malaria.cli.train import main as train_command
 from malaria.data.drawing import draw_stain
 from malaria.data.drawn_cells import draw_field, write_cells
 from malaria.fields.field_detector import load_detector
@@ -98,6 +99,15 @@ def test_a_classifier_is_no_detector_and_a_detector_no_classifier(trained):
         load_detector(default_pair())
     with pytest.raises(UserError, match="is a detector, which finds cells: give it to --detector"):
         load_classifier(trained.model)
+
+
+@pytest.mark.parametrize("option", ["--check", "--folds=2"])
+def test_what_is_for_networks_that_classify_is_refused_in_one_line(places, tmp_path, option):
+    fields = f"[{{folder: {places}/one/annotations.json, name: one}}]"
+    path = tmp_path / "a.yaml"
+    path.write_text(f"model: detector\ntrain_images: {fields}\nimage_size: [64, 64]\n")
+    with pytest.raises(UsageError, match="are for networks that classify"):
+        train_command([f"--config={path}", option])
 
 
 def test_what_a_detector_cannot_learn_from_is_told_before_anything_is_read(places, tmp_path):

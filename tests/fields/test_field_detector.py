@@ -1,10 +1,15 @@
-"""Finding red cells in drawn fields: each once, where it lies, and nothing else."""
+"""The pretrained detector on drawn fields: each cell once, where it lies, and nothing else."""
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from malaria.fields.find_cells import cut, find_cells
+from malaria.fields.field_detector import load_detector
+
+
+def red_cells(field):
+    """The Boxes of what the pretrained detector takes for whole red cells."""
+    return [one.box for one in load_detector()("field.png", field) if one.label is None]
 
 
 def overlap(box, other):
@@ -38,26 +43,26 @@ def blank(width=400, height=300, colour=(225, 232, 226)):
 @pytest.mark.parametrize("seed", range(4))
 def test_every_cell_is_found_once_and_where_it_lies(draw_field, seed):
     field, boxes = draw_field(rows=4, columns=5, seed=seed, parasitized=(1, 7))
-    found = find_cells(field)
+    found = red_cells(field)
     assert len(found) == len(boxes)
     assert_found(found, boxes)
 
 
 def test_cells_come_from_the_top_down_and_lie_in_the_field(draw_field):
     field, _ = draw_field()
-    found = find_cells(field)
+    found = red_cells(field)
     assert found == sorted(found, key=lambda box: (box.top, box.left))
     for box in found:
         assert 0 <= box.left <= box.left + box.width <= field.width
         assert 0 <= box.top <= box.top + box.height <= field.height
-        assert cut(field, box).size == (box.width, box.height)
+        assert box.width > 0 < box.height
 
 
 @pytest.mark.parametrize("scale", [0.5, 8])
 def test_the_size_of_the_image_does_not_matter(draw_field, scale):
     field, boxes = draw_field(rows=4, columns=4)
     large = field.resize([round(side * scale) for side in field.size])
-    found = find_cells(large)
+    found = red_cells(large)
     assert len(found) == 16
     assert_found(found, scale * np.array(boxes))
 
@@ -66,7 +71,7 @@ def test_cells_that_touch_are_parted():
     field, draw = blank()
     centres = [(60, 60), (110, 60), (160, 62), (300, 80), (335, 115), (60, 220), (300, 230)]
     discs(draw, centres, 27)
-    found = find_cells(field)
+    found = red_cells(field)
     assert len(found) == len(centres)
     assert_found(found, squares(centres, 27))
 
@@ -78,7 +83,7 @@ def test_a_pale_middle_is_no_hole_and_a_gap_within_a_ring_of_cells_no_cell():
         discs(draw, centre, 33)
         discs(draw, centre, 12, (222, 226, 222))
     discs(draw, [(50, 50), (450, 50), (50, 450), (450, 450)], 33)
-    found = find_cells(field)
+    found = red_cells(field)
     assert len(found) == 12
     assert all(overlap(box, (215, 215, 70, 70)) < 0.4 for box in found)
 
@@ -88,7 +93,7 @@ def test_half_a_cell_at_the_border_and_a_platelet_are_left_out():
     discs(draw, [(80, 80), (200, 80), (320, 80), (80, 200), (320, 200)], 30)
     discs(draw, [(200, 303)], 30)  # cut by the border through its middle
     discs(draw, [(200, 190)], 9)  # a platelet
-    assert len(find_cells(field)) == 5
+    assert len(red_cells(field)) == 5
 
 
 def test_the_nuclei_of_white_cells_do_not_hide_pale_red_ones():
@@ -96,13 +101,13 @@ def test_the_nuclei_of_white_cells_do_not_hide_pale_red_ones():
     centres = [(80, 80), (200, 80), (320, 80), (80, 200), (80, 320), (200, 320), (500, 90)]
     discs(draw, centres, 35, (215, 185, 190))
     discs(draw, [(380, 270)], 70, (90, 30, 120))
-    assert_found(find_cells(field), squares(centres, 35))
+    assert_found(red_cells(field), squares(centres, 35))
 
 
 def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
     field, boxes = draw_field(rows=4, columns=5)
     shade = np.linspace(1, 0.65, field.width)[None, :, None]
-    found = find_cells(Image.fromarray((np.asarray(field) * shade).astype(np.uint8)))
+    found = red_cells(Image.fromarray((np.asarray(field) * shade).astype(np.uint8)))
     assert_found(found, boxes, 0.5)
 
 
@@ -118,5 +123,5 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
     ],
 )
 def test_where_there_are_no_cells_nothing_fails(image):
-    found = find_cells(Image.fromarray(image))
+    found = red_cells(Image.fromarray(image))
     assert found == [] or image.std() > 50
