@@ -109,7 +109,8 @@ def test_the_wheel_has_the_package_its_data_and_nothing_else(built):
     info = f"malaria-{malaria.__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"malaria", info}
     data = [f"outputs/html_report.{ending}" for ending in ("html", "css", "js")]
-    data += [f"pretrained/compact.{ending}" for ending in ("h5", "json", "tflite")]
+    for name in ("compact", "detector"):
+        data += [f"pretrained/{name}.{ending}" for ending in ("h5", "json", "tflite")]
     assert {f"malaria/{name}" for name in ("py.typed", *data)} <= set(names)
     sources = {path.relative_to(TOP).as_posix() for path in (TOP / "malaria").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources

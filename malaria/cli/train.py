@@ -80,7 +80,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
     if config.model == DETECTOR and (options.check or options.folds != 1):
         raise UsageError(
-            "--check and --folds: are for networks that classify; leave them out for model: detector"
+            "--check and --folds: are for networks that classify; leave them out for model: "
+            "detector"
         )
     if options.cluster is not None and (options.check or options.folds == 1):
         raise UsageError(
