@@ -16,7 +16,7 @@ from malaria.base.streams import log
 from malaria.base.text import printable, quote, shorten
 from malaria.cli.command import Parser, add_common
 
-PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-image")
+PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 # What TensorFlow says of itself and of the GPUs it sees, asked in another process: it takes
 # seconds, and may end with a broken CUDA. 2.22 does not say which CUDA and cuDNN it is for.

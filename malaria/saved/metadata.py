@@ -129,7 +129,7 @@ def _assume(pair: Pair, architecture: Architecture) -> Metadata:
 
 def _parse(entries: dict[str, Any], path: Path) -> Metadata:
     try:
-        if entries.get("task") == DETECTION:
+        if isinstance(entries, dict) and entries.get("task") == DETECTION:
             raise UserError(f"{path} is a detector, which finds cells: give it to --detector")
         _require(isinstance(entries["labels"], list), "labels are no list")
         later = {name: entries[name] for name in LATER if name in entries}

@@ -121,10 +121,13 @@ def test_where_most_of_what_was_found_is_no_cell_there_is_no_smear(
 ):
     path = save(draw_field()[0], tmp_path / "field.png")
     lies = [Found(Box(9 * n, 9, 8, 8), probability=0.9) for n in range(10)]
-    reasons = ["no cell"] * 6 + [None] * 4
-    guard = SimpleNamespace(threshold=0.5, reasons=lambda images: reasons[: len(images)])
-    known = Classifier(classifier.metadata, classifier.network, guard=guard)
-    [row] = predict_fields([path], known, find=lambda path, image: lies)
-    assert row.error == NO_SMEAR
-    reasons[5] = None
-    assert len(list(predict_fields([path], known, find=lambda path, image: lies))) == 10
+
+    def ask(unlike):
+        """The predictions where the guard marks so many of the ten."""
+        told = iter(["no cell"] * unlike + [None] * (10 - unlike))
+        guard = SimpleNamespace(threshold=0.5, reasons=lambda images: [next(told) for _ in images])
+        known = Classifier(classifier.metadata, classifier.network, guard=guard)
+        return list(predict_fields([path], known, find=lambda path, image: lies))
+
+    assert [one.error for one in ask(6)] == [NO_SMEAR]
+    assert len(ask(5)) == 10
