@@ -11,7 +11,7 @@ from malaria.fields.detect import DIAMETER, RED, Ask, Objects, detect
 # of it to nearly twice.
 DIAMETERS = (200, 80, 32, 13)
 # Of a field that is larger at a scale its middle of this side, pixels of the network, is enough.
-LOOKED_AT = 640
+LOOKED_AT = 400
 # Red cells of and up to this side, pixels of the network, are those that it knows well.
 SMALLEST, LARGEST = 11, 46
 
