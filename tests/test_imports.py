@@ -28,7 +28,7 @@ REMOTE = {"fsspec", "aiohttp", "s3fs", "gcsfs", "asyncio"}
 KNOW_CONFIG = {
     *("config", "config_check", "config_file", "config_reference"),
     *("trainer", "assembly", "finish", "beginning", "cross_validation", "dry_run", "folds"),
-    *("detection_task", "tasks"),
+    *("detection_task", "choose_task"),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 INSIDE = [name for name in FILES if Path(name).stem not in DOORS]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from malaria.annotations.annotation_records import Rectangle, clip
 from malaria.base.errors import UserError
 from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import stderr_kept_back
@@ -94,13 +95,9 @@ def _describe(found: Objects, size: tuple[int, int]) -> list[Found]:
 
 def _clip(box: np.ndarray, size: tuple[int, int]) -> tuple[Box | None, float]:
     """(the part of the box in the field, None for nothing; its share of the box)."""
-    left, top, width, height = box.tolist()
-    ends = np.array([left, top, left + width, top + height]).round().astype(int)
-    x0, y0, x1, y1 = np.clip(ends, 0, [*size, *size]).tolist()
-    if x1 <= x0 or y1 <= y0:
-        return None, 0.0
-    inside = Box(x0, y0, x1 - x0, y1 - y0)
-    return inside, inside.width * inside.height / max(1e-6, width * height)
+    inside, _ = clip(Rectangle(*box.tolist()), (1, 1), size)
+    area = inside.width * inside.height if inside else 0
+    return inside, area / max(1e-6, float(box[2] * box[3]))
 
 
 class _AnySize:

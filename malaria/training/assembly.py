@@ -139,23 +139,29 @@ def build(config: Config, device: Device, images: LabelledImages) -> keras.Model
         )
         if config.guard:
             model = with_kinds(model, len(kinds_of(config.not_cells)))
-        # On a GPU XLA does the same for all layers.
-        if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
-            model = with_fast_norms(model)
-        optimizer = make_optimizer(
-            config.rates,
-            learning_rate=config.learning_rate,
-            total_steps=total_steps(config, images),
-            steps_per_epoch=steps_in_epoch(config, images),
-            warmup=config.warmup,
-            weight_decay=config.weight_decay,
-            ema_decay=config.ema_decay,
-            head=find_head(model),
-            stem=find_stem(model),
-        )
-        compile_model(model, optimizer)
+        model = compiled(config, device, model, steps_in_epoch(config, images))
         if config.init_weights is not None:
             init_weights(model, config.init_weights, config.labels, images.pixels.pixel_format)
+    return model
+
+
+def compiled(config: Config, device: Device, model: keras.Model, steps: int) -> keras.Model:
+    """The network with its optimizer; steps: of an epoch. Called in the scope of the device."""
+    # On a GPU XLA does the same for all layers.
+    if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
+        model = with_fast_norms(model)
+    optimizer = make_optimizer(
+        config.rates,
+        learning_rate=config.learning_rate,
+        total_steps=config.epochs * steps,
+        steps_per_epoch=steps,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        ema_decay=config.ema_decay,
+        head=find_head(model),
+        stem=find_stem(model),
+    )
+    compile_model(model, optimizer)
     return model
 
 

@@ -3,10 +3,8 @@
 The functions that trainer.py takes of a task; those of the other one are in assembly.py.
 """
 
-import platform
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from malaria.data.dataset import Sample
 from malaria.data.splits import split_samples
 from malaria.evaluation.plots import plot_history
 from malaria.model import DETECTOR, build_model
-from malaria.networks.backend import keras, tf
+from malaria.networks.backend import keras
 from malaria.networks.load_model import load_model
 from malaria.networks.save import save_pair
 from malaria.pictures.folders import find_images, sub_folders
@@ -30,17 +28,16 @@ from malaria.saved.metadata import DETECTION
 from malaria.saved.pair import Pair, find_pair, read_architecture
 from malaria.settings.config import Config
 from malaria.training.annotated_fields import KINDS, AnnotatedFields, load_fields
+from malaria.training.assembly import compiled
 from malaria.training.checkpoint import Progress, ResumePoint
 from malaria.training.composed_fields import SIDE, Bank, bank_of
 from malaria.training.detection_result import DetectionResult, judge_detector
 from malaria.training.detection_targets import detection_losses, share_found
 from malaria.training.devices import Device, computing_in
 from malaria.training.field_views import FieldPipeline
+from malaria.training.finish import describe_run, new_pair
 from malaria.training.guard_head import copy_weights
-from malaria.training.loop import compile_model
 from malaria.training.losses import Objective
-from malaria.training.norms import with_fast_norms
-from malaria.training.optimizer import find_head, find_stem, make_optimizer
 from malaria.training.step import Learner
 
 # Of the cut cells of each label and folder at most so many are used.
@@ -84,20 +81,7 @@ def build(config: Config, device: Device, fields: AnnotatedFields) -> keras.Mode
     """The network, compiled, on the device."""
     with device.strategy.scope(), computing_in(device.precision):
         model = build_model(DETECTOR, image_size=config.image_size, label_count=len(KINDS))
-        if not device.has_gpu or device.strategy.num_replicas_in_sync > 1:
-            model = with_fast_norms(model)
-        optimizer = make_optimizer(
-            config.rates,
-            learning_rate=config.learning_rate,
-            total_steps=total_steps(config, fields),
-            steps_per_epoch=steps_in_epoch(config, fields),
-            warmup=config.warmup,
-            weight_decay=config.weight_decay,
-            ema_decay=config.ema_decay,
-            head=find_head(model),
-            stem=find_stem(model),
-        )
-        compile_model(model, optimizer)
+        model = compiled(config, device, model, steps_in_epoch(config, fields))
         if config.init_weights is not None:
             _init_weights(model, find_pair(config.init_weights))
     return model
@@ -172,10 +156,7 @@ def conclude(
     copy_weights(model, plain)
     judged = [fields.fields[place] for place in fields.validation]
     result = judge_detector(judged, lambda images: np.asarray(plain(images, training=False)))
-    now = datetime.now(timezone.utc)
-    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"  # ISO 8601 basic
-    name = f"model_{time}_{result.recall:.4f}_{result.precision:.4f}"
-    pair = Pair.at(config.output_models, name)
+    pair = new_pair(config, result.recall, result.precision)
     folder, rows = pair.weights.with_suffix(""), progress.history
     write_text(folder / "evaluation.txt", f"{result.text}\n")
     write_csv(folder / "history.csv", list(rows[0]), [list(row.values()) for row in rows])
@@ -184,7 +165,7 @@ def conclude(
         plot_history(folder / "loss.svg", rows, "loss", "loss")
     beside = ResumePoint(config.output_models, config.identity).path.parent
     entries = metadata_entries(config, fields, progress, result)
-    save_pair(plain, config.output_models, name, entries, beside=beside)
+    save_pair(plain, config.output_models, pair.weights.stem, entries, beside=beside)
     return replace(result, model=pair.weights)
 
 
@@ -204,13 +185,5 @@ def metadata_entries(
             "validation_fields": len(fields.validation),
             "sources": {name: sources.count(name) for name in sorted(set(sources))},
         },
-        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
-        "arithmetic": progress.arithmetic,
-        "config": config.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        **describe_run(config, progress),
     }

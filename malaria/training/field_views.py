@@ -10,11 +10,11 @@ from malaria.base.machine import usable_cores
 from malaria.fields.detect import DIAMETER
 from malaria.networks.backend import tf
 from malaria.training.annotated_fields import KINDS, AnnotatedFields
-from malaria.training.batches import PREFETCH, WHOLE, Batch, Shards
+from malaria.training.batches import PREFETCH, Batch, Shards
 from malaria.training.composed_fields import Bank, View, compose, look
 from malaria.training.detection_targets import targets_of
 from malaria.training.order import count_batches
-from malaria.training.pipeline import OnDevice, Size, Stream
+from malaria.training.pipeline import OnDevice, Size, Stream, distribute
 
 # Red cells are shown up to e to the power of this larger and smaller than DIAMETER.
 SPREAD = 0.6
@@ -55,11 +55,6 @@ class FieldPipeline:
             self._batches(self._validation_view, count), count_batches(count, self.batch_size), 0
         )
 
-    @property
-    def validation_batch(self) -> int:
-        """The number of views of a batch to validate on."""
-        return self.batch_size
-
     def to_train(self, batch: Batch, on_device: OnDevice, size: Size) -> Batch:
         """As it is."""
         return batch
@@ -96,16 +91,9 @@ class FieldPipeline:
         return look(field, rng, self.side, diameter, is_changed=is_changed)
 
     def _batches(self, draw: Callable[[int], View], count: int) -> Iterator[Batch]:
-        def of_machine(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            total = context.num_replicas_in_sync
-            own = total // context.num_input_pipelines
-            return self._dataset(draw, count, Shards(context.input_pipeline_id * own, own, total))
+        return distribute(self.strategy, lambda shards: self._dataset(draw, count, shards))
 
-        return iter(self.strategy.distribute_datasets_from_function(of_machine))
-
-    def _dataset(
-        self, draw: Callable[[int], View], count: int, shards: Shards = WHOLE
-    ) -> tf.data.Dataset:
+    def _dataset(self, draw: Callable[[int], View], count: int, shards: Shards) -> tf.data.Dataset:
         def make(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             batch, shard = divmod(int(number), shards.count)
             start, shard = batch * self.batch_size, shard + shards.first

@@ -94,10 +94,7 @@ def save(
     guard: Guard | None,
 ) -> Result:
     """Write the pair, and a folder of metrics named like it; return the Result with its `model`."""
-    now = datetime.now(timezone.utc)
-    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"  # ISO 8601 basic
-    accuracy, loss = result.values["accuracy"], result.values["cross_entropy"]
-    pair = Pair.at(config.output_models, f"model_{time}_{accuracy:.4f}_{loss:.4f}")
+    pair = new_pair(config, result.values["accuracy"], result.values["cross_entropy"])
     result = replace(result, model=pair.weights)
     folder = pair.weights.with_suffix("")
     write_tables(folder, result, progress.history)
@@ -114,6 +111,28 @@ def save(
     beside = ResumePoint(config.output_models, config.identity).path.parent
     save_pair(model, config.output_models, pair.weights.stem, entries, beside=beside)
     return result
+
+
+def new_pair(config: Config, *values: float | None) -> Pair:
+    """The Pair to be written, named after this moment and two values of the validation."""
+    now = datetime.now(timezone.utc)
+    time = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"  # ISO 8601 basic
+    return Pair.at(config.output_models, "_".join(["model", time, *(f"{v:.4f}" for v in values)]))
+
+
+def describe_run(config: Config, progress: Progress) -> dict[str, Any]:
+    """The entries of the metadata that tell how a network came about."""
+    return {
+        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
+        "arithmetic": progress.arithmetic,
+        "config": config.model_dump(mode="json"),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
 
 
 def metadata_entries(
@@ -160,15 +179,7 @@ def metadata_entries(
                 "validation": count_by_source(samples, config.labels),
             },
         },
-        "epochs": {"run": progress.epoch, "best": progress.best_epoch},
-        "arithmetic": progress.arithmetic,
-        "config": config.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        **describe_run(config, progress),
     }
 
 

@@ -104,7 +104,7 @@ class Pipeline:
         """The batches of an epoch, counted from 0."""
         size = self.image_size(epoch)
         return Stream(
-            self._distribute(lambda shards: self.epoch_batches(epoch, shards)),
+            distribute(self.strategy, lambda shards: self.epoch_batches(epoch, shards)),
             self.steps or count_batches(len(self.training), self.batch_size),
             0 if self.steps else int(len(self.training) % self.batch_size > 0),
             size,
@@ -138,7 +138,7 @@ class Pipeline:
                 made = read_pixels(made, self.pixels).map(as_floats)
             return made.prefetch(PREFETCH)
 
-        return Stream(self._distribute(make), count_batches(len(self.validation), size), 0)
+        return Stream(distribute(self.strategy, make), count_batches(len(self.validation), size), 0)
 
     @property
     def validation_batch(self) -> int:
@@ -181,15 +181,18 @@ class Pipeline:
     ) -> tf.data.Dataset:
         return index_batches(self.pixels, order, batch_size=batch_size, seed=seed, shards=shards)
 
-    def _distribute(self, make: Callable[[Shards], tf.data.Dataset]) -> Iterator[Batch]:
-        """Batches for all devices; make: the dataset of the shards that one machine takes."""
 
-        def of_machine(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            total = context.num_replicas_in_sync
-            own = total // context.num_input_pipelines
-            return make(Shards(context.input_pipeline_id * own, own, total))
+def distribute(
+    strategy: tf.distribute.Strategy, make: Callable[[Shards], tf.data.Dataset]
+) -> Iterator[Batch]:
+    """Batches for all devices; make: the dataset of the shards that one machine takes."""
 
-        return iter(self.strategy.distribute_datasets_from_function(of_machine))
+    def of_machine(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        total = context.num_replicas_in_sync
+        own = total // context.num_input_pipelines
+        return make(Shards(context.input_pipeline_id * own, own, total))
+
+    return iter(strategy.distribute_datasets_from_function(of_machine))
 
 
 def choose_validation(indices: np.ndarray, steps: int | None, batch_size: int) -> np.ndarray:

@@ -13,10 +13,10 @@ from malaria.settings.config import Config
 from malaria.settings.config_check import make_config
 from malaria.training.beginning import continue_from, find_shorter_run
 from malaria.training.checkpoint import Progress, ReadOnlyResumePoint, ResumePoint, Row
+from malaria.training.choose_task import DetectionResult, Material, task_of
 from malaria.training.devices import Device, choose_compiler, choose_device, set_determinism
 from malaria.training.loop import defer_interrupts, open_board, run_epochs
 from malaria.training.room import raise_on_full_memory
-from malaria.training.tasks import DetectionResult, Material, task_of
 from malaria.training.workers import Workers, raise_on_lost_worker
 
 

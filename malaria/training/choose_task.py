@@ -1,4 +1,4 @@
-"""tasks: what a training learns: to classify cells, or to find them in fields."""
+"""choose_task: what a training learns: to classify cells, or to find them in fields."""
 
 from typing import Any, Protocol
 
