@@ -1,0 +1,359 @@
+"use strict";
+const find = (id) => document.getElementById(id);
+// What the program told once; the label of each cell: null for none, "" for skipped.
+let setup, labels = [], version = 0;
+// The cell that is shown, its label when it was, and the presses of this window that can be taken back.
+let current = 0, seen = null, done = [];
+// Requests wait for each other, so that presses arrive in the order in which they were made.
+let queue = Promise.resolve(), hasFailed = false;
+const presses = [], AHEAD = 4, CHUNK = 250, POLL = 2000, LONG = 60;
+
+function make(tag, text, attributes = {}) {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+async function ask(address, content) {
+  const options = content === undefined ? {} : { method: "POST", body: JSON.stringify(content),
+    headers: { "Content-Type": "application/json" } };
+  const answer = await fetch(address, { cache: "no-store", ...options });
+  if (answer.ok) return answer.json();
+  const told = await answer.json().catch(() => ({ error: `the program answered ${answer.status}` }));
+  throw new Error(told.error);
+}
+
+function complain(error) {
+  const text = error instanceof TypeError
+    ? `The program has ended. All labels up to here are in ${setup?.table ?? "the table"}; start it again to go on.`
+    : `Not saved: ${error.message}`;
+  if (find("error").textContent !== text) find("error").textContent = text;
+  find("error").hidden = false;
+  hasFailed = true;
+}
+
+function recover() {
+  if (!hasFailed) return;
+  hasFailed = false;
+  find("error").hidden = true;
+}
+
+// ---- labels
+
+const nameOf = (label) => setup.labels.find((one) => one.label === label)?.name ?? "no label";
+
+function take(told) {
+  version = told.version;
+  const changed = Object.entries(told.labels).filter(([number, label]) => labels[number] !== label);
+  for (const [number, label] of changed) put(Number(number), label);
+  if (changed.length) showProgress();
+  return changed.length;
+}
+
+function put(number, label) {
+  labels[number] = label;
+  if (tiles[number]) showTile(number);
+}
+
+function send(changes) {
+  for (const [number, , after] of changes) put(number, after);
+  showProgress();
+  queue = queue.then(async () => {
+    try {
+      const told = await ask("labels", { version, changes });
+      recover();
+      take(told);
+      if (told.refused.length) refuse(told.refused);
+      askFigures();
+    } catch (error) {
+      for (const [number, before] of changes) put(number, before);
+      showProgress();
+      complain(error);
+    }
+  });
+}
+
+// Labelled in another window meanwhile: that label stays, until somebody presses again.
+async function refuse(numbers) {
+  take(await ask("labels/0"));
+  done = done.filter((changes) => !changes.some(([number]) => numbers.includes(number)));
+  const [first] = numbers;
+  if (find("many").hidden) show(first);
+  say(numbers.length === 1
+    ? `Labelled ${nameOf(labels[first])} in another window; press again to change it.`
+    : `${numbers.length} cells were labelled in another window and are as they were.`);
+}
+
+function press(label) {
+  const isMany = !find("many").hidden;
+  const numbers = isMany ? [...selected] : [current];
+  // Not its label of now: another window may have given it since this one showed the cell.
+  const changes = numbers.map((number) => [number, isMany ? labels[number] : seen, label]);
+  if (!changes.length) return say("No cell is selected.");
+  done.push(changes);
+  presses.push(performance.now() / 1000);
+  send(changes);
+  if (isMany) {
+    select([]);
+    say(`${changes.length === 1 ? "1 cell" : `${changes.length} cells`}: ${nameOf(label)}`);
+  } else {
+    say(`${nameOf(label)}. ${find("progress").textContent}`);
+    showNext();
+  }
+}
+
+function undo() {
+  const changes = done.pop();
+  if (!changes) return say("Nothing to take back.");
+  send(changes.map(([number, before, after]) => [number, after, before]));
+  say(changes.length === 1 ? "Taken back." : `Taken back: ${changes.length} cells.`);
+  if (find("many").hidden) show(changes[0][0]);
+}
+
+function say(text) { find("said").textContent = text; }
+
+function showProgress() {
+  const count = labels.filter((label) => label !== null).length, left = labels.length - count;
+  find("bar").max = labels.length;
+  find("bar").value = count;
+  const gaps = presses.slice(1).map((time, place) => time - presses[place]).filter((gap) => gap < LONG).slice(-20);
+  const minutes = gaps.length ? gaps.reduce((a, b) => a + b) / gaps.length * left / 60 : null;
+  const time = minutes === null || !left ? "" : minutes < 1 ? ", less than a minute left"
+    : `, about ${Math.round(minutes)} minute${Math.round(minutes) === 1 ? "" : "s"} left`;
+  find("progress").textContent = `${count} of ${labels.length} labelled${time}`;
+  find("finished").hidden = left > 0;
+}
+
+// ---- one cell
+
+function show(number) {
+  current = number;
+  seen = labels[number];
+  find("cell").src = `cell/${number}`;
+  const [name, group] = setup.cells[number];
+  const label = labels[number] === null ? "" : ` \u2013 labelled ${nameOf(labels[number])}`;
+  find("name").textContent = `${name}${group === null ? "" : `, patient ${group}`}${label}`;
+  if (!find("around").hidden) find("field").src = `field/${number}`;
+  let ahead = number;
+  for (let count = 0; count < AHEAD; count++) {
+    ahead = nextAfter(ahead);
+    if (ahead === null || ahead === number) break;
+    new Image().src = `cell/${ahead}`;
+  }
+}
+
+function nextAfter(number) {
+  for (let step = 1; step <= labels.length; step++) {
+    const next = (number + step) % labels.length;
+    if (labels[next] === null) return next;
+  }
+  return null;
+}
+
+function showNext() {
+  const next = nextAfter(current);
+  show(next === null ? current : next);
+}
+
+function showField() {
+  find("around").hidden = !find("around").hidden;
+  find("around-button").setAttribute("aria-pressed", !find("around").hidden);
+  if (!find("around").hidden) find("field").src = `field/${current}`;
+}
+
+// ---- many cells: the grid is one stop of Tab, arrows move within it
+
+const tiles = [], selected = new Set();
+let standing = 0, anchor = 0, isPainting = null;
+
+function makeTile(number) {
+  const tile = make("button", undefined, { type: "button", class: "tile", "aria-pressed": false, tabindex: -1 });
+  tile.append(make("img", undefined, { src: `cell/${number}`, loading: "lazy", alt: "", draggable: "false" }), make("span"));
+  tile.dataset.number = number;
+  return tile;
+}
+
+function showTile(number) {
+  const tile = tiles[number], label = labels[number], isLabelled = label !== null;
+  tile.lastChild.textContent = isLabelled ? nameOf(label) : "";
+  tile.setAttribute("aria-label", `Cell ${number + 1}, ${isLabelled ? nameOf(label) : "not labelled"}`);
+}
+
+function fill() {
+  const first = tiles.length, fragment = document.createDocumentFragment();
+  for (let number = first; number < Math.min(first + CHUNK, labels.length); number++) {
+    tiles.push(makeTile(number));
+    showTile(number);
+    tiles[number].hidden = !fits(number);
+    fragment.append(tiles[number]);
+  }
+  find("grid").append(fragment);
+  if (tiles.length < labels.length) setTimeout(fill, 20);
+}
+
+const fits = (number) => {
+  const value = find("filter").value;
+  return value === "all" || (value === "none" ? labels[number] === null : `=${labels[number] ?? "none"}` === value && labels[number] !== null);
+};
+
+function filter() {
+  tiles.forEach((tile, number) => { tile.hidden = !fits(number); });
+  select([...selected].filter(fits));
+}
+
+function select(numbers) {
+  const chosen = new Set(numbers);
+  for (const number of new Set([...selected, ...chosen])) {
+    if (selected.has(number) !== chosen.has(number)) mark(number, chosen.has(number));
+  }
+  tell();
+}
+
+function mark(number, isSelected) {
+  if (isSelected) selected.add(number); else selected.delete(number);
+  tiles[number]?.setAttribute("aria-pressed", isSelected);
+}
+
+function tell() { find("selected").textContent = selected.size ? `${selected.size} selected` : ""; }
+
+function showMany() {
+  const isMany = find("many").hidden;
+  find("many").hidden = !isMany;
+  find("one").hidden = isMany;
+  find("around-button").hidden = isMany;
+  find("many-button").setAttribute("aria-pressed", isMany);
+  if (!isMany) return show(labels[current] === null ? current : nextAfter(current) ?? current);
+  if (!tiles.length) fill();
+  filter();
+  stand(current);
+}
+
+function stand(number, hasFocus) {
+  if (!tiles[number]) return;
+  tiles[standing].tabIndex = -1;
+  standing = number;
+  tiles[number].tabIndex = 0;
+  if (hasFocus) tiles[number].focus();
+}
+
+function moveInGrid(event) {
+  const columns = getComputedStyle(find("grid")).gridTemplateColumns.split(" ").length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -Infinity, End: Infinity }[event.key];
+  if (event.key === "Enter") { event.preventDefault(); current = standing; showMany(); show(standing); }
+  if (step === undefined) return;
+  event.preventDefault();
+  const shown = tiles.filter((tile) => !tile.hidden).map((tile) => Number(tile.dataset.number));
+  const place = Math.max(0, Math.min(shown.indexOf(standing) + step, shown.length - 1));
+  stand(shown[place], true);
+}
+
+function tileOf(event) { return event.target.closest?.(".tile"); }
+
+find("grid").addEventListener("pointerdown", (event) => {
+  const tile = tileOf(event);
+  if (!tile || event.pointerType !== "mouse" || event.button !== 0) return;
+  const number = Number(tile.dataset.number);
+  isPainting = !selected.has(number);
+  if (event.shiftKey) {
+    const [from, to] = [anchor, number].sort((a, b) => a - b);
+    for (let one = from; one <= to; one++) if (!tiles[one].hidden) mark(one, isPainting);
+  } else mark(number, isPainting);
+  anchor = number;
+  tell();
+  stand(number);
+});
+find("grid").addEventListener("pointerover", (event) => {
+  const tile = tileOf(event);
+  if (isPainting === null || !tile) return;
+  mark(Number(tile.dataset.number), isPainting);
+  tell();
+});
+addEventListener("pointerup", () => { isPainting = null; });
+// By keyboard or finger; the mouse has done it already.
+find("grid").addEventListener("click", (event) => {
+  const tile = tileOf(event);
+  if (!tile || event.pointerType === "mouse") return;
+  const number = Number(tile.dataset.number);
+  mark(number, !selected.has(number));
+  tell();
+  stand(number);
+});
+find("grid").addEventListener("keydown", moveInGrid);
+
+// ---- what the labels say
+
+let asking;
+function askFigures() {
+  clearTimeout(asking);
+  asking = setTimeout(async () => {
+    try { showFigures(await ask("figures")); } catch (error) { complain(error); }
+  }, 500);
+}
+
+function showFigures(told) {
+  find("lines").replaceChildren(...told.lines.map((line) => make("li", line)));
+  find("rows").replaceChildren(...told.rows.map(([name, ...shares]) => {
+    const row = make("tr");
+    row.append(make("th", name, { scope: "row" }), ...shares.map((share) => make("td", share)));
+    return row;
+  }));
+  find("shares").hidden = !told.rows.length;
+}
+
+// ---- keys, buttons, start
+
+function makeButton(name, key, act) {
+  const button = make("button", name, { type: "button", "aria-keyshortcuts": key });
+  button.append(make("kbd", key));
+  button.addEventListener("click", act);
+  return button;
+}
+
+addEventListener("keydown", (event) => {
+  if (!setup || event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.("select")) return;
+  const key = event.key.toUpperCase(), known = setup.labels.find((one) => one.key === key);
+  const own = { Z: undo, F: () => find("many").hidden && showField(), G: showMany }[key];
+  if (!known && !own) return;
+  event.preventDefault();
+  if (event.repeat) return; // a key that is held down labels one cell only
+  if (known) press(known.label); else own();
+});
+
+async function poll() {
+  if (document.hidden) return;
+  queue = queue.then(async () => {
+    try {
+      const told = await ask(`labels/${version}`);
+      recover();
+      if (take(told)) askFigures();
+    } catch (error) { complain(error); }
+  });
+}
+
+async function start() {
+  setup = await ask("cells");
+  labels = setup.cells.map(() => null);
+  for (const { label, name, key } of setup.labels) find("answers").append(makeButton(name, key, () => press(label)));
+  find("answers").append(makeButton("Take back", "Z", undo));
+  const around = makeButton("Field around it", "F", showField);
+  around.id = "around-button";
+  around.setAttribute("aria-pressed", false);
+  find("answers").append(around);
+  const choices = [["all", "all cells"], ["none", "not labelled"], ...setup.labels.map(({ label, name }) => [`=${label}`, label ? name : "skipped"])];
+  find("filter").append(...choices.map(([value, text]) => make("option", text, { value })));
+  find("notes").append(...setup.notes.map((note) => make("li", note)));
+  find("where").textContent = `Labels of ${setup.who} go to ${setup.table} at each press.`;
+  take(await ask("labels/0"));
+  showProgress();
+  show(nextAfter(labels.length - 1) ?? 0);
+  askFigures();
+  setInterval(poll, POLL);
+  document.addEventListener("visibilitychange", poll);
+}
+
+find("filter").addEventListener("input", filter);
+find("all").addEventListener("click", () => select([...tiles.keys()].filter((number) => !tiles[number].hidden)));
+find("none").addEventListener("click", () => select([]));
+find("many-button").addEventListener("click", showMany);
+start().catch(complain);
