@@ -1,8 +1,8 @@
-"""verified: sensitivity and specificity of cells that were labelled at random by what they are called.
+"""verified: sensitivity and specificity of cells labelled at random by what they are called.
 
 Where few cells are parasitized, labelling at random finds hardly one. So as many are drawn of those
-called parasitized as of the others, and each stratum counts as many cells as it stands for (Begg and
-Greenes 1983, Biometrics 39:207-215).
+called parasitized as of the others, and each stratum counts as many cells as it stands for (Begg
+and Greenes 1983, Biometrics 39:207-215).
 """
 
 from collections.abc import Sequence
