@@ -61,15 +61,16 @@ def choose_cells(
     for number, (name, share) in enumerate(_shares(sizes, (count + 1) // 2).items()):
         kept = [place for place in strata[name] if labelled.get(place) == RANDOM]
         order = _spread(strata[name], cells, np.random.default_rng([seed, 2, number]))
-        drawn[name] = list(dict.fromkeys([*kept, *order]))[: max(share, len(kept))]
+        taken = set(list(dict.fromkeys([*kept, *order]))[: max(share, len(kept))])
+        drawn[name] = [place for place in order if place in taken]
     random = [
         Chosen(cells[place], RANDOM, len(strata[name]) / len(drawn[name]))
         for name, place in _in_turn(drawn, rng)
     ]
-    taken = {place for places in drawn.values() for place in places}
-    left = [place for places in strata.values() for place in places if place not in taken]
+    random_ones = {place for places in drawn.values() for place in places}
+    left = [place for places in strata.values() for place in places if place not in random_ones]
     doubtful = _doubtful(left, cells, model, labelled, max(0, count - len(random)))
-    doubt = [Chosen(cells[place], DOUBT) for place in rng.permutation(doubtful).tolist()]
+    doubt = [Chosen(cells[place], DOUBT) for place in rng.permutation(sorted(doubtful)).tolist()]
     return list(_mix(random, doubt, rng))
 
 

@@ -87,6 +87,7 @@ async function refuse(numbers) {
 
 function press(label) {
   const isMany = !find("many").hidden;
+  if (!isMany && !isSeen(label)) return;
   const numbers = isMany ? [...selected] : [current];
   // Not its label of now: another window may have given it since this one showed the cell.
   const changes = numbers.map((number) => [number, isMany ? labels[number] : seen, label]);
@@ -127,20 +128,40 @@ function showProgress() {
 
 // ---- one cell
 
+// Its own element for each: an element with a new address shows the old picture until the new one is
+// there, and a press would label a cell that nobody has seen.
+const images = new Map();
+
+function imageOf(number) {
+  if (!images.has(number)) {
+    const image = make("img", undefined, { src: `cell/${number}`, alt: "The cell to label", draggable: "false" });
+    image.addEventListener("error", () => number === current && say("The image of this cell cannot be read any more: skip it."));
+    images.set(number, image);
+  }
+  return images.get(number);
+}
+
 function show(number) {
   current = number;
   seen = labels[number];
-  find("cell").src = `cell/${number}`;
+  const image = imageOf(number), kept = new Set([number]);
+  find("cell").replaceChildren(image);
   const [name, group] = setup.cells[number];
   const label = labels[number] === null ? "" : ` \u2013 labelled ${nameOf(labels[number])}`;
   find("name").textContent = `${name}${group === null ? "" : `, patient ${group}`}${label}`;
-  if (!find("around").hidden) find("field").src = `field/${number}`;
-  let ahead = number;
-  for (let count = 0; count < AHEAD; count++) {
+  showAround();
+  for (let ahead = number; kept.size <= AHEAD;) {
     ahead = nextAfter(ahead);
-    if (ahead === null || ahead === number) break;
-    new Image().src = `cell/${ahead}`;
+    if (ahead === null || kept.has(ahead)) break;
+    imageOf(ahead);
+    kept.add(ahead);
   }
+  for (const one of images.keys()) if (!kept.has(one)) images.delete(one);
+}
+
+function isSeen(label) {
+  const image = imageOf(current);
+  return image.complete && (image.naturalWidth > 0 || label === "");
 }
 
 function nextAfter(number) {
@@ -159,7 +180,13 @@ function showNext() {
 function showField() {
   find("around").hidden = !find("around").hidden;
   find("around-button").setAttribute("aria-pressed", !find("around").hidden);
-  if (!find("around").hidden) find("field").src = `field/${current}`;
+  showAround();
+}
+
+function showAround() {
+  const shown = find("around").hidden ? [] : [make("img", undefined, { src: `field/${current}`,
+    alt: "The field around the cell, with its box", draggable: "false" })];
+  find("field").replaceChildren(...shown);
 }
 
 // ---- many cells: the grid is one stop of Tab, arrows move within it

@@ -123,10 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, find: Callable[[str], Answer | None]) -> None:
         """Send what `find` gives for the rest of an address that holds the token, else 404."""
-        token, _, rest = self.path.removeprefix("/").partition("/")
+        token, slash, rest = self.path.removeprefix("/").partition("/")
         is_ours = compare_digest(token.encode(), self.server.token.encode())
         found = None
-        if is_ours and self.headers.get("Host") in self.server.hosts:
+        if is_ours and slash and self.headers.get("Host") in self.server.hosts:
             try:
                 found = find(rest)
             except UnreadableImageError as error:
