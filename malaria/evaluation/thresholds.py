@@ -35,16 +35,9 @@ def parse_rule(value: object) -> float | str:
 
 
 def choose_threshold(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    positive: int,
-    rule: float | str,
-    weights: np.ndarray | None = None,
+    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, rule: float | str
 ) -> float:
     """The threshold that `rule` picks on these images, 0..1.
-
-    weights: (n,), as how many images each counts; None: as one.
 
     "youden" maximises sensitivity + specificity - 1 (Youden 1950), and of equal ones finds more
     positives. "counting" minimises the error of a share of RARE that is corrected by sensitivity
@@ -60,11 +53,10 @@ def choose_threshold(
     if probabilities.shape[1] != 2:
         raise UserError(f"threshold {rule}: expected two labels, received {probabilities.shape[1]}")
     is_positive = np.asarray(labels) == positive
-    counts = np.ones(len(labels), np.int64) if weights is None else weights
-    positives, negatives = counts[is_positive].sum(), counts[~is_positive].sum()
+    positives, negatives = np.sum(is_positive), np.sum(~is_positive)
     if not positives or not negatives:
         raise UserError(f"threshold {rule}: expected images of both labels, found one label only")
-    values, found, alarms = _cuts(is_positive, probabilities[:, positive], counts)
+    values, found, alarms = _cuts(is_positive, probabilities[:, positive])
     if rule == YOUDEN:
         # In whole numbers, so that equal ones are equal.
         return _middle(values, np.argmax(found * negatives - alarms * positives))
@@ -79,14 +71,11 @@ def _target(text: str) -> float:
     return float(match[1]) if match else math.nan
 
 
-def _cuts(
-    is_positive: np.ndarray, scores: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cuts(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The m distinct scores, rising, and (m,) counts of positives and of others from each on."""
     values, place = np.unique(scores, return_inverse=True)
-    found, alarms = np.zeros(len(values), counts.dtype), np.zeros(len(values), counts.dtype)
-    np.add.at(found, place[is_positive], counts[is_positive])
-    np.add.at(alarms, place[~is_positive], counts[~is_positive])
+    found = np.bincount(place[is_positive], minlength=len(values))
+    alarms = np.bincount(place[~is_positive], minlength=len(values))
     return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
 
 
