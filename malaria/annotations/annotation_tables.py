@@ -6,9 +6,7 @@ from malaria.annotations.annotation_files import record_of
 from malaria.annotations.annotation_records import MOST_IN_ALL, Content, Record, Rectangle
 from malaria.base.errors import UserError
 from malaria.base.text import printable, quote
-from malaria.data.tables import COLUMNS, cell_at, open_cells
-
-BOX_COLUMNS = {name: (name,) for name in ("left", "top", "width", "height")}
+from malaria.data.tables import BOX_COLUMNS, COLUMNS, cell_at, open_cells
 
 
 def read_table(path: Path) -> list[Record]:

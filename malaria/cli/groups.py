@@ -4,6 +4,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.places import Places, source_of
 from malaria.pictures.remote_path import AnyPath, to_path
 
@@ -17,6 +18,8 @@ def find_places(inputs: Inputs) -> Places:
 
 class Groups:
     """Finds the group of an image: as a list says, as --group_by, as the model knows.
+
+    Of a cell in a field for which nothing of these tells any, it is the field.
 
     Where --image names several folders, a patient is written "folder:patient", for two laboratories
     may number theirs alike. by_folder: whether --group_by=folder counts.
@@ -40,6 +43,8 @@ class Groups:
         if self._by == FOLDER:
             return "/".join(self._places.folders_of(path)) or self._grouper(path)
         name = self._grouper(path)
+        if name is None and isinstance(path, CellInField):
+            return str(path.field)
         several = self._by == PATIENT and len(self._folders) > 1
         folder = source_of(path, self._folders) if several else None
         if name is None or folder is None:

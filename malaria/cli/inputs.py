@@ -15,7 +15,7 @@ from malaria.data.tables import is_table
 from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.limits import KINDS
 from malaria.pictures.passed_over import PassedOver
-from malaria.pictures.remote_path import SCHEMES, AnyPath, RemotePath, real_name, to_path
+from malaria.pictures.remote_path import SCHEMES, AnyPath, FilePath, RemotePath, real_name, to_path
 from malaria.pictures.same_file import Seen, file_number
 
 
@@ -25,19 +25,25 @@ class Inputs:
     passed_over: what was not taken, as far as `paths` has come.
     """
 
-    def __init__(self, names: Sequence[str], interval: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        interval: tuple[int, int] | None = None,
+        *,
+        of_fields: bool = False,
+    ) -> None:
         """names: images, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists.
 
-        All but stdin may be URLs. interval: only the images A to B-1. Raises UserError for what is
-        not there.
+        All but stdin may be URLs. interval: only the images A to B-1. of_fields: of a table of
+        cells its fields are taken. Raises UserError for what is not there.
         """
         self.names, self.interval = list(names), interval
         self.passed_over = PassedOver()
-        self._lists = [_open_list(name) for name in names]
+        self._lists = [_open_list(name, of_fields=of_fields) for name in names]
         self._tables = [one for one in self._lists if isinstance(one, Listing) and one.says]
 
     @cached_property
-    def roots(self) -> list[AnyPath]:
+    def roots(self) -> list[FilePath]:
         """The folders among the names."""
         named = zip(self.names, self._lists, strict=True)
         return [to_path(one) for one, listed in named if not listed and is_folder(to_path(one))]
@@ -121,7 +127,9 @@ class Inputs:
         return find_images(path, self.passed_over) if is_folder(path) else iter([path])
 
 
-def _check_against_folders(table: Listing, roots: Sequence[AnyPath], labels: Sequence[str]) -> None:
+def _check_against_folders(
+    table: Listing, roots: Sequence[FilePath], labels: Sequence[str]
+) -> None:
     """Raise UserError if the table and the folder in which an image lies say two labels of it."""
     real = [to_path(real_name(root)) for root in roots]
     for entry in table:
@@ -134,18 +142,18 @@ def _check_against_folders(table: Listing, roots: Sequence[AnyPath], labels: Seq
                 )
 
 
-def _open_list(name: str) -> Listing | Stdin | None:
+def _open_list(name: str, *, of_fields: bool) -> Listing | Stdin | None:
     """The list of that name; None for an image or a folder. Raises UserError."""
     if name == STDIN:
         return Stdin()
     if name == "":
         raise UserError("--image: expected an image, a folder or a list; received an empty name")
     if name.startswith("@") and not os.path.lexists(name):
-        return Listing(to_path(name[1:]))
+        return Listing(to_path(name[1:]), of_fields=of_fields)
     path = to_path(name)
     if isinstance(path, Path) and not os.path.exists(path):
         known = ", ".join(f"{one}://" for one in SCHEMES)
         more = f"; URLs may begin with {known}" if "://" in name else ""
         raise UserError(f"--image: no file or folder {printable(name)}{more}")
     is_list = is_table(path) and (isinstance(path, RemotePath) or path.is_file())
-    return Listing(path) if is_list else None
+    return Listing(path, of_fields=of_fields) if is_list else None

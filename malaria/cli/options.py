@@ -76,7 +76,7 @@ class Options:
     )
     calibrate: str | None = option(
         "fit the threshold (youden, or as --threshold says) and the temperature to the labelled "
-        "cells of this folder or table, at least 100, and write the model to --save",
+        "cells of this folder or table, at least 50, and write the model to --save",
         metavar="FOLDER",
     )
     resize: tuple[int, int] | None = option(

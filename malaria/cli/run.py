@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         from malaria.cli.calibrate import calibrate_model
 
         return calibrate_model(options, options.calibrate)
-    inputs = Inputs(options.image, options.slice)
+    inputs = Inputs(options.image, options.slice, of_fields=options.fields)
     if len(options.model) > 1:
         return compare_models(options, inputs)
     paths = inputs.paths()

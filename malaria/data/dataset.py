@@ -11,9 +11,10 @@ from pathlib import Path
 from malaria.base.errors import UsageError, UserError
 from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
+from malaria.pictures.cell_in_field import ImagePath
 from malaria.pictures.folders import find_images, list_folder, sub_folders
 from malaria.pictures.passed_over import PassedOver
-from malaria.pictures.remote_path import AnyPath, parts_below, to_path
+from malaria.pictures.remote_path import AnyPath, FilePath, parts_below, to_path
 
 # Of the NLM's cells, and of the first original's models; label 0 first.
 LABELS = ("Parasitized", "Uninfected")
@@ -37,7 +38,7 @@ class Sample:
     before they are read. is_validation: it is of validation_images.
     """
 
-    path: Path
+    path: ImagePath
     label: int
     patient: str | None
     source: str = ""
@@ -124,13 +125,15 @@ def _nlm_patient(path: AnyPath) -> str | None:
     return match.group(1) if match else None
 
 
-def sub_folder_of(path: AnyPath, folder: AnyPath | str) -> str | None:
+def sub_folder_of(path: AnyPath, folder: FilePath | str) -> str | None:
     """The name of the sub-folder of `folder` that holds `path`; None if it lies elsewhere."""
     first, *rest = parts_below(to_path(path), to_path(folder)) or ("",)
     return first if rest else None
 
 
-def check_sub_folders(folder: AnyPath, labels: Sequence[str], *, are_assumed: bool = False) -> None:
+def check_sub_folders(
+    folder: FilePath, labels: Sequence[str], *, are_assumed: bool = False
+) -> None:
     """Raise UserError unless a sub-folder of `folder` is named as one of the labels.
 
     are_assumed: the model does not say them, so that the folders' names are proposed instead.

@@ -10,13 +10,14 @@ from malaria.base.text import printable, shorten
 from malaria.data.dataset import Sample
 from malaria.data.spellings import spellings
 from malaria.data.tables import open_table
+from malaria.pictures.cell_in_field import ImagePath
 
 
 @dataclass(frozen=True)
 class Exclusion:
     """The images never trained on; the file that names them, and how many it names."""
 
-    paths: frozenset[Path] = frozenset()
+    paths: frozenset[ImagePath] = frozenset()
     listing: str | None = None
     listed: int = 0
 
@@ -29,8 +30,8 @@ def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path 
     """
     if listing is None:
         return Exclusion()
-    known = {os.path.abspath(one.path): one.path for one in samples}
-    found, first, count = set[Path](), "", 0
+    known = {os.path.abspath(str(one.path)): one.path for one in samples}
+    found, first, count = set[ImagePath](), "", 0
     for text in _read_paths(Path(listing)):
         # An absolute one is the same below each.
         places = (
@@ -43,7 +44,7 @@ def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path 
     if count and not found:
         raise UserError(
             f"exclude: none of the {count} files in {printable(listing)} is among the images; "
-            f"expected paths like {printable(os.path.relpath(samples[0].path, folder))}; "
+            f"expected paths like {printable(os.path.relpath(str(samples[0].path), folder))}; "
             f"received {shorten(first, 200)}"
         )
     return Exclusion(frozenset(found), listing, count)
@@ -52,6 +53,6 @@ def read_exclusion(listing: str | None, samples: Sequence[Sample], folder: Path 
 def _read_paths(listing: Path) -> Iterator[str]:
     try:
         with open_table(listing) as (_, rows):
-            yield from (text for text, *_ in rows if text)
+            yield from (row.path for row in rows if row.path)
     except UserError as error:
         raise UserError(f"exclude: {error}") from None

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from malaria.data.dataset import Sample, count_by_source, count_samples
 from malaria.data.duplicates import count_copies
 from malaria.data.exclusion import Exclusion
 from malaria.data.pixel_store import Pixels
+from malaria.pictures.cell_in_field import ImagePath
 from malaria.pictures.passed_over import PassedOver
 
 # With this many times as many images of one label as of another, a line says so.
@@ -34,7 +34,7 @@ class LabelledImages:
     """
 
     pixels: Pixels
-    unreadable: dict[Path, str] = field(default_factory=dict)
+    unreadable: dict[ImagePath, str] = field(default_factory=dict)
     exclusion: Exclusion = field(default_factory=Exclusion)
     passed_over: PassedOver = field(default_factory=PassedOver)
     training: np.ndarray = field(default_factory=lambda: np.arange(0))

@@ -19,9 +19,10 @@ from malaria.data.tables import (
     open_lines,
     open_table,
 )
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.folders import not_empty
 from malaria.pictures.passed_over import PassedOver
-from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.remote_path import AnyPath, FilePath, RemotePath, to_path
 
 STDIN = "-"
 
@@ -48,12 +49,14 @@ class Listing:
     says: of "label" and "patient", those that it has a column for.
     """
 
-    def __init__(self, path: AnyPath, *, is_a_table: bool = False) -> None:
-        """is_a_table: whatever its name and its first line are.
+    def __init__(
+        self, path: FilePath, *, is_a_table: bool = False, of_fields: bool = False
+    ) -> None:
+        """is_a_table: whatever its name and its first line are. of_fields: of cells, their fields.
 
         Raises UserError if it cannot be read, has no column path, or names nothing.
         """
-        self.path = path
+        self.path, self._of_fields = path, of_fields
         self._is_table = is_a_table or is_table(path) or begins_like_a_table(path)
         self.header: Header | None = None
         if self._is_table:
@@ -76,12 +79,23 @@ class Listing:
 
     def read(self, passed_over: PassedOver) -> Iterator[Entry]:
         """The lines in turn. passed_over: counts rows that say something, but no path."""
-        for text, label, patient in self.rows(passed_over):
+        for text, row in self.rows(passed_over):
             place = find_place(text, self.path, is_beside=self._is_table)
-            yield Entry(place, clean(label), clean(patient))
+            path: AnyPath = place
+            if row.box is not None and not self._of_fields:
+                path = CellInField(self._check_field(place), row.box)
+            yield Entry(path, clean(row.label), clean(row.patient))
 
-    def rows(self, passed_over: PassedOver) -> Iterator[tuple[str, str | None, str | None]]:
-        """As `read`, the texts as they stand there."""
+    def _check_field(self, place: FilePath) -> Path:
+        if not isinstance(place, Path):
+            raise UserError(
+                f"{printable(self.path)}: boxes are of fields on this machine; received "
+                f"{printable(place)}"
+            )
+        return place
+
+    def rows(self, passed_over: PassedOver) -> Iterator[tuple[str, Row]]:
+        """As `read`: the path, and all of the row, as the texts stand there."""
         if self._is_table:
             with open_table(self.path) as (_, rows):
                 yield from _named(rows, self.path, passed_over)
@@ -100,7 +114,7 @@ class Stdin:
         lines = lines_of(sys.stdin.buffer.readline, "stdin")
         texts = (line.decode("utf-8", "surrogateescape").removeprefix("\ufeff") for line in lines)
         named, here = _named(_read_lines(texts), "stdin"), Path(STDIN)
-        entries = (Entry(find_place(text, here, is_beside=False)) for text, *_ in named)
+        entries = (Entry(find_place(text, here, is_beside=False)) for text, _ in named)
         self._entries = not_empty(entries, "no images are named in stdin: expected a path a line")
 
     def __iter__(self) -> Iterator[Entry]:
@@ -114,27 +128,27 @@ class Stdin:
 def _read_lines(lines: Iterator[str]) -> Iterator[Row]:
     for line in lines:
         text = line.rstrip("\r\n")
-        yield (None if text.startswith("#") else text), None, None
+        yield Row(None if text.startswith("#") else text)
 
 
 def _named(
     rows: Iterator[Row], name: object, passed_over: PassedOver | None = None
-) -> Iterator[tuple[str, str | None, str | None]]:
+) -> Iterator[tuple[str, Row]]:
     """The rows that have a path. Raises UserError if too many in turn have none."""
     empty = 0
-    for text, label, patient in rows:
-        if text and not text.isspace():
+    for row in rows:
+        if row.path and not row.path.isspace():
             empty = 0
-            yield text, label, patient
+            yield row.path, row
             continue
-        if passed_over and (label or patient):
+        if passed_over and (row.label or row.patient):
             passed_over.nameless += 1
         empty += 1
         if empty == MOST_EMPTY:
             raise UserError(f"{printable(name)}: {empty:,} lines in turn that name no image")
 
 
-def find_place(text: str, listing: AnyPath, *, is_beside: bool) -> AnyPath:
+def find_place(text: str, listing: FilePath, *, is_beside: bool) -> FilePath:
     """Where a path of a list leads: of one on another machine never here. Raises UserError.
 
     is_beside: it is looked for beside the list first, else where we are.

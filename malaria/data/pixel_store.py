@@ -20,7 +20,9 @@ from malaria.base.machine import usable_cores, usable_memory
 from malaria.base.text import printable
 from malaria.data.dataset import Sample
 from malaria.data.reading import Found, read_all
+from malaria.pictures.cell_in_field import ImagePath
 from malaria.pictures.images import PixelFormat, UnreadableImageError, read_image
+from malaria.pictures.remote_path import real_name
 
 Cache = Literal["memory", "disk", "none"]
 # Of the folder of a cache: what it holds may change with this program.
@@ -49,7 +51,7 @@ class Pixels:
         with ThreadPoolExecutor(usable_cores()) as threads:
             return np.stack(list(threads.map(self._read_again, paths)))
 
-    def _read_again(self, path: Path) -> np.ndarray:
+    def _read_again(self, path: ImagePath) -> np.ndarray:
         try:
             return read_image(path, self.pixel_format)
         except UnreadableImageError as error:
@@ -74,7 +76,7 @@ class Pixels:
 
 def load_pixels(
     samples: Sequence[Sample], pixel_format: PixelFormat, *, cache: Cache, folder: Path | str
-) -> tuple[Pixels, dict[Path, str]]:
+) -> tuple[Pixels, dict[ImagePath, str]]:
     """Read all samples; return (Pixels of the readable ones, {path: reason} of the others).
 
     The samples of the Pixels have their content.
@@ -133,7 +135,7 @@ def _digest(samples: Sequence[Sample], pixel_format: PixelFormat) -> str:
     """Differs as soon as a file is added, removed, moved or changed, or is to be read otherwise."""
     digest = hashlib.sha256(repr((FORMAT, asdict(pixel_format), pillow_version)).encode())
     for sample in samples:
-        entry: tuple[object, ...] = (os.path.realpath(sample.path),)
+        entry: tuple[object, ...] = (real_name(sample.path),)
         with suppress(OSError):  # it will be among the unreadable ones
             status = os.stat(sample.path)
             entry += (status.st_size, status.st_mtime_ns)

@@ -4,18 +4,19 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import AnyStr, BinaryIO
+from typing import AnyStr, BinaryIO, NamedTuple
 
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell
 from malaria.base.text import printable, quote
+from malaria.pictures.box import Box
 from malaria.pictures.limits import UnreadableImageError, open_regular
 from malaria.pictures.remote_files import read_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath
+from malaria.pictures.remote_path import FilePath, RemotePath
 
 TABLES = (".csv", ".tsv")
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
@@ -25,6 +26,8 @@ COLUMNS = {
     "label": ("label", "class", "classname", "category", "diagnosis"),
     "patient": ("patient", "patientid", "subject", "subjectid"),
 }
+# Of a table of cells in fields.
+BOX_COLUMNS = {name: (name,) for name in ("left", "top", "width", "height")}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # A list on another machine is read whole.
 MAX_BYTES = 500_000_000
@@ -38,13 +41,13 @@ MOST_EMPTY = 2_000_000
 NO_TEXT = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 
 
-def is_table(path: AnyPath) -> bool:
+def is_table(path: FilePath) -> bool:
     """Whether the name is that of a table, or of a spreadsheet, which is refused when opened."""
     return path.suffix.lower() in (*TABLES, *SPREADSHEETS)
 
 
 @contextmanager
-def open_lines(path: AnyPath) -> Iterator[Iterator[str]]:
+def open_lines(path: FilePath) -> Iterator[Iterator[str]]:
     """The lines of a regular file, one at a time; of a file of another machine, read whole.
 
     UTF-8 or, as its first bytes tell, UTF-16; bytes that are neither are kept by surrogateescape.
@@ -62,7 +65,7 @@ def open_lines(path: AnyPath) -> Iterator[Iterator[str]]:
 
 
 @contextmanager
-def _open(path: AnyPath) -> Iterator[BinaryIO]:
+def _open(path: FilePath) -> Iterator[BinaryIO]:
     try:
         if isinstance(path, RemotePath):
             yield read_remote(path, MAX_BYTES)
@@ -131,22 +134,37 @@ class Header:
             )
 
 
-# Path, label, patient, as the texts stand there; None where a row has no such cell.
-Row = tuple[str | None, str | None, str | None]
+class Row(NamedTuple):
+    """The texts of a row as they stand there; None where it has no such cell.
+
+    box: of a cell in the field at `path`, where the table has all of BOX_COLUMNS.
+    """
+
+    path: str | None
+    label: str | None = None
+    patient: str | None = None
+    box: Box | None = None
 
 
 @contextmanager
-def open_table(path: AnyPath) -> Iterator[tuple[Header, Iterator[Row]]]:
+def open_table(path: FilePath) -> Iterator[tuple[Header, Iterator[Row]]]:
     """The header of a table, and the rows below it. Raises UserError, also while they are read."""
     with open_cells(path) as (header, cells):
         header.expect("path", path)
         places = [header.places.get(key) for key in COLUMNS]
-        rows = ([cell_at(row, place) for place in places] for row in cells)
-        yield header, ((path, label, patient) for path, label, patient in rows)
+        sides = header.find(BOX_COLUMNS)
+        boxes = [sides[key] for key in BOX_COLUMNS] if len(sides) == len(BOX_COLUMNS) else []
+
+        def read(row: list[str]) -> Row:
+            box = parse_box([cell_at(row, place) for place in boxes], path)
+            name, label, patient = (cell_at(row, place) for place in places)
+            return Row(name, label, patient, box)
+
+        yield header, map(read, cells)
 
 
 @contextmanager
-def open_cells(path: AnyPath) -> Iterator[tuple[Header, Iterator[list[str]]]]:
+def open_cells(path: FilePath) -> Iterator[tuple[Header, Iterator[list[str]]]]:
     """The header of a table, and all cells of each row below it. Raises as open_table."""
     with open_lines(path) as lines:
         separator, lines = _find_separator(lines)
@@ -154,7 +172,7 @@ def open_cells(path: AnyPath) -> Iterator[tuple[Header, Iterator[list[str]]]]:
         yield Header(separator, next(cells, [])), cells
 
 
-def begins_like_a_table(path: AnyPath) -> bool:
+def begins_like_a_table(path: FilePath) -> bool:
     """Whether the first line names a path and a label or a patient. Raises UserError."""
     with open_lines(path) as lines:
         separator, lines = _find_separator(lines)
@@ -199,6 +217,25 @@ def _read_cells(lines: Iterator[str], separator: str, table: object) -> Iterator
             yield row
     except (csv.Error, ValueError) as error:
         raise UserError(f"cannot read {printable(table)}: line {rows.line_num}: {error}") from None
+
+
+def parse_box(sides: Sequence[str | None], table: object) -> Box | None:
+    """The box of a row, of its four texts; None where all are empty.
+
+    Raises UserError for what is no number, or of no size.
+    """
+    if not any(sides):
+        return None
+    with suppress(ValueError, OverflowError):
+        left, top, width, height = (float(side or "") for side in sides)
+        x, y = round(left), round(top)
+        box = Box(x, y, round(left + width) - x, round(top + height) - y)
+        if box.width > 0 and box.height > 0:
+            return box
+    raise UserError(
+        f"{printable(table)}: expected left, top, width and height of a cell, in pixels; received "
+        f"{', '.join(quote(side or '') for side in sides)}"
+    )
 
 
 def cell_at(row: Sequence[str], place: int | None) -> str | None:

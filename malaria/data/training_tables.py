@@ -11,6 +11,7 @@ from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
 from malaria.data.dataset import Sample
 from malaria.data.listing import Listing
+from malaria.pictures.cell_in_field import CellInField, ImagePath
 from malaria.pictures.passed_over import PassedOver, did_you_mean
 from malaria.pictures.same_file import file_number
 
@@ -27,7 +28,8 @@ def scan_table(
     """Every row with one of the labels, as Samples in the order of labels, then of paths.
 
     The patient is the one of the row, else the first group (or the whole match) of
-    `patient_pattern` in the file's name. A file that is named twice is one sample of each label
+    `patient_pattern` in the file's name; of a cell in a field without any it is the field, lest
+    this comes on both sides of a split. A file that is named twice is one sample of each label
     that it has. passed_over: counts what is not taken. Raises UserError for a file of two patients,
     and for what is no table.
     """
@@ -37,7 +39,10 @@ def scan_table(
         if label is None or label not in labels:
             passed_over.unlabelled[label or ""] += 1
             continue
-        one = Sample(path, labels.index(label), patient or pattern.find(path.name))
+        group = patient or pattern.find(path.name)
+        if group is None and isinstance(path, CellInField):
+            group = str(path.field)
+        one = Sample(path, labels.index(label), group)
         earlier = samples.setdefault((file_number(path), label), one)
         passed_over.again += earlier is not one
         if earlier.patient != one.patient:
@@ -50,12 +55,12 @@ def scan_table(
 
 def _read(
     table: Path | str, passed_over: PassedOver
-) -> Iterator[tuple[Path, str | None, str | None]]:
+) -> Iterator[tuple[ImagePath, str | None, str | None]]:
     """Path, label and patient of each row. Raises UserError."""
     listing = Listing(Path(table), is_a_table=True)
     listing.expect("label")
     for entry in listing.read(passed_over):
-        if not isinstance(entry.path, Path):
+        if not isinstance(entry.path, ImagePath):
             raise UserError(
                 f"{printable(table)}: expected files of this machine; received {quote(entry.path)}"
             )
@@ -70,7 +75,7 @@ class Found:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    gone: dict[str, Path] = field(default_factory=dict)
+    gone: dict[str, ImagePath] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
 
 

@@ -45,14 +45,21 @@ class Comparison(NamedTuple):
 
 
 def estimate(
-    scored: Scored, *, groups: Groups = None, resamples: int = RESAMPLES, seed: int = 0
+    scored: Scored,
+    *,
+    groups: Groups = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    weights: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
     """{name of METRICS: Estimate}; intervals are percentile ones (Efron 1979).
 
-    That of the calibration error lies high: a resample is less calibrated than its source.
+    That of the calibration error lies high: a resample is less calibrated than its source. weights:
+    how often each image counts, (n,); None: once.
     """
     members = group_members(groups, len(scored.predicted))
-    return _estimate(lambda weights: compute_metrics(scored, weights), members, resamples, seed)
+    each = 1.0 if weights is None else weights
+    return _estimate(lambda drawn: compute_metrics(scored, drawn * each), members, resamples, seed)
 
 
 def compare(

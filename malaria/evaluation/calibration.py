@@ -20,7 +20,7 @@ from malaria.evaluation.thresholds import choose_threshold
 from malaria.saved.metadata import Metadata
 
 # Fewer cells say too little; of each label there have to be some.
-LEAST, LEAST_OF_LABEL = 100, 10
+LEAST, LEAST_OF_LABEL = 50, 10
 PARTS, SEED = 5, 0
 
 
@@ -73,9 +73,10 @@ def calibrate(result: Result, rule: float | str, *, unlike: float = 0.0) -> Cali
     scored = score(labels, scaled, positive=result.positive, threshold=thresholds)
     members = group_members(result.groups, len(labels))
     known: dict[str, Any] = {"positive": result.positive, "members": members, "unlike": unlike}
+    known["sampling"] = result.sampling
     record = to_record(labels, scaled, scored.predicted, **known)
     record |= counting_of(labels, scaled, **known)
-    after = estimate(scored, groups=result.groups)
+    after = estimate(scored, groups=result.groups, weights=result.weights)
     return Calibration(*_fit(result, rule), len(labels), by, result.metrics, after, record)
 
 
@@ -105,11 +106,12 @@ def _check_order(result: Result) -> None:
 def _fit(result: Result, rule: float | str) -> tuple[float, float]:
     """(threshold, temperature); the threshold is of the probabilities at that temperature."""
     labels, probabilities = result.labels, result.probabilities
-    temperature = fit_temperature(labels, probabilities)
+    temperature = fit_temperature(labels, probabilities, result.weights)
     scaled = apply_temperature(probabilities, temperature)
     if probabilities.shape[1] > 2:
         return 0.5, temperature
-    return choose_threshold(labels, scaled, positive=result.positive, rule=rule), temperature
+    known: dict[str, Any] = {"positive": result.positive, "weights": result.weights}
+    return choose_threshold(labels, scaled, rule=rule, **known), temperature
 
 
 def _divide(result: Result) -> tuple[list[Sides], str]:

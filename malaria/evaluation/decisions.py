@@ -67,11 +67,14 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return from_logits(logits / temperature).astype(np.float32)
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """The temperature with the lowest cross-entropy of the true labels, (n,), integers.
 
     Of m images of a label (m + 1) / (m + k) count as it, and 1 / (m + k) as each other of the k
-    labels (Platt 1999): labels that are told apart without a mistake leave room for one.
+    labels (Platt 1999): labels that are told apart without a mistake leave room for one. weights:
+    how often each image counts, (n,); None: once.
     """
     from scipy.optimize import minimize_scalar
 
@@ -81,7 +84,8 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     def cross_entropy(logarithm: float) -> float:
         scaled = apply_temperature(probabilities, float(np.exp(logarithm))).astype(np.float64)
-        return float(-(targets * np.log(scaled.clip(CLIP))).sum(axis=1).mean())
+        losses = -(targets * np.log(scaled.clip(CLIP))).sum(axis=1)
+        return float(np.average(losses, weights=weights))
 
     bounds = np.log(LOWEST), np.log(HIGHEST)
     return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))

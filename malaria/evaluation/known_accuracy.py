@@ -7,6 +7,7 @@ import numpy as np
 from malaria.evaluation.decisions import decide
 from malaria.evaluation.parasitaemia import Accuracy, design_effect
 from malaria.evaluation.thresholds import COUNTING, choose_threshold
+from malaria.evaluation.verified import Sampling
 from malaria.saved.metadata import Metadata
 
 # What decides a label: measured with another one, a record does not hold.
@@ -26,24 +27,38 @@ def to_record(
     positive: int,
     members: np.ndarray,
     unlike: float = 0.0,
+    sampling: Sampling | None = None,
 ) -> dict[str, Any]:
     """Entries that `known_accuracy` and fields/strangeness.py read, of n labelled cells.
 
     labels, predicted: (n,), integers; probabilities: (n, number of labels); members: the number of
     the patient of each, as bootstrap.group_members gives it; unlike: the share that the guard
-    marks. `settings_of` the model belong beside them.
+    marks; sampling: as of a Result. `settings_of` the model belong beside them.
     """
     count, of_positive, (low, high) = probabilities.shape[1], probabilities[:, positive], DOUBTFUL
-    confusion = np.bincount(labels * count + predicted, minlength=count**2).reshape(count, count)
     is_positive, is_called = labels == positive, predicted == positive
+    doubtful = (low < of_positive) & (of_positive < high)
+    if sampling and count == 2:
+        accuracy = sampling.accuracy(is_positive, is_called)
+        strange = unlike + float(np.average(doubtful, weights=sampling.weights))
+        return {"confusion": _confusion_of(accuracy, positive), "strange": strange}
+    confusion = np.bincount(labels * count + predicted, minlength=count**2).reshape(count, count)
     return {
         "confusion": confusion.tolist(),
         "design_effects": {
             "sensitivity": _effect(is_called[is_positive], members[is_positive]),
             "specificity": _effect(~is_called[~is_positive], members[~is_positive]),
         },
-        "strange": unlike + float(((low < of_positive) & (of_positive < high)).mean()),
+        "strange": unlike + float(doubtful.mean()),
     }
+
+
+def _confusion_of(accuracy: Accuracy, positive: int) -> list[list[float]]:
+    """Counts of a simple sample that tells as much: row = true label, column = called label."""
+    found, spared = accuracy.sensitivity, accuracy.specificity
+    counts = np.array([[found, 1 - found], [1 - spared, spared]])
+    counts *= [[accuracy.positives], [accuracy.negatives]]
+    return (counts if positive == 0 else counts[::-1, ::-1]).tolist()
 
 
 def counting_of(labels: np.ndarray, probabilities: np.ndarray, **known: Any) -> dict[str, Any]:
@@ -54,8 +69,11 @@ def counting_of(labels: np.ndarray, probabilities: np.ndarray, **known: Any) -> 
     """
     if probabilities.shape[1] != 2 or len(np.unique(labels)) < 2:
         return {}
-    positive = known["positive"]
-    threshold = choose_threshold(labels, probabilities, positive=positive, rule=COUNTING)
+    positive, sampling = known["positive"], known.get("sampling")
+    weights = sampling and sampling.weights
+    threshold = choose_threshold(
+        labels, probabilities, positive=positive, rule=COUNTING, weights=weights
+    )
     predicted = decide(probabilities, positive=positive, threshold=threshold)
     record = to_record(labels, probabilities, predicted, **known)
     return {COUNTING: {"threshold": threshold, **record}}

@@ -22,6 +22,7 @@ from malaria.evaluation.bootstrap import (
     defined,
     estimate,
 )
+from malaria.evaluation.verified import Sampling
 
 # This many of the mistakes with the highest probability are named.
 MISTAKES = 20
@@ -36,7 +37,8 @@ class Result:
     paths, labels (n,) integers, probabilities (n, number of labels), groups (patients), sources
     (laboratories, where there are several): of each image, in one order. label_names: label 0
     first. positive_label: the one that sensitivity is of. model: the saved .h5 that was evaluated.
-    resamples, seed: for the intervals.
+    resamples, seed: for the intervals. sampling: how the images were drawn from more, if by what
+    they are called; then they count as they stand for these.
     """
 
     paths: list[str]
@@ -50,6 +52,7 @@ class Result:
     model: Path | None = None
     resamples: int = RESAMPLES
     seed: int = 0
+    sampling: Sampling | None = None
 
     @property
     def positive(self) -> int:
@@ -65,7 +68,13 @@ class Result:
             probabilities=self.probabilities[images],
             groups=[self.groups[image] for image in images] if self.groups else None,
             sources=[self.sources[image] for image in images] if self.sources else None,
+            sampling=self.sampling and self.sampling.of(images),
         )
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """How often each image counts, (n,); None: once."""
+        return self.sampling and self.sampling.weights
 
     @cached_property
     def scored(self) -> metrics.Scored:
@@ -77,13 +86,15 @@ class Result:
     @cached_property
     def values(self) -> dict[str, float | None]:
         """{name of metrics.METRICS: number}; None where the labels leave it undefined."""
-        numbers = metrics.compute_metrics(self.scored)[0]
+        weights = None if self.weights is None else self.weights[None]
+        numbers = metrics.compute_metrics(self.scored, weights)[0]
         return {name: defined(x) for name, x in zip(metrics.METRICS, numbers, strict=True)}
 
     @cached_property
     def metrics(self) -> dict[str, Estimate]:
         """{name of metrics.METRICS: Estimate}, with 95 % intervals, which take a while."""
-        return estimate(self.scored, groups=self.groups, resamples=self.resamples, seed=self.seed)
+        known = {"resamples": self.resamples, "seed": self.seed}
+        return estimate(self.scored, groups=self.groups, weights=self.weights, **known)
 
     @property
     def predicted(self) -> np.ndarray:

@@ -35,7 +35,12 @@ def parse_rule(value: object) -> float | str:
 
 
 def choose_threshold(
-    labels: np.ndarray, probabilities: np.ndarray, *, positive: int, rule: float | str
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    positive: int,
+    rule: float | str,
+    weights: np.ndarray | None = None,
 ) -> float:
     """The threshold that `rule` picks on these images, 0..1.
 
@@ -43,7 +48,8 @@ def choose_threshold(
     positives. "counting" minimises the error of a share of RARE that is corrected by sensitivity
     and specificity (Rogan and Gladen 1978): it spares more. "sensitivity>=S" is the highest with
     that sensitivity. All lie in the middle between two probabilities: at the edge, an image like
-    one of these could fall on the other side.
+    one of these could fall on the other side. weights: how often each image counts, (n,), on
+    average 1; None: once.
 
     Raises ValueError for another rule, and UserError where a label is absent or there are three.
     """
@@ -53,12 +59,11 @@ def choose_threshold(
     if probabilities.shape[1] != 2:
         raise UserError(f"threshold {rule}: expected two labels, received {probabilities.shape[1]}")
     is_positive = np.asarray(labels) == positive
-    positives, negatives = np.sum(is_positive), np.sum(~is_positive)
+    values, found, alarms = _cuts(is_positive, probabilities[:, positive], weights)
+    positives, negatives = found.max(initial=0), alarms.max(initial=0)
     if not positives or not negatives:
         raise UserError(f"threshold {rule}: expected images of both labels, found one label only")
-    values, found, alarms = _cuts(is_positive, probabilities[:, positive])
     if rule == YOUDEN:
-        # In whole numbers, so that equal ones are equal.
         return _middle(values, np.argmax(found * negatives - alarms * positives))
     if rule == COUNTING:
         return _middle(values, np.argmin(_counting_error(found, positives, alarms, negatives)))
@@ -71,16 +76,21 @@ def _target(text: str) -> float:
     return float(match[1]) if match else math.nan
 
 
-def _cuts(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cuts(
+    is_positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The m distinct scores, rising, and (m,) counts of positives and of others from each on."""
     values, place = np.unique(scores, return_inverse=True)
-    found = np.bincount(place[is_positive], minlength=len(values))
-    alarms = np.bincount(place[~is_positive], minlength=len(values))
+    # Whole numbers without weights, so that equal ones are equal.
+    once = np.ones(len(scores), int) if weights is None else weights
+    found, alarms = np.zeros_like(once, shape=len(values)), np.zeros_like(once, shape=len(values))
+    np.add.at(found, place[is_positive], once[is_positive])
+    np.add.at(alarms, place[~is_positive], once[~is_positive])
     return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
 
 
 def _counting_error(
-    found: np.ndarray, positives: int, alarms: np.ndarray, negatives: int
+    found: np.ndarray, positives: float, alarms: np.ndarray, negatives: float
 ) -> np.ndarray:
     """The standard deviation, times a constant, of the corrected share of RARE positive ones.
 

@@ -29,6 +29,38 @@ class Stratum(NamedTuple):
     confusion: np.ndarray
 
 
+class Sampling(NamedTuple):
+    """How n labelled cells were drawn.
+
+    strata: (n,), integers, alike of cells that were called alike when they were drawn. stands_for:
+    (n,), of how many cells each is one: the size of its stratum / the number drawn of it.
+    """
+
+    strata: np.ndarray
+    stands_for: np.ndarray
+
+    def of(self, cells: np.ndarray) -> "Sampling":
+        """The same of some of the cells, by their indices."""
+        return Sampling(self.strata[cells], self.stands_for[cells])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(n,), on average 1."""
+        weights: np.ndarray = self.stands_for / self.stands_for.mean()
+        return weights
+
+    def accuracy(self, is_positive: np.ndarray, is_called: np.ndarray) -> Accuracy:
+        """verified_accuracy of these cells: which are positive, and which are called so, (n,)."""
+        places = np.stack([~is_positive, ~is_called]).astype(int)
+        strata = []
+        for stratum in np.unique(self.strata):
+            inside = self.strata == stratum
+            confusion = np.zeros((2, 2))
+            np.add.at(confusion, tuple(places[:, inside]), 1)
+            strata.append(Stratum(float(self.stands_for[inside].sum()), confusion))
+        return verified_accuracy(strata)
+
+
 def verified_accuracy(strata: Sequence[Stratum]) -> Accuracy:
     """What the labelled cells tell of all: the estimate, and how many cells it is worth.
 

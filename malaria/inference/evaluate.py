@@ -11,11 +11,11 @@ from malaria.inference.predict import predict
 from malaria.inference.sources import find_some
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import is_folder
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.remote_path import FilePath
 from malaria.pictures.same_file import file_number
 
 
-def evaluate(model: TrainedModel, folder: AnyPath, *, patient_pattern: str | None) -> Result:
+def evaluate(model: TrainedModel, folder: FilePath, *, patient_pattern: str | None) -> Result:
     """The Result of the model on all images of `folder`; see Classifier.evaluate."""
     if patient_pattern is not None:
         try:  # a wrong one would find other patients

@@ -22,7 +22,7 @@ from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.folders import is_folder
 from malaria.pictures.passed_over import describe_unlabelled
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.remote_path import AnyPath, FilePath
 
 # Decimals of the probabilities by which equal images are looked for.
 ALIKE = 5
@@ -52,7 +52,7 @@ class LabelledPredictions:
 
     @classmethod
     def of_folder(
-        cls, model: TrainedModel, folder: AnyPath, *, group_of: Callable[[AnyPath], str | None]
+        cls, model: TrainedModel, folder: FilePath, *, group_of: Callable[[AnyPath], str | None]
     ) -> "LabelledPredictions":
         """For a folder; raises UserError unless a sub-folder is named as one of the labels."""
         if not is_folder(folder):

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.pictures.images import Source, UnreadableImageError, read_image
 from malaria.pictures.remote import remote_readers
-from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.remote_path import PATHS, AnyPath, RemotePath, to_path
 
 # Of a sum of probabilities; networks that compute in half precision are off by a hundredth.
 TOLERANCE = 0.02
@@ -112,7 +111,7 @@ def _predict_begun(
     answers = iter(_answers(readable, model) if readable else ())
     predictions = []
     for source, image in zip(sources, images, strict=True):
-        path = to_path(source) if isinstance(source, (str, Path, RemotePath)) else None
+        path = to_path(source) if isinstance(source, (str, *PATHS)) else None
         one = Prediction(error=image) if isinstance(image, str) else next(answers)
         predictions.append(replace(one, path=path))
     return predictions

@@ -1,7 +1,6 @@
 """sources: what may be classified, from a caller's paths, images and arrays."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,11 @@ from PIL import Image
 
 from malaria.base.errors import UsageError
 from malaria.base.text import printable
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.folders import find_images, is_folder, not_empty
 from malaria.pictures.images import Source, check_array
 from malaria.pictures.limits import KINDS
-from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.remote_path import PATHS, AnyPath, FilePath, to_path
 
 EXPECTED = "a path, a PIL image, a uint8 array, or a list of them"
 
@@ -23,9 +23,11 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
     Raises UsageError for what is no image and for nothing at all, UserError for a folder without
     images.
     """
-    if isinstance(source, (str, Path, RemotePath)):
+    if isinstance(source, (str, *PATHS)):
         path = _path(source)
-        return [*find_some(path)] if is_folder(path) else [path]
+        if isinstance(path, CellInField) or not is_folder(path):
+            return [path]
+        return [*find_some(path)]
     if isinstance(source, np.ndarray) and source.ndim == 4:
         check_batch(source)
         return list(source)
@@ -39,7 +41,7 @@ def list_sources(source: Source | Iterable[Source]) -> list[Source]:
     return images
 
 
-def find_some(folder: AnyPath) -> Iterator[AnyPath]:
+def find_some(folder: FilePath) -> Iterator[FilePath]:
     """An iterator over the images in `folder`. Raises UserError at once if there are none."""
     return not_empty(find_images(folder), f"no images in {printable(folder)}: expected {KINDS}")
 
@@ -62,7 +64,7 @@ def _path(name: str | AnyPath) -> AnyPath:
 
 
 def _check(image: Any) -> Source:
-    if isinstance(image, (str, Path, RemotePath)):
+    if isinstance(image, (str, *PATHS)):
         return _path(image)
     if not isinstance(image, (np.ndarray, Image.Image)):
         raise UsageError(f"expected {EXPECTED}; received a list with {type(image).__name__} in it")

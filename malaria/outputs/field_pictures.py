@@ -2,10 +2,9 @@
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import astuple
-from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from malaria.base.errors import UserError
 from malaria.base.files import make_folder, whole_file
@@ -15,8 +14,9 @@ from malaria.fields.found import cut
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg
 from malaria.outputs.output import Output
+from malaria.pictures.decode import open_field
 from malaria.pictures.folders import check_outside, find_images
-from malaria.pictures.images import UnreadableImageError, open_image
+from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.places import Places, UniqueNames
 from malaria.pictures.remote_path import AnyPath
 
@@ -25,13 +25,6 @@ SIDE = 1000
 # Of the boxes, on light and on stained slides: of the positive label, thick; of what the network
 # gives it and the guard doubts, thick too; of another label; of what has none of the model's.
 POSITIVE, DOUBTED, NEGATIVE, OTHER = (200, 40, 0), (225, 140, 0), (30, 80, 200), (90, 90, 90)
-
-
-# Two: the page draws a field when the next one has begun.
-@lru_cache(maxsize=2)
-def open_field(path: AnyPath) -> Image.Image:
-    """The image of a field. Raises UnreadableImageError."""
-    return open_image(path)
 
 
 def draw_boxes(

@@ -2,12 +2,14 @@
 
 import warnings
 from contextlib import nullcontext
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from malaria.base.errors import UserError
 from malaria.base.streams import stderr_discarded
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.depth import in_rows, scale
 from malaria.pictures.dicom import PLACE, PREFIX, open_dicom
 from malaria.pictures.heic import BEGINNING as HEIC
@@ -17,7 +19,7 @@ from malaria.pictures.memory import Claim
 from malaria.pictures.png import open_deep_png
 from malaria.pictures.reasons import reason_of, refuse_other
 from malaria.pictures.remote_files import open_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, to_path
+from malaria.pictures.remote_path import AnyPath, FilePath, RemotePath, to_path
 from malaria.pictures.tiff import MAGIC as TIFF_MAGIC
 from malaria.pictures.tiff import open_tiff, without_unnamed
 
@@ -46,6 +48,8 @@ def decode(source: Source, claim: Claim) -> Image.Image:
             source = Image.fromarray(source)
         if isinstance(source, Image.Image):
             return _from_memory(source)
+        if isinstance(source, CellInField):
+            return _cut(source)
         return _open_file(to_path(source), claim)
     except UserError:
         raise
@@ -54,7 +58,26 @@ def decode(source: Source, claim: Claim) -> Image.Image:
         raise UnreadableImageError(reason_of(error)) from None
 
 
-def _open_file(path: AnyPath, claim: Claim) -> Image.Image:
+# Two: cells come field by field, to several threads.
+@lru_cache(maxsize=2)
+def open_field(path: AnyPath) -> Image.Image:
+    """A field, decoded once for all its cells. Raises UnreadableImageError."""
+    with Claim() as claim:
+        return decode(path, claim)
+
+
+def _cut(cell: CellInField) -> Image.Image:
+    field, box = open_field(cell.field), cell.box
+    right, bottom = box.left + box.width, box.top + box.height
+    if min(box.left, box.top) < 0 or right > field.width or bottom > field.height:
+        raise UnreadableImageError(
+            f"the box {box} (left, top, width, height) reaches beyond its field, which has "
+            f"{field.width} x {field.height} pixels"
+        )
+    return field.crop((box.left, box.top, right, bottom))
+
+
+def _open_file(path: FilePath, claim: Claim) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
         beginning = file.read(len(PREFIX) + PLACE)
         if beginning[PLACE:] == PREFIX:

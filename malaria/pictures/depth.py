@@ -20,7 +20,7 @@ from malaria.base.text import printable
 from malaria.pictures.folders import list_folder
 from malaria.pictures.limits import open_regular
 from malaria.pictures.remote_files import read_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath
+from malaria.pictures.remote_path import FilePath, RemotePath
 
 # Of cameras; 8 are grey levels 0..255 in a file of 16 bits.
 DEPTHS = (8, 10, 12, 14, 16)
@@ -29,7 +29,7 @@ FAR = 4
 # So many images of a folder are looked at.
 LOOKED_AT = 64
 # Gives the largest grey level in an opened file; 0 if it has 8 bits.
-FindPeak = Callable[[AnyPath, BinaryIO], int]
+FindPeak = Callable[[FilePath, BinaryIO], int]
 # Bits, each more than the one before it.
 Groups = tuple[int, ...]
 # Of an image, converted at a time.
@@ -93,7 +93,7 @@ def bits_among(groups: Groups, peak: int) -> int:
     return next((bits for bits in groups if own <= bits < own + FAR), own)
 
 
-def groups_in_folder(path: AnyPath, find_peak: FindPeak) -> Groups:
+def groups_in_folder(path: FilePath, find_peak: FindPeak) -> Groups:
     """The bits used by images in the folder of `path` with the same ending; said once."""
     folder = path.parent if isinstance(path, RemotePath) else path.resolve().parent
     # A folder that has changed is asked again; of one on another machine that is not known.
@@ -103,7 +103,7 @@ def groups_in_folder(path: AnyPath, find_peak: FindPeak) -> Groups:
 
 
 @cache
-def _find_groups(folder: AnyPath, suffix: str, find_peak: FindPeak, _changed: int) -> Groups:
+def _find_groups(folder: FilePath, suffix: str, find_peak: FindPeak, _changed: int) -> Groups:
     try:
         images = [
             path for path in list_folder(folder, Counter())[0] if path.suffix.lower() == suffix
@@ -152,7 +152,7 @@ def _describe(groups: Groups, peaks: Sequence[int], suffix: str) -> str:
     return f"of {len(peaks)} 16-bit {suffix} images {told}: each is read by its own"
 
 
-def _find_one(path: AnyPath, find_peak: FindPeak) -> int:
+def _find_one(path: FilePath, find_peak: FindPeak) -> int:
     """0 also for a file that cannot be read: what is wrong with it is told when it is its turn."""
     try:
         with read_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:

@@ -15,7 +15,7 @@ from malaria.pictures.heic import BEGINNING as HEIC
 from malaria.pictures.limits import is_hidden, is_image_name, kind_of, open_regular
 from malaria.pictures.passed_over import PassedOver
 from malaria.pictures.remote_folders import check_tree, is_remote_folder, list_remote
-from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, to_path
+from malaria.pictures.remote_path import FilePath, RemotePath, parts_below, to_path
 from malaria.pictures.same_file import file_number
 
 # Of files with another ending or none, those that begin like this are images too. "BM" alone may
@@ -27,10 +27,10 @@ SIGNATURES = re.compile(
 )
 
 T = TypeVar("T")
-P = TypeVar("P", bound=AnyPath)
+P = TypeVar("P", bound=FilePath)
 
 
-def is_folder(path: AnyPath) -> bool:
+def is_folder(path: FilePath) -> bool:
     """Raises UserError where another machine does not tell."""
     return is_remote_folder(path) if isinstance(path, RemotePath) else path.is_dir()
 
@@ -83,7 +83,7 @@ def _each_once(
         yield path
 
 
-def _is_found(folder: AnyPath, seen: Set[int], link: Path) -> bool:
+def _is_found(folder: FilePath, seen: Set[int], link: Path) -> bool:
     """Whether what the link leads to is an image below the folder, or in one that was seen."""
     target = Path(os.path.realpath(link))
     if not (target.is_file() and _is_image(target)):
@@ -93,7 +93,7 @@ def _is_found(folder: AnyPath, seen: Set[int], link: Path) -> bool:
 
 
 def list_folder(
-    folder: AnyPath, skipped: Counter[str]
+    folder: FilePath, skipped: Counter[str]
 ) -> tuple[Iterable[Any], list[Any], Set[str]]:
     """The sorted paths of the images and of the folders in `folder`; the names that are links.
 
@@ -148,13 +148,13 @@ def not_empty(images: Iterator[T], problem: str) -> Iterator[T]:
     return chain(first, images)
 
 
-def check_outside(folder: Path, sources: Iterable[AnyPath], option: str) -> None:
+def check_outside(folder: Path, sources: Iterable[FilePath], option: str) -> None:
     """Raise UsageError if `folder` lies in a source: the next run would find what is in it."""
     for source in sources:
         if isinstance(source, Path) and folder.resolve().is_relative_to(source.resolve()):
             raise UsageError(f"{option}: expected a folder outside of {printable(source)}")
 
 
-def sub_folders(folder: AnyPath | str) -> list[str]:
+def sub_folders(folder: FilePath | str) -> list[str]:
     """The sorted names of the folders in `folder`, but for hidden ones. Raises UserError."""
     return [path.name for path in list_folder(to_path(folder), Counter())[1]]

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from unicodedata import normalize
 
-from malaria.pictures.remote_path import AnyPath, RemotePath, parts_below, real_name
+from malaria.pictures.remote_path import AnyPath, FilePath, RemotePath, parts_below, real_name
 
 # Of a name, in bytes, so that what is added to it is not too long for a disk: those take 255.
 LONGEST = 180
@@ -20,7 +20,7 @@ class Places:
     that goes on finds the same.
     """
 
-    def __init__(self, folders: Iterable[AnyPath], others: Iterable[AnyPath] = ()) -> None:
+    def __init__(self, folders: Iterable[FilePath], others: Iterable[FilePath] = ()) -> None:
         """folders: that --image names. others: the images and the lists that it names."""
         self.folders = list(folders)
         every = [*map(_parts, self.folders), *(_parts(one)[:-1] for one in others)]
@@ -59,7 +59,7 @@ class UniqueNames:
         return _fit(short, real)
 
 
-def source_of(path: AnyPath, sources: Iterable[AnyPath]) -> AnyPath | None:
+def source_of(path: AnyPath, sources: Iterable[FilePath]) -> FilePath | None:
     """The one of the sources, which are folders, that the image lies in, or None."""
     return next((one for one in sources if parts_below(path, one) is not None), None)
 

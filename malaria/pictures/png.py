@@ -11,7 +11,7 @@ from PIL.ExifTags import Base
 from malaria.pictures.depth import groups_in_folder, in_rows, peak_of, scale, turn
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.memory import Claim
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.remote_path import FilePath
 
 # Where the first chunk begins, and in it the bits a channel, the kind of colour, and whether it is
 # interlaced.
@@ -23,7 +23,7 @@ DECODER, LOWER_BITS = "zip", ";16L"
 
 
 def open_deep_png(
-    image: Image.Image, file: BinaryIO, path: AnyPath, claim: Claim
+    image: Image.Image, file: BinaryIO, path: FilePath, claim: Claim
 ) -> Image.Image | None:
     """An opened PNG of 16 bits a channel, scaled to 8 by the bits used; None for other images.
 
@@ -84,7 +84,7 @@ def _compressed(file: BinaryIO) -> bytes:
     return b"".join(parts)
 
 
-def _find_peak(_: AnyPath, file: BinaryIO) -> int:
+def _find_peak(_: FilePath, file: BinaryIO) -> int:
     with Image.open(file, formats=("PNG",)) as image, Claim() as claim:
         check_sides(*image.size)
         return peak_of(_levels(image, file, claim)) if _is_deep(image, file) else 0

@@ -1,13 +1,15 @@
-"""remote_path: the name of an image on another machine, where images of this one have a Path."""
+"""remote_path: the name of an image on another machine, and AnyPath, whatever names an image."""
 
 import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import overload
 from urllib.parse import unquote, urldefrag
 
 from malaria.base.text import is_plain_name
+from malaria.pictures.cell_in_field import CellInField
 
 # What stands before :// in a remote name, and the package that fsspec needs for it. No other name
 # is one, file:// and the chains of fsspec least of all: lists come from strangers.
@@ -76,13 +78,20 @@ def _readable(name: str) -> str:
     return plain if is_plain_name(plain) else name
 
 
-# What most code has of an image: a name to show, to sort, and to tell a patient by.
-AnyPath = Path | RemotePath
+# A file or a folder; and what most code has of an image: a name to show, to sort, and to tell a
+# patient by.
+FilePath = Path | RemotePath
+AnyPath = FilePath | CellInField
+PATHS = (Path, RemotePath, CellInField)
 
 
+@overload
+def to_path(name: str | FilePath) -> FilePath: ...
+@overload
+def to_path(name: str | AnyPath) -> AnyPath: ...
 def to_path(name: str | AnyPath) -> AnyPath:
     """The path that a name means, here or on another machine."""
-    if isinstance(name, RemotePath):
+    if isinstance(name, (RemotePath, CellInField)):
         return name
     scheme, separator, place = str(name).partition("://")
     if separator and scheme.lower() in SCHEMES:
@@ -91,7 +100,9 @@ def to_path(name: str | AnyPath) -> AnyPath:
 
 
 def real_name(path: AnyPath) -> str:
-    """The same for the same file, however its path is spelled."""
+    """The same for the same file, or cell in it, however its path is spelled."""
+    if isinstance(path, CellInField):
+        return f"{os.path.realpath(path)}#{path.box}"
     if not isinstance(path, RemotePath):
         return os.path.realpath(path)
     if not path.is_web:  # two slashes of a store are not one

@@ -3,14 +3,17 @@
 import os
 from array import array
 
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.remote_path import AnyPath, RemotePath, real_name
 
 
 def file_number(path: AnyPath) -> int:
-    """64 bits, the same for the same file by any name, link or hard link; of this run alone.
+    """64 bits, the same for one file, or cell in it, by any name or link; of this run alone.
 
     Of what is not there, and of files of other machines, it is that of the name.
     """
+    if isinstance(path, CellInField):
+        return hash((file_number(path.field), path.box))
     if not isinstance(path, RemotePath):
         try:
             known = os.stat(path)

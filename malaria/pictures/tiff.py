@@ -19,7 +19,7 @@ from malaria.pictures.depth import (
 )
 from malaria.pictures.limits import UnreadableImageError, check_sides
 from malaria.pictures.memory import Claim
-from malaria.pictures.remote_path import AnyPath
+from malaria.pictures.remote_path import FilePath
 from malaria.pictures.tiff_channels import TRANSPARENCY, Samples, find_samples
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -34,7 +34,7 @@ MOST_PAGES = 100
 EXTRA_SAMPLES = 338
 
 
-def open_tiff(path: AnyPath, file: BinaryIO, claim: Claim) -> Image.Image | None:
+def open_tiff(path: FilePath, file: BinaryIO, claim: Claim) -> Image.Image | None:
     """The image, mode L, LA, RGB or RGBA, or None where Pillow reads it as well.
 
     file: what is at `path`. Pillow takes the first plane for the image, and of 16 bits in colour
@@ -74,7 +74,7 @@ def _count(axes: str, shape: tuple[int, ...]) -> int:
     return sizes.get("S", sizes.get("C", 1))
 
 
-def open_pages(path: AnyPath, file: BinaryIO) -> Any:
+def open_pages(path: FilePath, file: BinaryIO) -> Any:
     """The TiffFile of what is at `path`, quiet. Raises UnreadableImageError for a long stack."""
     import tifffile  # a tenth of a second that other images need not pay
 
@@ -116,7 +116,7 @@ def _check(file: Any, page: Any, axes: str, shape: tuple[int, ...]) -> None:
         raise UnreadableImageError(f"{len(images)} images in one file: expected one")
 
 
-def _read(file: Any, path: AnyPath, claim: Claim) -> tuple[np.ndarray, Samples]:
+def _read(file: Any, path: FilePath, claim: Claim) -> tuple[np.ndarray, Samples]:
     """((height, width) or (height, width, channels), what they are): as they are in the file.
 
     Of two or four channels the last is the alpha. Raises UnreadableImageError.
@@ -171,7 +171,7 @@ def _told_bits(file: Any, page: Any) -> Groups:
     return (int(found[1]),) if found else ()
 
 
-def _find_peak(path: AnyPath, file: BinaryIO) -> int:
+def _find_peak(path: FilePath, file: BinaryIO) -> int:
     with open_pages(path, file) as tiff, Claim() as claim:
         series = tiff.series[0]
         _check(tiff, tiff.pages[0], *_axes_of(series))

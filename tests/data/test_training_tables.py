@@ -124,3 +124,22 @@ def test_of_several_a_table_may_lack_a_label_and_folders_may_be_called_like_tabl
     assert find_problems([table("a.png,x\n", several=True), other], LABELS, None).keys() == {
         "labels"
     }
+
+
+def test_a_row_with_a_box_is_that_cell_of_its_field_and_its_field_is_its_patient(table):
+    header = "path,left,top,width,height,label"
+    rows = "a.png,5,2,10,12,Uninfected\nC7.png,1,2,3,4,Parasitized\na.png,0,1,9,9,Uninfected\n"
+    samples = table(rows + "a.png,5,2,10,12,no red cell\n", header).scan(LABELS, PassedOver())
+    found = [(str(one.path).rpartition("/")[2], one.patient) for one in samples]
+    field = str(samples[1].path.field)
+    assert found == [
+        ("C7.png#xywh=1,2,3,4", "7"),
+        ("a.png#xywh=0,1,9,9", field),
+        ("a.png#xywh=5,2,10,12", field),
+    ]
+
+
+@pytest.mark.parametrize("sides", ["1,2,,4", "1,2,x,4", "1,2,0,4", "1,2,nan,4", "1,2,3,inf"])
+def test_a_box_that_is_none_is_refused(table, sides):
+    with pytest.raises(UserError, match="expected left, top, width and height of a cell, in pix"):
+        scan(table(f"a.png,{sides},Uninfected\n", "path,left,top,width,height,label"))

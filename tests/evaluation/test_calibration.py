@@ -11,6 +11,7 @@ from malaria.evaluation.calibration import LEAST, calibrate, describe_calibratio
 from malaria.evaluation.decisions import apply_temperature, fit_temperature
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.result import Result
+from malaria.evaluation.verified import Sampling
 from malaria.inference.classifier import Classifier
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
@@ -79,7 +80,7 @@ def test_no_patient_is_fitted_to_and_judged():
 
 
 def test_too_few_cells_are_refused():
-    with pytest.raises(UserError, match="at least 100 labelled cells; received 99"):
+    with pytest.raises(UserError, match="at least 50 labelled cells; received 49"):
         calibrate(answers(count=LEAST - 1), "youden")
     with pytest.raises(UserError, match="at least 10 cells of Parasitized; received 5"):
         calibrate(answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "youden")
@@ -157,3 +158,33 @@ def test_the_text_has_each_metric_before_and_after():
     assert text.startswith("400 images: threshold ")
     assert "accuracy" in text
     assert "after, by images" in text
+
+
+def test_cells_that_were_drawn_by_what_they_are_called_count_as_they_stand_for_all():
+    """Of 10,000 with 3 % positive ones, 60 of those called so and 60 of the others are labelled."""
+    random = np.random.RandomState(3)
+    is_positive = random.random_sample(10_000) < 0.03
+    logits = random.normal(np.where(is_positive, 2.5, -3), 1.2)
+    probabilities = 1 / (1 + np.exp(-np.stack([logits, -logits], axis=1)))
+    called = probabilities[:, 0] >= 0.5
+    drawn = [random.permutation(np.flatnonzero(called == one))[:60] for one in (True, False)]
+    chosen = np.concatenate(drawn)
+    stands_for = np.repeat([called.sum() / 60, (~called).sum() / 60], 60)
+    result = Result(
+        paths=[str(n) for n in chosen],
+        labels=np.where(is_positive[chosen], 0, 1),
+        probabilities=probabilities[chosen],
+        label_names=("Parasitized", "Uninfected"),
+        positive_label="Parasitized",
+        threshold=0.5,
+        sampling=Sampling(called[chosen].astype(int), stands_for),
+    )
+    # Specificity of all; of those labelled alone it would be .9 or so.
+    specificity = (~called[~is_positive]).mean()
+    assert result.values["specificity"] == pytest.approx(specificity, abs=0.01)
+    fitted = calibrate(result, "counting")
+    # Hardly a cell in a hundred is one of the positive: the record is worth what it tells of them.
+    (found, missed), (alarms, spared) = fitted.record["confusion"]
+    assert spared / (alarms + spared) == pytest.approx(specificity, abs=0.01)
+    assert found + missed < 60
+    assert fitted.record["counting"]["threshold"] > 0.5
