@@ -6,7 +6,7 @@ let setup, labels = [], version = 0;
 let current = 0, seen = null, done = [];
 // Requests wait for each other, so that presses arrive in the order in which they were made.
 let queue = Promise.resolve(), hasFailed = false;
-const presses = [], AHEAD = 4, CHUNK = 250, POLL = 2000, LONG = 60;
+const presses = [], AHEAD = 4, POLL = 2000, LONG = 60;
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -46,29 +46,28 @@ const nameOf = (label) => setup.labels.find((one) => one.label === label)?.name 
 function take(told) {
   version = told.version;
   const changed = Object.entries(told.labels).filter(([number, label]) => labels[number] !== label);
-  for (const [number, label] of changed) put(Number(number), label);
-  if (changed.length) showProgress();
+  put(changed.map(([number, label]) => [Number(number), label]));
   return changed.length;
 }
 
-function put(number, label) {
-  labels[number] = label;
-  if (tiles[number]) showTile(number);
+function put(pairs) {
+  if (!pairs.length) return;
+  for (const [number, label] of pairs) labels[number] = label;
+  showProgress();
+  drawSoon();
 }
 
 function send(changes) {
-  for (const [number, , after] of changes) put(number, after);
-  showProgress();
+  put(changes.map(([number, , after]) => [number, after]));
   queue = queue.then(async () => {
     try {
       const told = await ask("labels", { version, changes });
       recover();
       take(told);
-      if (told.refused.length) refuse(told.refused);
+      if (told.refused.length) await refuse(told.refused);
       askFigures();
     } catch (error) {
-      for (const [number, before] of changes) put(number, before);
-      showProgress();
+      put(changes.map(([number, before]) => [number, before]));
       complain(error);
     }
   });
@@ -189,60 +188,83 @@ function showAround() {
   find("field").replaceChildren(...shown);
 }
 
-// ---- many cells: the grid is one stop of Tab, arrows move within it
+// ---- many cells: only the rows on the screen are elements; the grid is one stop of Tab
 
-const tiles = [], selected = new Set();
-let standing = 0, anchor = 0, isPainting = null;
+// The numbers of the cells that fit the filter; the place among them of the one that has the focus.
+let list = [], standing = 0, anchor = 0, isPainting = null;
+const tiles = new Map(), selected = new Set(), WIDE = 104, HIGH = 124, AROUND = 3;
+
+function fits(number) {
+  const value = find("filter").value, label = labels[number];
+  return value === "all" || (label === null ? value === "none" : value === `=${label}`);
+}
+
+function filter() {
+  list = [...labels.keys()].filter(fits);
+  const shown = new Set(list);
+  for (const number of selected) if (!shown.has(number)) selected.delete(number);
+  standing = Math.max(0, Math.min(standing, list.length - 1));
+  draw();
+}
+
+const columnsOf = () => Math.max(1, Math.floor(find("grid").clientWidth / WIDE));
+
+function draw() {
+  if (find("many").hidden) return;
+  const grid = find("grid"), columns = columnsOf(), rows = Math.ceil(list.length / columns);
+  const top = -grid.getBoundingClientRect().top / HIGH;
+  const first = Math.max(0, Math.floor(top) - AROUND), last = Math.ceil(top + innerHeight / HIGH) + AROUND;
+  const shown = list.slice(first * columns, Math.max(0, last) * columns);
+  grid.style.height = `${rows * HIGH}px`;
+  find("window").style.transform = `translateY(${first * HIGH}px)`;
+  find("window").style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
+  const isShown = new Set(shown);
+  for (const number of tiles.keys()) if (!isShown.has(number)) tiles.delete(number);
+  shown.forEach((number, place) => showTile(number, first * columns + place));
+  const elements = shown.map((number) => tiles.get(number)), now = find("window").children;
+  if (elements.length !== now.length || elements.some((tile, place) => tile !== now[place])) {
+    const focused = document.activeElement;
+    find("window").replaceChildren(...elements);
+    if (focused.isConnected && focused.matches(".tile")) focused.focus({ preventScroll: true });
+  }
+  find("selected").textContent = selected.size ? `${selected.size} selected` : "";
+}
+
+// Once for all that happens until the next picture of the screen.
+let isDue = false;
+function drawSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; draw(); });
+}
 
 function makeTile(number) {
-  const tile = make("button", undefined, { type: "button", class: "tile", "aria-pressed": false, tabindex: -1 });
-  tile.append(make("img", undefined, { src: `cell/${number}`, loading: "lazy", alt: "", draggable: "false" }), make("span"));
+  const tile = make("div", undefined, { class: "tile", role: "option" });
+  tile.append(make("img", undefined, { src: `cell/${number}`, alt: "", draggable: "false" }), make("span"));
   tile.dataset.number = number;
+  tiles.set(number, tile);
   return tile;
 }
 
-function showTile(number) {
-  const tile = tiles[number], label = labels[number], isLabelled = label !== null;
-  tile.lastChild.textContent = isLabelled ? nameOf(label) : "";
-  tile.setAttribute("aria-label", `Cell ${number + 1}, ${isLabelled ? nameOf(label) : "not labelled"}`);
-}
-
-function fill() {
-  const first = tiles.length, fragment = document.createDocumentFragment();
-  for (let number = first; number < Math.min(first + CHUNK, labels.length); number++) {
-    tiles.push(makeTile(number));
-    showTile(number);
-    tiles[number].hidden = !fits(number);
-    fragment.append(tiles[number]);
+function showTile(number, place) {
+  const tile = tiles.get(number) ?? makeTile(number), label = labels[number];
+  tile.lastChild.textContent = label === null ? "" : nameOf(label);
+  tile.tabIndex = place === standing ? 0 : -1;
+  for (const [name, value] of Object.entries({ "aria-selected": selected.has(number), "aria-setsize": list.length,
+    "aria-posinset": place + 1, "aria-label": `Cell ${number + 1}, ${label === null ? "not labelled" : nameOf(label)}` })) {
+    tile.setAttribute(name, value);
   }
-  find("grid").append(fragment);
-  if (tiles.length < labels.length) setTimeout(fill, 20);
-}
-
-const fits = (number) => {
-  const value = find("filter").value;
-  return value === "all" || (value === "none" ? labels[number] === null : `=${labels[number] ?? "none"}` === value && labels[number] !== null);
-};
-
-function filter() {
-  tiles.forEach((tile, number) => { tile.hidden = !fits(number); });
-  select([...selected].filter(fits));
 }
 
 function select(numbers) {
-  const chosen = new Set(numbers);
-  for (const number of new Set([...selected, ...chosen])) {
-    if (selected.has(number) !== chosen.has(number)) mark(number, chosen.has(number));
-  }
-  tell();
+  selected.clear();
+  for (const number of numbers) selected.add(number);
+  draw();
 }
 
 function mark(number, isSelected) {
   if (isSelected) selected.add(number); else selected.delete(number);
-  tiles[number]?.setAttribute("aria-pressed", isSelected);
 }
-
-function tell() { find("selected").textContent = selected.size ? `${selected.size} selected` : ""; }
 
 function showMany() {
   const isMany = find("many").hidden;
@@ -250,63 +272,62 @@ function showMany() {
   find("one").hidden = isMany;
   find("around-button").hidden = isMany;
   find("many-button").setAttribute("aria-pressed", isMany);
-  if (!isMany) return show(labels[current] === null ? current : nextAfter(current) ?? current);
-  if (!tiles.length) fill();
-  filter();
-  stand(current);
+  if (isMany) return filter();
+  show(labels[current] === null ? current : nextAfter(current) ?? current);
 }
 
-function stand(number, hasFocus) {
-  if (!tiles[number]) return;
-  tiles[standing].tabIndex = -1;
-  standing = number;
-  tiles[number].tabIndex = 0;
-  if (hasFocus) tiles[number].focus();
+function stand(place) {
+  standing = place;
+  const top = Math.floor(place / columnsOf()) * HIGH + find("grid").getBoundingClientRect().top;
+  if (top < 0) scrollBy(0, top);
+  const below = top + HIGH - find("answers").getBoundingClientRect().top;
+  if (below > 0) scrollBy(0, below);
+  draw();
+  tiles.get(list[place])?.focus({ preventScroll: true });
 }
 
 function moveInGrid(event) {
-  const columns = getComputedStyle(find("grid")).gridTemplateColumns.split(" ").length;
+  if (event.ctrlKey || event.altKey || event.metaKey || !list.length) return;
+  const columns = columnsOf(), number = list[standing];
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -Infinity, End: Infinity }[event.key];
-  if (event.key === "Enter") { event.preventDefault(); current = standing; showMany(); show(standing); }
-  if (step === undefined) return;
+  if (step === undefined && event.key !== " " && event.key !== "Enter") return;
   event.preventDefault();
-  const shown = tiles.filter((tile) => !tile.hidden).map((tile) => Number(tile.dataset.number));
-  const place = Math.max(0, Math.min(shown.indexOf(standing) + step, shown.length - 1));
-  stand(shown[place], true);
+  if (event.key === "Enter") { showMany(); return show(number); }
+  if (event.key === " ") { mark(number, !selected.has(number)); return draw(); }
+  stand(Math.max(0, Math.min(standing + step, list.length - 1)));
 }
 
-function tileOf(event) { return event.target.closest?.(".tile"); }
+const numberOf = (event) => Number(event.target.closest?.(".tile")?.dataset.number ?? NaN);
 
 find("grid").addEventListener("pointerdown", (event) => {
-  const tile = tileOf(event);
-  if (!tile || event.pointerType !== "mouse" || event.button !== 0) return;
-  const number = Number(tile.dataset.number);
-  isPainting = !selected.has(number);
+  const number = numberOf(event), place = list.indexOf(number);
+  if (place < 0 || event.button !== 0) return;
+  const isOn = !selected.has(number);
+  if (event.pointerType === "mouse") isPainting = isOn;
   if (event.shiftKey) {
-    const [from, to] = [anchor, number].sort((a, b) => a - b);
-    for (let one = from; one <= to; one++) if (!tiles[one].hidden) mark(one, isPainting);
-  } else mark(number, isPainting);
-  anchor = number;
-  tell();
-  stand(number);
+    const [from, to] = [anchor, place].sort((a, b) => a - b);
+    list.slice(from, to + 1).forEach((one) => mark(one, isOn));
+  } else if (event.pointerType === "mouse") mark(number, isOn);
+  anchor = standing = place;
+  drawSoon();
 });
 find("grid").addEventListener("pointerover", (event) => {
-  const tile = tileOf(event);
-  if (isPainting === null || !tile) return;
-  mark(Number(tile.dataset.number), isPainting);
-  tell();
+  const number = numberOf(event);
+  if (isPainting === null || Number.isNaN(number)) return;
+  mark(number, isPainting);
+  drawSoon();
 });
 addEventListener("pointerup", () => { isPainting = null; });
-// By keyboard or finger; the mouse has done it already.
+// By finger, which may have scrolled; the mouse has done it already.
 find("grid").addEventListener("click", (event) => {
-  const tile = tileOf(event);
-  if (!tile || event.pointerType === "mouse") return;
-  const number = Number(tile.dataset.number);
+  const number = numberOf(event);
+  if (Number.isNaN(number) || event.pointerType === "mouse") return;
   mark(number, !selected.has(number));
-  tell();
-  stand(number);
+  drawSoon();
 });
 find("grid").addEventListener("keydown", moveInGrid);
+addEventListener("scroll", drawSoon, { passive: true });
+addEventListener("resize", drawSoon);
 
 // ---- what the labels say
 
@@ -380,7 +401,7 @@ async function start() {
 }
 
 find("filter").addEventListener("input", filter);
-find("all").addEventListener("click", () => select([...tiles.keys()].filter((number) => !tiles[number].hidden)));
+find("all").addEventListener("click", () => select(list));
 find("none").addEventListener("click", () => select([]));
 find("many-button").addEventListener("click", showMany);
 start().catch(complain);

@@ -27,7 +27,7 @@ from malaria.pictures.images import UnreadableImageError
 
 FOLDER = Path(__file__).parent
 # Of what a press sends; of labels for ten thousand cells at once.
-MOST_BYTES = 1_000_000
+MOST_BYTES = 4_000_000
 # A connection that says nothing is closed, seconds.
 PATIENCE = 30
 # Of the page itself; those of labels would hide them.

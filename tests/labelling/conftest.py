@@ -1,7 +1,9 @@
 """What the tests of labelling share: cells of fields, a plain model, and a table of labels."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from plain_network import PlainNetwork
 
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import UNLIKE, Prediction
+from malaria.labelling.label_server import LabelServer
 from malaria.labelling.label_session import LabelSession
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
@@ -52,3 +55,34 @@ def make_cells(model, tmp_path):
 @pytest.fixture
 def session(make_cells, model, tmp_path):
     return LabelSession(make_cells(), model, tmp_path / "labels.csv", who="Ana", count=40)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """One Chromium for all tests of pages; they are skipped where there is none."""
+    from chromium import CHROMIUM, DRIVER, open_browser
+
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("there is no chromium or no chromedriver")
+    browser = open_browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
+
+
+@contextmanager
+def running(session, predictions=(), notes=()):
+    """A server of the session, until the block ends."""
+    with LabelServer(session, predictions, notes) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def serve():
+    """The context manager `running`."""
+    return running

@@ -2,34 +2,20 @@
 
 import http.client
 import json
-from contextlib import contextmanager
-from threading import Thread
 
 import pytest
 from PIL import Image
 
-from malaria.labelling.label_server import MOST_BYTES, LabelServer, keys_of
+from malaria.labelling.label_server import MOST_BYTES, keys_of
 
 JSON = {"Content-Type": "application/json"}
 
 
-@contextmanager
-def running(session, predictions=(), notes=()):
-    with LabelServer(session, predictions, notes) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
-def server(session, tmp_path):
+def server(session, serve, tmp_path):
     for number in range(4):
         Image.new("RGB", (240, 80), (200, 150, 150)).save(tmp_path / f"field{number}.png")
-    with running(session) as server:
+    with serve(session) as server:
         yield server
 
 
@@ -76,10 +62,11 @@ def test_what_the_page_is_told_names_no_folder_and_not_what_the_model_called(ser
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "//", "/wrong/", "/wrong/cells", "/T", "/T/../cells", "/T/../../etc/passwd", "/T//etc/passwd",
-     "/T/cell/../../labels.csv", "/T/cell/%2e%2e/labels.csv", "/T/cell/40", "/T/cell/-1",
-     "/T/cell/0/", "/T/cell/%D9%A1", "/T/cell/99999999999999999999", "/T/labels.csv", "/T/label_page.html",
-     "/T/cell//etc/passwd", "/T/field/file:///etc/passwd", "/T/cells?a", "/favicon.ico"],
+    ["/", "//", "/wrong/", "/wrong/cells", "/T", "/T/../cells", "/T/../../etc/passwd",
+     "/T//etc/passwd", "/T/cell/../../labels.csv", "/T/cell/%2e%2e/labels.csv", "/T/cell/40",
+     "/T/cell/-1", "/T/cell/0/", "/T/cell/%D9%A1", "/T/cell/99999999999999999999",
+     "/T/labels.csv", "/T/label_page.html", "/T/cell//etc/passwd",
+     "/T/field/file:///etc/passwd", "/T/cells?a", "/favicon.ico"],
 )  # fmt: skip
 def test_any_other_address_is_not_found(server, ask, path):
     status, _, content = ask(path.replace("T", server.token))
@@ -92,7 +79,7 @@ def test_any_other_address_is_not_found(server, ask, path):
 def test_a_request_by_another_name_is_not_found_for_a_page_of_the_network_may_have_sent_it(
     server, ask, host
 ):
-    assert ask(f"/{server.token}/", host=host.format(server.server_port) or "x")[0] == 404
+    assert ask(f"/{server.token}/", host=host.format(server.server_port))[0] == 404
     assert ask(f"/{server.token}/", host=f"localhost:{server.server_port}")[0] == 200
 
 

@@ -39,15 +39,13 @@ def test_a_table_is_read_as_it_was_written_whatever_the_names_are(tmp_path):
 
 def test_the_table_is_one_of_boxes_for_the_cells_of_fields(tmp_path):
     field = tmp_path / "a.png"
-    rows = [
-        row(field),
-        row(field, Box(50, 0, 9, 9), ""),
-        row(field, Box(0, 50, 9, 9), "no red cell"),
-    ]
+    boxes = [Box(1, 2, 30, 40), Box(50, 0, 9, 9), Box(0, 50, 9, 9)]
+    labels = ["Parasitized", "", "no red cell"]
+    rows = [row(field, box, label) for box, label in zip(boxes, labels, strict=True)]
     write_labels(tmp_path / "labels.csv", rows)
     annotations = read_annotations(tmp_path / "labels.csv")
     annotations.assign([field])
-    assert annotations.find(field, Image.new("RGB", (100, 100))) == [rows[0].box, rows[1].box]
+    assert annotations.find(field, Image.new("RGB", (100, 100))) == boxes[:2]
 
 
 HEAD = ",".join(COLUMNS)
@@ -63,7 +61,7 @@ GOOD = "a.png,1,2,3,4,P,7,Ana,now,random,U,0.5,2"
         (f"{HEAD}\n{GOOD}\n\n{GOOD}", "row 4: the same cell as in a row above"),
         (
             f"{HEAD}\n{GOOD.replace('random', 'chance')}",
-            "row 2: expected random or doubt under why",
+            "row 2: expected random or doubt",
         ),
         (f"{HEAD}\n{GOOD.replace('0.5', '1.5')}", "a number from 0 to 1 under probability"),
         (f"{HEAD}\n{GOOD.replace('0.5,2', '0.5,')}", "under stands_for; received ''"),
