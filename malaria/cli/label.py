@@ -114,9 +114,12 @@ def label_cells(options: LabelOptions) -> int:
     """Classify all cells, and serve the page until Ctrl-C; return 0."""
     from malaria.labelling.label_server import LabelServer
     from malaria.labelling.label_session import LabelSession
+    from malaria.labelling.label_table import read_labels
 
     table = options.output or DEFAULT_TABLE
     check_writable(table)
+    if table.exists():
+        read_labels(table)  # a broken one is refused before the work
     predictions, notes, model = _classify(options)
     who = options.who or getpass.getuser()
     session = LabelSession(

@@ -17,6 +17,7 @@ from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.headline import describe_row, percent
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
+from malaria.labelling.choose_cells import can_be_labelled
 from malaria.labelling.label_table import RANDOM, SKIPPED, LabelRow
 
 # Fewer random cells say nothing.
@@ -28,7 +29,7 @@ Pair = tuple[LabelRow, Prediction]
 
 
 def describe_labels(
-    pairs: Sequence[Pair], cells: Iterable[Prediction], model: TrainedModel
+    pairs: Sequence[Pair], cells: Sequence[Prediction], model: TrainedModel
 ) -> dict[str, Any]:
     """{"lines": texts, "rows": [name, share before, share after]} for people.
 
@@ -44,7 +45,8 @@ def describe_labels(
     labelled = sum(row.label != SKIPPED for row, _ in pairs)
     of_model = known_accuracy(model.metadata)
     lines = [
-        *_describe_accuracy(accuracy, positive, labelled, len(random)),
+        *_describe_accuracy(accuracy, positive),
+        _describe_count(accuracy, labelled, len(random), sum(map(can_be_labelled, cells))),
         *_describe_calibration(decided, model),
         *_describe_unlike(pairs, positive),
     ]
@@ -94,9 +96,7 @@ def _describe_lack(random: int, found: int, positive: str) -> str:
     return f"figures as soon as both kinds are there; so far {others} are {printable(positive)}"
 
 
-def _describe_accuracy(
-    accuracy: Accuracy, positive: str, labelled: int, random: int
-) -> Iterator[str]:
+def _describe_accuracy(accuracy: Accuracy, positive: str) -> Iterator[str]:
     rates = {
         f"sensitivity (of {printable(positive)})": (accuracy.sensitivity, accuracy.positives),
         "specificity": (accuracy.specificity, accuracy.negatives),
@@ -104,18 +104,23 @@ def _describe_accuracy(
     for name, (share, count) in rates.items():
         low, high = wilson(share * count, count)
         yield f"{name} {percent(share)} [95 % interval {percent(low)}, {percent(high)}]"
+
+
+def _describe_count(accuracy: Accuracy, labelled: int, random: int, every: int) -> str:
+    """How many are labelled, and how many more would make both intervals +-AIM."""
     smoothed = accuracy.smoothed()
-    more = max(
+    times = max(
         Z_95**2 * share * (1 - share) / AIM**2 / count
         for share, count in (
             (smoothed.sensitivity, accuracy.positives),
             (smoothed.specificity, accuracy.negatives),
         )
     )
-    missing = ceil(max(0.0, more - 1) * labelled / 10) * 10
-    yield f"labelled {labelled:,}, of them {random:,} at random; " + (
-        f"about {missing:,} more for +-{AIM:g}" if missing else f"enough for +-{AIM:g}"
-    )
+    missing = ceil(max(0.0, times - 1) * labelled / 10) * 10
+    told = f"labelled {labelled:,}, of them {random:,} at random; "
+    if missing > every - labelled:
+        return told + f"+-{AIM:g} would take more cells than these images have"
+    return told + (f"about {missing:,} more for +-{AIM:g}" if missing else f"enough for +-{AIM:g}")
 
 
 def _describe_calibration(pairs: Sequence[Pair], model: TrainedModel) -> Iterator[str]:

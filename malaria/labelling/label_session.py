@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+from malaria.base.errors import UserError
 from malaria.base.text import printable
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
@@ -56,7 +57,8 @@ class LabelSession:
         self.model, self.table, self.who = model, table, who
         known = [(one.path, one) for one in cells if can_be_labelled(one)]
         self.cells = {key_of(path, one.box): one for path, one in known if path is not None}
-        self.rows = read_labels(table) if table.exists() else {}
+        self._stamp = _stamp_of(table)
+        self.rows = read_labels(table) if self._stamp else {}
         check_labels(table, self.our_rows(), model.metadata.labels)
         keys = list(self.cells)
         kept = {
@@ -85,7 +87,7 @@ class LabelSession:
         """Change labels and write the table; returns the cells that were not as the page knew them.
 
         These stay as they are: somebody has labelled them in another window. Raises UserError where
-        the table cannot be written, and then nothing is changed.
+        the table cannot be written or was changed by others, and then nothing is changed.
         """
         with self._lock:
             rows, done, refused = dict(self.rows), [], []
@@ -99,10 +101,18 @@ class LabelSession:
                     rows[key] = self._row(self.chosen[number], after)
                 done.append(number)
             if done:
-                write_labels(self.table, rows.values())
-                self.rows = rows
+                self._write(rows)
                 self._changed += done
             return refused
+
+    def _write(self, rows: dict[Key, LabelRow]) -> None:
+        if _stamp_of(self.table) != self._stamp:
+            raise UserError(
+                f"{printable(self.table)} was changed by another program meanwhile, and is left as "
+                "it is: end this one, and start it again"
+            )
+        write_labels(self.table, rows.values())
+        self.rows, self._stamp = rows, _stamp_of(self.table)
 
     def since(self, version: int) -> dict[str, Any]:
         """{"version": the present one, "labels": {number: label} of what has changed since}."""
@@ -170,3 +180,12 @@ class LabelSession:
         both = row.probability is not None and probability is not None
         is_near = both and abs((row.probability or 0) - (probability or 0)) < SAME
         return row.called == cell.label and is_near
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """What changes with the file; None where none can be seen."""
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_ino, known.st_mtime_ns, known.st_size

@@ -1,6 +1,5 @@
 """label_table: labels.csv, the labels that people gave to cells, a row a cell."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -63,19 +62,20 @@ def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
 
     Paths are relative to its folder where they lie below it, else absolute.
     """
-    folder = os.path.abspath(path.parent)
+    folder = path.parent.absolute()
     write_csv(path, COLUMNS, [_cells(row, folder) for row in rows])
 
 
-def _cells(row: LabelRow, folder: str) -> list[object]:
+def _cells(row: LabelRow, folder: Path) -> list[object]:
     sides = astuple(row.box) if row.box else (None,) * 4
     return [_name_from(folder, row.path), *sides, *row[2:]]
 
 
-def _name_from(folder: str, path: AnyPath) -> str:
+def _name_from(folder: Path, path: AnyPath) -> str:
     if isinstance(path, RemotePath):
         return path.url
-    whole = Path(os.path.abspath(path))
+    # Without resolving ..: where a link comes before it, that leads elsewhere.
+    whole = Path(path).absolute()
     is_below = whole.is_relative_to(folder)
     return (whole.relative_to(folder) if is_below else whole).as_posix()
 

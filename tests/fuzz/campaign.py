@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UserError
+from malaria.base.files import write_csv
 from malaria.base.machine import peak_memory
 from malaria.cli.options import parse
 from malaria.data.arrays import write_images
@@ -46,7 +47,7 @@ from malaria.fields.strangeness import strangeness
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import are_probabilities
 from malaria.inference.prediction import Prediction
-from malaria.labelling.label_table import LabelRow, read_labels, write_labels
+from malaria.labelling.label_table import COLUMNS, read_labels, write_labels
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.decode import FORMATS
@@ -437,14 +438,14 @@ def _mask(dice, ending):
 
 
 def try_labels(dice, place):
-    """labels.csv with bytes changed; what is taken is written back as it was read."""
+    """labels.csv with values or bytes changed; what is taken is written back as it was read."""
     path = place / "labels.csv"
-    rows = [
-        LabelRow(place / f"{n}.png", Box(n, 0, 9, 9), "P", "7", "A", "now", "random", "U", 0.5, 2)
-        for n in range(3)
-    ]
-    write_labels(path, rows)
-    path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    row = ["a.png", 5, 6, 9, 9, "P", "7", "Ana", "now", "random", "U", 0.5, 2]
+    rows = [[f"{number}.png", *row[1:]] for number in range(3)]
+    dice.choice(rows)[dice.randrange(len(row))] = dice.choice([*NASTY, "=1", "s3://a/b", "doubt"])
+    write_csv(path, COLUMNS, rows)
+    if dice.random() < 0.3:
+        path.write_bytes(mutate_bytes(dice, path.read_bytes()))
     found = read_labels(path)
     write_labels(path, found.values())
     assert read_labels(path) == found

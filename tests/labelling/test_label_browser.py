@@ -191,11 +191,13 @@ def test_where_the_program_has_ended_or_cannot_write_the_page_says_so_and_shows_
         Image.new("RGB", (240, 80), (200, 150, 150)).save(tmp_path / f"field{number}.png")
     with serve(session) as server:
         start(chromium, server)
-        session.table.mkdir()
+        blocking = tmp_path / "file"
+        blocking.touch()
+        session.table = blocking / "labels.csv"
         label(chromium, "p")
         assert text(chromium, "error").startswith("Not saved: cannot write ")
         assert text(chromium, "progress").startswith("0 of 40 labelled")
-        session.table.rmdir()
+        blocking.unlink()
         label(chromium, "p")
         assert not run(chromium, "find('error').checkVisibility()")
         chromium.execute_cdp_cmd("Network.enable", {})

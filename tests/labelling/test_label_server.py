@@ -73,9 +73,7 @@ def test_any_other_address_is_not_found(server, ask, path):
     assert (status, content) == (404, b"not found\n")
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{}", "127.0.0.1", "localhost:1", ""]
-)
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{}", "127.0.0.1", "localhost:1"])
 def test_a_request_by_another_name_is_not_found_for_a_page_of_the_network_may_have_sent_it(
     server, ask, host
 ):
@@ -139,7 +137,8 @@ def test_a_cell_and_the_field_around_it_are_jpegs_and_a_lost_file_is_told(server
 
 
 def test_a_table_that_cannot_be_written_is_told_in_the_page(server, ask):
-    server.session.table.mkdir()
+    (server.session.table.parent / "file").touch()
+    server.session.table = server.session.table.parent / "file" / "labels.csv"
     body = b'{"version":0,"changes":[[2,null,"Uninfected"]]}'
     known = {"method": "POST", "headers": JSON, "body": body}
     status, _, content = ask(f"/{server.token}/labels", **known)

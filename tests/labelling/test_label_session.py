@@ -87,7 +87,18 @@ def test_a_table_with_labels_that_the_model_does_not_have_is_refused(session, ma
 
 
 def test_where_the_table_cannot_be_written_nothing_is_changed(session):
-    session.table.mkdir()
+    (session.table.parent / "file").touch()
+    session.table = session.table.parent / "file" / "labels.csv"
     with pytest.raises(UserError, match="cannot write"):
         session.apply([Change(0, None, P)])
     assert session.since(0) == {"version": 0, "labels": {}}
+
+
+def test_a_table_that_another_program_changed_meanwhile_is_left_as_it_is(session):
+    session.apply([Change(0, None, P)])
+    text = session.table.read_text("utf-8") + "\n"
+    session.table.write_text(text, "utf-8")
+    with pytest.raises(UserError, match="was changed by another program meanwhile"):
+        session.apply([Change(1, None, P)])
+    assert session.table.read_text("utf-8") == text
+    assert session.since(0)["labels"] == {0: P}
