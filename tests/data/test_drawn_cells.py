@@ -215,7 +215,7 @@ def test_strange_fields_come_with_the_truth_and_are_the_same_again(tmp_path):
     assert paths[0].read_bytes() == again[0].read_bytes()
     annotations = read_annotations(tmp_path / "a" / "truth.csv")
     annotations.assign(paths)
-    known, _ = annotations.read(paths[0], Image.open(paths[0]).size)
+    known, _ = annotations.read(paths[0], open_image(paths[0]).size)
     kinds = [one.kind for one in known]
     assert len(kinds) > 60
     assert 1 <= kinds.count("parasitized") <= 12
