@@ -13,7 +13,8 @@ PACKAGE = TOP / "malaria"
 # A file imports from its own room and from those before it. docs/architecture.md has the picture.
 ROOMS = [
     *("base", "pictures", "data", "annotations", "saved", "evaluation", "networks", "model"),
-    *("settings", "augmentation", "inference", "fields", "outputs", "training", "cluster", "cli"),
+    *("settings", "augmentation", "inference", "fields", "outputs", "training", "cluster"),
+    *("labelling", "cli"),
 ]
 # On the top level, beside the one network that is there: doors, which anything may stand behind.
 DOORS = {"__init__", "__main__", "synthetic"}

@@ -11,6 +11,8 @@ Kind = Literal[
 ]
 RED: tuple[Kind, ...] = ("parasitized", "uninfected", "unknown")
 NOT_RED: tuple[Kind, ...] = ("leukocyte", "platelet", "other")
+# What people call, in labels.csv, what a detector took for a red cell.
+NO_CELL = "no red cell"
 
 # Case, blanks, hyphens, underscores and other signs do not count, nor an s at the end.
 KINDS: dict[Kind, tuple[str, ...]] = {
@@ -32,7 +34,7 @@ KINDS: dict[Kind, tuple[str, ...]] = {
         *("neutrophil", "monocyte", "eosinophil", "basophil"),
     ),
     "platelet": ("platelet", "thrombocyte"),
-    "other": (*("artifact", "artefact", "debris", "stain", "dirt", "background", "other"),),
+    "other": (*("artifact", "artefact", "debris", "stain", "dirt", "background", "other"), NO_CELL),
     "difficult": ("difficult", "doubtful", "unsure", "uncertain", "unclear", "ignore", "ignored"),
 }
 

@@ -14,6 +14,7 @@ from malaria.cli.command import run_script
 COMMANDS = {
     "train": "train a network on a folder of labelled images",
     "classify": "classify one image or a folder with a trained model",
+    "label": "label cells in the browser, for figures of one's own laboratory",
     "draw": "draw blood cells for a first try",
     "unpack": "make folders of images from an .npz, as MedMNIST has them",
     "doctor": "report what this machine has, and why a GPU is not used",

@@ -48,6 +48,13 @@ class Options:
         nargs="+",
         metavar="PATH",
     )
+    label: list[str] = option(
+        "label cells of these fields, or images of single cells, in the browser, 200 of them, to "
+        "labels.csv or --output; more options: python -m malaria label --help",
+        default=[],
+        nargs="+",
+        metavar="PATH",
+    )
     fields: bool = option(
         "the images are whole fields of a smear: find their red cells, classify each and count "
         "the parasitaemia"

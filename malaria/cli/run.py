@@ -30,6 +30,10 @@ MANY = 2000
 
 def main(arguments: Sequence[str]) -> int:
     """Classify as the command line says; return 0, or 1 if something could not be done."""
+    if any(one.partition("=")[0] == "--label" for one in arguments):
+        from malaria.cli.label import main as label_main
+
+        return label_main(arguments, script="run.py")
     options = parse(arguments)
     choose.check_outputs(options)
     if options.calibrate is not None:

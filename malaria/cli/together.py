@@ -22,9 +22,11 @@ NEEDS = {
 # {option: those that do not go with it}.
 EXCLUDES = {
     "calibrate": "image evaluate fields boxes output report explain plot review cluster",
+    "label": "calibrate image evaluate report explain plot cells red_cells save cluster resume "
+    "count_only",
     "fields": "explain plot",
     "cluster": "explain boxes detector",
-    MODELS: "calibrate cluster fields output report explain plot count_only review save",
+    MODELS: "calibrate label cluster fields output report explain plot count_only review save",
 }
 # {option: the message about one of those, where the usual one does not say enough}.
 REASONS = {
@@ -36,7 +38,7 @@ REASONS = {
 def check_together(options: "Options") -> None:
     """Raise UsageError for options of run.py that exclude each other or need another one."""
     given = [name for name, value in vars(options).items() if value not in (None, False, [])]
-    if "image" not in given and "calibrate" not in given:
+    if not {"image", "calibrate", "label", "join"} & set(given):
         raise UsageError("the following arguments are required: --image; see run.py --help")
     if len(options.model) > 1:
         given.append(MODELS)

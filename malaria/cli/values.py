@@ -119,3 +119,10 @@ def _or_refuse(parse: Callable[[str], Value], text: str) -> Value:
         return parse(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{error}; received {text}") from None
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 to a million."""
+    if text.isascii() and text.isdigit() and len(text) < 8 and int(text) <= 1_000_000:
+        return int(text)
+    raise ArgumentTypeError(f"expected a whole number from 0 to 1,000,000; received {text}")
