@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from malaria.base.files import write_csv, write_json
 from malaria.base.streams import log
@@ -101,9 +102,12 @@ class FieldReport(FieldTable):
         super().__init__(classifier, output, red_cells=red_cells)
         self.page, self.shown = page, 0
         self.counts: Counter[str] = Counter()
-        # A line of JSON for each field that is shown, until the page is written; see `close`.
-        self.kept = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self.waiting: list[Prediction] = []
+
+    @cached_property
+    def kept(self) -> IO[str]:
+        """A line of JSON for each field that is shown, on the disk until the page is written."""
+        return TemporaryFile("w+", encoding="utf-8")
 
     def add(self, prediction: Prediction) -> None:
         """Keep one cell until its field is whole."""
