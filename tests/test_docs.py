@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from malaria.cli import doctor, draw, options, train
+from malaria.cli import doctor, draw, label, options, train
 from malaria.settings.config import Config
 from malaria.settings.config_file import read_config
 
@@ -21,7 +21,7 @@ SCRIPTS = dict.fromkeys(("train.py", "malaria-train"), "train")
 SCRIPTS |= dict.fromkeys(("run.py", "malaria-classify"), "classify")
 # Commands whose few options are not checked.
 MODULES = {"draw": draw, "doctor": doctor}
-PARSERS = {"train": train.parse, "classify": options.parse}
+PARSERS = {"train": train.parse, "classify": options.parse, "label": label.parse}
 
 
 def text_of(page):

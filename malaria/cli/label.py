@@ -26,6 +26,7 @@ from malaria.cli.together import check_together
 from malaria.inference.predict import annotate
 from malaria.inference.prediction import Prediction
 from malaria.outputs.formats import ending_of
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.remote_path import AnyPath
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def parse(arguments: Sequence[str], script: str = "python -m malaria label") -> 
     parser = make_parser(LabelOptions, script, DESCRIPTION, EXAMPLES)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="as of --label")
     known = vars(parser.parse_intermixed_args(arguments))
-    known["label"] += known.pop("paths")
+    known["label"] = [*known["label"], *known.pop("paths")]
     options = LabelOptions(**known)
     if bool(options.label) == bool(options.join):
         raise UsageError(f"expected fields or cells to label, or --join; see {script} --help")
@@ -135,7 +136,7 @@ def _classify(
     options: LabelOptions,
 ) -> tuple[list[Prediction], list[str], "choose.Classifier"]:
     """(all predictions with their patients, lines about what was odd, the model)."""
-    inputs = Inputs(options.label, options.slice)
+    inputs = Inputs(options.label, options.slice, of_fields=options.fields)
     every = inputs.paths()
     first = list(islice(every, LOOKED_AT))
     are_fields = options.fields or (not options.single_cells and look_like_fields(first))
@@ -149,9 +150,16 @@ def _classify(
     groups = Groups(options, classifier, inputs)
     with choose.open_predictor(options, classifier, boxes) as ask:
         bar = tqdm(paths, unit=" fields" if are_fields else " images", disable=None)
-        predictions = list(annotate(ask(bar), group_of=groups.find))
+        predictions = list(map(_place, annotate(ask(bar), group_of=groups.find)))
     notes = [*inputs.notes, *groups.notes, *(boxes.notes if boxes else [])]
     return predictions, [*notes, *_describe_failed(predictions)], classifier
+
+
+def _place(one: Prediction) -> Prediction:
+    """The same; of a cell that a table names by its box, with this box in its field."""
+    if isinstance(one.path, CellInField):
+        return replace(one, path=one.path.field, box=one.path.box)
+    return one
 
 
 def look_like_fields(paths: Sequence[AnyPath]) -> bool:
@@ -173,9 +181,8 @@ def look_like_fields(paths: Sequence[AnyPath]) -> bool:
 def _describe_failed(predictions: Sequence[Prediction]) -> Iterator[str]:
     failed = [one for one in predictions if one.error is not None]
     if failed:
-        yield (
-            f"{len(failed):,} images have no cells to label, as {failed[0].path}: {failed[0].error}"
-        )
+        which = "1 image has" if len(failed) == 1 else f"{len(failed):,} images have"
+        yield f"{which} no cells to label, as {failed[0].path}: {failed[0].error}"
 
 
 def serve(server: "LabelServer", *, opens: bool) -> None:

@@ -46,6 +46,7 @@ from malaria.fields.strangeness import strangeness
 from malaria.inference.load_classifier import load_classifier
 from malaria.inference.predict import are_probabilities
 from malaria.inference.prediction import Prediction
+from malaria.labelling.label_table import LabelRow, read_labels, write_labels
 from malaria.outputs.writer import Writer
 from malaria.pictures.box import Box
 from malaria.pictures.decode import FORMATS
@@ -435,6 +436,20 @@ def _mask(dice, ending):
     return content.getvalue()
 
 
+def try_labels(dice, place):
+    """labels.csv with bytes changed; what is taken is written back as it was read."""
+    path = place / "labels.csv"
+    rows = [
+        LabelRow(place / f"{n}.png", Box(n, 0, 9, 9), "P", "7", "A", "now", "random", "U", 0.5, 2)
+        for n in range(3)
+    ]
+    write_labels(path, rows)
+    path.write_bytes(mutate_bytes(dice, path.read_bytes()))
+    found = read_labels(path)
+    write_labels(path, found.values())
+    assert read_labels(path) == found
+
+
 def try_options(dice, place):
     words = ["--image", "--model", "--slice", "--resize", "--labels", "--threshold", "--review"]
     words += ["--output", "--report", "--plot", "--group_by", "--metrics", "--scale", "--channels"]
@@ -460,6 +475,7 @@ TARGETS = {
     "archives": try_archive,
     "arrays": try_arrays,
     "annotations": try_annotations,
+    "labels": try_labels,
     "options": try_options,
 }
 

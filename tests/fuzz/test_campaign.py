@@ -6,7 +6,7 @@ import pytest
 # A .tflite is tried in a process of its own, and a network takes a tenth of a second to build.
 CASES = {
     **{"images": 300, "configs": 100, "lists": 300, "archives": 100, "options": 500},
-    **{"journals": 100, "workers": 300, "arrays": 100, "annotations": 300},
+    **{"journals": 100, "workers": 300, "arrays": 100, "annotations": 300, "labels": 100},
     **{"metadata": 50, "architectures": 10, "weights": 12, "tflite": 12},
     **{"keras": 10, "saved_model": 6, "names": 30},
 }
