@@ -27,7 +27,7 @@ from malaria.data.drawn_cells import write_cells
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
 from malaria.pictures.folders import find_images
-from tests.outputs.test_html_report_browser import open_browser
+from tests.outputs.chromium import open_browser
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.
 READY = """
@@ -64,7 +64,13 @@ def main(arguments):
         images = find_images(Path(options.images or Path(folder) / "cells"))
         report = Path(folder) / "report.html"
         write_report(report, islice(cycle(images), options.count))
-        measure(report, options)
+        steps = {
+            "ready": (READY,),
+            "complete": (COMPLETE, options.count),
+            "filtered": (CHANGE, "label", f"={LABELS[0]}"),
+            "ordered": (CHANGE, "order", "low"),
+        }
+        measure(report, options.rounds, steps)
 
 
 def write_report(path, images):
@@ -83,27 +89,25 @@ def write_report(path, images):
     print(f"{len(page.rows)} images: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s to write")
 
 
-def measure(report, options):
-    """Print the medians of some openings, each with its range."""
-    profiles = [report.with_name(f"profile{number}") for number in range(options.rounds)]
-    results = [open_once(report, profile, options.count) for profile in profiles]
+def measure(report, rounds, steps):
+    """Print the medians of some openings, each with its range.
+
+    steps: {what: script and its arguments}, run in turn; each script gives milliseconds.
+    """
+    profiles = [report.with_name(f"profile{number}") for number in range(rounds)]
+    results = [open_once(report, profile, steps) for profile in profiles]
     for what in results[0]:
         seconds = [result[what] / 1000 for result in results]
         median = statistics.median(seconds)
         print(f"{what}: {median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
 
 
-def open_once(report, profile, count):
+def open_once(report, profile, steps):
     """{what: milliseconds} of one opening in a new browser."""
     browser = open_browser(profile)
     try:
         browser.get(report.as_uri())
-        return {
-            "ready": browser.execute_async_script(READY),
-            "complete": browser.execute_async_script(COMPLETE, count),
-            "filtered": browser.execute_async_script(CHANGE, "label", f"={LABELS[0]}"),
-            "ordered": browser.execute_async_script(CHANGE, "order", "low"),
-        }
+        return {what: browser.execute_async_script(*step) for what, step in steps.items()}
     finally:
         browser.quit()
 

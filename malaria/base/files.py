@@ -121,8 +121,14 @@ def flush(path: Path) -> None:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all; a name's undecodable bytes stay as they are."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+    write_pieces(path, [text])
+
+
+def write_pieces(path: Path | str, pieces: Iterable[str]) -> None:
+    """As `write_text`, a piece at a time: of a text too large to be held."""
+    known: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with whole_file(path) as temporary, open(temporary, "w", **known) as file:
+        file.writelines(pieces)
 
 
 def write_json(path: Path | str, content: Any) -> None:

@@ -42,7 +42,7 @@ def write_cells(
         for number in range(count):
             rng, patient = np.random.default_rng([seed, index, number]), number % patients
             pixels, _ = draw_cell(rng, parasitized=index == 0, stain=stains[patient])
-            paths.append(_save(Image.fromarray(pixels), target, "cell", patient, number))
+            paths.append(save_drawn(Image.fromarray(pixels), target, "cell", patient, number))
     return paths
 
 
@@ -59,7 +59,7 @@ def write_fields(
         rng, patient = np.random.default_rng([seed, 3, number]), number % patients
         sick = np.flatnonzero(rng.random(ROWS * COLUMNS) < PARASITIZED).tolist()
         field, _ = draw_field(rng, stains[patient], parasitized=sick, square=square)
-        paths.append(_save(field, Path(folder), "field", patient, number))
+        paths.append(save_drawn(field, Path(folder), "field", patient, number))
     return paths
 
 
@@ -90,8 +90,8 @@ def draw_field(
     return field, boxes
 
 
-def _draw_stains(count: int, patients: int, seed: int, folders: Sequence[Path]) -> list[Stain]:
-    """Each patient's Stain; raises for numbers that cannot be and for folders with files."""
+def check_drawing(count: int, patients: int, seed: int, folders: Sequence[Path]) -> None:
+    """Raise UsageError for numbers that cannot be, UserError for a folder with files."""
     if count < 1 or patients < 1 or seed < 0:
         raise UsageError(
             "expected count and patients of at least 1, seed of at least 0. "
@@ -100,11 +100,17 @@ def _draw_stains(count: int, patients: int, seed: int, folders: Sequence[Path]) 
     for folder in folders:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{printable(folder)} is not empty; name another folder")
+
+
+def _draw_stains(count: int, patients: int, seed: int, folders: Sequence[Path]) -> list[Stain]:
+    """Each patient's Stain; raises what check_drawing raises."""
+    check_drawing(count, patients, seed, folders)
     # Stream 2 of the seed: cells have 0 and 1, and would otherwise repeat their patient's numbers.
     return [draw_stain(np.random.default_rng([seed, 2, n])) for n in range(patients)]
 
 
-def _save(image: Image.Image, folder: Path, kind: str, patient: int, number: int) -> Path:
+def save_drawn(image: Image.Image, folder: Path, kind: str, patient: int, number: int) -> Path:
+    """Save a drawing under a name as of the NLM, by which its patient is told; returns the path."""
     path = folder / f"C{patient + 1}P{patient + 1}thinF_synthetic_{kind}_{number + 1}.png"
     image.save(path)
     return path

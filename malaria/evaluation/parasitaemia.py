@@ -47,6 +47,17 @@ def corrected_share(found: float, total: float, accuracy: Accuracy) -> float:
     return _within((found / total + accuracy.specificity - 1) / accuracy.youden)
 
 
+def predictive_value(share: float, accuracy: Accuracy) -> float:
+    """The share of called cells that truly are positive, where `share` > 0 of all cells are.
+
+    The positive predictive value by Bayes' theorem (Altman and Bland 1994, BMJ 309:102). The
+    sensitivity is above 0.
+    """
+    found = accuracy.sensitivity * share
+    alarms = (1 - accuracy.specificity) * (1 - share)
+    return found / (found + alarms)
+
+
 def interval(
     found: float, total: float, accuracy: Accuracy | None, effect: float = 1.0
 ) -> tuple[float, float]:

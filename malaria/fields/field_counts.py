@@ -41,9 +41,15 @@ class FieldCounts:
             return
         self.labels[prediction.label] += 1
         self.doubted += model.is_doubted(prediction)
-        if prediction.unlike is None and prediction.probabilities is not None:
-            low, high = DOUBTFUL
-            self.doubtful += low < prediction.probabilities[model.metadata.positive] < high
+        self.doubtful += is_doubtful(prediction, model.metadata.positive)
+
+
+def is_doubtful(prediction: Prediction, positive: int) -> bool:
+    """True of what is like a cell, if its probability of label `positive` leaves a doubt."""
+    if prediction.unlike is not None or prediction.probabilities is None:
+        return False
+    low, high = DOUBTFUL
+    return low < prediction.probabilities[positive] < high
 
 
 def tally(

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from malaria.base.text import align, printable
-from malaria.evaluation.parasitaemia import Accuracy
+from malaria.evaluation.parasitaemia import Accuracy, predictive_value
 from malaria.fields.field_counts import best_share
 
+# A share of positive cells that is common among patients, and for which models are hardly measured.
+FEW = 0.01
 # At most this many fields are listed for people; the file of the table has all.
 LISTED = 30
 
@@ -77,6 +79,8 @@ def explain(
         "not corrected for: cells that were not found or are no single cells to the guard, and how "
         "this laboratory and this patient differ from those that the model was measured on"
     )
+    if not isinstance(accuracy, str) and row["positive"]:
+        yield describe_worth(row["corrected"], accuracy, positive)
     yield _describe_more(row["cells to halve"])
     if "per microlitre" in row:
         number, low, high = (f"{row['per microlitre' + end]:,}" for end in ("", ", low", ", high"))
@@ -115,6 +119,20 @@ def _describe_more(more: int | None) -> str:
             "--calibrate with them"
         )
     return f"{more:,} cells more, of more fields, would halve the interval"
+
+
+def describe_worth(share: float, accuracy: Accuracy, positive: str) -> str:
+    """What a call is worth at the corrected share, and where few cells are positive."""
+    shares = [share] if 0 < share <= FEW else [share, FEW] if share else [FEW]
+    worth = [
+        f"about {100 * predictive_value(one, accuracy):.0f} truly are if {percent(one)} of all are"
+        for one in shares
+    ]
+    text = " and ".join(worth)
+    return (
+        f"by the model's record, of 100 cells called {printable(positive)} {text}: the fewer there "
+        "are, the more of those called are false alarms"
+    )
 
 
 def percent(share: float | None) -> str:

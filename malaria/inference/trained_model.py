@@ -10,7 +10,8 @@ import numpy as np
 from malaria.base.errors import UsageError, UserError
 from malaria.base.text import printable
 from malaria.evaluation.decisions import apply_temperature, decide, from_output, label_probabilities
-from malaria.evaluation.known_accuracy import counting_threshold
+from malaria.evaluation.known_accuracy import counting_threshold, known_accuracy
+from malaria.evaluation.parasitaemia import Accuracy
 from malaria.evaluation.tta import VIEWS, average, turn
 from malaria.inference.grey import NOTE, find_grey
 from malaria.inference.guard import Guard
@@ -161,6 +162,12 @@ class TrainedModel:
             low, high = self.review
             names[(low < probabilities[:, positive]) & (probabilities[:, positive] < high)] = REVIEW
         return names.tolist()
+
+    def accuracy(self) -> Accuracy | str:
+        """What it is known to get wrong as it decides now, or why that is not known."""
+        if self.review:
+            return "--review leaves cells undecided, and its accuracy was measured on all"
+        return known_accuracy(self.metadata)
 
     def is_doubted(self, prediction: Prediction) -> bool:
         """True if the network gives the positive label to what the guard takes for no cell."""

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 
 from malaria.fields.found import cut
 from malaria.inference.prediction import Prediction
-from malaria.outputs.field_pictures import open_field
 from malaria.outputs.html_parts import as_jpeg
 from malaria.pictures.box import Box
+from malaria.pictures.decode import open_field
 from malaria.pictures.remote_path import AnyPath
 
 # Of the box's side, what is shown of its surround on each side: of a cell, and of its field.

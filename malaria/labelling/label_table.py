@@ -12,8 +12,9 @@ from malaria.annotations.cell_kinds import NO_CELL
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell, write_csv
 from malaria.base.text import printable, quote
-from malaria.data.tables import open_cells
+from malaria.data.tables import TABLES, open_cells
 from malaria.pictures.box import Box
+from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.remote_path import AnyPath, RemotePath, real_name, to_path
 
 COLUMNS = (
@@ -55,6 +56,26 @@ class LabelRow(NamedTuple):
     @property
     def key(self) -> Key:
         return key_of(self.path, self.box)
+
+    @property
+    def image(self) -> AnyPath:
+        """What names the cell as an image. Raises UserError for one in a field elsewhere."""
+        if self.box is None:
+            return self.path
+        if not isinstance(self.path, Path):
+            raise UserError(
+                f"{printable(self.path)}: a field on another machine: bring it to this one"
+            )
+        return CellInField(self.path, self.box)
+
+
+def is_label_table(name: str) -> bool:
+    """Whether the file is a table as we write it, by its first line. Raises UserError."""
+    path = Path(name)
+    if path.suffix.lower() not in TABLES or not path.is_file():
+        return False
+    with open_cells(path) as (header, _):
+        return tuple(header.columns) == COLUMNS
 
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:

@@ -1,10 +1,8 @@
-"""field_pictures: a field with the boxes of its cells, and its cells as files of their own."""
+"""field_pictures: a field for the page, and its cells as files of their own."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-
-from PIL import ImageDraw
 
 from malaria.base.errors import UserError
 from malaria.base.files import make_folder, whole_file
@@ -22,35 +20,17 @@ from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
-# Of the boxes, on light and on stained slides: of the positive label, thick; of what the network
-# gives it and the guard doubts, thick too; of another label; of what has none of the model's.
-POSITIVE, DOUBTED, NEGATIVE, OTHER = (200, 40, 0), (225, 140, 0), (30, 80, 200), (90, 90, 90)
 
 
-def draw_boxes(
-    path: AnyPath,
-    cells: Iterable[Prediction],
-    labels: Sequence[str],
-    positive: str,
-    doubted: Container[Prediction] = (),
-) -> bytes:
-    """The field with the boxes of its cells as a JPEG. Raises UnreadableImageError.
+def shrink_field(path: AnyPath) -> tuple[bytes, tuple[int, int]]:
+    """The field as a JPEG of at most SIDE, and its whole (width, height), pixels.
 
-    doubted: those of the cells that the network calls positive and the guard no single cell.
+    Raises UnreadableImageError.
     """
     field = open_field(path)
     scale = min(1.0, SIDE / max(field.size))
-    image = field.resize([max(1, round(side * scale)) for side in field.size])
-    draw = ImageDraw.Draw(image)
-    styles = dict.fromkeys(labels, (NEGATIVE, 1)) | {positive: (POSITIVE, 4)}
-    for cell in cells:
-        if cell.box is not None:
-            left, top, width, height = (scale * length for length in astuple(cell.box))
-            style = (DOUBTED, 4) if cell in doubted else styles.get(cell.label or "", (OTHER, 1))
-            colour, thickness = style
-            ends = (left, top, left + width, top + height)
-            draw.rectangle(ends, outline=colour, width=thickness)
-    return as_jpeg(image)
+    size = [max(1, round(side * scale)) for side in field.size]
+    return as_jpeg(field.resize(size, reducing_gap=2.0)), field.size
 
 
 class CellFiles(Output):

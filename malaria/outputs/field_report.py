@@ -1,31 +1,30 @@
 """field_report: the parasitaemia of fields, as a table and as one HTML file with their boxes."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from malaria.base.files import write_csv, write_json
 from malaria.base.streams import log
 from malaria.base.text import printable
-from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.fields.field_counts import FieldCounts, by_group, tally
-from malaria.fields.found import cut
 from malaria.fields.headline import describe_row, describe_rows, explain, headline
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
-from malaria.outputs.field_pictures import draw_boxes, open_field
+from malaria.outputs.field_boxes import KINDS, Kind, describe_field
 from malaria.outputs.formats import table_beside
-from malaria.outputs.html_parts import data_uri, thumbnail, write_page
+from malaria.outputs.html_parts import write_page
 from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
-from malaria.pictures.remote_path import AnyPath
 
 # At most this many fields are shown, about 150 KB each; the others have a row in the table.
-SHOWN = 100
-# Cells with the positive label that are shown of each field, the most probable first.
-CELLS = 24
+SHOWN = 200
 
 
 class FieldTable(Output):
@@ -41,9 +40,7 @@ class FieldTable(Output):
         self.classifier, self.red_cells = classifier, red_cells
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
-        self.accuracy: Accuracy | str = known_accuracy(classifier.metadata)
-        if classifier.review:
-            self.accuracy = "--review leaves cells undecided, and its accuracy was measured on all"
+        self.accuracy = classifier.accuracy()
         self.table = table_beside(output) if output else None
         self.fields: dict[str, FieldCounts] = {}
 
@@ -103,9 +100,14 @@ class FieldReport(FieldTable):
         red_cells: float | None = None,
     ) -> None:
         super().__init__(classifier, output, red_cells=red_cells)
-        self.page = page
-        self.pictures: list[dict[str, Any]] = []
+        self.page, self.shown = page, 0
+        self.counts: Counter[str] = Counter()
         self.waiting: list[Prediction] = []
+
+    @cached_property
+    def kept(self) -> IO[str]:
+        """A line of JSON for each field that is shown, on the disk until the page is written."""
+        return TemporaryFile("w+", encoding="utf-8")
 
     def add(self, prediction: Prediction) -> None:
         """Keep one cell until its field is whole."""
@@ -122,21 +124,22 @@ class FieldReport(FieldTable):
         write_page(self.page, "field_report.html", self._content())
         log(f"saved {printable(self.page)}")
 
+    def close(self) -> None:
+        """Delete what was kept."""
+        self.kept.close()
+
     def _finish_field(self) -> None:
         cells, self.waiting = self.waiting, []
         path = cells[0].path
-        if len(self.pictures) >= SHOWN or path is None or cells[0].box is None:
+        if self.shown >= SHOWN or path is None or cells[0].box is None:
             return
-        known: dict[str, Any] = {"name": str(path), "image": None, "cells": [], "doubted cells": []}
         try:
-            doubted = [cell for cell in cells if self.classifier.is_doubted(cell)]
-            boxes = draw_boxes(path, cells, self.labels, self.positive, doubted)
-            found = [cell for cell in cells if cell.label == self.positive]
-            known |= {"image": data_uri(boxes), "cells": _surest(path, found)}
-            known["doubted cells"] = _surest(path, doubted)
+            known = describe_field(self.shown, path, cells, self.classifier)
+            self.counts += known["counts"]
         except UnreadableImageError as error:  # it was changed or deleted meanwhile
-            known["error"] = error
-        self.pictures.append(known)
+            known = {"image": None, "in doubt": 0, "failure": str(error)}
+        self.shown += 1
+        self.kept.write(json.dumps({"name": str(path), "failure": None, **known}) + "\n")
 
     def _content(self) -> dict[str, Any]:
         rows = list(self._rows())
@@ -161,29 +164,37 @@ class FieldReport(FieldTable):
                 if row["level"] == "patient"
             ],
             "fields": [(name[shared:], row) for name, row in fields.items()],
-            "pictures": [fields[picture["name"]] | picture for picture in self.pictures],
+            "kinds": self._kinds(),
+            "shown": self.shown,
+            "pictures": self._pictures(fields, shared),
             "not_shown": self._describe_not_shown(),
         }
+
+    def _kinds(self) -> dict[str, tuple[Kind, str, int]]:
+        """{name: (Kind, its text, how many boxes)} of those on the page."""
+        others = [printable(label) for label in self.labels if label != self.positive]
+        words = {"positive": printable(self.positive), "other": " or ".join(others)}
+        return {
+            name: (kind, kind.text.format(**words), self.counts[name])
+            for name, kind in KINDS.items()
+            if self.counts[name]
+        }
+
+    def _pictures(self, rows: dict[str, dict[str, Any]], shared: int) -> Iterator[dict[str, Any]]:
+        self.kept.seek(0)
+        for known in map(json.loads, self.kept):
+            yield {"row": rows[known["name"]], **known, "name": known["name"][shared:]}
 
     def _describe_not_shown(self) -> str:
         """Which fields the page has no picture of, and why; empty if it has all."""
         empty = sum(one.error is not None for one in self.fields.values())
-        parts, shown = [], len(self.pictures)
+        parts, shown = [], self.shown
         if shown < len(self.fields) - empty:
             parts.append(f"Only the first {shown} fields with cells are shown.")
         if empty:
             which = f"{_describe_count(empty)} {'has' if empty == 1 else 'have'}"
             parts.append(f"{which} no cells to show: the table says why.")
         return " ".join(parts)
-
-
-def _surest(path: AnyPath, cells: list[Prediction]) -> list[dict[str, Any]]:
-    most = sorted(cells, key=lambda cell: -(cell.probability or 0))[:CELLS]
-    return [
-        {"image": thumbnail(cut(open_field(path), cell.box)), "cell": cell}
-        for cell in most
-        if cell.box
-    ]
 
 
 def _describe_count(fields: int) -> str:

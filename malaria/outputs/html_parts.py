@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from malaria.base.files import write_text
+from malaria.base.files import write_pieces
 from malaria.base.text import printable
 from malaria.pictures.images import Source, open_image
 from malaria.pictures.remote_path import AnyPath, RemotePath
@@ -95,7 +95,8 @@ def csp_hash(text: str) -> str:
 def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
     """Write a page with its style and script inside, whole or not at all; all content is escaped.
 
-    Raises UserError if it cannot be written.
+    The script is the template's namesake that ends in .js, if there is one. What `content` has as
+    an iterator is taken while the page is written. Raises UserError if it cannot be written.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -110,12 +111,13 @@ def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
         for module, name in LIBRARIES.items()
         if module in sys.modules
     }
+    script = (FOLDER / template).with_suffix(".js")
     environment.globals |= {
         "polyline": polyline,
         "zip": zip,
         "style": (FOLDER / "html_report.css").read_text(encoding="utf-8"),
-        "script": (FOLDER / "html_report.js").read_text(encoding="utf-8"),
+        "script": script.read_text(encoding="utf-8"),
         "time": datetime.now(timezone.utc),
         "versions": {"Python": platform.python_version()} | versions,
     }
-    write_text(path, environment.get_template(template).render(content))
+    write_pieces(path, environment.get_template(template).generate(content))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from malaria.base.proportions import wilson
 from malaria.base.streams import log
 from malaria.base.text import natural_key, printable
+from malaria.evaluation.parasitaemia import Accuracy, corrected_share
+from malaria.fields.headline import describe_worth, percent
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import as_jpeg, data_uri, histogram, link_to, thumbnail, write_page
@@ -75,7 +77,12 @@ class Page:
         self.rows.append(row)
 
     def write(
-        self, *, evaluation: dict[str, Any] | None = None, title: str = "", note: str = ""
+        self,
+        *,
+        evaluation: dict[str, Any] | None = None,
+        title: str = "",
+        note: str = "",
+        accuracy: Accuracy | str = "",
     ) -> None:
         """Write the file, whole or not at all. Raises UserError if it cannot be written.
 
@@ -84,10 +91,12 @@ class Page:
         evaluation: {"metrics": [{"name", "value", "low", "high"}], "confusion": rows of true
         labels, "roc": {"false", "true"}, "reliability": [{"predicted", "observed", "count"}],
         "report": text}.
+        accuracy: of the model, if known: the page says what the share is worth by it.
         """
         count = len(self.rows)
         title = title or f"Report on {count:,} image{'' if count == 1 else 's'}"
         known = {"evaluation": evaluation, "title": printable(title), "note": note}
+        known["worth"] = self._worth(accuracy)
         write_page(self.path, "html_report.html", self._content() | known)
 
     def _content(self) -> dict[str, Any]:
@@ -106,6 +115,14 @@ class Page:
             "evaluated": any(row["truth"] is not None for row in self.rows),
             "bins": histogram([row["positive"] for row in self.rows]),
         }
+
+    def _worth(self, accuracy: Accuracy | str) -> str:
+        tally, positive = self._tally(self.rows), self.labels[self.positive]
+        if isinstance(accuracy, str) or not tally["positive"]:
+            return ""
+        share = corrected_share(tally["positive"], tally["decided"], accuracy)
+        worth = describe_worth(share, accuracy, positive)
+        return f"Corrected for what the model gets wrong, {percent(share)} are {positive}; {worth}."
 
     def _groups(self) -> list[tuple[str, dict[str, Any]]]:
         """[(group, its tally), ...], C2 before C10; [] if no row has a group."""
@@ -147,6 +164,7 @@ class HtmlReport(Page, Output):
     ) -> None:
         """labelled: collects the predictions to evaluate, if that is to be on the page too."""
         self.labelled, of = labelled, classifier.metadata
+        self.accuracy = classifier.accuracy()
         super().__init__(path, of.labels, of.positive_label, of.threshold, classifier.name)
 
     def finish(self) -> None:
@@ -156,7 +174,7 @@ class HtmlReport(Page, Output):
             from malaria.evaluation.format import to_report
 
             evaluation = to_report(self.labelled.result)
-        self.write(evaluation=evaluation)
+        self.write(evaluation=evaluation, accuracy=self.accuracy)
         log(f"saved {printable(self.path)}")
 
 

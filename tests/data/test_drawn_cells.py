@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.annotations.read_annotations import read_annotations
 from malaria.base.errors import UsageError, UserError
 from malaria.cli.command import run_script
 from malaria.cli.draw import main
 from malaria.data.drawing import draw_cell, draw_stain
 from malaria.data.drawn_cells import LABELS, write_cells, write_fields
+from malaria.data.strange_fields import write_strange_fields
 from malaria.fields.field_detector import load_detector
 from malaria.pictures.images import open_image
 
@@ -205,3 +207,17 @@ def test_the_command_draws_fields(tmp_path, capsys):
     assert capsys.readouterr().out == f"wrote 1 fields into {tmp_path / 'slides'}\n"
     with pytest.raises(UsageError):
         main([*command, "--count", "1"])
+
+
+def test_strange_fields_come_with_the_truth_and_are_the_same_again(tmp_path):
+    paths = write_strange_fields(tmp_path / "a", 2, seed=3)
+    again = write_strange_fields(tmp_path / "b", 1, seed=3)
+    assert paths[0].read_bytes() == again[0].read_bytes()
+    annotations = read_annotations(tmp_path / "a" / "truth.csv")
+    annotations.assign(paths)
+    known, _ = annotations.read(paths[0], open_image(paths[0]).size)
+    kinds = [one.kind for one in known]
+    assert len(kinds) > 60
+    assert 1 <= kinds.count("parasitized") <= 12
+    with pytest.raises(UserError, match="is not empty; name another folder"):
+        write_strange_fields(tmp_path / "a", 1)

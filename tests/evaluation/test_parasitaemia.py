@@ -12,6 +12,7 @@ from malaria.evaluation.parasitaemia import (
     design_effect,
     interval,
     none_seen,
+    predictive_value,
 )
 
 KNOWN = Accuracy(0.93, 300, 0.985, 1500)
@@ -130,3 +131,10 @@ def test_where_the_accuracy_is_what_is_uncertain_no_number_of_cells_is_told():
 def test_parasites_are_counted_against_white_cells():
     assert by_white_cells(50, 200) == 2000
     assert by_white_cells(50, 200, 6000) == 1500
+
+
+def test_of_three_called_two_are_false_where_one_in_a_hundred_is_positive():
+    known = Accuracy(1.0, 100, 0.98, 200)
+    assert predictive_value(0.01, known) == pytest.approx(0.01 / (0.01 + 0.02 * 0.99))
+    assert predictive_value(0.5, known._replace(sensitivity=0.9)) == pytest.approx(0.45 / 0.46)
+    assert predictive_value(0.2, known._replace(specificity=1.0)) == 1

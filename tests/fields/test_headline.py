@@ -35,10 +35,10 @@ def lines_of(accuracy=KNOWN, fields=5, **change):
 
 
 def test_false_alarms_that_may_explain_all_are_told_with_what_there_is_without_them():
-    [line] = [line for line in lines_of(low=0) if "false alarms" in line]
+    [line] = [line for line in lines_of(low=0) if "false alarms alone" in line]
     assert "(3.0%) may explain" in line
     assert "if it gives none here, 6.7% are: look at these cells" in line
-    assert not any("false alarms" in line for line in lines_of())
+    assert not any("false alarms alone" in line for line in lines_of())
 
 
 def test_the_likeness_of_cells_is_claimed_only_where_it_could_be_seen():
@@ -64,3 +64,18 @@ def test_without_cells_there_is_nothing_to_explain():
 def test_rare_shares_have_two_digits():
     texts = [percent(share) for share in (0, 0.00123, 0.0999, 1, None)]
     assert texts == ["0.0%", "0.12%", "10.0%", "100.0%", "-"]
+
+
+def worth_of(**change):
+    return [line for line in lines_of(**change) if line.startswith("by the model's record")]
+
+
+def test_what_a_call_is_worth_is_told_at_the_share_and_where_few_are_positive():
+    rare = "about 23 truly are if 1.0% of all are"
+    end = ": the fewer there are, the more of those called are false alarms"
+    start = "by the model's record, of 100 cells called X about"
+    assert worth_of() == [f"{start} 51 truly are if 3.4% of all are and {rare}{end}"]
+    assert worth_of(corrected=0.01) == worth_of(corrected=0) == [f"{start[:-6]} {rare}{end}"]
+    assert worth_of(corrected=0.002) == [f"{start} 6 truly are if 0.20% of all are{end}"]
+    assert worth_of(positive=0) == []
+    assert worth_of(accuracy="not known") == []

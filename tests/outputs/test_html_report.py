@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.evaluation.parasitaemia import Accuracy
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_parts import FOLDER, histogram, link_to, polyline, thumbnail
 from malaria.outputs.html_report import HtmlReport, Page
@@ -276,8 +277,8 @@ def test_nothing_but_our_own_style_and_script_goes_unescaped_into_the_page_and_n
     parts = ("html_macros", "html_head", "html_report", "field_report")
     page = "".join((FOLDER / f"{name}.html").read_text(encoding="utf-8") for name in parts)
     assert {path.stem for path in FOLDER.glob("*.html")} == set(parts)
-    assert re.findall(r"\{\{ (\w+)\|safe \}\}", page) == ["style", "script"]
-    assert page.count("|safe") == 2
+    assert re.findall(r"\{\{ (\w+)\|safe \}\}", page) == ["style", "script", "script"]
+    assert page.count("|safe") == 3
     for suffix in ("css", "js"):
         text = (FOLDER / f"html_report.{suffix}").read_text(encoding="utf-8")
         assert not re.findall(r"\{\{|\{%|\{#|</(?:style|script)", text)
@@ -387,3 +388,14 @@ def test_the_report_of_a_run_has_the_groups_the_true_labels_and_the_overlays(
     for cell in cells:
         assert (cell["overlay"] is None) is (cell["error"] is not None)
         assert cell["error"] or decode(cell["overlay"]).size == (20, 9)
+
+
+def test_the_page_says_what_a_call_is_worth_where_the_model_has_its_record(page):
+    assert not any("truly are" in line for line in read(page).text)
+    known = Accuracy(0.9, 100, 0.75, 100)
+    [said] = [line for line in read(page, accuracy=known).text if "truly are" in line]
+    # Of 3 in 8 called (.375 + .75 - 1) / (.9 + .75 - 1) are; of these 1000 x .9 x .192 / 375.
+    start = (
+        "Corrected for what the model gets wrong, 19.2% are Parasitized; by the model's record, "
+    )
+    assert said.startswith(f"{start}of 100 cells called Parasitized about 46 truly are if 19.2% of")

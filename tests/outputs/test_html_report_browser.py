@@ -3,9 +3,6 @@
 They are skipped where there is no selenium, Chromium or chromedriver.
 """
 
-import json
-import os
-import shutil
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,17 +15,22 @@ from test_html_report import LABELS, cell, write_picture
 from malaria.inference.predict import Prediction
 from malaria.outputs.html_report import Page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="there is no chromium or no chromedriver"
+pytest.importorskip("chromium", reason="selenium is not installed")
+from chromium import (
+    accessible,
+    opened,
+    overflow,
+    press,
+    printed,
+    requests_of,
+    run,
+    set_screen,
+    violations,
+    without_script,
 )
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
 EVALUATION = {
     "metrics": [{"name": "accuracy", "value": 0.5, "low": 0.2, "high": None}],
     "confusion": [[2, 1], [2, 1]],
@@ -49,19 +51,6 @@ CELLS = [
 ]
 
 
-def open_browser(profile):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    switches = "headless disable-gpu disable-quic no-first-run disable-sync "
-    switches += "disable-background-networking disable-component-update"
-    if os.geteuid() == 0:  # its sandbox cannot be set up by root
-        switches += " no-sandbox"
-    for switch in (*switches.split(), f"user-data-dir={profile}", "window-size=1280,900"):
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """The file of a report on CELLS, one with an overlay, and on two unreadable images."""
@@ -78,35 +67,11 @@ def report(tmp_path_factory):
     return page.path
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    browser = open_browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.quit()
-
-
 @pytest.fixture
 def browser(chromium, report):
     """The report freshly opened in a wide window. After each test: no alert, a quiet console."""
-    set_screen(chromium)
-    for log in ("browser", "performance"):
-        chromium.get_log(log)
-    chromium.get(report.as_uri())
-    yield chromium
-    with pytest.raises(NoAlertPresentException):
-        _ = chromium.switch_to.alert
-    assert chromium.get_log("browser") == []
-
-
-def set_screen(browser, *, width=1280, height=900, media="", scheme="light"):
-    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
-def run(browser, expression):
-    return browser.execute_script(f"return {expression}")
+    with opened(chromium, report):
+        yield chromium
 
 
 def shown(browser):
@@ -124,10 +89,6 @@ def choose(browser, **values):
     """
     for name, value in values.items():
         browser.execute_script(script, name, value)
-
-
-def press(browser, *keys):
-    ActionChains(browser).send_keys(*keys).perform()
 
 
 ALL = [*(name for name, *_ in CELLS), HOSTILE_END, "n" * 200 + ".png"]
@@ -300,9 +261,7 @@ def test_hostile_names_are_text_and_only_text_and_their_links_lead_to_the_files(
 def test_nothing_is_asked_of_a_network(browser):
     choose(browser, order="high")
     browser.find_elements("css selector", "#grid button")[0].click()
-    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [entry for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    requested = [entry["params"]["request"]["url"] for entry in sent]
+    requested = requests_of(browser)
     assert requested
     assert {url.partition(":")[0] for url in requested} <= {"file", "data"}
     entries = run(browser, "performance.getEntriesByType('resource').map((entry) => entry.name)")
@@ -361,11 +320,6 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(browser):
         press(browser, Keys.ESCAPE)
 
 
-def overflow(browser, element):
-    """How many pixels of it can only be seen by scrolling sideways."""
-    return run(browser, f"{element}.scrollWidth - {element}.clientWidth")
-
-
 def test_a_dark_scheme_is_dark_on_a_screen_and_light_on_paper(browser):
     ground = "getComputedStyle(document.body).backgroundColor"
     assert run(browser, ground) == "rgb(255, 255, 255)"
@@ -384,26 +338,12 @@ def test_paper_has_the_figures_and_the_chosen_pictures_but_no_controls(browser):
     assert printed(browser, "#grid img") == 3
 
 
-def printed(browser, selector):
-    elements = f"[...document.querySelectorAll({selector!r})]"
-    return run(browser, f"{elements}.filter((element) => element.checkVisibility()).length")
-
-
 def test_without_javascript_the_summary_and_the_tables_are_there(browser):
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
-        browser.refresh()
+    with without_script(browser):
         texts = {node.get("name", {}).get("value") for node in accessible(browser)}
-    finally:
-        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert {"Summary", "66.7%", "Images by label", "By patient or folder", "C10"} <= texts
     assert "The thumbnails need JavaScript. Everything above works without it." in texts
     assert "Reset" not in texts
-
-
-def accessible(browser):
-    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    return [node for node in nodes if not node["ignored"]]
 
 
 def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
@@ -412,3 +352,12 @@ def test_every_control_has_a_name_for_a_reader_of_the_screen(browser):
     roles = {node["role"]["value"] for node in shown}
     assert roles >= {"combobox", "spinbutton", "button", "image"}
     assert [node["role"]["value"] for node in shown if not node["name"]["value"]] == []
+
+
+def test_an_accessibility_check_finds_nothing_nor_in_the_large_view(browser):
+    pytest.importorskip("axe_core_python")
+    assert violations(browser) == []
+    set_screen(browser, scheme="dark", width=360)
+    assert violations(browser) == []
+    browser.find_elements("css selector", "#grid button")[0].click()
+    assert violations(browser, within="dialog") == []
