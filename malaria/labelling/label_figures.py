@@ -1,6 +1,5 @@
 """label_figures: what the labels given so far say of the model, and of the parasitaemia."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from typing import Any
@@ -12,20 +11,19 @@ from malaria.base.text import printable
 from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.evaluation.thresholds import COUNTING, YOUDEN, choose_threshold
-from malaria.evaluation.verified import Stratum, verified_accuracy
 from malaria.fields.field_counts import FieldCounts, by_group, tally
 from malaria.fields.headline import describe_row, percent
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.labelling.choose_cells import can_be_labelled
-from malaria.labelling.label_table import RANDOM, SKIPPED, LabelRow
+from malaria.labelling.label_table import RANDOM, SKIPPED
+from malaria.labelling.random_half import Pair, find_random_half
+from malaria.saved.metadata import Metadata
 
 # Fewer random cells say nothing.
 LEAST = 20
 # Half of the interval that is aimed at.
 AIM = 0.03
-
-Pair = tuple[LabelRow, Prediction]
 
 
 def describe_labels(
@@ -33,21 +31,23 @@ def describe_labels(
 ) -> dict[str, Any]:
     """{"lines": texts, "rows": [name, share before, share after]} for people.
 
-    pairs: the labelled cells with the model's answers. cells: all answers, errors too.
+    pairs: the labelled cells with the model's answers. cells: all answers, errors too. What is no
+    red cell counts as not positive: called positive, it is a false alarm.
     """
-    decided = [pair for pair in pairs if pair[0].why == RANDOM and is_decided(pair[1], model)]
-    random = [pair for pair in decided if pair[0].label != SKIPPED]
     positive = model.metadata.positive_label
-    found = sum(row.label == positive for row, _ in random)
-    if len(random) < LEAST or found in (0, len(random)):
-        return {"lines": [_describe_lack(len(random), found, positive)], "rows": []}
-    accuracy = verified_accuracy(list(strata_of(decided, model)))
+    half = find_random_half(pairs, model.metadata.labels)
+    random = [pairs[place] for place in half.places]
+    is_positive = np.array([row.label == positive for row, _ in random], bool)
+    if len(random) < LEAST or len(np.unique(is_positive)) < 2:
+        return {"lines": [_describe_lack(is_positive, positive)], "rows": []}
+    is_called = np.array([cell.label == positive for _, cell in random])
+    accuracy = half.sampling.accuracy(is_positive, is_called)
     labelled = sum(row.label != SKIPPED for row, _ in pairs)
     of_model = known_accuracy(model.metadata)
     lines = [
         *_describe_accuracy(accuracy, positive),
         _describe_count(accuracy, labelled, len(random), sum(map(can_be_labelled, cells))),
-        *_describe_calibration(decided, model),
+        *_describe_calibration(random, is_positive, half.sampling.weights, model.metadata),
         *_describe_unlike(pairs, positive),
     ]
     is_of_chance = min(accuracy.youden, accuracy.smoothed().youden) <= 0
@@ -60,39 +60,10 @@ def describe_labels(
     return {"lines": lines, "rows": rows}
 
 
-def is_decided(cell: Prediction, model: TrainedModel) -> bool:
-    """True for a cell that counts as a red cell in the parasitaemia."""
-    return cell.label in model.metadata.labels
-
-
-def strata_of(pairs: Iterable[Pair], model: TrainedModel) -> Iterator[Stratum]:
-    """The strata in which random cells were drawn, each with what is labelled of it.
-
-    What is no red cell counts as not positive: called positive, it is a false alarm.
-    """
-    positive = model.metadata.positive_label
-    for labelled, cells in _drawn(pairs):
-        confusion = np.zeros((2, 2), np.int64)
-        for row, cell in labelled:
-            confusion[int(row.label != positive), int(cell.label != positive)] += 1
-        yield Stratum(cells, confusion)
-
-
-def _drawn(pairs: Iterable[Pair]) -> Iterator[tuple[list[Pair], float]]:
-    """(the labelled cells, how many there are of them all) of each stratum."""
-    strata: dict[tuple[str, float | None], list[Pair]] = defaultdict(list)
-    for row, cell in pairs:
-        # Of those drawn at other times others are left: a stratum of their own.
-        strata[row.called, row.stands_for].append((row, cell))
-    for members in strata.values():
-        if labelled := [pair for pair in members if pair[0].label != SKIPPED]:
-            yield labelled, sum(row.stands_for or 0 for row, _ in members)
-
-
-def _describe_lack(random: int, found: int, positive: str) -> str:
-    if random < LEAST:
-        return f"figures from {LEAST} cells on that were drawn at random; so far {random}"
-    others = "none" if found == 0 else "all"
+def _describe_lack(is_positive: np.ndarray, positive: str) -> str:
+    if len(is_positive) < LEAST:
+        return f"figures from {LEAST} cells on that were drawn at random; so far {len(is_positive)}"
+    others = "all" if is_positive.all() else "none"
     return f"figures as soon as both kinds are there; so far {others} are {printable(positive)}"
 
 
@@ -123,29 +94,23 @@ def _describe_count(accuracy: Accuracy, labelled: int, random: int, every: int) 
     return told + (f"about {missing:,} more for +-{AIM:g}" if missing else f"enough for +-{AIM:g}")
 
 
-def _describe_calibration(pairs: Sequence[Pair], model: TrainedModel) -> Iterator[str]:
+def _describe_calibration(
+    random: Sequence[Pair], is_positive: np.ndarray, weights: np.ndarray, metadata: Metadata
+) -> Iterator[str]:
     """How the probabilities fit, and the threshold that these cells would choose."""
-    metadata, rows, weights = model.metadata, list[Pair](), list[float]()
-    for labelled, cells in _drawn(pairs):
-        rows += labelled
-        weights += [cells / len(labelled)] * len(labelled)
-    probabilities = np.array([cell.probabilities for _, cell in rows])
-    is_positive = np.array([row.label == metadata.positive_label for row, _ in rows])
-    said = np.average(probabilities[:, metadata.positive], weights=weights)
+    positive = metadata.positive
+    probabilities = np.array([cell.probabilities for _, cell in random])
+    said = np.average(probabilities[:, positive], weights=weights)
     share = np.average(is_positive, weights=weights)
     yield (
         f"calibration: {percent(float(said))} by the mean probability, "
         f"{percent(float(share))} by the labels"
     )
-    if probabilities.shape[1] == 2:
-        rule = COUNTING if any(cell.box for _, cell in rows) else YOUDEN
-        labels = np.where(is_positive, metadata.positive, 1 - metadata.positive)
+    if len(metadata.labels) == 2:
+        rule = COUNTING if any(cell.box for _, cell in random) else YOUDEN
+        labels = np.where(is_positive, positive, 1 - positive)
         threshold = choose_threshold(
-            *(labels, probabilities),
-            positive=metadata.positive,
-            rule=rule,
-            # Together as many as were labelled.
-            weights=np.array(weights) * len(rows) / sum(weights),
+            labels, probabilities, positive=positive, rule=rule, weights=weights
         )
         yield (
             f"threshold {metadata.threshold:.3f}; these cells would choose {threshold:.3f} ({rule})"

@@ -36,20 +36,22 @@ def find_random_half(pairs: Sequence[Pair], labels: Sequence[str]) -> RandomHalf
     """
     drawn: dict[tuple[str, float | None], list[int]] = defaultdict(list)
     sizes: dict[tuple[str, float | None], float] = defaultdict(float)
+    marked = every = 0.0
     for place, (row, cell) in enumerate(pairs):
-        if row.why == RANDOM and cell.label is not None:
-            sizes[row.called, row.stands_for] += row.stands_for or 0
-            if row.label != SKIPPED and cell.label in labels:
+        if row.why != RANDOM or cell.label is None:
+            continue
+        count = row.stands_for or 0.0
+        every, marked = every + count, marked + count * (cell.label == UNLIKE)
+        if cell.label in labels:
+            sizes[row.called, row.stands_for] += count
+            if row.label != SKIPPED:
                 drawn[row.called, row.stands_for].append(place)
-    marked = sum(
-        row.stands_for or 0 for row, cell in pairs if row.why == RANDOM and cell.label == UNLIKE
-    )
     strata = [np.full(len(places), number) for number, places in enumerate(drawn.values())]
     stands_for = [np.full(len(places), sizes[key] / len(places)) for key, places in drawn.items()]
     return RandomHalf(
         np.array([place for places in drawn.values() for place in places], np.int64),
         Sampling(np.concatenate([*strata, []]), np.concatenate([*stands_for, []])),
-        marked / (sum(sizes.values()) or 1),
+        marked / (every or 1),
     )
 
 

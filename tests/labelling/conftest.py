@@ -13,11 +13,13 @@ from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import UNLIKE, Prediction
 from malaria.labelling.label_server import LabelServer
 from malaria.labelling.label_session import LabelSession
+from malaria.labelling.label_table import RANDOM, LabelRow
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
 from malaria.saved.metadata import Metadata
 
 LABELS = ("Parasitized", "Uninfected")
+RARE = [0.9] + [0.1] * 19  # of 2,000 cells 100 are called parasitized
 
 
 @pytest.fixture
@@ -50,6 +52,30 @@ def make_cells(model, tmp_path):
         return cells
 
     return make
+
+
+@pytest.fixture
+def cells(make_cells):
+    return make_cells(fields=40, each=50, positive=RARE)
+
+
+@pytest.fixture
+def pair(cells):
+    """A function: (row, cell) for the labels of so many cells that are called so."""
+
+    def give(called, labels, why=RANDOM, stands_for=None):
+        same = [cell for cell in cells if cell.label == called]
+        stands_for = stands_for or len(same) / len(labels)
+        return [
+            (
+                LabelRow(cell.path, cell.box, label, cell.group, "Ana", "now", why, called,
+                         cell.probabilities[0], stands_for if why == RANDOM else None),
+                cell,
+            )
+            for cell, label in zip(same, labels, strict=False)
+        ]  # fmt: skip
+
+    return give
 
 
 @pytest.fixture

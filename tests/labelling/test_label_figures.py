@@ -6,35 +6,10 @@ from dataclasses import replace
 import pytest
 
 from malaria.inference.prediction import Prediction
-from malaria.labelling.label_figures import describe_labels, strata_of
-from malaria.labelling.label_table import DOUBT, RANDOM, SKIPPED, LabelRow
+from malaria.labelling.label_figures import describe_labels
+from malaria.labelling.label_table import DOUBT
 
 P, U, X = "Parasitized", "Uninfected", "no red cell"
-RARE = [0.9] + [0.1] * 19  # of 2,000 cells 100 are called parasitized
-
-
-@pytest.fixture
-def cells(make_cells):
-    return make_cells(fields=40, each=50, positive=RARE)
-
-
-@pytest.fixture
-def pair(cells):
-    """A function: (row, cell) for the labels of so many cells that are called so."""
-
-    def give(called, labels, why=RANDOM, stands_for=None):
-        same = [cell for cell in cells if cell.label == called]
-        stands_for = stands_for or len(same) / len(labels)
-        return [
-            (
-                LabelRow(cell.path, cell.box, label, cell.group, "Ana", "now", why, called,
-                         cell.probabilities[0], stands_for if why == RANDOM else None),
-                cell,
-            )
-            for cell, label in zip(same, labels, strict=False)
-        ]  # fmt: skip
-
-    return give
 
 
 def test_each_random_cell_counts_with_those_it_stands_for_and_no_other_counts(pair, cells, model):
@@ -59,23 +34,6 @@ def test_each_random_cell_counts_with_those_it_stands_for_and_no_other_counts(pa
         *("patient patient0", "patient patient1", str(cells[0].path))
     ]
     assert len(told["rows"]) == 1 + 2 + 40
-
-
-def test_a_stratum_keeps_the_cells_of_those_that_were_skipped(pair, model):
-    pairs = pair(P, [P] * 10) + pair(U, [U] * 10 + [SKIPPED] * 10)
-    (called, others) = strata_of(pairs, model)
-    assert (called.cells, others.cells) == (pytest.approx(100), pytest.approx(1900))
-    assert called.confusion.tolist() == [[10, 0], [0, 0]]
-    assert others.confusion.tolist() == [[0, 0], [0, 10]]
-
-
-def test_cells_that_another_model_chose_are_judged_by_what_this_one_calls_them(pair, model):
-    pairs = [
-        (row, replace(cell, label=U, probabilities=(0.1, 0.9)))
-        for row, cell in pair(P, [P] * 12 + [U] * 8)
-    ]
-    (stratum,) = strata_of(pairs, model)
-    assert stratum.confusion.tolist() == [[0, 12], [0, 8]]
 
 
 def test_what_the_guard_marks_is_told_apart(pair, cells, model):
