@@ -52,8 +52,13 @@ def run(browser, expression):
     return browser.execute_script(f"return {expression}")
 
 
-def press(browser, *keys):
-    ActionChains(browser).send_keys(*keys).perform()
+def press(browser, *keys, held=""):
+    """Press keys one after another while another is held."""
+    actions = ActionChains(browser)
+    if held:
+        actions.key_down(held).send_keys(*keys).key_up(held).perform()
+    else:
+        actions.send_keys(*keys).perform()
 
 
 def overflow(browser, element):
@@ -84,15 +89,16 @@ def requests_of(browser):
     return [entry["params"]["request"]["url"] for entry in sent]
 
 
-def violations(browser):
+def violations(browser, within="html"):
     """What axe-core finds that people cannot use: [(rule, the first element, why), ...]."""
     browser.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
     check = """
-        const done = arguments[0];
+        const [within, done] = arguments;
         const first = ({ id, nodes: [one] }) => [id, one.html, one.failureSummary];
-        axe.run().then((found) => done(found.violations.map(first)));
+        axe.run(within, { resultTypes: ["violations"] })
+            .then((found) => done(found.violations.map(first)));
     """
-    return browser.execute_async_script(check)
+    return browser.execute_async_script(check, within)
 
 
 def accessible(browser):

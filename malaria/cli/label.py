@@ -6,6 +6,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -121,9 +122,13 @@ def label_cells(options: LabelOptions) -> int:
     if table.exists():
         read_labels(table)  # a broken one is refused before the work
     predictions, notes, model = _classify(options)
-    who = options.who or getpass.getuser()
     session = LabelSession(
-        predictions, model, table, who=who, count=options.count, seed=options.seed
+        predictions,
+        model,
+        table,
+        who=options.who or _find_user(),
+        count=options.count,
+        seed=options.seed,
     )
     if not session.chosen:
         raise UserError(f"no cells to label: {notes[0] if notes else 'none were found'}")
@@ -133,6 +138,12 @@ def label_cells(options: LabelOptions) -> int:
     serve(LabelServer(session, predictions, notes), opens=not options.no_browser)
     log(f"{session.count:,} of {len(session.chosen):,} cells labelled: {printable(table)}")
     return 0
+
+
+def _find_user() -> str:
+    with suppress(KeyError, OSError, ImportError):  # as in a container without users
+        return getpass.getuser()
+    return "unknown"
 
 
 def _classify(

@@ -86,13 +86,13 @@ async function refuse(numbers) {
 
 function press(label) {
   const isMany = !find("many").hidden;
-  if (!isMany && !isSeen(label)) return;
+  if (!isMany && !isSeen(label)) return say("The image is not there yet.");
   const numbers = isMany ? [...selected] : [current];
   // Not its label of now: another window may have given it since this one showed the cell.
   const changes = numbers.map((number) => [number, isMany ? labels[number] : seen, label]);
   if (!changes.length) return say("No cell is selected.");
   done.push(changes);
-  presses.push(performance.now() / 1000);
+  presses.push([performance.now() / 1000, changes.length]);
   send(changes);
   if (isMany) {
     select([]);
@@ -117,10 +117,12 @@ function showProgress() {
   const count = labels.filter((label) => label !== null).length, left = labels.length - count;
   find("bar").max = labels.length;
   find("bar").value = count;
-  const gaps = presses.slice(1).map((time, place) => time - presses[place]).filter((gap) => gap < LONG).slice(-20);
-  const minutes = gaps.length ? gaps.reduce((a, b) => a + b) / gaps.length * left / 60 : null;
-  const time = minutes === null || !left ? "" : minutes < 1 ? ", less than a minute left"
-    : `, about ${Math.round(minutes)} minute${Math.round(minutes) === 1 ? "" : "s"} left`;
+  const gaps = presses.slice(1).map(([time, cells], place) => [time - presses[place][0], cells]);
+  const [seconds, cells] = gaps.filter(([gap]) => gap < LONG).slice(-20)
+    .reduce((sum, gap) => [sum[0] + gap[0], sum[1] + gap[1]], [0, 0]);
+  const minutes = Math.round(seconds / cells * left / 60);
+  const time = !cells || !left ? "" : minutes < 1 ? ", less than a minute left"
+    : `, about ${minutes} minute${minutes === 1 ? "" : "s"} left`;
   find("progress").textContent = `${count} of ${labels.length} labelled${time}`;
   find("finished").hidden = left > 0;
 }

@@ -83,18 +83,6 @@ def session(make_cells, model, tmp_path):
     return LabelSession(make_cells(), model, tmp_path / "labels.csv", who="Ana", count=40)
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory):
-    """One Chromium for all tests of pages; they are skipped where there is none."""
-    from chromium import CHROMIUM, DRIVER, open_browser
-
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("there is no chromium or no chromedriver")
-    browser = open_browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.quit()
-
-
 @contextmanager
 def running(session, predictions=(), notes=()):
     """A server of the session, until the block ends."""

@@ -50,15 +50,3 @@ def feed():
         output.close()
 
     return give
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory):
-    """One Chromium for all tests of pages; they are skipped where there is none."""
-    from chromium import CHROMIUM, DRIVER, open_browser
-
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("there is no chromium or no chromedriver")
-    browser = open_browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.quit()
