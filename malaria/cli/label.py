@@ -122,13 +122,9 @@ def label_cells(options: LabelOptions) -> int:
     if table.exists():
         read_labels(table)  # a broken one is refused before the work
     predictions, notes, model = _classify(options)
+    who = options.who or _find_user()
     session = LabelSession(
-        predictions,
-        model,
-        table,
-        who=options.who or _find_user(),
-        count=options.count,
-        seed=options.seed,
+        predictions, model, table, who=who, count=options.count, seed=options.seed
     )
     if not session.chosen:
         raise UserError(f"no cells to label: {notes[0] if notes else 'none were found'}")

@@ -44,15 +44,17 @@ def describe_labels(
     accuracy = half.sampling.accuracy(is_positive, is_called)
     labelled = sum(row.label != SKIPPED for row, _ in pairs)
     of_model = known_accuracy(model.metadata)
+    is_of_chance = min(accuracy.youden, accuracy.smoothed().youden) <= 0
+    weights = half.sampling.weights
     lines = [
         *_describe_accuracy(accuracy, positive),
         _describe_count(accuracy, labelled, len(random), sum(map(can_be_labelled, cells))),
-        *_describe_calibration(random, is_positive, half.sampling.weights, model.metadata),
         *_describe_unlike(pairs, positive),
     ]
-    is_of_chance = min(accuracy.youden, accuracy.smoothed().youden) <= 0
     if is_of_chance:
         lines.append("these are the figures of chance: no share is corrected by them")
+    else:
+        lines += _describe_calibration(random, is_positive, weights, model.metadata)
     if isinstance(of_model, str):
         lines.append(f"the shares before are not corrected: {of_model}")
     known = of_model if isinstance(of_model, Accuracy) else None
