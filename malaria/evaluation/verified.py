@@ -12,9 +12,9 @@ import numpy as np
 
 from malaria.evaluation.parasitaemia import Accuracy
 
-# Of each true and called label in a stratum, before a cell is seen (Perks 1947): a missed
-# parasite that nobody saw among fifty cells may still be there.
-PRIOR = 0.25
+# Of each true label among cells of a stratum that are called alike, before one is seen (Jeffreys
+# 1946): a missed parasite that nobody saw among fifty cells may still be there.
+PRIOR = 0.5
 DRAWS, SEED = 2000, 0
 
 
@@ -64,20 +64,37 @@ class Sampling(NamedTuple):
 def verified_accuracy(strata: Sequence[Stratum]) -> Accuracy:
     """What the labelled cells tell of all: the estimate, and how many cells it is worth.
 
-    positives and negatives are the sizes of a simple sample with the variance that a Dirichlet
-    posterior has. The cells of one field count as independent. Raises ValueError without strata.
+    The estimate is that of the cells, weighted; positives and negatives are of the posterior, see
+    `_size`. The cells of one field count as independent. Raises ValueError without strata.
     """
     cells = np.array([one.cells for one in strata], np.float64)
     counts = np.stack([np.asarray(one.confusion, np.float64) for one in strata])
+    # Nothing is called otherwise in a stratum where nothing was; of one without labels all may be.
+    is_empty = counts.sum(axis=(1, 2), keepdims=True) == 0
+    prior = PRIOR * ((counts.sum(axis=1, keepdims=True) > 0) | is_empty)
     random = np.random.RandomState(SEED)
-    drawn = [random.dirichlet(one.ravel() + PRIOR, DRAWS) for one in counts]
-    worth = _rates(np.stack(drawn, axis=1).reshape(DRAWS, -1, 2, 2), cells)
-    seen = counts + PRIOR * (counts.sum(axis=(1, 2), keepdims=True) == 0)
-    estimates = _rates((seen / seen.sum(axis=(1, 2), keepdims=True))[None], cells)[0]
-    means, variances = worth.mean(axis=0), worth.var(axis=0)
-    sizes = np.maximum(means * (1 - means) / np.maximum(variances, 1e-12) - 1, 1e-3)
-    rates = np.where(np.isnan(estimates), means, estimates)
-    return Accuracy(float(rates[0]), float(sizes[0]), float(rates[1]), float(sizes[1]))
+    drawn = _rates(_shares(random.gamma(counts + prior, size=(DRAWS, *counts.shape))), cells)
+    means = drawn.mean(axis=0)
+    seen = _rates(_shares((counts + prior * is_empty)[None]), cells)[0]
+    rates = np.where(np.isnan(seen), means, seen)
+    sizes = [float(_size(*known)) for known in zip(rates, means, drawn.var(axis=0), strict=True)]
+    return Accuracy(float(rates[0]), sizes[0], float(rates[1]), sizes[1])
+
+
+def _size(rate: float, mean: float, variance: float) -> float:
+    """How many cells of a simple sample tell as much as a posterior of this mean and variance.
+
+    At most so many that Accuracy.smoothed, one cell more found and one more missed, comes down to
+    the mean: where none is missed among a few cells, many may be among all that they stand for.
+    """
+    size = mean * (1 - mean) / max(variance, 1e-12) - 1
+    return max(1e-3, min(size, (2 * mean - 1) / (rate - mean)) if rate > mean else size)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """(n, strata, 2, 2), of each stratum together 1; of gamma numbers a draw of Dirichlet's."""
+    shares: np.ndarray = counts / counts.sum(axis=(2, 3), keepdims=True)
+    return shares
 
 
 def _rates(shares: np.ndarray, cells: np.ndarray) -> np.ndarray:

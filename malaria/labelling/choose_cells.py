@@ -17,6 +17,8 @@ from malaria.labelling.label_table import DOUBT, RANDOM
 
 # Steps of the golden ratio leave no gap for long: whatever number is taken is spread evenly.
 GOLDEN = (5**0.5 - 1) / 2
+# The share of random cells that are of what the guard marks or leaves to a person.
+OTHERS = 0.1
 # No field gives more than this many times its share of the doubtful cells while others have some.
 CROWDED = 2
 
@@ -58,7 +60,8 @@ def choose_cells(
             strata[cell.label or ""].append(place)
     sizes = {name: len(strata[name]) for name in sorted(strata)}
     drawn = {}
-    for number, (name, share) in enumerate(_shares(sizes, (count + 1) // 2).items()):
+    shares = _shares(sizes, model.metadata.labels, (count + 1) // 2)
+    for number, (name, share) in enumerate(shares.items()):
         kept = [place for place in strata[name] if labelled.get(place) == RANDOM]
         order = _spread(strata[name], cells, np.random.default_rng([seed, 2, number]))
         taken = set(list(dict.fromkeys([*kept, *order]))[: max(share, len(kept))])
@@ -74,13 +77,24 @@ def choose_cells(
     return list(_mix(random, doubt, rng))
 
 
-def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """How many of each stratum: equal numbers, as far as it has them."""
+def _shares(sizes: Mapping[str, int], labels: Sequence[str], count: int) -> dict[str, int]:
+    """How many of each stratum: equal numbers, as far as it has them.
+
+    Of what has none of the model's labels, and so is in no rate, OTHERS together.
+    """
+    decided = {name: size for name, size in sizes.items() if name in labels}
+    others = {name: size for name, size in sizes.items() if name not in labels}
+    few = _equal_shares(others, round(OTHERS * count) if decided else count)
+    shares = few | _equal_shares(decided, count - sum(few.values()))
+    return {name: shares[name] for name in sizes}
+
+
+def _equal_shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
     shares, left = {}, count
     for number, name in enumerate(sorted(sizes, key=lambda name: sizes[name])):
         shares[name] = min(sizes[name], round(left / (len(sizes) - number)))
         left -= shares[name]
-    return {name: shares[name] for name in sizes}
+    return shares
 
 
 def _spread(
