@@ -164,6 +164,6 @@ def test_the_wheel_trains(installed, cells):
 def test_an_unknown_command_is_told_the_known_ones(capsys):
     assert run_script(main, ["clasify"]) == 2
     assert capsys.readouterr().err == (
-        "error: expected one of train, classify, draw, unpack, doctor; received 'clasify'; "
+        "error: expected one of train, classify, label, draw, unpack, doctor; received 'clasify'; "
         "see python -m malaria --help\n"
     )

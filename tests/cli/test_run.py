@@ -240,6 +240,6 @@ def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, mo
 
 def test_too_few_cells_leave_nothing_behind(tmp_path):
     draw_cells(tmp_path / "cells", 20, seed=1)
-    with pytest.raises(UserError, match="at least 100 labelled cells; received 40"):
+    with pytest.raises(UserError, match="at least 50 labelled cells; received 40"):
         main([f"--calibrate={tmp_path / 'cells'}", f"--save={tmp_path / 'own.h5'}"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells"]

@@ -162,7 +162,7 @@ def trained(tmp_path_factory):
     for number, picture in enumerate(noise + np.array([110, 60, 160])):
         Image.fromarray(picture.astype(np.uint8)).save(folder / "purple" / f"{number}.png")
     (folder / "purple" / "broken.png").write_bytes(b"no image")
-    known = {"model": "compact", "image_size": (32, 32), "epochs": 8, "steps_per_epoch": 40}
+    known = {"model": "compact", "image_size": (32, 32), "epochs": 2, "steps_per_epoch": 200}
     known |= {
         "learning_rate": 4e-3,
         "guard": True,
