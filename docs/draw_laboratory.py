@@ -19,9 +19,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from PIL import Image, ImageFilter
 
-TOP = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP / "tests" / "outputs"))
-sys.path.insert(0, str(TOP))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "outputs"))
 
 from chromium import open_browser, press, run, set_screen
 from selenium.webdriver.support.ui import WebDriverWait
@@ -31,11 +30,19 @@ from malaria.annotations.read_annotations import read_annotations
 from malaria.data.dataset import LABELS
 from malaria.labelling.label_table import read_labels
 
+TOP = Path(__file__).resolve().parent.parent
 INTO = TOP / "docs" / "laboratory"
 WIDTH, QUALITY = 1000, 70
 PATIENTS = {"P01": 1, "P02": 2}  # the seed of each one's fields
+COUNTS = 200, 400
 READ = "--image fields/ --fields --group_by folder --count_only"
 LABEL = "python run.py --label fields/ --group_by folder --who Ana"
+SHOWN = """
+    const [done] = arguments;
+    const isShown = (image) => image.getBoundingClientRect().top < innerHeight;
+    const shown = [...document.images].filter(isShown);
+    Promise.all(shown.map((one) => one.decode())).then(() => setTimeout(done, 500));
+"""
 TERMINAL = (
     "<body style='margin:0;background:#1e1e2e'><pre style='margin:0;padding:16px;color:#e6e6ee;"
     "font:14px/1.45 monospace;white-space:pre-wrap'>"
@@ -43,6 +50,7 @@ TERMINAL = (
 
 
 def main():
+    """Go through it in a folder that is no more afterwards."""
     INTO.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -55,6 +63,7 @@ def main():
 
 def go_through(browser):
     """Take every step, with its picture; gives what each one told."""
+    started = time.monotonic()
     yield shoot_text(browser, "1-install", describe_machine())
     for patient, seed in PATIENTS.items():
         drawn = f"--strange_fields 10 --patients 1 --seed {seed} --out fields/{patient}"
@@ -65,8 +74,8 @@ def go_through(browser):
     yield shoot_text(browser, "4-run", before)
     browser.get(Path("before.html").absolute().as_uri())
     shoot(browser, "5-page", "figure.whole-field")
-    yield label_all(browser, 200)
-    yield label_all(browser, 400)
+    for count in COUNTS:
+        yield label_all(browser, count)
     calibrate = "python run.py --calibrate labels.csv --threshold counting --save own.h5"
     yield shoot_text(browser, "8-calibrate", tell(calibrate))
     after = tell(f"python run.py --model own.h5 {READ} --report after.html")
@@ -74,6 +83,7 @@ def go_through(browser):
     browser.get(Path("after.html").absolute().as_uri())
     shoot(browser, "9-again", "h1")
     yield draw_shares(before, after)
+    yield f"[all of it, with drawing and pictures: {time.monotonic() - started:.0f} s]\n"
 
 
 def tell(command):
@@ -97,6 +107,7 @@ def describe_machine():
 
 
 def list_fields():
+    """How folders should look."""
     lines = ["fields/"]
     for patient in PATIENTS:
         lines += [f"    {patient}/", *(f"        IMG_{number:04}.png" for number in (1, 2, 3))]
@@ -120,6 +131,8 @@ def shoot(browser, name, selector):
     if selector:
         set_screen(browser, width=WIDTH, height=820)
         browser.execute_script("document.querySelector(arguments[0]).scrollIntoView()", selector)
+    # A picture that has come is not yet on the screen.
+    browser.execute_async_script(SHOWN)
     browser.save_screenshot("screen.png")
     save(Image.open("screen.png"), name)
 
@@ -152,7 +165,7 @@ def label_all(browser, count):
     keys, pressed, started = find_keys(browser), 0, time.monotonic()
     while run(browser, "labels.includes(null)"):
         wait(browser, "isSeen('')")
-        if pressed == 5:
+        if count == COUNTS[0] and pressed == 5:
             shoot_field(browser)
         press(browser, keys[run(browser, "current")])
         pressed += 1
@@ -206,14 +219,16 @@ def draw_shares(before, after):
         table = Path("fields", patient, "truth.csv").read_text("utf-8-sig")
         cells, sick = table.count("_field_"), table.count(LABELS[0])
         told.append(f"truth of {patient}: {sick} of {cells} cells, {sick / cells:.1%}")
-        for text, shift, colour in ((before, 0.15, "#b5472f"), (after, -0.15, "#2f6db5")):
+        for text, shift, colour in ((before, -0.15, "#b5472f"), (after, 0.15, "#2f6db5")):
             share, low, high = map(float, find_share(text, patient))
             around = [[share - low], [high - share]]
             axes.errorbar(share, place + shift, xerr=around, fmt="o", color=colour, capsize=4)
         axes.plot([100 * sick / cells] * 2, [place - 0.35, place + 0.35], color="black")
     axes.set(xlabel="parasitized, % of red cells", ylim=(-0.6, len(PATIENTS) - 0.4), xlim=(0, None))
+    axes.invert_yaxis()
     axes.set_yticks(range(len(PATIENTS)), PATIENTS)
-    axes.set_title("red: before; blue: with 200 labels of one's own; line: the drawn truth", size=9)
+    title = f"upper, red: before; lower, blue: with {COUNTS[-1]} labels; line: the drawn truth"
+    axes.set_title(title, size=9)
     figure.savefig(INTO / "10-number.svg", metadata={"Date": None})
     return "\n".join(told) + "\n"
 
