@@ -213,6 +213,7 @@ def wait(browser, condition):
 
 def draw_shares(before, after):
     """The shares of each patient before and after beside the drawn truth; gives the latter."""
+    plt.rcParams["svg.hashsalt"] = "laboratory"  # the same names of its parts each time
     figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
     told = []
     for place, patient in enumerate(PATIENTS):
