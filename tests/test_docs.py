@@ -83,7 +83,7 @@ def check_arguments(command, arguments):
     if command in MODULES:
         assert callable(MODULES[command].main)
         return
-    parsed = PARSERS[command](arguments)
+    parsed = PARSERS["label" if "--label" in arguments else command](arguments)
     if command == "train" and (TOP / parsed.config).is_file():
         assert isinstance(read_config(TOP / parsed.config, parsed.set), Config)
 
@@ -105,3 +105,18 @@ def test_former_names_of_settings_are_not_taught(page):
     taught = former & set(re.findall(r"[\w.]+", text_of(page)))
     # Where they are told to be former ones.
     assert not taught or "formerly" in text_of(page)
+
+
+def test_the_figures_of_the_laboratory_page_stand_in_the_run_that_it_links():
+    """Otherwise: python docs/draw_laboratory.py, and mend the text."""
+    page, told = text_of(TOP / "docs/laboratory.md"), text_of(TOP / "docs/laboratory/run.txt")
+    of_run = page[: page.index("## When the page warns")]
+    for figure in re.findall(r"\d[\d.,]*% \[[^\]]+\]|\d[\d.,]*%", FENCE.sub("", of_run)):
+        assert figure in told, figure
+    for _, block in FENCE.findall(of_run):
+        for line in block.splitlines():
+            assert not line.startswith("python") or f"$ {line}" in told, line
+    pictures = [*(TOP / "docs/laboratory").iterdir()]
+    shown = re.findall(r"\(laboratory/([\w.-]+)\)", page)
+    assert {one.name for one in pictures} == set(shown)
+    assert sum(one.stat().st_size for one in pictures) < 600_000

@@ -82,7 +82,9 @@ def calibrate(result: Result, rule: float | str, *, unlike: float = 0.0) -> Cali
 
 def _check_count(count: int, least: int, what: str) -> None:
     if count < least:
-        raise UserError(f"--calibrate: expected at least {least} {what}; received {count}")
+        raise UserError(
+            f"--calibrate: expected at least {least} {what}; received {count}: label more"
+        )
 
 
 def _check_order(result: Result) -> None:

@@ -80,7 +80,7 @@ def test_no_patient_is_fitted_to_and_judged():
 
 
 def test_too_few_cells_are_refused():
-    with pytest.raises(UserError, match="at least 50 labelled cells; received 49"):
+    with pytest.raises(UserError, match="at least 50 labelled cells; received 49: label more"):
         calibrate(answers(count=LEAST - 1), "youden")
     with pytest.raises(UserError, match="at least 10 cells of Parasitized; received 5"):
         calibrate(answers(count=200, labels=np.array([0] * 5 + [1] * 195)), "youden")
