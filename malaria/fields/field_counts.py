@@ -74,7 +74,7 @@ def tally(
     apart = {name: labels[name] for name in APART}
     cells = labels.total() - sum(apart.values())
     row = {
-        "warning": strangeness(cells, strange, metadata),
+        "warning": strangeness(cells, strange, found, metadata),
         "red cells": decided,
         "positive": found,
         **_share(fields, metadata, accuracy),

@@ -123,6 +123,8 @@ def _describe_more(more: int | None) -> str:
 
 def describe_worth(share: float, accuracy: Accuracy, positive: str) -> str:
     """What a call is worth at the corrected share, and where few cells are positive."""
+    # No alarm among a few hundred cells is no promise of none.
+    accuracy = accuracy.smoothed()
     shares = [share] if 0 < share <= FEW else [share, FEW] if share else [FEW]
     worth = [
         f"about {100 * predictive_value(one, accuracy):.0f} truly are if {percent(one)} of all are"

@@ -81,16 +81,21 @@ def test_cells_in_doubt_and_cells_unlike_one_are_strange_each_counted_once():
 
 
 def test_a_laboratory_is_strange_where_more_than_a_quarter_is_and_enough_cells_say_so():
-    assert strangeness(1000, 200, METADATA) is None
-    assert strangeness(1000, 350, METADATA).startswith("measured elsewhere: this figure may be ")
-    assert strangeness(10, 4, METADATA) is None
-    assert strangeness(0, 0, METADATA) is None
+    assert strangeness(1000, 200, 0, METADATA) is None
+    assert strangeness(1000, 350, 0, METADATA).startswith("measured elsewhere: this figure may be ")
+    assert strangeness(10, 4, 0, METADATA) is None
+    assert strangeness(0, 0, 0, METADATA) is None
+
+
+def test_more_than_a_tenth_of_the_cells_called_positive_is_strange():
+    assert strangeness(1000, 0, 115, METADATA) is None  # .097 to .136
+    assert "(13% of the cells are called Parasitized" in strangeness(1000, 0, 130, METADATA)
 
 
 def test_a_model_that_is_often_in_doubt_by_its_own_record_warns_later():
     details = METADATA.to_entries() | {"calibration": {"strange": 0.4}}
     known = replace(METADATA, details=details)
-    assert strangeness(1000, 500, known) is None
-    assert "up to 55% is usual" in strangeness(1000, 650, known)
+    assert strangeness(1000, 500, 0, known) is None
+    assert "up to 55% is usual" in strangeness(1000, 650, 0, known)
     damaged = replace(METADATA, details=details | {"calibration": {"strange": "x"}})
-    assert strangeness(1000, 500, damaged) is not None
+    assert strangeness(1000, 500, 0, damaged) is not None

@@ -227,7 +227,7 @@ def try_metadata(dice, place):
         low, high = interval(found, 100, accuracy)
         assert 0 <= low <= corrected_share(found, 100, accuracy) <= 1
         assert low <= high <= 1
-    strangeness(100, 50, known)
+    strangeness(100, 50, 0, known)
 
 
 def try_architecture(dice, place):
