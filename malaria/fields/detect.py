@@ -15,7 +15,7 @@ STRIDE, MULTIPLE = 2, 16
 # It learnt red cells of about this diameter, pixels.
 DIAMETER = 24
 # A tile has this side, pixels of the network, and shares MARGIN with the next: it bounds memory.
-TILE, MARGIN = 1024, 64
+TILE, MARGIN = 512, 64
 # From this probability on a place is the middle of an object.
 LEAST = 0.3
 # Of two objects that share more of their union, or whose middles are nearer than this share of the
@@ -50,7 +50,7 @@ class Objects(NamedTuple):
 def detect(
     field: Image.Image, diameter: float, ask: Ask, least: float = LEAST, area: Area | None = None
 ) -> Objects:
-    """All objects of a field, RGB, whose red cells have this diameter; the likeliest first.
+    """All objects of a field, RGB or grey, whose red cells have this diameter; the likeliest first.
 
     area: the part of it that is looked at; None: all.
     """
@@ -77,7 +77,7 @@ def _starts(begin: float, end: float, step: float) -> Iterator[float]:
 def _in_tile(field: Image.Image, tile: Area, step: float, ask: Ask, least: float) -> Objects:
     size = [max(1, round((tile[one + 2] - tile[one]) / step)) for one in (0, 1)]
     image = field.resize(size, Image.Resampling.BILINEAR, box=tile, reducing_gap=2)
-    pixels = np.asarray(image, np.float32) / 255
+    pixels = np.asarray(image.convert("RGB"), np.float32) / 255
     padding = [(0, -side % MULTIPLE) for side in pixels.shape[:2]]
     found = _peaks(ask(np.pad(pixels, [*padding, (0, 0)], mode="edge")[np.newaxis])[0], least)
     boxes = found.boxes * np.float32(step)

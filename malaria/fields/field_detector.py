@@ -41,7 +41,7 @@ class FieldDetector:
         self.network, self.threshold = _AnySize(path), threshold
 
     def __call__(self, path: AnyPath, field: Image.Image) -> list[Found]:
-        """All that is found in a field, RGB, from its top down; [] where it has no red cells."""
+        """All that is found in a field, RGB or grey, from its top down; [] without red cells."""
         diameter = find_diameter(field, self.network)
         if diameter is None:
             return []

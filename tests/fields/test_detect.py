@@ -89,6 +89,19 @@ def test_of_two_peaks_at_one_object_the_likelier_one_is_kept():
     np.testing.assert_allclose(found.boxes[0], [35, 29, 24, 24], atol=0.01)
 
 
+def test_a_grey_field_is_seen_as_the_same_in_colour():
+    seen = []
+
+    def keep(images):
+        seen.append(images)
+        return np.zeros((1, 48, 48, 5), np.float32)
+
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8))
+    for field in (grey, grey.convert("RGB")):
+        detect(field, 24, keep)
+    np.testing.assert_array_equal(*seen)
+
+
 def test_only_the_part_that_is_asked_about_is_looked_at():
     discs = grid((600, 600), 24, step=2)
     found = detect(paint((600, 600), discs), 24, ask, area=(300, 0, 600, 300))

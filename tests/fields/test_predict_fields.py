@@ -15,6 +15,7 @@ from malaria.fields.predict_fields import NO_CELLS, NO_SMEAR, SINGLE, predict_fi
 from malaria.inference.classifier import Classifier
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
+from malaria.pictures.memory import Claim
 from malaria.saved.metadata import Metadata
 
 # A guard to which every image is a single cell.
@@ -102,6 +103,20 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     next(predictions)
     assert next(asked) <= 3
     assert len(list(predictions)) == 5 * 12 - 1
+
+
+def test_the_memory_of_a_large_field_is_taken_until_its_cells_are_classified(
+    classifier, draw_field, tmp_path
+):
+    field = draw_field()[0].resize((1200, 1000))
+    path, taken = save(field, tmp_path / "field.png"), []
+
+    def find(path, image):
+        taken.append(Claim._taken)
+        return [Found(Box(9 * n, 9, 8, 8)) for n in range(5)]
+
+    assert len(list(predict_fields([path], classifier, find=find))) == 5
+    assert (taken, Claim._taken) == ([4 * 1200 * 1000], 0)
 
 
 def test_what_is_no_whole_red_cell_is_a_row_of_its_own_that_no_network_is_asked_about(
