@@ -30,6 +30,9 @@ NAME = "detector.h5"
 LABELS = {WHITE: LEUKOCYTE, PLATELET: PLATELETS}
 # A red cell with less of its box in the field is cut by the border.
 WHOLE = 0.75
+# One with more black in its box is cut by the round view of an eyepiece, if others have less than
+# LITTLE. Black is what has less than this share of a cell's brightness, at so many pixels a cell.
+CUT, LITTLE, BLACK, SIDE = 0.15, 0.05, 0.2, 24
 # Something red that is as large as more typical cells than this was not parted.
 LARGEST = 3.5
 
@@ -46,7 +49,7 @@ class FieldDetector:
         if diameter is None:
             return []
         found = detect(field, diameter, self.network, self.threshold)
-        return sorted(_describe(found, field.size), key=lambda one: (one.box.top, one.box.left))
+        return sorted(_describe(found, field), key=lambda one: (one.box.top, one.box.left))
 
 
 @lru_cache(maxsize=2)
@@ -80,17 +83,44 @@ def _check_tflite(pair: Pair, entries: dict[str, object]) -> None:
         try_once(pair.tflite)
 
 
-def _describe(found: Objects, size: tuple[int, int]) -> list[Found]:
+def _describe(found: Objects, field: Image.Image) -> list[Found]:
     is_red = found.kinds == RED
     typical = float(np.median(found.sides[is_red])) if is_red.any() else 0.0
-    described = []
+    described: list[Found] = []
+    whole: list[Found] = []
     for box, kind, probability, side in zip(*found, found.sides, strict=True):
-        clipped, share = _clip(box, size)
+        clipped, share = _clip(box, field.size)
         if clipped is not None:
             label = LABELS.get(int(kind)) or (CLUMP if side**2 > LARGEST * typical**2 else None)
             label = AT_BORDER if label is None and share < WHOLE else label
-            described.append(Found(clipped, label, float(probability)))
+            one = Found(clipped, label, float(probability))
+            (whole if label is None else described).append(one)
+    for one, is_cut in zip(whole, _are_cut(field, whole, typical), strict=True):
+        described.append(one._replace(label=AT_BORDER) if is_cut else one)
     return described
+
+
+def _are_cut(field: Image.Image, cells: list[Found], typical: float) -> list[bool]:
+    """Which of the red cells the black around a round view cuts; typical: the side of one."""
+    if not cells:
+        return []
+    scale = min(1.0, SIDE / typical)
+    size = [max(1, round(side * scale)) for side in field.size]
+    grey = np.asarray(field.resize(size, Image.Resampling.BILINEAR, reducing_gap=2).convert("L"))
+    parts = [_part(grey, one.box, scale) for one in cells]
+    black = BLACK * np.median([part.mean() for part in parts])
+    shares = np.array([(part < black).mean() for part in parts])
+    # Where all lie on black it is no sign of a view.
+    return ((shares > CUT) & (np.median(shares) < LITTLE)).tolist()
+
+
+def _part(grey: np.ndarray, box: Box, scale: float) -> np.ndarray:
+    """What lies in a box of the field, of an image of it at this scale."""
+    top, left = (
+        min(int(start * scale), grey.shape[n] - 1) for n, start in enumerate((box.top, box.left))
+    )
+    height, width = (max(1, round(side * scale)) for side in (box.height, box.width))
+    return grey[top : top + height, left : left + width]
 
 
 def _clip(box: np.ndarray, size: tuple[int, int]) -> tuple[Box | None, float]:

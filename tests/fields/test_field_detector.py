@@ -125,3 +125,38 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
 def test_where_there_are_no_cells_nothing_fails(image):
     found = red_cells(Image.fromarray(image))
     assert found == [] or image.std() > 50
+
+
+def through_an_eyepiece(field, radius):
+    """(a field as a round view on black, darker outwards; how far out each pixel is, rim 1)."""
+    y, x = np.mgrid[: field.height, : field.width]
+    far = np.hypot(x - field.width / 2, y - field.height / 2) / radius
+    light = (1 - 0.4 * far.clip(0, 1) ** 2) * ((1 - far) / 0.03).clip(0, 1)
+    noise = np.random.default_rng(0).normal(3, 1.5, far.shape)
+    levels = np.asarray(field) * light[..., None] + noise[..., None]
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8)), far
+
+
+def test_through_an_eyepiece_whole_cells_are_found_and_what_its_view_cuts_is_counted_apart(
+    draw_field,
+):
+    field, boxes = draw_field(rows=8, columns=14, parasitized=(20, 50))
+    view, far = through_an_eyepiece(field, 0.49 * field.height)
+    corners = [far[y : y + height, x : x + width] for x, y, width, height, _ in boxes]
+    whole = [box for box, part in zip(boxes, corners, strict=True) if part.max() < 0.95]
+    found = load_detector()("view.jpg", view)
+    red = [one.box for one in found if one.label is None]
+    assert len(whole) > 20
+    assert_found(red, whole)
+    for box in red:
+        part = far[box.top : box.top + box.height, box.left : box.left + box.width]
+        assert (part > 1).mean() < 0.2
+    assert "at the border" in {one.label for one in found}
+
+
+def test_cells_on_black_are_not_taken_for_cut(draw_field):
+    field, _ = draw_field(rows=4, columns=5)
+    levels = np.array(field)
+    levels[(levels == levels[0, 0]).all(axis=2)] = 0
+    found = load_detector()("black.png", Image.fromarray(levels))
+    assert {one.label for one in found} == {None}
