@@ -14,7 +14,7 @@ from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import printable
 from malaria.fields.detect import PLATELET, RED, WHITE, Objects, detect
-from malaria.fields.found import Found
+from malaria.fields.found import Found, cut
 from malaria.fields.scale import find_diameter
 from malaria.inference.litert import one_line_errors
 from malaria.inference.prediction import AT_BORDER, CLUMP, LEUKOCYTE, PLATELETS
@@ -31,7 +31,7 @@ LABELS = {WHITE: LEUKOCYTE, PLATELET: PLATELETS}
 # A red cell with less of its box in the field is cut by the border.
 WHOLE = 0.75
 # One with more black in its box is cut by the round view of an eyepiece, if others have less than
-# LITTLE. Black is what has less than this share of a cell's brightness, at so many pixels a cell.
+# LITTLE. Black is what has less than this share of a cell's brightness; seen in SIDE pixels.
 CUT, LITTLE, BLACK, SIDE = 0.15, 0.05, 0.2, 24
 # Something red that is as large as more typical cells than this was not parted.
 LARGEST = 3.5
@@ -95,32 +95,20 @@ def _describe(found: Objects, field: Image.Image) -> list[Found]:
             label = AT_BORDER if label is None and share < WHOLE else label
             one = Found(clipped, label, float(probability))
             (whole if label is None else described).append(one)
-    for one, is_cut in zip(whole, _are_cut(field, whole, typical), strict=True):
+    for one, is_cut in zip(whole, _are_cut(field, whole), strict=True):
         described.append(one._replace(label=AT_BORDER) if is_cut else one)
     return described
 
 
-def _are_cut(field: Image.Image, cells: list[Found], typical: float) -> list[bool]:
-    """Which of the red cells the black around a round view cuts; typical: the side of one."""
+def _are_cut(field: Image.Image, cells: list[Found]) -> list[bool]:
+    """Which of the red cells the black around a round view cuts."""
     if not cells:
         return []
-    scale = min(1.0, SIDE / typical)
-    size = [max(1, round(side * scale)) for side in field.size]
-    grey = np.asarray(field.resize(size, Image.Resampling.BILINEAR, reducing_gap=2).convert("L"))
-    parts = [_part(grey, one.box, scale) for one in cells]
-    black = BLACK * np.median([part.mean() for part in parts])
-    shares = np.array([(part < black).mean() for part in parts])
+    greys = (cut(field, one.box).convert("L").resize((SIDE, SIDE)) for one in cells)
+    levels = np.stack([np.asarray(grey).ravel() for grey in greys])
+    shares = (levels < BLACK * np.median(levels.mean(axis=1))).mean(axis=1)
     # Where all lie on black it is no sign of a view.
     return ((shares > CUT) & (np.median(shares) < LITTLE)).tolist()
-
-
-def _part(grey: np.ndarray, box: Box, scale: float) -> np.ndarray:
-    """What lies in a box of the field, of an image of it at this scale."""
-    top, left = (
-        min(int(start * scale), grey.shape[n] - 1) for n, start in enumerate((box.top, box.left))
-    )
-    height, width = (max(1, round(side * scale)) for side in (box.height, box.width))
-    return grey[top : top + height, left : left + width]
 
 
 def _clip(box: np.ndarray, size: tuple[int, int]) -> tuple[Box | None, float]:
