@@ -16,6 +16,7 @@ NEEDS = {
     "detector": ("fields", "--detector finds the cells of --fields; add --fields"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
     "red_cells": ("fields", "--red_cells goes with the parasitaemia of --fields; add --fields"),
+    "white_cells": ("fields", "--white_cells goes with the parasitaemia of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
     MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }
@@ -23,6 +24,7 @@ NEEDS = {
 EXCLUDES = {
     "calibrate": "image evaluate fields boxes output report explain plot review cluster",
     "fields": "explain plot",
+    "red_cells": "white_cells",
     "cluster": "explain boxes detector",
     MODELS: "calibrate cluster fields output report explain plot count_only review save",
 }

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from malaria.base.text import align, printable
-from malaria.evaluation.parasitaemia import Accuracy
+from malaria.evaluation.parasitaemia import FEWEST, Accuracy
 from malaria.fields.field_counts import best_share
+from malaria.inference.prediction import LEUKOCYTE
 
 # At most this many fields are listed for people; the file of the table has all.
 LISTED = 30
@@ -79,8 +80,7 @@ def explain(
     )
     yield _describe_more(row["cells to halve"])
     if "per microlitre" in row:
-        number, low, high = (f"{row['per microlitre' + end]:,}" for end in ("", ", low", ", high"))
-        yield f"{number} [{low}, {high}] parasites per microlitre, if each such cell holds one"
+        yield _describe_density(row)
 
 
 def _describe_correction(row: dict[str, Any], accuracy: Accuracy) -> Iterator[str]:
@@ -115,6 +115,18 @@ def _describe_more(more: int | None) -> str:
             "--calibrate with them"
         )
     return f"{more:,} cells more, of more fields, would halve the interval"
+
+
+def _describe_density(row: dict[str, Any]) -> str:
+    if row["per microlitre"] is None:
+        return "parasites per microlitre cannot be told: no leukocyte was found"
+    number, low, high = (f"{row['per microlitre' + end]:,}" for end in ("", ", low", ", high"))
+    text = f"{number} [{low}, {high}] parasites per microlitre, if each such cell holds one"
+    if "white cells per microlitre" not in row:
+        return text
+    few = f", too few: count {FEWEST} or more" if row[LEUKOCYTE] < FEWEST else ""
+    per = f"{row['white cells per microlitre']:,.0f}"
+    return f"{text}, and a microlitre {per} leukocytes; {row[LEUKOCYTE]:,} were found{few}"
 
 
 def percent(share: float | None) -> str:

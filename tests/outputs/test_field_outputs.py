@@ -199,6 +199,20 @@ def test_parasites_per_microlitre_are_told_where_red_cells_are(classifier, feed,
     assert any(line.startswith(f"{row['per microlitre']:,} [") for line in lines)
 
 
+def test_of_few_leukocytes_it_is_told_that_they_are_too_few(classifier, feed, capsys):
+    cells = cells_of("a.png", sick=20, well=80)
+    lines = printed(FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys)
+    assert "parasites per microlitre cannot be told: no leukocyte was found" in lines
+    cells += [replace(cells[0], label="leukocyte", probabilities=None)] * 150
+    lines = printed(FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys)
+    [line] = [line for line in lines if "per microlitre" in line]
+    assert line.endswith("8,000 leukocytes; 150 were found, too few: count 200 or more")
+    cells += cells[-50:]
+    assert "too few" not in printed(
+        FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys
+    )
+
+
 def test_boxes_are_drawn_in_the_colour_of_their_label_and_a_large_field_is_made_smaller(tmp_path):
     Image.new("RGB", (300, 200), (230, 230, 230)).save(tmp_path / "f.png")
     places = {"Parasitized": 20, "Uninfected": 120, UNLIKE: 220}
