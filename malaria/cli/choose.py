@@ -87,7 +87,8 @@ def open_predictor(
         from malaria.cluster.predict_on_cluster import predict_on_cluster
 
         with connected(options.cluster):
-            yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
+            find = _choose_find(options, boxes) if options.fields else None
+            yield partial(predict_on_cluster, classifier=classifier, find=find)
     elif options.fields:
         from malaria.fields.predict_fields import predict_fields
 

@@ -25,7 +25,7 @@ EXCLUDES = {
     "calibrate": "image evaluate fields boxes output report explain plot review cluster",
     "fields": "explain plot",
     "red_cells": "white_cells",
-    "cluster": "explain boxes detector",
+    "cluster": "explain boxes",
     MODELS: "calibrate cluster fields output report explain plot count_only review save",
 }
 # {option: the message about one of those, where the usual one does not say enough}.

@@ -121,16 +121,24 @@ def _clip(box: np.ndarray, size: tuple[int, int]) -> tuple[Box | None, float]:
 class _AnySize:
     """A .tflite that takes one image of any size; an Ask. Each thread has an interpreter."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.cores = path, max(1, usable_cores() // worker_count())
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        """content: of the file, where that lies on another machine."""
+        self.path, self.content = path, content
+        self.cores = max(1, usable_cores() // worker_count())
         with one_line_errors(path):
             self._idle = deque([self._open()])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels as the bytes of its file."""
+        return _AnySize, (self.path, self.content or self.path.read_bytes())
 
     def _open(self) -> "_Sized":
         from ai_edge_litert.interpreter import Interpreter
 
         with stderr_kept_back():
-            return _Sized(Interpreter(model_path=str(self.path), num_threads=self.cores))
+            path = None if self.content else str(self.path)
+            known = {"model_path": path, "model_content": self.content}
+            return _Sized(Interpreter(**known, num_threads=self.cores))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         try:

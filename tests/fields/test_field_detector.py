@@ -1,10 +1,14 @@
 """The pretrained detector on drawn fields: each cell once, where it lies, and nothing else."""
 
+import pickle
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from malaria.fields.field_detector import load_detector
+from malaria.saved.pair import default_pair
 
 
 def red_cells(field):
@@ -160,3 +164,13 @@ def test_cells_on_black_are_not_taken_for_cut(draw_field):
     levels[(levels == levels[0, 0]).all(axis=2)] = 0
     found = load_detector()("black.png", Image.fromarray(levels))
     assert {one.label for one in found} == {None}
+
+
+def test_a_detector_travels_to_another_machine_with_its_file(draw_field, tmp_path):
+    for suffix in (".h5", ".json", ".tflite"):
+        shutil.copy(default_pair().with_name(f"detector{suffix}"), tmp_path)
+    detector = load_detector(tmp_path / "detector.h5")
+    field, _ = draw_field()
+    sent, expected = pickle.dumps(detector), detector("a.png", field)
+    (tmp_path / "detector.tflite").unlink()
+    assert pickle.loads(sent)("a.png", field) == expected
