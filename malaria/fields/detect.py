@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from malaria.base.errors import UserError
+
 # The network's places are every so many pixels; sides of its images are multiples of MULTIPLE.
 STRIDE, MULTIPLE = 2, 16
 # It learnt red cells of about this diameter, pixels.
@@ -18,6 +20,8 @@ DIAMETER = 24
 TILE, MARGIN = 512, 64
 # From this probability on a place is the middle of an object.
 LEAST = 0.3
+# A detector that sees more objects in a tile tells nothing, and to part them would take for ever.
+MOST = 5000
 # Of two objects that share more of their union, or whose middles are nearer than this share of the
 # smaller one, the likelier one is kept.
 SHARED, NEAR = 0.45, 0.3
@@ -52,7 +56,7 @@ def detect(
 ) -> Objects:
     """All objects of a field, RGB or grey, whose red cells have this diameter; the likeliest first.
 
-    area: the part of it that is looked at; None: all.
+    area: the part of it that is looked at; None: all. Raises UserError for what no detector tells.
     """
     area, step = area or (0, 0, *field.size), diameter / DIAMETER
     lefts, tops = (list(_starts(area[one], area[one + 2], step)) for one in (0, 1))
@@ -98,6 +102,8 @@ def _peaks(maps: np.ndarray, least: float) -> Objects:
     middles = maps[..., :-2]
     is_peak = (middles == ndimage.maximum_filter(middles, (3, 3, 1))) & (middles >= least)
     rows, columns, kinds = np.nonzero(is_peak)
+    if len(rows) > MOST:
+        raise UserError(f"the detector sees {len(rows):,} objects in one part of this field")
     sizes = DIAMETER * np.exp(maps[rows, columns, -2:].clip(-4, 4))
     places = np.stack([columns, rows], axis=1) + _shifts(middles, rows, columns, kinds)
     boxes = np.concatenate([(places + 0.5) * STRIDE - sizes / 2, sizes], axis=1)

@@ -13,7 +13,16 @@ from malaria.base.errors import UserError
 from malaria.base.machine import usable_cores, worker_count
 from malaria.base.streams import stderr_kept_back
 from malaria.base.text import printable
-from malaria.fields.detect import PLATELET, RED, WHITE, Objects, detect
+from malaria.fields.detect import (
+    MULTIPLE,
+    PLATELET,
+    RED,
+    STRIDE,
+    TILE,
+    WHITE,
+    Objects,
+    detect,
+)
 from malaria.fields.found import Found, cut
 from malaria.fields.scale import find_diameter
 from malaria.inference.litert import one_line_errors
@@ -28,6 +37,8 @@ from malaria.saved.pair import Pair, default_pair, find_pair, read_architecture
 # The pretrained one.
 NAME = "detector.h5"
 LABELS = {WHITE: LEUKOCYTE, PLATELET: PLATELETS}
+# Of its maps: three kinds, width and height.
+CHANNELS = 5
 # A red cell with less of its box in the field is cut by the border.
 WHOLE = 0.75
 # One with more black in its box is cut by the round view of an eyepiece, if others have less than
@@ -69,7 +80,9 @@ def load_detector(path: Path | str | None = None) -> FieldDetector:
     if not isinstance(threshold, float) or not 0 < threshold < 1:
         raise UserError(f"{printable(pair.architecture)}: its threshold is damaged")
     _check_tflite(pair, entries)
-    return FieldDetector(pair.tflite, threshold)
+    detector = FieldDetector(pair.tflite, threshold)
+    detector.network(np.zeros((1, 3 * MULTIPLE, 4 * MULTIPLE, 3), np.float32))
+    return detector
 
 
 def _check_tflite(pair: Pair, entries: dict[str, object]) -> None:
@@ -80,7 +93,7 @@ def _check_tflite(pair: Pair, entries: dict[str, object]) -> None:
             f"{printable(pair.architecture.name)}"
         )
     if not tflite.is_pretrained(pair):
-        try_once(pair.tflite)
+        try_once(pair.tflite, side=TILE)
 
 
 def _describe(found: Objects, field: Image.Image) -> list[Found]:
@@ -141,12 +154,20 @@ class _AnySize:
             return _Sized(Interpreter(**known, num_threads=self.cores))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        try:
-            one = self._idle.pop()
-        except IndexError:
-            one = self._open()
-        maps = one(images)
+        with one_line_errors(self.path):
+            try:
+                one = self._idle.pop()
+            except IndexError:
+                one = self._open()
+            maps = one(images)
         self._idle.append(one)
+        expected = (1, *(side // STRIDE for side in images.shape[1:3]), CHANNELS)
+        if maps.shape != expected or not np.isfinite(maps).all():
+            of_what = "" if maps.shape != expected else ", not all of them numbers"
+            raise UserError(
+                f"{printable(self.path)}: expected the maps {expected} of a detector; received "
+                f"{maps.shape}{of_what}"
+            )
         return maps
 
 

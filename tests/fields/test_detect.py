@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from malaria.base.errors import UserError
 from malaria.fields.detect import MULTIPLE, PLATELET, RED, TILE, WHITE, detect
 from malaria.fields.scale import find_diameter
 from malaria.training.composed_fields import View
@@ -100,6 +101,11 @@ def test_a_grey_field_is_seen_as_the_same_in_colour():
     for field in (grey, grey.convert("RGB")):
         detect(field, 24, keep)
     np.testing.assert_array_equal(*seen)
+
+
+def test_a_detector_that_sees_objects_everywhere_is_told_and_does_not_take_for_ever():
+    with pytest.raises(UserError, match="the detector sees 21,168 objects in one part"):
+        detect(Image.new("RGB", (168, 168)), 24, lambda images: np.full((1, 84, 84, 5), 0.9))
 
 
 def test_only_the_part_that_is_asked_about_is_looked_at():

@@ -1,5 +1,7 @@
 """The pretrained detector on drawn fields: each cell once, where it lies, and nothing else."""
 
+import hashlib
+import json
 import pickle
 import shutil
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from malaria.base.errors import UserError
 from malaria.fields.field_detector import load_detector
 from malaria.saved.pair import default_pair
 
@@ -174,3 +177,24 @@ def test_a_detector_travels_to_another_machine_with_its_file(draw_field, tmp_pat
     sent, expected = pickle.dumps(detector), detector("a.png", field)
     (tmp_path / "detector.tflite").unlink()
     assert pickle.loads(sent)("a.png", field) == expected
+
+
+@pytest.mark.parametrize("maps", [np.zeros((1, 24, 32, 4)), np.full((1, 24, 32, 5), np.nan)])
+def test_what_gives_no_maps_is_refused_in_one_line(maps):
+    network = load_detector.__wrapped__().network
+    network._idle.clear()
+    network._idle.append(lambda images: maps)
+    with pytest.raises(UserError, match=r"detector\.tflite: expected the maps \(1, 24, 32, 5\)"):
+        network(np.zeros((1, 48, 64, 3), np.float32))
+
+
+def test_a_tflite_of_another_network_is_no_detector(tmp_path):
+    known = json.loads(default_pair().with_name("detector.json").read_text())
+    content = default_pair().with_suffix(".tflite").read_bytes()
+    known["malaria"]["tflite_sha256"] = hashlib.sha256(content).hexdigest()
+    (tmp_path / "a.json").write_text(json.dumps(known))
+    (tmp_path / "a.tflite").write_bytes(content)
+    shutil.copy(default_pair().with_name("detector.h5"), tmp_path / "a.h5")
+    with pytest.raises(UserError, match=r"a\.tflite: ") as caught:
+        load_detector(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)
