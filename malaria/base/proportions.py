@@ -1,4 +1,4 @@
-"""proportions: the confidence interval of a proportion."""
+"""proportions: the confidence intervals of a proportion and of a count."""
 
 from math import sqrt
 
@@ -28,3 +28,9 @@ def wilson(count: float, total: float) -> tuple[float, float]:
     low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
     # Exactly 0 and 1 at the ends, where rounding would leave 1e-17.
     return (0.0 if count == 0 else low), (1.0 if count == total else high)
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """The 95 % score interval (low, high) of the expected number of rare things, of a count."""
+    middle, half = count + Z_95**2 / 2, Z_95 * sqrt(count + Z_95**2 / 4)
+    return max(0.0, middle - half), middle + half

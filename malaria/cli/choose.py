@@ -87,7 +87,8 @@ def open_predictor(
         from malaria.cluster.predict_on_cluster import predict_on_cluster
 
         with connected(options.cluster):
-            yield partial(predict_on_cluster, classifier=classifier, fields=options.fields)
+            find = _choose_find(options, boxes) if options.fields else None
+            yield partial(predict_on_cluster, classifier=classifier, find=find)
     elif options.fields:
         from malaria.fields.predict_fields import predict_fields
 
@@ -152,11 +153,11 @@ def _choose_for_fields(
     from malaria.outputs.field_pictures import CellFiles
     from malaria.outputs.field_report import FieldReport, FieldTable
 
-    red_cells = options.red_cells
+    known = {"red_cells": options.red_cells, "white_cells": options.white_cells}
     if options.report:
-        yield FieldReport(classifier, options.output, options.report, red_cells=red_cells)
+        yield FieldReport(classifier, options.output, options.report, **known)
     else:
-        yield FieldTable(classifier, options.output, red_cells=red_cells)
+        yield FieldTable(classifier, options.output, **known)
     if options.output and ending_of(options.output) == ".geojson":
         from malaria.outputs.qupath_files import QuPathFiles
 

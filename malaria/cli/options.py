@@ -161,6 +161,12 @@ class Options:
         type=values.red_cells,
         metavar="N",
     )
+    white_cells: float | None = option(
+        "with --fields, in place of --red_cells: white cells per microlitre (WHO: 8000), to tell "
+        "the parasites per microlitre by the leukocytes that are found",
+        type=values.white_cells,
+        metavar="N",
+    )
     plot: Path | None = option(
         f"save a grid of the first 64 images (without a name: {values.DEFAULT_PLOT})",
         type=values.plot,

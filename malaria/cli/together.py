@@ -16,16 +16,18 @@ NEEDS = {
     "detector": ("fields", "--detector finds the cells of --fields; add --fields"),
     "cells": ("fields", "--cells keeps the cells of --fields; add --fields"),
     "red_cells": ("fields", "--red_cells goes with the parasitaemia of --fields; add --fields"),
+    "white_cells": ("fields", "--white_cells goes with the parasitaemia of --fields; add --fields"),
     "resume": ("output", "--resume goes on with an interrupted --output; add --output FILE"),
     MODELS: ("evaluate", "--model: several models are compared with --evaluate; add it"),
 }
 # {option: those that do not go with it}.
 EXCLUDES = {
     "calibrate": "image evaluate fields boxes output report explain plot review cluster",
-    "label": "calibrate image evaluate report explain plot cells red_cells save cluster resume "
-    "count_only",
+    "label": "calibrate image evaluate report explain plot cells red_cells white_cells save "
+    "cluster resume count_only",
     "fields": "explain plot",
-    "cluster": "explain boxes detector",
+    "red_cells": "white_cells",
+    "cluster": "explain boxes",
     MODELS: "calibrate label cluster fields output report explain plot count_only review save",
 }
 # {option: the message about one of those, where the usual one does not say enough}.

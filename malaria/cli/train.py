@@ -78,10 +78,11 @@ def main(arguments: Sequence[str]) -> None:
     config = read_config(options.config, options.set, with_data=True)
     if options.workers is not None and (options.check or options.folds != 1):
         raise UsageError("--workers: train one network; expected neither --check nor --folds")
-    if config.model == DETECTOR and (options.check or options.folds != 1):
+    if config.model == DETECTOR and options.folds != 1:
         raise UsageError(
-            "--check and --folds: are for networks that classify; leave them out for model: "
-            "detector"
+            "--folds: is for networks that classify; for model: detector train once for each "
+            "laboratory, without its entry of train_images, and judge with run.py --fields "
+            "--evaluate"
         )
     if options.cluster is not None and (options.check or options.folds == 1):
         raise UsageError(

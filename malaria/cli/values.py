@@ -65,6 +65,16 @@ def red_cells(text: str) -> float:
     )
 
 
+def white_cells(text: str) -> float:
+    """White cells per microlitre, 100 to 1e6: beyond, it is another unit."""
+    with suppress(ValueError):
+        if 100 <= float(text) <= 1e6:
+            return float(text)
+    raise ArgumentTypeError(
+        f"expected white cells per microlitre, from 100 to 1e6, as 8000; received {text}"
+    )
+
+
 def cluster(text: str) -> str:
     """auto, local or HOST:PORT."""
     if text in ("auto", "local") or is_address(text):

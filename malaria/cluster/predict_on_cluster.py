@@ -18,6 +18,7 @@ from malaria.base.streams import log
 from malaria.base.text import printable
 from malaria.cluster.connect import import_ray
 from malaria.cluster.tasks import POLL, Tasks, Work
+from malaria.fields.found import Find
 from malaria.inference.classifier import Classifier
 from malaria.inference.litert import LiteRTNetwork
 from malaria.inference.predict import predict
@@ -36,23 +37,24 @@ ENDED = f"it ended the process that read it, {LOSSES} times"
 
 
 def predict_on_cluster(
-    paths: Iterable[AnyPath], classifier: Classifier, *, fields: bool = False
+    paths: Iterable[AnyPath], classifier: Classifier, *, find: Find | None = None
 ) -> Iterator[Prediction]:
     """Yield what `inference.predict.predict` yields of these files, in the same order.
 
     Ray is connected, and each node sees the files under the same paths. What a lost node had is
-    done again by others. fields: the images are whole fields. classifier: one that answers with
-    LiteRT. Raises UserError where no worker can start.
+    done again by others. find: the images are whole fields, in which it finds the cells; it
+    travels to each node. classifier: one that answers with LiteRT. Raises UserError where no worker
+    can start.
     """
-    chunks = Chunks(paths, FIELDS_CHUNK if fields else CHUNK)
-    tasks, payload = Tasks(predict_chunk, num_cpus=1), _send(classifier)
+    chunks = Chunks(paths, FIELDS_CHUNK if find else CHUNK)
+    tasks, payload = Tasks(predict_chunk, num_cpus=1), _send(classifier, find)
     polled, told = float("-inf"), dict[str, float]()
     while True:
         yield from chunks.answers()
         if time.monotonic() - polled > POLL:
             polled, cores = time.monotonic(), int(import_ray().cluster_resources().get("CPU", 0))
         for chunk in chunks.take(IN_FLIGHT * max(1, cores)):
-            tasks.start(chunk, payload, chunk.paths, fields)
+            tasks.start(chunk, payload, chunk.paths)
         if not tasks.running:
             break
         for chunk, predictions in tasks.news():
@@ -110,7 +112,7 @@ class Chunks:
             yield from predictions
 
 
-def _send(classifier: Classifier) -> list[Any]:
+def _send(classifier: Classifier, find: Find | None) -> list[Any]:
     """The payload of `predict_chunk`, which travels to each node once.
 
     In a list, for Ray reads what a bare reference means for every task anew. The network travels as
@@ -122,27 +124,27 @@ def _send(classifier: Classifier) -> list[Any]:
         serializer=lambda network: (network.path, network.path.read_bytes()),
         deserializer=lambda file: LiteRTNetwork(file[0], content=file[1]),
     )
-    return [ray.put((replace(classifier, pair=None), Path.cwd(), __version__))]
+    return [ray.put((replace(classifier, pair=None), find, Path.cwd(), __version__))]
 
 
 def predict_chunk(
-    payload: Sequence[Any], paths: Sequence[AnyPath], fields: bool
+    payload: Sequence[Any], paths: Sequence[AnyPath]
 ) -> Iterator[str | list[Prediction]]:
     """Yield the name of this machine once the classifier is there, then all predictions."""
-    classifier = _unpacked(*payload)
+    classifier, find = _unpacked(*payload)
     yield socket.gethostname()
-    if not fields:
+    if find is None:
         yield list(predict(paths, classifier, threads=1))
     else:
         from malaria.fields.predict_fields import predict_fields
 
-        yield list(predict_fields(paths, classifier, threads=1))
+        yield list(predict_fields(paths, classifier, find=find, threads=1))
 
 
 @lru_cache(maxsize=1)
 def _unpacked(payload: Any) -> Any:
-    """The classifier, once in each process, in which Ray runs many tasks."""
-    classifier, folder, version = import_ray().get(payload)
+    """The classifier and what finds cells, once in each process, in which Ray runs many tasks."""
+    classifier, find, folder, version = import_ray().get(payload)
     if version != __version__:
         raise UserError(
             f"--cluster: expected malaria {version} on every node; received "
@@ -151,4 +153,4 @@ def _unpacked(payload: Any) -> Any:
     # Where this node has no such folder, relative paths are images that are not there.
     with suppress(OSError):
         os.chdir(folder)
-    return classifier
+    return classifier, find

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from malaria.base.proportions import Z_95, wilson
 
-# White cells per microlitre of blood, where the patient's own number is not known (WHO).
-WHITE_CELLS = 8000
+# White cells per microlitre of blood, where the patient's own number is not known, and the fewest
+# to count beside the parasites (WHO).
+WHITE_CELLS, FEWEST = 8000, 200
 
 
 class Accuracy(NamedTuple):
@@ -121,7 +122,9 @@ def design_effect(clusters: Sequence[tuple[float, float]]) -> float:
     return max(1.0, squares * count / (count - 1) / (total * share * (1 - share)))
 
 
-def by_white_cells(parasites: int, white_cells: int, per_microlitre: float = WHITE_CELLS) -> float:
+def by_white_cells(
+    parasites: float, white_cells: float, per_microlitre: float = WHITE_CELLS
+) -> float:
     """Parasites per microlitre, of those counted beside `white_cells` > 0 white cells.
 
     parasites x 8000 / white cells (WHO 2016, Malaria parasite counting, MM-SOP-09).

@@ -10,14 +10,18 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from malaria.base.errors import UserError
+
 # The network's places are every so many pixels; sides of its images are multiples of MULTIPLE.
 STRIDE, MULTIPLE = 2, 16
 # It learnt red cells of about this diameter, pixels.
 DIAMETER = 24
 # A tile has this side, pixels of the network, and shares MARGIN with the next: it bounds memory.
-TILE, MARGIN = 1024, 64
+TILE, MARGIN = 512, 64
 # From this probability on a place is the middle of an object.
 LEAST = 0.3
+# A detector that sees more objects in a tile tells nothing, and to part them would take for ever.
+MOST = 5000
 # Of two objects that share more of their union, or whose middles are nearer than this share of the
 # smaller one, the likelier one is kept.
 SHARED, NEAR = 0.45, 0.3
@@ -50,9 +54,9 @@ class Objects(NamedTuple):
 def detect(
     field: Image.Image, diameter: float, ask: Ask, least: float = LEAST, area: Area | None = None
 ) -> Objects:
-    """All objects of a field, RGB, whose red cells have this diameter; the likeliest first.
+    """All objects of a field, RGB or grey, whose red cells have this diameter; the likeliest first.
 
-    area: the part of it that is looked at; None: all.
+    area: the part of it that is looked at; None: all. Raises UserError for what no detector tells.
     """
     area, step = area or (0, 0, *field.size), diameter / DIAMETER
     lefts, tops = (list(_starts(area[one], area[one + 2], step)) for one in (0, 1))
@@ -77,7 +81,7 @@ def _starts(begin: float, end: float, step: float) -> Iterator[float]:
 def _in_tile(field: Image.Image, tile: Area, step: float, ask: Ask, least: float) -> Objects:
     size = [max(1, round((tile[one + 2] - tile[one]) / step)) for one in (0, 1)]
     image = field.resize(size, Image.Resampling.BILINEAR, box=tile, reducing_gap=2)
-    pixels = np.asarray(image, np.float32) / 255
+    pixels = np.asarray(image.convert("RGB"), np.float32) / 255
     padding = [(0, -side % MULTIPLE) for side in pixels.shape[:2]]
     found = _peaks(ask(np.pad(pixels, [*padding, (0, 0)], mode="edge")[np.newaxis])[0], least)
     boxes = found.boxes * np.float32(step)
@@ -98,6 +102,8 @@ def _peaks(maps: np.ndarray, least: float) -> Objects:
     middles = maps[..., :-2]
     is_peak = (middles == ndimage.maximum_filter(middles, (3, 3, 1))) & (middles >= least)
     rows, columns, kinds = np.nonzero(is_peak)
+    if len(rows) > MOST:
+        raise UserError(f"the detector sees {len(rows):,} objects in one part of this field")
     sizes = DIAMETER * np.exp(maps[rows, columns, -2:].clip(-4, 4))
     places = np.stack([columns, rows], axis=1) + _shifts(middles, rows, columns, kinds)
     boxes = np.concatenate([(places + 0.5) * STRIDE - sizes / 2, sizes], axis=1)

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from malaria.base.proportions import poisson
 from malaria.base.text import natural_key
 from malaria.evaluation.known_accuracy import DOUBTFUL
 from malaria.evaluation.parasitaemia import (
     Accuracy,
+    by_white_cells,
     cells_to_halve,
     corrected_share,
     design_effect,
     interval,
 )
 from malaria.fields.strangeness import strangeness
-from malaria.inference.prediction import APART, UNLIKE, Prediction
+from malaria.inference.prediction import APART, AT_BORDER, LEUKOCYTE, UNLIKE, Prediction
 from malaria.inference.trained_model import TrainedModel
 from malaria.saved.metadata import Metadata
 
@@ -58,6 +60,7 @@ def tally(
     *,
     accuracy: Accuracy | None = None,
     red_cells: float | None = None,
+    white_cells: float | None = None,
 ) -> dict[str, Any]:
     """One row of the table of fields, of one field or of several.
 
@@ -65,8 +68,9 @@ def tally(
     the model's accuracy, None if that is not known. low, high: the 95 % interval of the corrected
     share, else of the other, as parasitaemia.interval; its design effect is from the spread between
     fields. Neither what is not decided, and left for a person, nor what is unlike a red cell counts
-    as one; nor what was found and is not classified, by its labels. per microlitre: with
-    `red_cells` in a microlitre only, of low and high too.
+    as one; nor what was found and is not classified, by its labels. per microlitre: only where
+    `red_cells` or `white_cells` in a microlitre are told, of low and high too; by the latter None
+    without a leukocyte.
     """
     labels = sum((one.labels for one in fields), Counter[str]())
     decided, found = _decided(labels, metadata), labels[metadata.positive_label]
@@ -84,7 +88,10 @@ def tally(
         **apart,
         "error": fields[0].error if len(fields) == 1 else None,
     }
-    return row | (_per_microlitre(row, red_cells) if red_cells else {})
+    if white_cells:
+        known = {"white cells per microlitre": white_cells}
+        return row | known | _per_microlitre(row, _red_by_white_cells(row, white_cells))
+    return row | (_per_microlitre(row, (red_cells,) * 3) if red_cells else {})
 
 
 def _share(
@@ -114,12 +121,24 @@ def best_share(row: dict[str, Any]) -> float | None:
     return share
 
 
-def _per_microlitre(row: dict[str, Any], red_cells: float) -> dict[str, Any]:
+def _per_microlitre(row: dict[str, Any], red_cells: Sequence[float | None]) -> dict[str, Any]:
+    """red_cells: per microlitre; the fewest and the most of them belong to low and high."""
     shares = {"": best_share(row), ", low": row["low"], ", high": row["high"]}
     return {
-        f"per microlitre{end}": None if share is None else round(share * red_cells)
-        for end, share in shares.items()
+        f"per microlitre{end}": None if share is None or red is None else round(share * red)
+        for (end, share), red in zip(shares.items(), red_cells, strict=True)
     }
+
+
+def _red_by_white_cells(row: dict[str, Any], white_cells: float) -> list[float | None]:
+    """Red cells per microlitre, the fewest and the most, by the leukocytes beside them.
+
+    Both ends of two intervals together: wider than 95 %. Those cut by the border count on both
+    sides.
+    """
+    red, white = row["red cells"] + row["not decided"] + row[AT_BORDER], row[LEUKOCYTE]
+    low, high = poisson(white)
+    return [by_white_cells(red, n, white_cells) if white else None for n in (white, high, low)]
 
 
 def by_group(fields: dict[str, FieldCounts]) -> Iterator[tuple[str, list[FieldCounts]]]:

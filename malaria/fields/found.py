@@ -20,7 +20,7 @@ class Found(NamedTuple):
     probability: float | None = None
 
 
-# All that lies in a field, RGB. It may raise UserError, with the reason why there is nothing.
+# All that lies in a field, RGB or grey. It may raise UserError, with the reason why it cannot be.
 Find = Callable[[AnyPath, Image.Image], list[Found]]
 
 

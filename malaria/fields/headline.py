@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from malaria.base.text import align, printable
-from malaria.evaluation.parasitaemia import Accuracy, predictive_value
+from malaria.evaluation.parasitaemia import FEWEST, Accuracy, predictive_value
 from malaria.fields.field_counts import best_share
+from malaria.inference.prediction import LEUKOCYTE
 
 # A share of positive cells that is common among patients, and for which models are hardly measured.
 FEW = 0.01
@@ -83,8 +84,7 @@ def explain(
         yield describe_worth(row["corrected"], accuracy, positive)
     yield _describe_more(row["cells to halve"])
     if "per microlitre" in row:
-        number, low, high = (f"{row['per microlitre' + end]:,}" for end in ("", ", low", ", high"))
-        yield f"{number} [{low}, {high}] parasites per microlitre, if each such cell holds one"
+        yield _describe_density(row)
 
 
 def _describe_correction(row: dict[str, Any], accuracy: Accuracy) -> Iterator[str]:
@@ -135,6 +135,18 @@ def describe_worth(share: float, accuracy: Accuracy, positive: str) -> str:
         f"by the model's record, of 100 cells called {printable(positive)} {text}: the fewer there "
         "are, the more of those called are false alarms"
     )
+
+
+def _describe_density(row: dict[str, Any]) -> str:
+    if row["per microlitre"] is None:
+        return "parasites per microlitre cannot be told: no leukocyte was found"
+    number, low, high = (f"{row['per microlitre' + end]:,}" for end in ("", ", low", ", high"))
+    text = f"{number} [{low}, {high}] parasites per microlitre, if each such cell holds one"
+    if "white cells per microlitre" not in row:
+        return text
+    few = f", too few: count {FEWEST} or more" if row[LEUKOCYTE] < FEWEST else ""
+    per = f"{row['white cells per microlitre']:,.0f}"
+    return f"{text}, and a microlitre {per} leukocytes; {row[LEUKOCYTE]:,} were found{few}"
 
 
 def percent(share: float | None) -> str:

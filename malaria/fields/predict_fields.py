@@ -16,7 +16,7 @@ from malaria.fields.found import Find, cut
 from malaria.inference.predict import predict
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
-from malaria.pictures.images import open_image, read_image
+from malaria.pictures.images import opened, read_image
 from malaria.pictures.remote_path import AnyPath
 
 NO_CELLS = "no red cells found in this field"
@@ -41,8 +41,8 @@ def predict_fields(
 
     A field that cannot be read, that has no cells or that is a single cell is one Prediction with
     the reason as its error. What is found besides is a Prediction with one of the labels APART.
-    Each thread holds one field in memory. find: called by several threads; None: the pretrained
-    detector. threads: as in `predict`. Raises UserError without one.
+    Each thread holds one field in memory; large ones wait for each other. find: called by several
+    threads; None: the pretrained detector. threads: as in `predict`. Raises UserError without one.
     """
     find = find or load_detector()
     paths = iter(paths)
@@ -59,10 +59,16 @@ def predict_fields(
 
 def _predict_field(path: AnyPath, model: TrainedModel, find: Find) -> list[Prediction]:
     try:
-        field = open_image(path)
-        found = find(path, field)
+        with opened(path) as field:
+            return _predict_opened(path, field, model, find)
     except UserError as error:
         return [Prediction(path, error=str(error))]
+
+
+def _predict_opened(
+    path: AnyPath, field: Image.Image, model: TrainedModel, find: Find
+) -> list[Prediction]:
+    found = find(path, field)
     red = [one for one in found if one.label is None]
     # Of boxes that somebody gave it is known that they are cells.
     is_told = any(one.probability is None for one in found)

@@ -24,7 +24,7 @@ class Guess(NamedTuple):
 
 
 def find_diameter(field: Image.Image, ask: Ask) -> float | None:
-    """The typical diameter of a red cell in a field, RGB, in its pixels; None without any."""
+    """The typical diameter of a red cell in a field, RGB or grey, pixels; None without any."""
     guesses = [guess_at(field, diameter, ask) for diameter in DIAMETERS]
     best = max(guesses, key=lambda guess: guess.covered)
     if best.covered == 0:

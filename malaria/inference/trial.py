@@ -32,7 +32,7 @@ OPERATORS = {
     *("SOFTMAX", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION", "PAD", "PADV2", "MAXIMUM"),
     *("MINIMUM", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "TRANSPOSE", "SHAPE"),
     *("STRIDED_SLICE", "PACK", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "QUANTIZE"),
-    *("DEQUANTIZE", "CAST", "EXP", "NEG", "ABS", "POW", "SLICE"),
+    *("DEQUANTIZE", "CAST", "EXP", "NEG", "ABS", "POW", "SLICE", "TILE"),
 }
 
 
@@ -51,17 +51,18 @@ def check_answer(model: TrainedModel) -> None:
         )
 
 
-def try_once(path: Path) -> None:
+def try_once(path: Path, side: int = ANY) -> None:
     """`try_apart` for a .tflite that is new to this user."""
     sha256 = sha256_of(path)
     if not is_tried(sha256):
-        try_apart(path)
+        try_apart(path, side)
         note_tried(sha256)
 
 
-def try_apart(path: Path) -> None:
+def try_apart(path: Path, side: int = ANY) -> None:
     """Let a .tflite answer one image in a process of its own, which it may hang or kill.
 
+    side: of the image, pixels, for a network that takes any.
     Raises UserError with the reason, after SECONDS at the latest.
     """
     import subprocess  # late, for most models need no trial apart
@@ -69,7 +70,7 @@ def try_apart(path: Path) -> None:
     # Not python -m, which would look for modules in the current folder first.
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; from malaria.inference.trial import main; "
-        f"main({str(path)!r})"
+        f"main({str(path)!r}, {side})"
     )
     try:
         done = subprocess.run(
@@ -87,7 +88,7 @@ def try_apart(path: Path) -> None:
         )
 
 
-def main(path: str) -> None:
+def main(path: str, any_side: int) -> None:
     """Run by `try_apart`: print the reason and exit with 1 where there is no answer."""
     try:
         network = litert.LiteRTNetwork(Path(path))
@@ -97,7 +98,7 @@ def main(path: str) -> None:
                 f"{path}: expected the operators of a plain network, received "
                 f"{', '.join(unknown[:5])}"
             )
-        sides = (side if side > 0 else ANY for side in network.image_shape)
+        sides = (side if side > 0 else any_side for side in network.image_shape)
         network(np.zeros((1, *sides), np.float32))
     except UserError as error:
         reason = str(error)

@@ -20,7 +20,7 @@ from malaria.inference.trained_model import TrainedModel
 from malaria.outputs.field_pictures import shrink_field
 from malaria.outputs.html_parts import data_uri, thumbnail
 from malaria.pictures.box import Box
-from malaria.pictures.decode import open_field
+from malaria.pictures.images import opened
 from malaria.pictures.remote_path import AnyPath
 
 # At most so many cells of a field are shown by themselves, about 2 KB each; all have their boxes.
@@ -96,7 +96,6 @@ def describe_field(
     those in doubt first, at most CELLS; "left out": how many there are beyond; "in doubt": how many
     of all these are. outlines: by kind, the path around all other boxes.
     """
-    image, size = shrink_field(path)
     placed = [place(cell, cell.box, model) for cell in cells if cell.box is not None]
     seen = [one for one in placed if KINDS[one.kind].is_seen]
     listed = sorted(seen, key=lambda one: _rank(one, model.metadata.threshold))[:CELLS]
@@ -104,13 +103,16 @@ def describe_field(
     for one in placed:
         if one not in listed:
             outlines[one.kind] += one.outline()
+    with opened(path) as field:
+        image, size = shrink_field(field), field.size
+        thumbnails = [thumbnail(cut(field, one.box)) for one in listed]
     return {
         "image": data_uri(image),
         "size": size,
         "counts": Counter(one.kind for one in placed),
         "outlines": outlines,
         "cells": [
-            {"id": f"{number}-{n}", "image": thumbnail(cut(open_field(path), one.box))}
+            {"id": f"{number}-{n}", "image": thumbnails[n]}
             | one._asdict()
             | {"box": str(one.box), "outline": one.outline()}
             for n, one in enumerate(listed)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from PIL import Image
+
 from malaria.base.errors import UserError
 from malaria.base.files import make_folder, whole_file
 from malaria.base.streams import log
@@ -16,21 +18,16 @@ from malaria.pictures.decode import open_field
 from malaria.pictures.folders import check_outside, find_images
 from malaria.pictures.images import UnreadableImageError
 from malaria.pictures.places import Places, UniqueNames
-from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
 
 
-def shrink_field(path: AnyPath) -> tuple[bytes, tuple[int, int]]:
-    """The field as a JPEG of at most SIDE, and its whole (width, height), pixels.
-
-    Raises UnreadableImageError.
-    """
-    field = open_field(path)
+def shrink_field(field: Image.Image) -> bytes:
+    """The field as a JPEG of at most SIDE."""
     scale = min(1.0, SIDE / max(field.size))
     size = [max(1, round(side * scale)) for side in field.size]
-    return as_jpeg(field.resize(size, reducing_gap=2.0)), field.size
+    return as_jpeg(field.resize(size, reducing_gap=2.0))
 
 
 class CellFiles(Output):

@@ -31,13 +31,19 @@ class FieldTable(Output):
     """Parasitaemia by patient, by field and in all."""
 
     def __init__(
-        self, classifier: Classifier, output: Path | None, *, red_cells: float | None = None
+        self,
+        classifier: Classifier,
+        output: Path | None,
+        *,
+        red_cells: float | None = None,
+        white_cells: float | None = None,
     ) -> None:
         """output: the file of --output, beside which the table is written; None: it is not.
 
-        red_cells: per microlitre of blood.
+        red_cells, white_cells: per microlitre of blood; one of them at most.
         """
-        self.classifier, self.red_cells = classifier, red_cells
+        self.classifier = classifier
+        self.per_microlitre = {"red_cells": red_cells, "white_cells": white_cells}
         self.labels = classifier.metadata.labels
         self.positive = classifier.metadata.positive_label
         self.accuracy = classifier.accuracy()
@@ -67,7 +73,7 @@ class FieldTable(Output):
     def _tally(self, *fields: FieldCounts) -> dict[str, Any]:
         accuracy = self.accuracy if isinstance(self.accuracy, Accuracy) else None
         known = self.classifier.metadata
-        return tally(fields, known, accuracy=accuracy, red_cells=self.red_cells)
+        return tally(fields, known, accuracy=accuracy, **self.per_microlitre)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         every = list(self.fields.values())
@@ -96,10 +102,9 @@ class FieldReport(FieldTable):
         classifier: Classifier,
         output: Path | None,
         page: Path,
-        *,
-        red_cells: float | None = None,
+        **per_microlitre: float | None,
     ) -> None:
-        super().__init__(classifier, output, red_cells=red_cells)
+        super().__init__(classifier, output, **per_microlitre)
         self.page, self.shown = page, 0
         self.counts: Counter[str] = Counter()
         self.waiting: list[Prediction] = []

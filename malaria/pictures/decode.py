@@ -1,11 +1,14 @@
-"""decode: an image of a file of any kind, or from memory, -> RGB of 8 bits."""
+"""decode: an image of a file of any kind, or from memory, -> RGB or grey of 8 bits."""
 
 import warnings
 from contextlib import nullcontext
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base
+from PIL.JpegImagePlugin import get_sampling
 
 from malaria.base.errors import UserError
 from malaria.base.streams import stderr_discarded
@@ -25,8 +28,13 @@ from malaria.pictures.tiff import open_tiff, without_unnamed
 
 # A stranger's file need not reach the dozens of rarer decoders that Pillow has.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
-# Bytes of a pixel in Pillow, and how many copies of all a decoder has.
-BYTES, COPIES = 4, {"WEBP": 6, "TIFF": 2, "HEIF": 2}
+# Bytes of a pixel in Pillow, in colour and in the modes with fewer, and how many copies of all a
+# decoder has.
+BYTES, FEWER, COPIES = 4, {"1": 1, "L": 1, "P": 1}, {"WEBP": 6, "HEIF": 2}
+# Bytes a pixel more of a progressive JPEG, by how its colours are sampled.
+PROGRESSIVE = {0: 6, 1: 4, 2: 3}
+# In a TIFF: how many rows are compressed together.
+STRIP_ROWS, TILE_ROWS = 278, 323
 
 # Arrays are uint8: (height, width) grey, (height, width, 3) RGB or (height, width, 4) RGBA.
 Source = AnyPath | str | Image.Image | np.ndarray
@@ -42,7 +50,10 @@ warnings.filterwarnings("ignore", module="PIL")
 
 
 def decode(source: Source, claim: Claim) -> Image.Image:
-    """An image of a file or from memory, mode RGB, in its own size. Raises UnreadableImageError."""
+    """An image of a file or from memory, mode RGB or L, in its own size.
+
+    Raises UnreadableImageError.
+    """
     try:
         if isinstance(source, np.ndarray):
             source = Image.fromarray(source)
@@ -58,12 +69,12 @@ def decode(source: Source, claim: Claim) -> Image.Image:
         raise UnreadableImageError(reason_of(error)) from None
 
 
-# Two: cells come field by field, to several threads.
-@lru_cache(maxsize=2)
+# One, for it may be large; cells come field by field.
+@lru_cache(maxsize=1)
 def open_field(path: AnyPath) -> Image.Image:
-    """A field, decoded once for all its cells. Raises UnreadableImageError."""
+    """A field, mode RGB, decoded once for all its cells. Raises UnreadableImageError."""
     with Claim() as claim:
-        return decode(path, claim)
+        return decode(path, claim).convert("RGB")
 
 
 def _cut(cell: CellInField) -> Image.Image:
@@ -81,11 +92,11 @@ def _open_file(path: FilePath, claim: Claim) -> Image.Image:
     with open_remote(path) if isinstance(path, RemotePath) else open_regular(path) as file:
         beginning = file.read(len(PREFIX) + PLACE)
         if beginning[PLACE:] == PREFIX:
-            return _to_rgb(open_dicom(file, claim))
+            return _to_colours(open_dicom(file, claim))
         refuse_other(beginning)
         is_tiff = beginning[:4] in TIFF_MAGIC
         if is_tiff and (tiff := open_tiff(path, file, claim)) is not None:
-            return _to_rgb(tiff)
+            return _to_colours(tiff)
         file.seek(0)
         # libtiff tells of each damage on stderr, past Python; what matters is raised.
         quiet = stderr_discarded() if is_tiff else nullcontext()
@@ -93,18 +104,36 @@ def _open_file(path: FilePath, claim: Claim) -> Image.Image:
         with quiet, Image.open(file, formats=formats) as image:
             _check(image)
             if (deep := open_deep_png(image, file, path, claim)) is not None:
-                return _to_rgb(deep)
+                return _to_colours(deep)
             claim.take(_bytes_of(image))
             # Each copy costs every image.
             ImageOps.exif_transpose(image, in_place=True)
             image.load()  # before the file is closed
-            return _to_rgb(without_unnamed(image) if is_tiff else image)
+            return _to_colours(without_unnamed(image) if is_tiff else image)
 
 
 def _bytes_of(image: Image.Image) -> int:
-    """The most memory that an image takes while it is decoded and becomes RGB."""
-    copies = COPIES.get(image.format or "", 1) + (image.mode != "RGB")
-    return BYTES * copies * image.width * image.height
+    """The most memory that an image takes while it is decoded and becomes RGB or L."""
+    each = FEWER.get(image.mode, BYTES)
+    needed = each * (COPIES.get(image.format or "", 1) + _is_turned(image))
+    needed += 0 if image.mode in ("L", "RGB") else BYTES
+    if image.info.get("progressive"):
+        needed += PROGRESSIVE.get(get_sampling(image), PROGRESSIVE[0])
+    return image.width * (needed * image.height + BYTES * _rows_at_once(image))
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether the pixels of a photograph have another order in the file."""
+    # Pillow reads a whole PNG to tell; cameras write none.
+    return image.format == "JPEG" and image.getexif().get(Base.Orientation, 1) != 1
+
+
+def _rows_at_once(image: Image.Image) -> int:
+    """Of a compressed TIFF: the rows that its decoder holds besides."""
+    tags: Any = getattr(image, "tag_v2", {})
+    if image.format != "TIFF" or getattr(image, "tile", ["raw"])[0][0] == "raw":
+        return 0
+    return min(image.height, int(tags.get(TILE_ROWS) or tags.get(STRIP_ROWS) or image.height))
 
 
 def _from_memory(image: Image.Image) -> Image.Image:
@@ -113,7 +142,7 @@ def _from_memory(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode.startswith("I;16"):
         image = Image.fromarray(scale(np.asarray(image).astype(np.uint16), ()))
-    return _to_rgb(image)
+    return _to_colours(image)
 
 
 def _check(image: Image.Image) -> None:
@@ -122,9 +151,11 @@ def _check(image: Image.Image) -> None:
         raise UnreadableImageError("32-bit pixels, whose range is not known: expected 8 or 16 bits")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_colours(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
+        # Of a large image a grey one takes a quarter.
+        same = "L" if image.mode in ("1", "L") else "RGB"
+        return image if image.mode == same else image.convert(same)
     black = Image.new("RGB", image.size)
     # Some rows at a time, for an image may be large.
     for rows in in_rows(image.height):

@@ -88,12 +88,12 @@ def _resize(image: Image.Image, size: tuple[int, int], pixel_format: PixelFormat
 def open_image(source: Source) -> Image.Image:
     """The decoded image, mode RGB, in its own size. Raises UnreadableImageError."""
     with opened(source) as image:
-        return image
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @contextmanager
 def opened(source: Source) -> Iterator[Image.Image]:
-    """As open_image; the memory of a large image is counted until the block ends."""
+    """As open_image, but a grey image is mode L; its memory is counted until the block ends."""
     with Claim() as claim:
         image = decode(source, claim)
         claim.keep(BYTES * image.width * image.height)

@@ -13,8 +13,8 @@ SUFFIXES = (
 )
 # The same for people.
 KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-# An image of one cell has under a megapixel, a field under 30.
-MAX_PIXELS = 64_000_000
+# An image of one cell has under a megapixel, a field of most cameras under 30.
+MAX_PIXELS = 100_000_000
 # Decoders take memory by the row too.
 MAX_IMAGE_SIDE = 32_768
 MAX_FILE_BYTES = 512_000_000

@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from malaria.base.machine import peak_memory
 from malaria.data.duplicates import refuse_contradictions
-from malaria.data.labelled_images import LabelledImages, describe_images
+from malaria.data.labelled_images import LabelledImages
 from malaria.data.look_alikes import describe_look_alikes
 from malaria.data.splits import Folds
 from malaria.settings.config import Config
 from malaria.training import assembly
+from malaria.training.choose_task import task_of
 from malaria.training.cross_validation import divide
 from malaria.training.devices import choose_compiler, choose_device, set_determinism
 from malaria.training.pipeline import Stream
@@ -31,23 +30,22 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     device = choose_device(config.devices, config.mixed_precision)
     # Where images are under two labels, the rest is worth knowing too.
     wanted, config = config.contradictions, config.model_copy(update={"contradictions": "exclude"})
-    images = _load(config, folds)
-    yield from describe_images(images, config.labels)
-    yield from describe_look_alikes(images, config.labels)
-    count = assembly.steps_in_epoch(config, images)
-    device = choose_compiler(device, assembly.total_steps(config, images))
+    task = task_of(config)
+    images = task.load(config) if folds == 1 else _first_fold(config, folds)
+    yield from task.describe(config, images)
+    if isinstance(images, LabelledImages):
+        yield from describe_look_alikes(images, config.labels)
+    count = task.steps_in_epoch(config, images)
+    device = choose_compiler(device, task.total_steps(config, images))
     with raise_on_full_memory():
-        model = assembly.build(config, device, images)
+        model = task.build(config, device, images)
     height, width = config.image_size
     yield f"network: {config.model}, {model.count_params():,} parameters, {height} x {width} pixels"
     yield f"epochs: {config.epochs} of {count} steps of {config.batch_size} images"
-    pipeline = assembly.make_pipeline(config, device, images)
+    pipeline = task.make_pipeline(config, device, images)
     validations = pipeline.validate().count
-    # Only the batches that are timed; of few images the same ones again.
-    timed = WARM_STEPS + TIMED_STEPS
-    shown = np.resize(pipeline.validation, timed * pipeline.validation_batch)
-    pipeline = replace(pipeline, steps=timed, validation=shown)
-    learner = assembly.make_learner(config, device, model, pipeline)
+    pipeline = pipeline.shortened(WARM_STEPS + TIMED_STEPS)
+    learner = task.make_learner(config, device, model, pipeline)
     with raise_on_full_memory():
         step = _time(learner.train, pipeline.train(0))
         validation_step = _time(learner.validate, pipeline.validate())
@@ -59,15 +57,13 @@ def dry_run(config: Config, folds: Folds = 1) -> Iterator[str]:
     count = len(config.folders) if folds == "source" else folds
     if count > 1:
         yield f"of {count} folds: about {_duration(count * seconds)}"
-    if wanted == "refuse":
+    if wanted == "refuse" and isinstance(images, LabelledImages):
         refuse_contradictions(images.contradicted, config.labels)
 
 
-def _load(config: Config, folds: Folds) -> LabelledImages:
-    """The images, split as for a training or as for the first of several folds."""
+def _first_fold(config: Config, folds: Folds) -> LabelledImages:
+    """The images, split as for the first of several folds."""
     images = assembly.load_images(config)
-    if folds == 1:
-        return assembly.split(config, images)
     return images.sides(*next(iter(divide(config, images.samples, folds).values())))
 
 

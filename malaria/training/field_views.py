@@ -1,7 +1,7 @@
 """field_views: batches of parts of fields, real ones and composed, for a detector."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -54,6 +54,12 @@ class FieldPipeline:
         return Stream(
             self._batches(self._validation_view, count), count_batches(count, self.batch_size), 0
         )
+
+    def shortened(self, steps: int) -> "FieldPipeline":
+        """The same with so many batches on either side; of few fields the same ones again."""
+        shown = np.resize(self.fields.validation, steps * self.batch_size)
+        fields = replace(self.fields, validation=shown)
+        return replace(self, fields=fields, steps=steps, validation_steps=steps)
 
     def to_train(self, batch: Batch, on_device: OnDevice, size: Size) -> Batch:
         """As it is."""

@@ -7,7 +7,7 @@ there, in the training step; else the processor does them ahead of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -139,6 +139,11 @@ class Pipeline:
             return made.prefetch(PREFETCH)
 
         return Stream(distribute(self.strategy, make), count_batches(len(self.validation), size), 0)
+
+    def shortened(self, steps: int) -> Pipeline:
+        """The same with so many batches on either side; of few images the same ones again."""
+        shown = np.resize(self.validation, steps * self.validation_batch)
+        return replace(self, steps=steps, validation=shown)
 
     @property
     def validation_batch(self) -> int:

@@ -123,6 +123,9 @@ def test_what_goes_with_one_model_is_refused_for_several(argument):
         ("--image=i --red_cells=4e6", "--red_cells goes with the parasitaemia of --fields; add"),
         ("--image=i --fields --red_cells=4.5", "red cells per microlitre, from 1e5 to 2e7.* 4.5; "),
         ("--image=i --fields --red_cells=nan", "red cells per microlitre, from 1e5 to 2e7"),
+        ("--image=i --white_cells=8e3", "--white_cells goes with the parasitaemia of --fields; "),
+        ("--image=i --fields --white_cells=8", "white cells per microlitre, from 100 to 1e6.* 8; "),
+        ("--image=i --fields --white_cells=8e3 --red_cells=4e6", "cells does not go with --r"),
         ("--image=i --cells=x", "--cells keeps the cells of --fields; add --fields"),
         *((f"--image=i --fields {other}", "is for images of single cells; leave out --fields")
           for other in ("--explain=x", "--plot")),

@@ -65,10 +65,10 @@ def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
     doomed = joined.list_all_nodes()[-1]
     doomed_id = doomed.node_id
 
-    def hang(payload, paths, fields):
+    def hang(payload, paths):
         import ray
 
-        for item in predict_chunk(payload, paths, fields):
+        for item in predict_chunk(payload, paths):
             yield item
             if ray.get_runtime_context().get_node_id() == doomed_id:
                 begun.touch()
@@ -98,8 +98,8 @@ def test_an_image_that_ends_its_process_is_a_row_and_the_others_have_theirs(
 ):
     deadly, predict_chunk = str(paths[20]), on_cluster.predict_chunk
 
-    def mortal(payload, paths, fields):
-        steps = predict_chunk(payload, paths, fields)
+    def mortal(payload, paths):
+        steps = predict_chunk(payload, paths)
         yield next(steps)
         if deadly in map(str, paths):
             os._exit(1)
@@ -113,7 +113,7 @@ def test_an_image_that_ends_its_process_is_a_row_and_the_others_have_theirs(
 
 
 def test_a_node_that_joins_on_the_way_gets_chunks(joined, classifier, paths, monkeypatch):
-    def tell_node(payload, paths, fields):
+    def tell_node(payload, paths):
         import ray
 
         yield "there"
@@ -134,7 +134,7 @@ def test_a_node_that_joins_on_the_way_gets_chunks(joined, classifier, paths, mon
 
 
 def test_what_a_worker_raises_is_raised_here(joined, classifier, paths, monkeypatch):
-    def fail(payload, paths, fields):
+    def fail(payload, paths):
         yield "there"
         raise MemoryError("no more")
 
@@ -152,11 +152,11 @@ def test_another_version_on_a_node_is_refused(joined, classifier, paths, monkeyp
 def test_workers_that_cannot_start_are_told_and_not_tried_for_ever(
     joined, classifier, paths, monkeypatch
 ):
-    def end(payload, paths, fields):
+    def end(payload, paths):
         os._exit(1)
         yield
 
-    def need(payload, paths, fields):
+    def need(payload, paths):
         import nothing_of_this_name
 
         yield nothing_of_this_name

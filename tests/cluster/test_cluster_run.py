@@ -1,5 +1,6 @@
 """run.py --cluster and train.py --cluster as commands: what they write, say and refuse."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from malaria.base.errors import UsageError, UserError
 from malaria.cli import options, train
 from malaria.cluster import connect
 from malaria.cluster.connect import connected
+from malaria.saved.pair import default_pair
 
 TOP = Path(__file__).parents[2]
 LEAST = ["--image=i", "--cluster=auto"]
@@ -81,11 +83,19 @@ def test_whole_fields_have_the_same_cells_with_a_cluster_as_without(cluster, tmp
         field, _ = draw_field(seed=number, parasitized=(number,))
         (tmp_path / "fields").mkdir(exist_ok=True)
         field.save(tmp_path / "fields" / f"{number}.png")
+    for suffix in (".h5", ".json", ".tflite"):
+        content = default_pair().with_name(f"detector{suffix}").read_bytes()
+        if suffix == ".json":  # a detector of one's own, which finds other cells
+            known = json.loads(content)
+            known["malaria"]["threshold"] = 0.87
+            content = json.dumps(known).encode()
+        (tmp_path / f"own{suffix}").write_bytes(content)
     told = [
-        run("--fields", f"--image={tmp_path / 'fields'}", *more)
+        run("--fields", f"--image={tmp_path / 'fields'}", f"--detector={tmp_path}/own.h5", *more)
         for more in ((), [f"--cluster={cluster.address}"])
     ]
     assert told[0].returncode == 0, told[0].stderr
+    assert 0 < told[0].stdout.count("\n") < 36
     assert told[1].stdout == told[0].stdout
 
 

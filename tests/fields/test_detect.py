@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from malaria.base.errors import UserError
 from malaria.fields.detect import MULTIPLE, PLATELET, RED, TILE, WHITE, detect
 from malaria.fields.scale import find_diameter
 from malaria.training.composed_fields import View
@@ -87,6 +88,24 @@ def test_of_two_peaks_at_one_object_the_likelier_one_is_kept():
     found = detect(Image.new("RGB", (96, 96)), 24, lambda images: maps)
     np.testing.assert_allclose(found.probabilities, [0.9, 0.4])
     np.testing.assert_allclose(found.boxes[0], [35, 29, 24, 24], atol=0.01)
+
+
+def test_a_grey_field_is_seen_as_the_same_in_colour():
+    seen = []
+
+    def keep(images):
+        seen.append(images)
+        return np.zeros((1, 48, 48, 5), np.float32)
+
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8))
+    for field in (grey, grey.convert("RGB")):
+        detect(field, 24, keep)
+    np.testing.assert_array_equal(*seen)
+
+
+def test_a_detector_that_sees_objects_everywhere_is_told_and_does_not_take_for_ever():
+    with pytest.raises(UserError, match="the detector sees 21,168 objects in one part"):
+        detect(Image.new("RGB", (168, 168)), 24, lambda images: np.full((1, 84, 84, 5), 0.9))
 
 
 def test_only_the_part_that_is_asked_about_is_looked_at():

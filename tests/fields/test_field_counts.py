@@ -61,6 +61,18 @@ def test_where_nothing_was_found_there_is_no_parasitaemia():
     assert tally([], METADATA)["red cells"] == 0
 
 
+def test_by_leukocytes_parasites_per_microlitre_hold_how_few_of_these_were_found():
+    one = counts(("Parasitized", 0.95, 30), ("Uninfected", 0.05, 960), (REVIEW, 0.5, 6))
+    one.labels["at the border"] = 4
+    assert tally([one], METADATA, white_cells=8000)["per microlitre"] is None
+    one.labels["leukocyte"] = 25
+    row = tally([one], METADATA, white_cells=8000)
+    # 1,000 red cells beside 25 leukocytes are 320,000 per microlitre; 16.9 to 36.9 may be expected.
+    assert row["per microlitre"] == round(30 / 990 * 320_000)
+    assert row["per microlitre, low"] == pytest.approx(row["low"] * 8e6 / 36.9, rel=0.005)
+    assert row["per microlitre, high"] == pytest.approx(row["high"] * 8e6 / 16.93, rel=0.005)
+
+
 def test_fields_of_a_patient_are_found_together_and_those_of_nobody_are_not():
     fields = {"b": counts(("Uninfected", 0.05, 1), group="10"), "c": FieldCounts()}
     fields |= {"a": counts(("Uninfected", 0.05, 1), group="2"), "d": fields["b"]}

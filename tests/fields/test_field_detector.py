@@ -1,10 +1,17 @@
 """The pretrained detector on drawn fields: each cell once, where it lies, and nothing else."""
 
+import hashlib
+import json
+import pickle
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from malaria.base.errors import UserError
 from malaria.fields.field_detector import load_detector
+from malaria.saved.pair import default_pair
 
 
 def red_cells(field):
@@ -125,3 +132,69 @@ def test_light_that_falls_off_to_one_side_does_not_matter(draw_field):
 def test_where_there_are_no_cells_nothing_fails(image):
     found = red_cells(Image.fromarray(image))
     assert found == [] or image.std() > 50
+
+
+def through_an_eyepiece(field, radius):
+    """(a field as a round view on black, darker outwards; how far out each pixel is, rim 1)."""
+    y, x = np.mgrid[: field.height, : field.width]
+    far = np.hypot(x - field.width / 2, y - field.height / 2) / radius
+    light = (1 - 0.4 * far.clip(0, 1) ** 2) * ((1 - far) / 0.03).clip(0, 1)
+    noise = np.random.default_rng(0).normal(3, 1.5, far.shape)
+    levels = np.asarray(field) * light[..., None] + noise[..., None]
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8)), far
+
+
+def test_through_an_eyepiece_whole_cells_are_found_and_what_its_view_cuts_is_counted_apart(
+    draw_field,
+):
+    field, boxes = draw_field(rows=8, columns=14, parasitized=(20, 50))
+    view, far = through_an_eyepiece(field, 0.49 * field.height)
+    corners = [far[y : y + height, x : x + width] for x, y, width, height, _ in boxes]
+    whole = [box for box, part in zip(boxes, corners, strict=True) if part.max() < 0.95]
+    found = load_detector()("view.jpg", view)
+    red = [one.box for one in found if one.label is None]
+    assert len(whole) > 20
+    assert_found(red, whole)
+    for box in red:
+        part = far[box.top : box.top + box.height, box.left : box.left + box.width]
+        assert (part > 1).mean() < 0.2
+    assert "at the border" in {one.label for one in found}
+
+
+def test_cells_on_black_are_not_taken_for_cut(draw_field):
+    field, _ = draw_field(rows=4, columns=5)
+    levels = np.array(field)
+    levels[(levels == levels[0, 0]).all(axis=2)] = 0
+    found = load_detector()("black.png", Image.fromarray(levels))
+    assert {one.label for one in found} == {None}
+
+
+def test_a_detector_travels_to_another_machine_with_its_file(draw_field, tmp_path):
+    for suffix in (".h5", ".json", ".tflite"):
+        shutil.copy(default_pair().with_name(f"detector{suffix}"), tmp_path)
+    detector = load_detector(tmp_path / "detector.h5")
+    field, _ = draw_field()
+    sent, expected = pickle.dumps(detector), detector("a.png", field)
+    (tmp_path / "detector.tflite").unlink()
+    assert pickle.loads(sent)("a.png", field) == expected
+
+
+@pytest.mark.parametrize("maps", [np.zeros((1, 24, 32, 4)), np.full((1, 24, 32, 5), np.nan)])
+def test_what_gives_no_maps_is_refused_in_one_line(maps):
+    network = load_detector.__wrapped__().network
+    network._idle.clear()
+    network._idle.append(lambda images: maps)
+    with pytest.raises(UserError, match=r"detector\.tflite: expected the maps \(1, 24, 32, 5\)"):
+        network(np.zeros((1, 48, 64, 3), np.float32))
+
+
+def test_a_tflite_of_another_network_is_no_detector(tmp_path):
+    known = json.loads(default_pair().with_name("detector.json").read_text())
+    content = default_pair().with_suffix(".tflite").read_bytes()
+    known["malaria"]["tflite_sha256"] = hashlib.sha256(content).hexdigest()
+    (tmp_path / "a.json").write_text(json.dumps(known))
+    (tmp_path / "a.tflite").write_bytes(content)
+    shutil.copy(default_pair().with_name("detector.h5"), tmp_path / "a.h5")
+    with pytest.raises(UserError, match=r"a\.tflite: ") as caught:
+        load_detector(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)

@@ -71,11 +71,11 @@ def worth_of(**change):
 
 
 def test_what_a_call_is_worth_is_told_at_the_share_and_where_few_are_positive():
-    rare = "about 23 truly are if 1.0% of all are"
+    rare = "about 21 truly are if 1.0% of all are"
     end = ": the fewer there are, the more of those called are false alarms"
     start = "by the model's record, of 100 cells called X about"
-    assert worth_of() == [f"{start} 51 truly are if 3.4% of all are and {rare}{end}"]
+    assert worth_of() == [f"{start} 48 truly are if 3.4% of all are and {rare}{end}"]
     assert worth_of(corrected=0.01) == worth_of(corrected=0) == [f"{start[:-6]} {rare}{end}"]
-    assert worth_of(corrected=0.002) == [f"{start} 6 truly are if 0.20% of all are{end}"]
+    assert worth_of(corrected=0.002) == [f"{start} 5 truly are if 0.20% of all are{end}"]
     assert worth_of(positive=0) == []
     assert worth_of(accuracy="not known") == []

@@ -5,16 +5,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from plain_network import PlainNetwork
 
 from malaria.base.errors import UserError
+from malaria.data.drawing import draw_stain
+from malaria.data.drawn_cells import draw_field
+from malaria.evaluation.known_accuracy import known_accuracy
+from malaria.fields.field_counts import FieldCounts, tally
 from malaria.fields.field_detector import load_detector
 from malaria.fields.found import Found, cut
 from malaria.fields.predict_fields import NO_CELLS, NO_SMEAR, SINGLE, predict_fields
 from malaria.inference.classifier import Classifier
+from malaria.inference.load_classifier import load_classifier
 from malaria.pictures.box import Box
 from malaria.pictures.images import PixelFormat
+from malaria.pictures.memory import Claim
 from malaria.saved.metadata import Metadata
 
 # A guard to which every image is a single cell.
@@ -27,6 +33,11 @@ def classifier():
     metadata = Metadata(("Parasitized", "Uninfected"), "Parasitized", PixelFormat((8, 8)))
     network = PlainNetwork(lambda images: images[..., 1].mean(axis=(1, 2))[:, None])
     return Classifier(metadata, network)
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    return load_classifier().for_counting()
 
 
 def save(image, path):
@@ -104,6 +115,20 @@ def test_no_more_fields_are_read_ahead_than_there_are_threads(
     assert len(list(predictions)) == 5 * 12 - 1
 
 
+def test_the_memory_of_a_large_field_is_taken_until_its_cells_are_classified(
+    classifier, draw_field, tmp_path
+):
+    field = draw_field()[0].resize((1200, 1000))
+    path, taken = save(field, tmp_path / "field.png"), []
+
+    def find(path, image):
+        taken.append(Claim._taken)
+        return [Found(Box(9 * n, 9, 8, 8)) for n in range(5)]
+
+    assert len(list(predict_fields([path], classifier, find=find))) == 5
+    assert (taken, Claim._taken) == ([4 * 1200 * 1000], 0)
+
+
 def test_what_is_no_whole_red_cell_is_a_row_of_its_own_that_no_network_is_asked_about(
     classifier, draw_field, tmp_path
 ):
@@ -131,3 +156,57 @@ def test_where_most_of_what_was_found_is_no_cell_there_is_no_smear(
 
     assert [one.error for one in ask(6)] == [NO_SMEAR]
     assert len(ask(5)) == 10
+
+
+def paint_portrait():
+    """A face as it is drawn: an oval, hair, two eyes, a mouth, shoulders."""
+    image = Image.new("RGB", (300, 400), (150, 170, 190))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((-40, 290, 340, 600), fill=(60, 70, 110))
+    draw.ellipse((70, 50, 230, 270), fill=(90, 60, 40))
+    draw.ellipse((85, 80, 215, 280), fill=(225, 180, 155))
+    for x in (120, 180):
+        draw.ellipse((x - 14, 160, x + 14, 175), fill="white")
+        draw.ellipse((x - 6, 161, x + 6, 174), fill=(60, 40, 30))
+    draw.arc((115, 195, 185, 245), 20, 160, fill=(170, 60, 60), width=6)
+    return image
+
+
+NO_SMEARS = {
+    "row": Image.new("RGB", (100_000 // 4, 1), (200, 150, 160)),
+    "column": Image.new("RGB", (1, 100_000 // 4), (200, 150, 160)),
+    "stripes": Image.fromarray(np.arange(25_000, dtype=np.uint8)[None] * 97),
+    "black": Image.new("RGB", (400, 300)),
+    "noise": Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    ),
+    "portrait": paint_portrait(),
+}
+
+
+@pytest.mark.parametrize("name", NO_SMEARS)
+def test_what_is_no_smear_is_one_row_with_the_reason(name, pretrained, tmp_path):
+    [row] = predict_fields([save(NO_SMEARS[name], tmp_path / "a.png")], pretrained)
+    assert row.error in (NO_CELLS, NO_SMEAR, SINGLE)
+    assert row.label is None
+
+
+def test_a_strip_longer_than_any_field_is_a_row(pretrained, tmp_path):
+    strip = save(Image.new("L", (100_000, 1)), tmp_path / "a.png")
+    [row] = predict_fields([strip], pretrained)
+    assert row.error.startswith("100000 x 1 pixels, more than ")
+
+
+def test_of_drawn_fields_without_parasites_the_interval_holds_none(pretrained, tmp_path):
+    fields = {}
+    for number in range(2):
+        rng = np.random.default_rng(number)
+        field, _ = draw_field(rng, draw_stain(rng), rows=6, columns=8, square=45)
+        path = save(field, tmp_path / f"{number}.png")
+        fields[path] = FieldCounts()
+        for one in predict_fields([path], pretrained):
+            fields[path].add(one, pretrained)
+    known = known_accuracy(pretrained.metadata)
+    row = tally([*fields.values()], pretrained.metadata, accuracy=known)
+    assert row["red cells"] > 90
+    assert row["low"] == 0 < row["high"] < 0.08

@@ -178,12 +178,23 @@ def test_parasites_per_microlitre_are_told_where_red_cells_are(classifier, feed,
     assert any(line.startswith(f"{row['per microlitre']:,} [") for line in lines)
 
 
-def test_a_large_field_is_made_smaller_for_the_page_and_its_size_is_told(tmp_path):
-    for name, size, shown in (("a.png", (3000, 1500), (1000, 500)), ("b.png", (9, 2), (9, 2))):
-        Image.new("RGB", size).save(tmp_path / name)
-        content, told = shrink_field(tmp_path / name)
-        assert Image.open(io.BytesIO(content)).size == shown
-        assert told == size
+def test_of_few_leukocytes_it_is_told_that_they_are_too_few(classifier, feed, capsys):
+    cells = cells_of("a.png", sick=20, well=80)
+    lines = printed(FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys)
+    assert "parasites per microlitre cannot be told: no leukocyte was found" in lines
+    cells += [replace(cells[0], label="leukocyte", probabilities=None)] * 150
+    lines = printed(FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys)
+    [line] = [line for line in lines if "per microlitre" in line]
+    assert line.endswith("8,000 leukocytes; 150 were found, too few: count 200 or more")
+    cells += cells[-50:]
+    assert "too few" not in printed(
+        FieldTable(classifier, None, white_cells=8e3), cells, feed, capsys
+    )
+
+
+def test_a_large_field_is_made_smaller_for_the_page():
+    for size, shown in (((3000, 1500), (1000, 500)), ((9, 2), (9, 2))):
+        assert Image.open(io.BytesIO(shrink_field(Image.new("RGB", size)))).size == shown
 
 
 def test_cells_are_written_below_their_labels_and_in_the_folders_of_their_fields(

@@ -394,8 +394,8 @@ def test_the_page_says_what_a_call_is_worth_where_the_model_has_its_record(page)
     assert not any("truly are" in line for line in read(page).text)
     known = Accuracy(0.9, 100, 0.75, 100)
     [said] = [line for line in read(page, accuracy=known).text if "truly are" in line]
-    # Of 3 in 8 called (.375 + .75 - 1) / (.9 + .75 - 1) are; of these 1000 x .9 x .192 / 375.
+    # Of 3 in 8 called (.375 + .75 - 1) / (.9 + .75 - 1) are; .9 and .75 by 100 cells: .892, .745.
     start = (
         "Corrected for what the model gets wrong, 19.2% are Parasitized; by the model's record, "
     )
-    assert said.startswith(f"{start}of 100 cells called Parasitized about 46 truly are if 19.2% of")
+    assert said.startswith(f"{start}of 100 cells called Parasitized about 45 truly are if 19.2% of")

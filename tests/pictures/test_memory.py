@@ -10,9 +10,11 @@ import tifffile
 from PIL import Image
 
 from malaria.pictures import memory
-from malaria.pictures.images import PixelFormat, open_image, read_image
+from malaria.pictures.images import PixelFormat, open_image, opened, read_image
 from malaria.pictures.limits import UnreadableImageError
 from malaria.pictures.memory import MAX_BYTES, Claim
+
+GREY = np.random.default_rng(0).integers(0, 256, (300, 200), dtype=np.uint8)
 
 
 def test_an_image_waits_until_others_have_given_back_what_it_needs():
@@ -56,6 +58,38 @@ def test_large_images_of_16_bits_are_refused_before_they_are_decoded(tmp_path, n
         open_image(path)
     assert tracemalloc.get_traced_memory()[1] < 4_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "each"),
+    [
+        ("a.png", {}, 4),
+        ("a.jpg", {}, 4),
+        ("a.tif", {}, 4),
+        ("a.tif", {"compression": "tiff_lzw"}, 4.05),
+        ("a.jpg", {"progressive": True}, 7),  # as photographs mostly are, colours at half the size
+        ("a.jpg", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0"}, 8),  # turned
+    ],
+)
+def test_colours_take_four_bytes_a_pixel_unless_they_need_a_copy(
+    tmp_path, monkeypatch, name, options, each
+):
+    taken = []
+    monkeypatch.setattr(Claim, "take", lambda self, size: taken.append(size))
+    Image.new("RGB", (1000, 2000)).save(tmp_path / name, **options)
+    open_image(tmp_path / name)
+    assert taken[-1] / 2e6 == pytest.approx(each, abs=0.05)
+
+
+def test_a_grey_image_takes_a_quarter_and_one_of_16_bits_three(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(Claim, "take", lambda self, size: taken.append(size))
+    for name, levels in (("a.png", GREY), ("b.png", GREY.astype(np.uint16) * 257)):
+        Image.fromarray(levels).save(tmp_path / name)
+        with opened(tmp_path / name) as image:
+            assert image.mode == "L"
+            np.testing.assert_array_equal(np.asarray(image), GREY)
+    assert {*taken} == {GREY.size, 3 * GREY.size}
 
 
 def test_an_image_in_parts_has_the_pixels_of_the_whole():

@@ -1,6 +1,7 @@
 """Training a detector: from annotated and composed fields to a pair that finds cells in a field."""
 
 import json
+import re
 from dataclasses import astuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from malaria.saved.pair import default_pair
 from malaria.settings.config_check import make_config
 from malaria.training import detection_task
 from malaria.training.devices import choose_device
+from malaria.training.dry_run import dry_run
 from malaria.training.trainer import train
 
 
@@ -101,13 +103,21 @@ def test_a_classifier_is_no_detector_and_a_detector_no_classifier(trained):
         load_classifier(trained.model)
 
 
-@pytest.mark.parametrize("option", ["--check", "--folds=2"])
-def test_what_is_for_networks_that_classify_is_refused_in_one_line(places, tmp_path, option):
+def test_a_check_of_a_detector_tells_its_fields_and_its_time(places, tmp_path):
+    told = "\n".join(dry_run(settings(places, tmp_path, epochs=7)))
+    assert re.search(r"^training: 8 fields of one, two \(red blood cell 96, leukocyte 0, ", told)
+    assert re.search(r"network: detector, [\d,]+ parameters, 64 x 64 pixels\n", told)
+    assert "epochs: 7 of 3 steps of 2 images" in told
+    assert re.search(r"estimated time: \d+\.\d minutes$", told)
+    assert not (tmp_path / "models").exists()
+
+
+def test_folds_are_refused_in_one_line(places, tmp_path):
     fields = f"[{{folder: {places}/one/annotations.json, name: one}}]"
     path = tmp_path / "a.yaml"
     path.write_text(f"model: detector\ntrain_images: {fields}\nimage_size: [64, 64]\n")
-    with pytest.raises(UsageError, match="are for networks that classify"):
-        train_command([f"--config={path}", option])
+    with pytest.raises(UsageError, match="--folds: is for networks that classify"):
+        train_command([f"--config={path}", "--folds=source"])
 
 
 def test_what_a_detector_cannot_learn_from_is_told_before_anything_is_read(places, tmp_path):
