@@ -12,12 +12,18 @@ from malaria.fields.detect import DIAMETER, RED, Ask, Objects, detect
 DIAMETERS = (200, 80, 32, 13)
 # Of a field that is larger at a scale its middle of this side, pixels of the network, is enough.
 LOOKED_AT = 400
+# The power of a cell's probability by which it counts. At a wrong scale clumps and parts look a
+# little like cells, and cover as much: on 130 fields of six laboratories probabilities were .33 to
+# .5 on average there, and .6 and more at the right one.
+POWER = 3
+# How often the scale is corrected by the cells that it shows.
+STEPS = 2
 # Red cells of and up to this side, pixels of the network, are those that it knows well.
 SMALLEST, LARGEST = 11, 46
 
 
 class Guess(NamedTuple):
-    """diameter: of a red cell, pixels of the field. covered: the share that likely cells cover."""
+    """diameter: of a red cell, pixels of the field. covered: the share that sure cells cover."""
 
     diameter: float
     covered: float
@@ -29,8 +35,10 @@ def find_diameter(field: Image.Image, ask: Ask) -> float | None:
     best = max(guesses, key=lambda guess: guess.covered)
     if best.covered == 0:
         return None
-    again = guess_at(field, best.diameter, ask)
-    return again.diameter if again.covered else best.diameter
+    for _ in range(STEPS):
+        again = guess_at(field, best.diameter, ask)
+        best = again if again.covered else best
+    return best.diameter
 
 
 def guess_at(field: Image.Image, diameter: float, ask: Ask) -> Guess:
@@ -47,5 +55,5 @@ def _guess(found: Objects, area: float, step: float) -> Guess:
     is_known = (sides >= SMALLEST * step) & (sides <= LARGEST * step) & (found.kinds == RED)
     if not is_known.any():
         return Guess(0.0, 0.0)
-    covered = (found.probabilities[is_known] * sides[is_known] ** 2).sum() / area
+    covered = (found.probabilities[is_known] ** POWER * sides[is_known] ** 2).sum() / area
     return Guess(float(np.median(sides[is_known])), float(covered))

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from malaria.base.errors import UserError
-from malaria.fields.detect import MULTIPLE, PLATELET, RED, TILE, WHITE, detect
-from malaria.fields.scale import find_diameter
+from malaria.fields.detect import MULTIPLE, PLATELET, RED, TILE, WHITE, Objects, detect
+from malaria.fields.scale import _guess, find_diameter
 from malaria.training.composed_fields import View
 from malaria.training.detection_targets import targets_of
 
@@ -115,3 +115,12 @@ def test_only_the_part_that_is_asked_about_is_looked_at():
     assert len(middles) > 10
     assert (middles[:, 0] >= 300).all()
     assert (middles[:, 1] < 300).all()
+
+
+def test_few_sure_cells_tell_the_scale_before_many_clumps_that_look_a_little_like_cells():
+    """At too large a diameter clumps cover as much as cells do, with half of their probability."""
+    clumps = Objects(np.full((6, 4), 150, np.float32), np.zeros(6, int), np.full(6, 0.4))
+    cells = Objects(np.full((60, 4), 35, np.float32), np.zeros(60, int), np.full(60, 0.8))
+    coarse, fine = _guess(clumps, 640 * 480, 200 / 24), _guess(cells, 640 * 480, 32 / 24)
+    assert (coarse.diameter, fine.diameter) == (150, 35)
+    assert fine.covered > 2 * coarse.covered
