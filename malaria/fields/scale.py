@@ -16,6 +16,8 @@ LOOKED_AT = 400
 # little like cells, and cover as much: on 130 fields of six laboratories probabilities were .33 to
 # .5 on average there, and .6 and more at the right one.
 POWER = 3
+# So many cells count half: one large thing alone may be a ring of cells.
+ALONE = 2
 # How often the scale is corrected by the cells that it shows.
 STEPS = 2
 # Red cells of and up to this side, pixels of the network, are those that it knows well.
@@ -56,4 +58,5 @@ def _guess(found: Objects, area: float, step: float) -> Guess:
     if not is_known.any():
         return Guess(0.0, 0.0)
     covered = (found.probabilities[is_known] ** POWER * sides[is_known] ** 2).sum() / area
-    return Guess(float(np.median(sides[is_known])), float(covered))
+    alone = is_known.sum() / (is_known.sum() + ALONE)
+    return Guess(float(np.median(sides[is_known])), float(covered * alone))
