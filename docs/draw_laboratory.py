@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 from PIL import Image, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "outputs"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from chromium import open_browser, press, run, set_screen
 from selenium.webdriver.support.ui import WebDriverWait
