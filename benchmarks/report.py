@@ -27,7 +27,7 @@ from malaria.data.drawn_cells import write_cells
 from malaria.inference.prediction import Prediction
 from malaria.outputs.html_report import Page
 from malaria.pictures.folders import find_images
-from tests.outputs.chromium import open_browser
+from tests.chromium import open_browser
 
 # The page's script runs before its load event; two frames later all that is visible is drawn.
 READY = """
