@@ -5,8 +5,8 @@ import pytest
 
 # A .tflite is tried in a process of its own, and a network takes a tenth of a second to build.
 CASES = {
-    **{"images": 300, "configs": 100, "lists": 300, "archives": 100, "options": 500},
-    **{"journals": 100, "workers": 300, "arrays": 100, "annotations": 300, "labels": 100},
+    **{"images": 150, "configs": 50, "lists": 150, "archives": 50, "options": 200},
+    **{"journals": 50, "workers": 100, "arrays": 50, "annotations": 150, "labels": 50},
     **{"metadata": 50, "architectures": 10, "weights": 12, "tflite": 12, "detectors": 4},
     **{"keras": 10, "saved_model": 6, "names": 30},
 }

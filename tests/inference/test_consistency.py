@@ -54,10 +54,10 @@ def test_training_and_classifying_read_the_same_pixels_and_lose_no_warning(tmp_p
 LOUDER = {"efficientnet_lite0": 1000}
 
 
-# Of three labels without xresnet34, which ends in the same softmax for two.
+# Without xresnet34, whose layers the others have too, but for its softmax: keras_cnn ends in that.
 @pytest.mark.parametrize(
     ("name", "label_count"),
-    [*((name, 2) for name in NETWORKS), ("vgg", 3), ("compact", 3), ("keras_cnn", 3)],
+    [*((name, 2) for name in NETWORKS if name != "xresnet34"), ("keras_cnn", 3)],
 )
 def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_size(
     tmp_path, capfd, name, label_count

@@ -176,6 +176,11 @@ def marked(classifier, images):
     return np.mean([one.unlike is not None for one in classifier.classify(images)])
 
 
+def test_drawn_cells_of_unseen_patients_are_told_apart(trained):
+    assert trained[1].values["accuracy"] > 0.85
+    assert load_classifier(trained[1].model).metadata.details["split"]["by"] == "patient"
+
+
 def test_a_trained_model_has_a_guard_that_passes_cells_it_never_saw(trained):
     classifier = load_classifier(trained[1].model)
     assert classifier.guard.kinds == kinds_of(["a"]) == ("cell", "several", "none", "other")

@@ -18,7 +18,6 @@ from malaria.evaluation.known_accuracy import settings_of
 from malaria.networks.backend import keras
 from malaria.saved.metadata import read_metadata
 from malaria.saved.pair import find_pair, read_architecture
-from malaria.settings.config import Augmentation
 from malaria.training.assembly import load_images, split
 from malaria.training.trainer import train
 
@@ -141,15 +140,6 @@ def test_three_labels_end_in_a_softmax_and_are_evaluated(tmp_path):
     assert np.shape(result.confusion) == (3, 3)
     assert result.values["sensitivity"] is None
     assert metadata_of(result).labels == labels
-
-
-def test_drawn_cells_of_unseen_patients_are_told_apart(tmp_path):
-    write_cells(tmp_path / "cells", 150, seed=1, patients=12)
-    random = Augmentation(flips=True, quarter_turns=True, brightness=0.1, color_jitter=0.05)
-    known = {"model": "compact", "image_size": (48, 48), "epochs": 2, "steps_per_epoch": 56}
-    known |= {"learning_rate": 2e-3, "batch_size": 16, "augmentation": random}
-    config = settings(tmp_path / "cells", tmp_path, **known)
-    assert train(config).values["accuracy"] > 0.9
 
 
 def test_a_dict_trains_outside_of_the_main_thread_and_without_plots_and_a_wrong_one_is_refused(
