@@ -50,14 +50,9 @@ def test_training_and_classifying_read_the_same_pixels_and_lose_no_warning(tmp_p
     assert warnings.filters == filters
 
 
-# Untrained it lets little of so small an image through; its last layer is to make more of that.
-LOUDER = {"efficientnet_lite0": 1000}
-
-
-# Without xresnet34, whose layers the others have too, but for its softmax: keras_cnn ends in that.
+# The large ones have no layers that these have not, but for a softmax: keras_cnn ends in that too.
 @pytest.mark.parametrize(
-    ("name", "label_count"),
-    [*((name, 2) for name in NETWORKS if name != "xresnet34"), ("keras_cnn", 3)],
+    ("name", "label_count"), [("vgg", 2), ("compact", 2), ("keras_cnn", 2), ("keras_cnn", 3)]
 )
 def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_size(
     tmp_path, capfd, name, label_count
@@ -65,8 +60,6 @@ def test_a_saved_network_answers_alike_in_keras_and_litert_in_batches_of_any_siz
     keras.utils.set_random_seed(1)
     size = (NETWORKS[name].smallest_side + 5, NETWORKS[name].smallest_side + 2)
     model = build_model(name, image_size=size, label_count=label_count)
-    kernel = model.layers[-1].kernel
-    kernel.assign(kernel * LOUDER.get(name, 1))
     pair = save_pair(model, tmp_path, "pair", {})
     loaded, network = load_model(pair, read_architecture(pair)), LiteRTNetwork(pair.tflite)
     random = np.random.default_rng(2)

@@ -93,19 +93,3 @@ def test_suspected_labels_of_several_folders_can_be_excluded(folders, found, tmp
     assert listed > 0
     again = settings(folders, tmp_path, exclude=str(listing))
     assert len(load_images(again).excluded) == listed
-
-
-def test_a_label_that_is_one_in_twenty_is_found_when_labels_are_balanced(tmp_path):
-    folder = tmp_path / "rare"
-    write_cells(folder, 300, seed=5, patients=10)
-    for path in sorted((folder / LABELS[0]).iterdir()):
-        if int(path.stem.rsplit("_", 1)[1]) > 15:
-            path.unlink()
-    judged = tmp_path / "judged"
-    write_cells(judged, 40, seed=6, patients=10)
-    known = {"split_by": "image", "validation_images": str(judged)}
-    known |= {"balance": "label", "epochs": 2, "steps_per_epoch": 60}
-    known |= {"model": "compact", "image_size": (32, 32), "learning_rate": 4e-3, "batch_size": 16}
-    known |= {"augmentation": {"flips": True, "quarter_turns": True, "brightness": 0.1}}
-    # With balance: none it is 0.
-    assert train(settings(str(folder), tmp_path, **known)).values["sensitivity"] >= 0.85
