@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -35,6 +36,11 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 INSIDE = [name for name in FILES if Path(name).stem not in DOORS]
 
 
+def files_of(room):
+    return [name for name in INSIDE if room_of(name.removesuffix(".py")) == room]
+
+
+@cache
 def tree_of(name):
     return ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
 
@@ -50,6 +56,7 @@ def modules_imported(nodes):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def imports_of(name):
     """Every module that a file imports anywhere, but for those that only a type checker reads."""
     tree = tree_of(name)
@@ -74,17 +81,18 @@ def test_every_folder_is_a_room_and_every_room_is_there():
     assert on_top == DOORS | {"model"}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("/__init__.py")])
-def test_the_init_of_a_room_is_empty_so_that_importing_one_file_loads_one_file(name):
-    assert (PACKAGE / name).read_text() == ""
+def test_the_init_of_a_room_is_empty_so_that_importing_one_file_loads_one_file():
+    for name in FILES:
+        assert not name.endswith("/__init__.py") or (PACKAGE / name).read_text() == "", name
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_a_file_imports_only_from_its_room_and_those_before_it(name):
-    allowed = ROOMS[: ROOMS.index(room_of(name)) + 1]
-    # The network of model.py is built from layers that stand before it.
-    ours = {module for module in imports_of(name) if module.startswith("malaria.")}
-    assert [module for module in ours if room_of(module) not in [*allowed, "__version__"]] == []
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_file_imports_only_from_its_room_and_those_before_it(room):
+    for name in files_of(room):
+        allowed = ROOMS[: ROOMS.index(room_of(name)) + 1]
+        # The network of model.py is built from layers that stand before it.
+        ours = {module for module in imports_of(name) if module.startswith("malaria.")}
+        assert [module for module in ours if room_of(module) not in [*allowed, "__version__"]] == []
 
 
 def test_no_file_imports_itself_by_way_of_others():
@@ -100,46 +108,50 @@ def early_imports_of(name):
     return set(modules_imported(tree_of(name).body))
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_tensorflow_is_imported_only_where_networks_are_built_trained_or_explained(name):
-    knows = bool({module.removesuffix(".keras") for module in imports_of(name)} & TENSORFLOW)
-    may = room_of(name) in ("networks", "augmentation", "training") or name in (
-        NEEDS_GRADIENTS,
-        "model.py",
-    )
-    assert may or not knows
+@pytest.mark.parametrize("room", ROOMS)
+def test_tensorflow_is_imported_only_where_networks_are_built_trained_or_explained(room):
+    for name in files_of(room):
+        knows = bool({module.removesuffix(".keras") for module in imports_of(name)} & TENSORFLOW)
+        may = room_of(name) in ("networks", "augmentation", "training") or name in (
+            NEEDS_GRADIENTS,
+            "model.py",
+        )
+        assert may or not knows
 
 
 def test_the_table_of_networks_is_free_of_tensorflow():
     assert loaded_by("import malaria.model").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_one_file_knows_the_libraries_for_other_machines(name):
-    known = {module.partition(".")[0] for module in imports_of(name)} & REMOTE
-    assert name == "pictures/remote.py" or not known
-    assert not early_imports_of(name) & (REMOTE - {"asyncio"})
+@pytest.mark.parametrize("room", ROOMS)
+def test_one_file_knows_the_libraries_for_other_machines(room):
+    for name in files_of(room):
+        known = {module.partition(".")[0] for module in imports_of(name)} & REMOTE
+        assert name == "pictures/remote.py" or not known
+        assert not early_imports_of(name) & (REMOTE - {"asyncio"})
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_below_the_trainer_nothing_takes_the_config(name):
-    annotations = [
-        ast.unparse(argument.annotation)
-        for node in ast.walk(tree_of(name))
-        if isinstance(node, ast.FunctionDef)
-        for argument in [*node.args.args, *node.args.kwonlyargs]
-        if argument.annotation is not None
-    ]
-    takes = any("Config" in annotation for annotation in annotations)
-    assert not takes or room_of(name) == "cli" or Path(name).stem in KNOW_CONFIG
+@pytest.mark.parametrize("room", ROOMS)
+def test_below_the_trainer_nothing_takes_the_config(room):
+    for name in files_of(room):
+        annotations = [
+            ast.unparse(argument.annotation)
+            for node in ast.walk(tree_of(name))
+            if isinstance(node, ast.FunctionDef)
+            for argument in [*node.args.args, *node.args.kwonlyargs]
+            if argument.annotation is not None
+        ]
+        takes = any("Config" in annotation for annotation in annotations)
+        assert not takes or room_of(name) == "cli" or Path(name).stem in KNOW_CONFIG
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_no_function_takes_the_namespace_of_argparse(name):
-    for node in ast.walk(tree_of(name)):
-        if isinstance(node, ast.FunctionDef):
-            for argument in [*node.args.args, *node.args.kwonlyargs]:
-                assert "Namespace" not in ast.unparse(argument)
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_function_takes_the_namespace_of_argparse(room):
+    for name in files_of(room):
+        for node in ast.walk(tree_of(name)):
+            if isinstance(node, ast.FunctionDef):
+                for argument in [*node.args.args, *node.args.kwonlyargs]:
+                    assert "Namespace" not in ast.unparse(argument)
 
 
 @pytest.mark.parametrize("script", ["run.py", "train.py"])
