@@ -13,6 +13,7 @@ from malaria.cli.command import run_script
 from malaria.cli.run import main
 from malaria.data.drawn_cells import write_cells as draw_cells
 from malaria.inference.load_classifier import load_classifier
+from malaria.labelling.label_table import LabelRow, write_labels
 
 
 @pytest.fixture
@@ -236,6 +237,32 @@ def test_a_table_calibrates_and_what_it_passes_over_is_told(tmp_path, capsys, mo
     assert re.search("[12] of 120 images are grey, and this model learnt colours", captured.err)
     assert "\n120 of compact\n" in captured.err
     assert "not in the metrics: Unsure, 1 image: not among the labels\n" in captured.err
+
+
+def test_what_label_wrote_calibrates_by_its_random_half_each_cell_for_those_it_stands_for(
+    tmp_path, capsys, monkeypatch
+):
+    saved = []
+    monkeypatch.setattr(
+        calibrate, "save_as_pair", lambda classifier, path: saved.append(classifier)
+    )
+    paths = draw_cells(tmp_path / "cells", 40, seed=1, patients=6)
+    known = {"box": None, "patient": None, "who": "a", "when": "b", "probability": 0.5}
+    rows = [
+        LabelRow(path, label=label, why=why, called=label, stands_for=times, **known)
+        for place, path in enumerate(paths)
+        for label in [path.parent.name]
+        for why in ["random" if place % 40 < 30 else "doubt"]
+        # One parasitized cell for 9 others.
+        for times in [(1 if label == "Parasitized" else 9) if why == "random" else None]
+    ]
+    write_labels(tmp_path / "labels.csv", rows)
+    assert main([f"--calibrate={tmp_path / 'labels.csv'}", f"--save={tmp_path / 'own.h5'}"]) == 0
+    [model] = saved
+    record = model.metadata.details["calibration"]
+    assert record["images"] <= 60
+    assert record["cross_fitted_by"] == "patients"
+    assert "of 80 cells measure the model: random, labelled" in capsys.readouterr().err
 
 
 def test_too_few_cells_leave_nothing_behind(tmp_path):
