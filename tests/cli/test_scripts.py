@@ -240,7 +240,8 @@ def test_both_engines_agree_on_every_kind_of_picture_and_a_lost_tflite_is_made_a
     assert answers["lite"]["grey.png"] == answers["lite"]["sixteen.png"]
     assert answers["lite"]["grey.png"] != pytest.approx(answers["lite"]["rgb.png"], abs=1e-5)
     [kept] = (tmp_path / "cache" / "malaria").glob("*.tflite")
-    assert kept.stat().st_size == made.stat().st_size
+    # The converter names some parts anew each time.
+    assert kept.stat().st_size == pytest.approx(made.stat().st_size, rel=1e-3)
 
 
 def read_output(path):

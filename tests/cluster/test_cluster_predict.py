@@ -68,11 +68,17 @@ def test_a_node_that_is_killed_on_the_way_costs_one_line_and_no_row(
     def hang(payload, paths):
         import ray
 
+        is_doomed = ray.get_runtime_context().get_node_id() == doomed_id
         for item in predict_chunk(payload, paths):
             yield item
-            if ray.get_runtime_context().get_node_id() == doomed_id:
+            if is_doomed:
                 begun.touch()
                 time.sleep(600)
+            # Others leave it something to do.
+            for _ in range(600):
+                if begun.exists():
+                    break
+                time.sleep(0.1)
 
     def kill():
         assert wait_until(begun.exists)
