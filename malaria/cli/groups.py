@@ -4,7 +4,7 @@ from malaria.cli.inputs import Inputs
 from malaria.cli.options import Options
 from malaria.data.dataset import FOLDER, PATIENT, make_grouper, make_patient_finder
 from malaria.inference.classifier import Classifier
-from malaria.pictures.cell_in_field import CellInField
+from malaria.pictures.cell_in_field import or_field
 from malaria.pictures.places import Places, source_of
 from malaria.pictures.remote_path import AnyPath, to_path
 
@@ -43,12 +43,10 @@ class Groups:
         if self._by == FOLDER:
             return "/".join(self._places.folders_of(path)) or self._grouper(path)
         name = self._grouper(path)
-        if name is None and isinstance(path, CellInField):
-            return str(path.field)
         several = self._by == PATIENT and len(self._folders) > 1
         folder = source_of(path, self._folders) if several else None
         if name is None or folder is None:
-            return name
+            return or_field(name, path)
         whole = f"{'/'.join(self._places.folders_of(folder / 'image')) or folder.name}:{name}"
         self._names.setdefault(name, set()).add(whole)
         return whole

@@ -57,22 +57,19 @@ def threshold(text: str) -> float | str:
 
 def red_cells(text: str) -> float:
     """Red cells per microlitre, 1e5 to 2e7: beyond, it is another unit."""
-    with suppress(ValueError):
-        if 1e5 <= float(text) <= 2e7:
-            return float(text)
-    raise ArgumentTypeError(
-        f"expected red cells per microlitre, from 1e5 to 2e7, as 4.5e6; received {text}"
-    )
+    return _per_microlitre(text, "red cells", 1e5, 2e7, "from 1e5 to 2e7, as 4.5e6")
 
 
 def white_cells(text: str) -> float:
     """White cells per microlitre, 100 to 1e6: beyond, it is another unit."""
+    return _per_microlitre(text, "white cells", 100, 1e6, "from 100 to 1e6, as 8000")
+
+
+def _per_microlitre(text: str, what: str, low: float, high: float, allowed: str) -> float:
     with suppress(ValueError):
-        if 100 <= float(text) <= 1e6:
+        if low <= float(text) <= high:
             return float(text)
-    raise ArgumentTypeError(
-        f"expected white cells per microlitre, from 100 to 1e6, as 8000; received {text}"
-    )
+    raise ArgumentTypeError(f"expected {what} per microlitre, {allowed}; received {text}")
 
 
 def cluster(text: str) -> str:

@@ -11,7 +11,7 @@ from malaria.base.patterns import Pattern
 from malaria.base.text import printable, quote
 from malaria.data.dataset import Sample
 from malaria.data.listing import Listing
-from malaria.pictures.cell_in_field import CellInField, ImagePath
+from malaria.pictures.cell_in_field import ImagePath, or_field
 from malaria.pictures.passed_over import PassedOver, did_you_mean
 from malaria.pictures.same_file import file_number
 
@@ -39,9 +39,7 @@ def scan_table(
         if label is None or label not in labels:
             passed_over.unlabelled[label or ""] += 1
             continue
-        group = patient or pattern.find(path.name)
-        if group is None and isinstance(path, CellInField):
-            group = str(path.field)
+        group = or_field(patient or pattern.find(path.name), path)
         one = Sample(path, labels.index(label), group)
         earlier = samples.setdefault((file_number(path), label), one)
         passed_over.again += earlier is not one

@@ -82,10 +82,10 @@ def _cuts(
     """The m distinct scores, rising, and (m,) counts of positives and of others from each on."""
     values, place = np.unique(scores, return_inverse=True)
     # Whole numbers without weights, so that equal ones are equal.
-    once = np.ones(len(scores), int) if weights is None else weights
-    found, alarms = np.zeros_like(once, shape=len(values)), np.zeros_like(once, shape=len(values))
-    np.add.at(found, place[is_positive], once[is_positive])
-    np.add.at(alarms, place[~is_positive], once[~is_positive])
+    found, alarms = (
+        np.bincount(place[these], None if weights is None else weights[these], len(values))
+        for these in (is_positive, ~is_positive)
+    )
     return values, np.cumsum(found[::-1])[::-1], np.cumsum(alarms[::-1])[::-1]
 
 

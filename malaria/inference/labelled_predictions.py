@@ -20,6 +20,7 @@ from malaria.inference.grey import describe_notes
 from malaria.inference.predict import annotate
 from malaria.inference.prediction import Prediction
 from malaria.inference.trained_model import TrainedModel
+from malaria.pictures.cell_in_field import ImagePath, or_field
 from malaria.pictures.folders import is_folder
 from malaria.pictures.passed_over import describe_unlabelled
 from malaria.pictures.remote_path import AnyPath, FilePath
@@ -76,7 +77,7 @@ class LabelledPredictions:
         return cls(
             model,
             label_of=lambda path: known.of(path)[0],
-            group_of=lambda path: known.of(path)[1] or group_of(path),
+            group_of=lambda path: or_field(known.of(path)[1] or group_of(path), path),
         )
 
     def label_of(self, path: AnyPath) -> str | None:
@@ -148,7 +149,7 @@ class LabelledPredictions:
                 )
                 for some in several
                 for one in some
-                if isinstance(one.path, Path)
+                if isinstance(one.path, ImagePath)
             ]
         )
 

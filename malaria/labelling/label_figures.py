@@ -8,7 +8,6 @@ import numpy as np
 
 from malaria.base.proportions import Z_95, wilson
 from malaria.base.text import printable
-from malaria.evaluation.known_accuracy import known_accuracy
 from malaria.evaluation.parasitaemia import Accuracy
 from malaria.evaluation.thresholds import COUNTING, YOUDEN, choose_threshold
 from malaria.fields.field_counts import FieldCounts, by_group, tally
@@ -43,7 +42,7 @@ def describe_labels(
     is_called = np.array([cell.label == positive for _, cell in random])
     accuracy = half.sampling.accuracy(is_positive, is_called)
     labelled = sum(row.label != SKIPPED for row, _ in pairs)
-    of_model = known_accuracy(model.metadata)
+    of_model = model.accuracy()
     is_of_chance = min(accuracy.youden, accuracy.smoothed().youden) <= 0
     weights = half.sampling.weights
     lines = [

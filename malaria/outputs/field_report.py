@@ -57,7 +57,7 @@ class FieldTable(Output):
 
     def finish(self) -> None:
         """Print the table and write it. Raises UserError if it cannot be written."""
-        rows = list(self._rows())
+        rows = self.rows
         told = rows[-1]["warning"], headline(rows[-1], self.positive), *self._explain(rows[-1])
         is_corrected = isinstance(self.accuracy, Accuracy)
         table = describe_rows(rows, self.positive, is_corrected=is_corrected)
@@ -74,6 +74,11 @@ class FieldTable(Output):
         accuracy = self.accuracy if isinstance(self.accuracy, Accuracy) else None
         known = self.classifier.metadata
         return tally(fields, known, accuracy=accuracy, **self.per_microlitre)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Of each patient, each field and all, once every cell was added."""
+        return list(self._rows())
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         every = list(self.fields.values())
@@ -147,7 +152,7 @@ class FieldReport(FieldTable):
         self.kept.write(json.dumps({"name": str(path), "failure": None, **known}) + "\n")
 
     def _content(self) -> dict[str, Any]:
-        rows = list(self._rows())
+        rows = self.rows
         fields = {row["name"]: row for row in rows if row["level"] == "field"}
         # The folders that all paths of fields begin with are not shown.
         folders = zip(*(name.split("/")[:-1] for name in fields), strict=False)

@@ -54,6 +54,13 @@ class CellInField:
 ImagePath = Path | CellInField
 
 
+def or_field(patient: str | None, path: object) -> str | None:
+    """The patient; of a cell in a field, where none is known, that, lest it is on two sides."""
+    if patient is None and isinstance(path, CellInField):
+        return str(path.field)
+    return patient
+
+
 def _order(one: ImagePath) -> tuple[Path, tuple[int, ...]]:
     """By its field, then from the top down; a field of its own comes first."""
     if isinstance(one, Path):

@@ -10,6 +10,7 @@ from plain_network import PlainNetwork
 
 from malaria.base.errors import UsageError, UserError
 from malaria.data.dataset import FOLDER, LABELS, PATIENT, make_grouper
+from malaria.data.listing import Listing
 from malaria.inference.classifier import Classifier
 from malaria.inference.evaluate import evaluate
 from malaria.inference.labelled_predictions import LabelledPredictions
@@ -226,3 +227,20 @@ def test_the_same_pixels_under_two_labels_are_told(classifier, folder):
         f"2 files hold images that lie under two labels, as {first} and "
         f"{folder}/Uninfected/C9_copy.bmp: one label of each is wrong"
     )
+
+
+def test_cells_of_one_field_are_one_group_and_equal_ones_under_two_labels_are_told(
+    classifier, tmp_path
+):
+    Image.new("RGB", (40, 20), "pink").save(tmp_path / "a.png")
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "b.png")
+    rows = [
+        f"{name}.png,{left},0,9,9,{label}" for name in "ab" for left, label in enumerate(LABELS)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["path,left,top,width,height,label", *rows]))
+    table = Listing(tmp_path / "t.csv")
+    labelled = LabelledPredictions.of_table(classifier, table, group_of=make_grouper(PATIENT))
+    labelled.add_all(predict([entry.path for entry in table], classifier))
+    fields = [str(tmp_path / f"{name}.png") for name in "aabb"]
+    assert labelled.result.groups == fields
+    assert len(labelled.contradictions) == 4
