@@ -34,6 +34,21 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{printable(message)}; see {self.prog} --help")
 
 
+class Gather(argparse.Action):
+    """All values of an option of several count, also where it is given several times."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        earlier = getattr(namespace, self.dest)
+        given = [] if earlier is self.default else earlier
+        setattr(namespace, self.dest, [*given, *values])
+
+
 def option(meaning: str, *, group: str = "", **settings: Any) -> Any:
     """The declaration of one option: a field of a dataclass, `--NAME` by the field's name.
 
@@ -61,6 +76,8 @@ def make_parser(options: type, script: str, description: str, examples: str) -> 
             add = parser.add_argument_group(title).add_argument
         if one.type in FLAGS:
             settings["action"] = FLAGS[one.type]
+        if settings.get("nargs") == "+":
+            settings["action"] = Gather
         add(f"--{one.name}", **settings)
     add_common(parser)
     return parser

@@ -1,6 +1,6 @@
 """field_pictures: a field for the page, and its cells as files of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from malaria.base.streams import log
 from malaria.base.text import is_plain_name, printable, quote
 from malaria.fields.found import cut
 from malaria.inference.prediction import Prediction
+from malaria.outputs.field_by_field import FieldByField
 from malaria.outputs.html_parts import as_jpeg
-from malaria.outputs.output import Output
-from malaria.pictures.decode import open_field
+from malaria.pictures.box import Box
 from malaria.pictures.folders import check_outside, find_images
-from malaria.pictures.images import UnreadableImageError
+from malaria.pictures.images import UnreadableImageError, opened
 from malaria.pictures.places import Places, UniqueNames
+from malaria.pictures.remote_path import AnyPath
 
 # The longer side of a field on the page, pixels.
 SIDE = 1000
@@ -30,7 +31,7 @@ def shrink_field(field: Image.Image) -> bytes:
     return as_jpeg(field.resize(size, reducing_gap=2.0))
 
 
-class CellFiles(Output):
+class CellFiles(FieldByField):
     """Writes each cell of --fields as a PNG into a folder named as its label, below `folder`.
 
     Each is named as its field and its box, and no two fields share a name: whatever tells the field
@@ -51,6 +52,7 @@ class CellFiles(Output):
         resume: the folder may hold the cells of an interrupted run. option: that asked for it.
         Raises UsageError, UserError.
         """
+        super().__init__()
         for label in labels:
             if not is_plain_name(label):
                 raise UserError(f"{option}: the label {quote(label)} cannot be a folder's name")
@@ -61,22 +63,31 @@ class CellFiles(Output):
         self.folder, self.places, self.option, self.count = folder, places, option, 0
         self.names = UniqueNames()
 
-    def add(self, prediction: Prediction) -> None:
-        """Write one cell. Raises UserError if that cannot be."""
-        if prediction.box is None or prediction.path is None or prediction.label is None:
+    def add_field(self, cells: Sequence[Prediction]) -> None:
+        """Write the cells of one field. Raises UserError if that cannot be."""
+        if (path := cells[0].path) is None or cells[0].box is None:
             return
-        path, box = prediction.path, prediction.box
         try:
-            cell = cut(open_field(path), box)
+            with opened(path) as field:
+                self.write(path, field, cells)
         except UnreadableImageError as error:
             raise UserError(f"{self.option}: {printable(path)}: {error}") from None
+
+    def write(self, path: AnyPath, field: Image.Image, cells: Iterable[Prediction]) -> None:
+        """Write those of the cells, of the field of that path, that have a label and a box."""
+        for cell in cells:
+            if cell.box is not None and cell.label is not None:
+                self._write_cell(path, field, cell.box, cell.label)
+
+    def _write_cell(self, path: AnyPath, field: Image.Image, box: Box, label: str) -> None:
         name = "_".join([self.names.find(path.stem, path), *map(str, astuple(box))]) + ".png"
-        into = Path(self.folder, prediction.label, *self.places.folders_of(path))
+        into = Path(self.folder, label, *self.places.folders_of(path))
         make_folder(into, self.folder)
         with whole_file(into / name) as temporary:
-            cell.save(temporary, "PNG")
+            cut(field, box).convert("RGB").save(temporary, "PNG")
         self.count += 1
 
     def finish(self) -> None:
-        """Say how many there are."""
+        """Write the last field, and say how many cells there are."""
+        super().finish()
         log(f"saved {self.count:,} cells below {printable(self.folder)}")

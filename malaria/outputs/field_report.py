@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -18,16 +18,16 @@ from malaria.fields.headline import describe_row, describe_rows, explain, headli
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
 from malaria.outputs.field_boxes import KINDS, Kind, describe_field
+from malaria.outputs.field_by_field import FieldByField
 from malaria.outputs.formats import table_beside
 from malaria.outputs.html_parts import write_page
-from malaria.outputs.output import Output
 from malaria.pictures.images import UnreadableImageError
 
 # At most this many fields are shown, about 150 KB each; the others have a row in the table.
 SHOWN = 200
 
 
-class FieldTable(Output):
+class FieldTable(FieldByField):
     """Parasitaemia by patient, by field and in all."""
 
     def __init__(
@@ -42,6 +42,7 @@ class FieldTable(Output):
 
         red_cells, white_cells: per microlitre of blood; one of them at most.
         """
+        super().__init__()
         self.classifier = classifier
         self.per_microlitre = {"red_cells": red_cells, "white_cells": white_cells}
         self.labels = classifier.metadata.labels
@@ -50,13 +51,15 @@ class FieldTable(Output):
         self.table = table_beside(output) if output else None
         self.fields: dict[str, FieldCounts] = {}
 
-    def add(self, prediction: Prediction) -> None:
-        """Count one cell in its field."""
-        counts = self.fields.setdefault(str(prediction.path), FieldCounts())
-        counts.add(prediction, self.classifier)
+    def add_field(self, cells: Sequence[Prediction]) -> None:
+        """Count the cells of one field."""
+        counts = self.fields.setdefault(str(cells[0].path), FieldCounts())
+        for cell in cells:
+            counts.add(cell, self.classifier)
 
     def finish(self) -> None:
         """Print the table and write it. Raises UserError if it cannot be written."""
+        super().finish()
         rows = self.rows
         told = rows[-1]["warning"], headline(rows[-1], self.positive), *self._explain(rows[-1])
         is_corrected = isinstance(self.accuracy, Accuracy)
@@ -100,7 +103,7 @@ class FieldTable(Output):
 
 
 class FieldReport(FieldTable):
-    """The table, and the page of --report. It holds the cells of one field at a time."""
+    """The table, and the page of --report."""
 
     def __init__(
         self,
@@ -112,34 +115,15 @@ class FieldReport(FieldTable):
         super().__init__(classifier, output, **per_microlitre)
         self.page, self.shown = page, 0
         self.counts: Counter[str] = Counter()
-        self.waiting: list[Prediction] = []
 
     @cached_property
     def kept(self) -> IO[str]:
         """A line of JSON for each field that is shown, on the disk until the page is written."""
         return TemporaryFile("w+", encoding="utf-8")
 
-    def add(self, prediction: Prediction) -> None:
-        """Keep one cell until its field is whole."""
-        if self.waiting and self.waiting[-1].path != prediction.path:
-            self._finish_field()
-        self.waiting.append(prediction)
-        super().add(prediction)
-
-    def finish(self) -> None:
-        """Write the table and the page. Raises UserError if they cannot be written."""
-        super().finish()
-        if self.waiting:
-            self._finish_field()
-        write_page(self.page, "field_report.html", self._content())
-        log(f"saved {printable(self.page)}")
-
-    def close(self) -> None:
-        """Delete what was kept."""
-        self.kept.close()
-
-    def _finish_field(self) -> None:
-        cells, self.waiting = self.waiting, []
+    def add_field(self, cells: Sequence[Prediction]) -> None:
+        """Count the cells of one field, and keep what the page shows of it."""
+        super().add_field(cells)
         path = cells[0].path
         if self.shown >= SHOWN or path is None or cells[0].box is None:
             return
@@ -150,6 +134,16 @@ class FieldReport(FieldTable):
             known = {"image": None, "in doubt": 0, "failure": str(error)}
         self.shown += 1
         self.kept.write(json.dumps({"name": str(path), "failure": None, **known}) + "\n")
+
+    def finish(self) -> None:
+        """Write the table and the page. Raises UserError if they cannot be written."""
+        super().finish()
+        write_page(self.page, "field_report.html", self._content())
+        log(f"saved {printable(self.page)}")
+
+    def close(self) -> None:
+        """Delete what was kept."""
+        self.kept.close()
 
     def _content(self) -> dict[str, Any]:
         rows = self.rows

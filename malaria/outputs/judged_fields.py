@@ -1,9 +1,11 @@
 """judged_fields: --fields --evaluate: metrics, a plot, and pictures of what was missed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from PIL import Image
 
 from malaria.annotations.annotations import Annotations
 from malaria.base.errors import UserError
@@ -16,17 +18,18 @@ from malaria.fields.agreement_text import describe_agreement
 from malaria.fields.judge_fields import JudgedField, judge_field
 from malaria.inference.classifier import Classifier
 from malaria.inference.prediction import Prediction
-from malaria.outputs.field_pictures import CellFiles, open_field
+from malaria.outputs.field_by_field import FieldByField
+from malaria.outputs.field_pictures import CellFiles
 from malaria.outputs.metrics_file import save_metrics
-from malaria.outputs.output import Output
-from malaria.pictures.images import UnreadableImageError
+from malaria.pictures.images import UnreadableImageError, opened
 from malaria.pictures.places import Places
+from malaria.pictures.remote_path import AnyPath
 
 NO_CELL, NOT_CALLED = "found and no cell", "parasitized and not called so"
 NOT_FOUND = {kind: f"{kind} not found" for kind in ("parasitized", "uninfected", "unknown")}
 
 
-class JudgedFields(Output):
+class JudgedFields(FieldByField):
     """Judges what was found in each field, one at a time, by the annotations of --boxes."""
 
     def __init__(
@@ -42,6 +45,7 @@ class JudgedFields(Output):
 
         Raises UsageError, UserError.
         """
+        super().__init__()
         self.path, self.classifier, self.annotations = path, classifier, annotations
         folder, labels = path.with_name(f"{path.stem}_missed"), (*NOT_FOUND.values(), NO_CELL)
         self.missed = CellFiles(
@@ -49,33 +53,28 @@ class JudgedFields(Output):
         )
         self.judged: list[JudgedField] = []
         self.left_out: Counter[str] = Counter()
-        self.waiting: list[Prediction] = []
 
-    def add(self, prediction: Prediction) -> None:
-        """Keep one cell until its field is whole. Raises UserError."""
-        if self.waiting and self.waiting[-1].path != prediction.path:
-            self._finish_field()
-        self.waiting.append(prediction)
-
-    def _finish_field(self) -> None:
-        found, self.waiting = self.waiting, []
-        path = found[0].path
+    def add_field(self, cells: Sequence[Prediction]) -> None:
+        """Compare one field with its annotations. Raises UserError."""
+        path = cells[0].path
         if path is None or not self.annotations.knows(path):
             self.left_out["not annotated"] += 1
             return
         try:
-            size = open_field(path).size
-            known, is_complete = self.annotations.read(path, size)
+            with opened(path) as field:
+                self._judge(path, field, cells)
         except UnreadableImageError:
             self.left_out["unreadable"] += 1
-            return
+
+    def _judge(self, path: AnyPath, field: Image.Image, cells: Sequence[Prediction]) -> None:
+        try:
+            known, is_complete = self.annotations.read(path, field.size)
         except UserError as error:
             self.left_out[str(error)] += 1
             return
-        judged = judge_field(found, known, size=size, is_complete=is_complete)
+        judged = judge_field(cells, known, size=field.size, is_complete=is_complete)
         self.judged.append(judged)
-        for one in self._pictures(judged):
-            self.missed.add(replace(one, path=path))
+        self.missed.write(path, field, self._pictures(judged))
 
     def _pictures(self, judged: JudgedField) -> Iterator[Prediction]:
         for cell in judged.missed:
@@ -89,8 +88,7 @@ class JudgedFields(Output):
 
     def finish(self) -> None:
         """Print and write the metrics and the plot. Raises UserError if no field was judged."""
-        if self.waiting:
-            self._finish_field()
+        super().finish()
         left_out = "; ".join(f"{count:,}: {reason}" for reason, count in self.left_out.items())
         if not self.judged:
             raise UserError(f"--evaluate: none of the fields could be judged ({left_out})")

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ STRIP_ROWS, TILE_ROWS = 278, 323
 # Arrays are uint8: (height, width) grey, (height, width, 3) RGB or (height, width, 4) RGBA.
 Source = AnyPath | str | Image.Image | np.ndarray
 
+# The field whose cells were last asked for: one, for it may be large; cells come field by field.
+_opened: dict[AnyPath, Image.Image] = {}
+# Threads that cut cells of one field wait for it; each would decode it for itself.
+_one_at_a_time = Lock()
+
 # Its warning at half of its own limit would be printed into results; MAX_PIXELS is the rule here.
 Image.MAX_IMAGE_PIXELS = None
 # Blocks of this size go back to the system at once; of Pillow's own, 16 MB, each thread would keep
@@ -69,12 +74,15 @@ def decode(source: Source, claim: Claim) -> Image.Image:
         raise UnreadableImageError(reason_of(error)) from None
 
 
-# One, for it may be large; cells come field by field.
-@lru_cache(maxsize=1)
 def open_field(path: AnyPath) -> Image.Image:
     """A field, mode RGB, decoded once for all its cells. Raises UnreadableImageError."""
-    with Claim() as claim:
-        return decode(path, claim).convert("RGB")
+    with _one_at_a_time:
+        if path not in _opened:
+            _opened.clear()  # before another field has the room
+            with Claim() as claim:
+                image = decode(path, claim)
+                _opened[path] = image if image.mode == "RGB" else image.convert("RGB")
+        return _opened[path]
 
 
 def _cut(cell: CellInField) -> Image.Image:

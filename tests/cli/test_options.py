@@ -100,6 +100,12 @@ def test_the_image_has_to_be_named_and_a_model_if_the_option_is(arguments, messa
     assert refusal(*arguments) == f"{message}; see run.py --help"
 
 
+def test_an_option_that_is_given_twice_drops_none_of_its_images_or_models():
+    options = parse(["--image", "a", "b", "--model=1.h5", "--image=c", "--evaluate"])
+    assert options.image == ["a", "b", "c"]
+    assert options.model == [Path("1.h5")]
+
+
 def test_without_a_model_the_pretrained_one_is_taken_and_several_are_for_evaluation():
     pretrained = Path(__file__).parents[2] / "pretrained" / "compact.h5"
     assert parse(["--image=i"]).model == [pretrained]

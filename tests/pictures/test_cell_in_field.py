@@ -1,11 +1,13 @@
 """Tests of malaria/pictures/cell_in_field.py, by way of images.py and what asks about paths."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from malaria.pictures import decode
 from malaria.pictures.box import Box
 from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.images import UnreadableImageError, open_image
@@ -40,6 +42,20 @@ def test_cells_of_one_field_are_two_images_and_one_cell_is_one_by_any_name(field
     monkeypatch.chdir(field.parent)
     again = CellInField(Path("field.png"), Box(0, 0, 5, 5))
     assert (file_number(again), real_name(again)) == (file_number(one), real_name(one))
+
+
+def test_threads_that_cut_cells_of_one_field_decode_it_once(field, tmp_path, monkeypatch):
+    decoded, other = [], tmp_path / "other.png"
+    other.write_bytes(field.read_bytes())
+    open_file = decode._open_file
+    monkeypatch.setattr(
+        decode, "_open_file", lambda path, claim: decoded.append(path) or open_file(path, claim)
+    )
+    for path in (field, other):
+        cells = [CellInField(path, Box(left, 0, 5, 5)) for left in range(20)]
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(open_image, cells))
+    assert decoded == [field, other]
 
 
 def test_cells_are_sorted_among_images_by_field_and_from_the_top_down():
