@@ -39,7 +39,7 @@ def calibrate_model(options: Options, name: str) -> int:
 
 def _load_labelled(options: Options, classifier: Classifier, name: str) -> tuple[Result, float]:
     """The answers for a folder or table of cells, and the share that the guard marks."""
-    inputs = Inputs([name])
+    inputs = Inputs([name], option="--calibrate")
     labelled = open_labelled(options, classifier, inputs)
     labelled.add_all(predict(tqdm(inputs.paths(), unit=" images", disable=None), classifier))
     for note in [*inputs.notes, *labelled.notes, *suggest(classifier, labelled.known)]:

@@ -31,16 +31,36 @@ class Inputs:
         interval: tuple[int, int] | None = None,
         *,
         of_fields: bool = False,
+        option: str = "--image",
     ) -> None:
         """names: images, folders, "-" for paths on stdin, "@list.txt" and "list.csv" for lists.
 
         All but stdin may be URLs. interval: only the images A to B-1. of_fields: of a table of
-        cells its fields are taken. Raises UserError for what is not there.
+        cells its fields are taken. option: that has the names. Raises UserError for what is not
+        there.
         """
-        self.names, self.interval = list(names), interval
+        self.names, self.interval, self.option = list(names), interval, option
         self.passed_over = PassedOver()
-        self._lists = [_open_list(name, of_fields=of_fields) for name in names]
+        self._lists = [self._open_list(name, of_fields=of_fields) for name in names]
         self._tables = [one for one in self._lists if isinstance(one, Listing) and one.says]
+
+    def _open_list(self, name: str, *, of_fields: bool) -> Listing | Stdin | None:
+        """The list of that name; None for an image or a folder. Raises UserError."""
+        if name == STDIN:
+            return Stdin()
+        if name == "":
+            raise UserError(
+                f"{self.option}: expected an image, folder or list; received an empty name"
+            )
+        if name.startswith("@") and not os.path.lexists(name):
+            return Listing(to_path(name[1:]), of_fields=of_fields)
+        path = to_path(name)
+        if isinstance(path, Path) and not os.path.exists(path):
+            known = ", ".join(f"{one}://" for one in SCHEMES)
+            more = f"; URLs may begin with {known}" if "://" in name else ""
+            raise UserError(f"{self.option}: no file or folder {printable(name)}{more}")
+        is_list = is_table(path) and (isinstance(path, RemotePath) or path.is_file())
+        return Listing(path, of_fields=of_fields) if is_list else None
 
     @cached_property
     def roots(self) -> list[FilePath]:
@@ -54,12 +74,13 @@ class Inputs:
         are_assumed: as of check_sub_folders.
         """
         roots = self.roots
+        asked = "--evaluate" if self.option == "--image" else self.option
         for name, listed in zip(self.names, self._lists, strict=True):
             if isinstance(listed, Listing):
                 listed.expect("label")
             elif to_path(name) not in roots:
                 raise UserError(
-                    "--evaluate: expected folders with sub-folders named as the labels, or tables "
+                    f"{asked}: expected folders with sub-folders named as the labels, or tables "
                     f"with the columns path and label; received {printable(name)}"
                 )
         for root in roots:
@@ -99,7 +120,7 @@ class Inputs:
         where = printable(", ".join(self.names))
         named = chain.from_iterable(map(self._expand, self.names, self._lists))
         every = not_empty(
-            self._each_once(named), f"--image: no images in {where}: expected {KINDS}"
+            self._each_once(named), f"{self.option}: no images in {where}: expected {KINDS}"
         )
         if self.interval is None:
             return every
@@ -140,20 +161,3 @@ def _check_against_folders(
                     f"{printable(table.path)}: {printable(entry.path)} is listed under "
                     f"{quote(entry.label)}, and lies under {quote(label)}"
                 )
-
-
-def _open_list(name: str, *, of_fields: bool) -> Listing | Stdin | None:
-    """The list of that name; None for an image or a folder. Raises UserError."""
-    if name == STDIN:
-        return Stdin()
-    if name == "":
-        raise UserError("--image: expected an image, a folder or a list; received an empty name")
-    if name.startswith("@") and not os.path.lexists(name):
-        return Listing(to_path(name[1:]), of_fields=of_fields)
-    path = to_path(name)
-    if isinstance(path, Path) and not os.path.exists(path):
-        known = ", ".join(f"{one}://" for one in SCHEMES)
-        more = f"; URLs may begin with {known}" if "://" in name else ""
-        raise UserError(f"--image: no file or folder {printable(name)}{more}")
-    is_list = is_table(path) and (isinstance(path, RemotePath) or path.is_file())
-    return Listing(path, of_fields=of_fields) if is_list else None

@@ -146,7 +146,7 @@ def _classify(
     options: LabelOptions,
 ) -> tuple[list[Prediction], list[str], "choose.Classifier"]:
     """(all predictions with their patients, lines about what was odd, the model)."""
-    inputs = Inputs(options.label, options.slice, of_fields=options.fields)
+    inputs = Inputs(options.label, options.slice, of_fields=options.fields, option="--label")
     every = inputs.paths()
     first = list(islice(every, LOOKED_AT))
     are_fields = options.fields or (not options.single_cells and look_like_fields(first))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
+from malaria.base.proportions import wilson
 from malaria.evaluation.metrics import METRICS, Scored, compute_metrics
 
 LEVEL = 0.95
@@ -54,12 +55,14 @@ def estimate(
 ) -> dict[str, Estimate]:
     """{name of METRICS: Estimate}; intervals are percentile ones (Efron 1979).
 
-    That of the calibration error lies high: a resample is less calibrated than its source. weights:
-    how often each image counts, (n,); None: once.
+    That of the calibration error lies high: a resample is less calibrated than its source. Where
+    every image of a share is right, or none, resamples are too: there it is Wilson's, which takes
+    images as independent. weights: how often each image counts, (n,); None: once.
     """
     members = group_members(groups, len(scored.predicted))
-    each = 1.0 if weights is None else weights
-    return _estimate(lambda drawn: compute_metrics(scored, drawn * each), members, resamples, seed)
+    each = np.ones(len(members)) if weights is None else weights
+    found = _estimate(lambda drawn: compute_metrics(scored, drawn * each), members, resamples, seed)
+    return found | dict(_without_spread(found, scored, each))
 
 
 def compare(
@@ -125,6 +128,26 @@ def _estimate(
     ends = np.nanpercentile(np.where(is_vague, 0, drawn), percentiles, axis=0)
     rows = np.stack([values, *np.where(is_vague, np.nan, ends)], axis=1)
     return {name: Estimate(*map(defined, row)) for name, row in zip(METRICS, rows, strict=True)}
+
+
+def _without_spread(
+    found: dict[str, Estimate], scored: Scored, weights: np.ndarray
+) -> Iterator[tuple[str, Estimate]]:
+    """The shares whose interval is only 0 or only 1, with Wilson's instead.
+
+    Images that count differently tell as much as fewer equal ones (Kish 1965).
+    """
+    # Of a share's images every outcome is one of two, as metrics.Scored has them.
+    two = {"sensitivity": [0, 1], "specificity": [2, 3], "precision": [0, 2]}
+    shares = {"accuracy": np.ones(len(weights), bool)}
+    if scored.outcomes.shape[1]:
+        shares |= {name: scored.outcomes[:, ends].any(axis=1) == 1 for name, ends in two.items()}
+    for name, is_counted in shares.items():
+        value, low, high = found[name]
+        if value in (0, 1) and value == low == high:
+            some = weights[is_counted]
+            count = float(some.sum() ** 2 / np.square(some).sum())
+            yield name, Estimate(value, *wilson(value * count, count))
 
 
 def defined(number: float) -> float | None:

@@ -91,7 +91,7 @@ def test_an_image_of_a_list_that_is_not_there_is_a_row_with_the_reason(run):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([""], "--image: expected an image, a folder or a list; received an empty name"),
+        ([""], "--image: expected an image, folder or list; received an empty name"),
         (["gone.png"], "--image: no file or folder gone.png"),
         (["@gone.txt"], "cannot read gone.txt: No such file or directory"),
         (["@empty.txt"], "no images are named in empty.txt: expected a path a line"),
@@ -104,9 +104,10 @@ def test_what_names_nothing_is_refused(tmp_path, monkeypatch, names, message):
     Path("empty.txt").write_text("\n# nothing\n")
     Path("x.xlsx").touch()
     os.mkfifo("pipe")
-    with pytest.raises(UserError) as caught:
-        Inputs(names)
-    assert str(caught.value) == message
+    for option in ("--image", "--label"):
+        with pytest.raises(UserError) as caught:
+            Inputs(names, option=option)
+        assert str(caught.value) == message.replace("--image", option)
 
 
 def test_the_same_names_and_slice_are_the_same_inputs_however_they_are_spelled(place, monkeypatch):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from malaria.base.proportions import wilson
 from malaria.evaluation import bootstrap
 from malaria.evaluation.bootstrap import (
     Estimate,
@@ -174,7 +175,7 @@ def test_with_one_label_only_the_metrics_of_the_other_are_none():
     undefined = {name for name, one in estimates.items() if one == UNDEFINED}
     assert undefined == {"specificity", "auc"}
     assert estimates["sensitivity"].value == estimates["accuracy"].value == 3 / 4
-    assert estimates["precision"] == Estimate(1, 1, 1)
+    assert estimates["precision"] == Estimate(1, *wilson(3, 3))
     # Where nothing is called positive there is no precision.
     estimates = measure(LABELS, PROBABILITIES, threshold=0.95)
     assert estimates["precision"] == UNDEFINED
@@ -185,11 +186,27 @@ def test_resamples_without_a_label_are_left_out_of_an_interval_unless_most_are()
     # The only image of label 1 is in 1 - (3/4)^4 = 68 % of the resamples.
     labels, second = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.9])
     estimates = measure(labels, np.stack([1 - second, second], axis=1), positive=1)
-    assert estimates["auc"] == estimates["sensitivity"] == Estimate(1, 1, 1)
+    assert estimates["auc"] == Estimate(1, 1, 1)
+    assert estimates["sensitivity"] == Estimate(1, *wilson(1, 1))
     # All of three labels are in 6 of 27 resamples of three images.
     estimates = measure(np.arange(3), np.eye(3))
     assert estimates["auc"] == Estimate(1, None, None)
-    assert estimates["accuracy"] == Estimate(1, 1, 1)
+    assert estimates["accuracy"] == Estimate(1, *wilson(3, 3))
+
+
+@pytest.mark.parametrize(("factor", "low"), [(1.0, 0.7225), (-1.0, 0.0)])
+def test_a_share_without_an_error_is_not_said_to_be_sure(factor, low):
+    # Ten images of each label; Wilson's bounds of 10 of 10 are .7225 and 1.
+    labels = np.repeat([0, 1], 10)
+    first = 0.5 + factor * np.where(labels == 0, 0.4, -0.4)
+    probabilities = np.stack([first, 1 - first], axis=1)
+    for one in (measure(labels, probabilities)[name] for name in ("sensitivity", "specificity")):
+        assert one.low == pytest.approx(low, abs=1e-4)
+        assert one.high == pytest.approx(low + 0.2775, abs=1e-4)
+    # Of images that count 9, 1, ... times ten tell as much as 18^2 / 90 = 3.6 equal ones.
+    weights = np.where(np.arange(20) % 10, 1.0, 9.0)
+    weighted = measure(labels, probabilities, weights=weights)["sensitivity"]
+    assert weighted[1:] == pytest.approx(wilson(3.6 * weighted.value, 3.6))
 
 
 def test_the_images_that_only_one_model_has_right_are_counted_for_each():

@@ -64,7 +64,12 @@ def test_a_part_of_a_result_is_the_result_of_those_images(six_cells):
 
 
 def test_a_result_says_whether_patients_or_images_are_resampled(six_cells):
-    known = {"method": "percentile bootstrap", "level": 0.95, "resamples": 50, "seed": 7}
+    known = {
+        "method": "percentile bootstrap; of shares that are 0 or 1 Wilson's",
+        "level": 0.95,
+        "resamples": 50,
+        "seed": 7,
+    }
     images, patients = ({"resampled": "images", "count": 6}, {"resampled": "patients", "count": 3})
     for groups, told in ((None, images), ([*"aabbc", None], images), ([*"aabbcc"], patients)):
         assert six_cells(groups=groups, seed=7).intervals == known | told
