@@ -12,7 +12,7 @@ from malaria.annotations.cell_kinds import NO_CELL
 from malaria.base.errors import UserError
 from malaria.base.files import plain_cell, write_csv
 from malaria.base.text import printable, quote
-from malaria.data.tables import TABLES, open_cells
+from malaria.data.tables import TABLES, open_cells, parse_box
 from malaria.pictures.box import Box
 from malaria.pictures.cell_in_field import CellInField
 from malaria.pictures.remote_path import AnyPath, RemotePath, real_name, to_path
@@ -135,7 +135,7 @@ def _parse(where: str, folder: Path, cells: Sequence[str]) -> LabelRow:
     path = to_path(name)
     return LabelRow(
         path if isinstance(path, RemotePath) else folder / path,
-        _parse_box(where, cells[1:5]),
+        parse_box(cells[1:5], where),
         text["label"],
         text["patient"] or None,
         text["who"],
@@ -144,19 +144,6 @@ def _parse(where: str, folder: Path, cells: Sequence[str]) -> LabelRow:
         text["called"],
         _parse_number(where, text, "probability", most=1, is_needed=False),
         _parse_number(where, text, "stands_for", most=MOST_IN_ALL, is_needed=why == RANDOM),
-    )
-
-
-def _parse_box(where: str, sides: Sequence[str]) -> Box | None:
-    if not any(sides):
-        return None
-    with suppress(ValueError):
-        box = Box(*map(int, sides))
-        if min(box.left, box.top) >= 0 and min(box.width, box.height) >= 1:
-            return box
-    raise UserError(
-        f"{where}: expected left, top, width and height in whole pixels, or none of them; "
-        f"received {', '.join(map(quote, sides))}"
     )
 
 

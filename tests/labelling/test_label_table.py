@@ -66,8 +66,14 @@ GOOD = "a.png,1,2,3,4,P,7,Ana,now,random,U,0.5,2"
         (f"{HEAD}\n{GOOD.replace('0.5', '1.5')}", "a number from 0 to 1 under probability"),
         (f"{HEAD}\n{GOOD.replace('0.5,2', '0.5,')}", "under stands_for; received ''"),
         (f"{HEAD}\n{GOOD.replace('0.5,2', 'nan,2')}", "under probability; received 'nan'"),
-        (f"{HEAD}\n{GOOD.replace('1,2,3,4', '1,2,3,')}", "in whole pixels, or none of them"),
-        (f"{HEAD}\n{GOOD.replace('1,2,3,4', '1,2,0,4')}", "in whole pixels, or none of them"),
+        (
+            f"{HEAD}\n{GOOD.replace('1,2,3,4', '1,2,3,')}",
+            "expected left, top, width and height of a cell",
+        ),
+        (
+            f"{HEAD}\n{GOOD.replace('1,2,3,4', '1,2,0,4')}",
+            "expected left, top, width and height of a cell",
+        ),
         (f"{HEAD}\n{GOOD.replace('a.png', '')}", "row 2: expected a path; received ''"),
     ],
 )
