@@ -42,8 +42,6 @@ EXAMPLES = """examples:
 The labels are written at each press; started again, it goes on. Ctrl-C ends it.
 """
 DEFAULT_TABLE = Path("labels.csv")
-# So many images tell whether they are fields.
-LOOKED_AT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +144,11 @@ def _classify(
     options: LabelOptions,
 ) -> tuple[list[Prediction], list[str], "choose.Classifier"]:
     """(all predictions with their patients, lines about what was odd, the model)."""
+    from malaria.fields.tell_fields import FIRST, look_like_fields
+
     inputs = Inputs(options.label, options.slice, of_fields=options.fields, option="--label")
     every = inputs.paths()
-    first = list(islice(every, LOOKED_AT))
+    first = list(islice(every, FIRST))
     are_fields = options.fields or (not options.single_cells and look_like_fields(first))
     if not options.fields and not options.single_cells:
         kinds = "single cells (else add --fields)", "whole fields (else add --single_cells)"
@@ -170,22 +170,6 @@ def _place(one: Prediction) -> Prediction:
     if isinstance(one.path, CellInField):
         return replace(one, path=one.path.field, box=one.path.box)
     return one
-
-
-def look_like_fields(paths: Sequence[AnyPath]) -> bool:
-    """Whether most of the images show more cells than an image of a single one may."""
-    from malaria.fields.field_detector import load_detector
-    from malaria.fields.predict_fields import FEW
-    from malaria.pictures.images import open_image
-
-    find, told = load_detector(), []
-    for path in paths:
-        try:
-            found = find(path, open_image(path))
-        except UserError:
-            continue
-        told.append(sum(one.label is None for one in found) > FEW)
-    return sum(told) > len(told) / 2
 
 
 def _describe_failed(predictions: Sequence[Prediction]) -> Iterator[str]:
