@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from malaria.settings.config import Config as Config
     from malaria.training.trainer import train as train
 
-__version__ = "2.6.0"
+__version__ = "2.7.0"
 _PLACES = {
     "Classifier": "malaria.inference.classifier",
     "Config": "malaria.settings.config",

@@ -118,7 +118,8 @@ class Result:
         """The method of the intervals, as plain values."""
         by_patient = self.groups is not None and are_known(self.groups)
         return {
-            "method": "percentile bootstrap; of shares that are 0 or 1 Wilson's",
+            "method": "percentile bootstrap",
+            "of_0_and_1": "Wilson's score interval",
             "level": LEVEL,
             "resampled": "patients" if by_patient else "images",
             "count": len(set(self.groups or ())) if by_patient else len(self.labels),

@@ -65,7 +65,8 @@ def test_a_part_of_a_result_is_the_result_of_those_images(six_cells):
 
 def test_a_result_says_whether_patients_or_images_are_resampled(six_cells):
     known = {
-        "method": "percentile bootstrap; of shares that are 0 or 1 Wilson's",
+        "method": "percentile bootstrap",
+        "of_0_and_1": "Wilson's score interval",
         "level": 0.95,
         "resamples": 50,
         "seed": 7,
