@@ -52,6 +52,7 @@ def main():
     guard = fit_guard(mean, images, others, kinds_of(config.not_cells), amounts)
     result = finish.evaluate(config, images, mean)
     entries = finish.metadata_entries(config, images, Progress(), result, guard)
+    entries["mean_of"] = dict(zip(map(str, options.models), options.shares, strict=True))
     print({name: round(value, 4) for name, value in result.values.items()})
     print(save_pair(mean, options.save.parent, options.save.stem, entries).weights)
 
