@@ -22,8 +22,6 @@ from malaria.networks.save import save_pair
 from malaria.settings.config_file import read_config
 from malaria.training import assembly, finish
 from malaria.training.checkpoint import Progress
-from malaria.training.guard_head import fit_guard, kinds_of
-from malaria.training.other_images import make_others
 
 
 def average(paths, shares, config):
@@ -47,9 +45,7 @@ def main():
         parser.error("--shares: expected one for each of --models, which add up to 1")
     config = read_config(options.config, options.set, with_data=True)
     mean, images = average(options.models, options.shares, config), assembly.load(config)
-    others = make_others(images, config.not_cells or (), seed=config.random_state)
-    amounts = config.augmentation.model_dump()
-    guard = fit_guard(mean, images, others, kinds_of(config.not_cells), amounts)
+    mean, guard = finish.as_saved(config, images, mean)
     result = finish.evaluate(config, images, mean)
     entries = finish.metadata_entries(config, images, Progress(), result, guard)
     entries["mean_of"] = dict(zip(map(str, options.models), options.shares, strict=True))

@@ -141,7 +141,7 @@ def _without_spread(
     two = {"sensitivity": [0, 1], "specificity": [2, 3], "precision": [0, 2]}
     shares = {"accuracy": np.ones(len(weights), bool)}
     if scored.outcomes.shape[1]:
-        shares |= {name: scored.outcomes[:, ends].any(axis=1) == 1 for name, ends in two.items()}
+        shares |= {name: scored.outcomes[:, ends].sum(axis=1) > 0 for name, ends in two.items()}
     for name, is_counted in shares.items():
         value, low, high = found[name]
         if value in (0, 1) and value == low == high:
