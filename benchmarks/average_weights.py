@@ -10,12 +10,13 @@ third: then the mean often holds better in a strange laboratory than each (Worts
 the validation judged, by the config's images. --set overrides a setting, as of train.py.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from malaria.cli.command import Parser, add_common, run_script
+from malaria.evaluation.format import describe
 from malaria.inference.load_classifier import load_classifier
 from malaria.model import build_model
 from malaria.networks.save import save_pair
@@ -33,14 +34,16 @@ def average(paths, shares, config):
     return mean
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments):
+    """Write the mean as the command line says."""
+    parser = Parser(description=__doc__.splitlines()[0])
+    add_common(parser)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--models", nargs="+", required=True, metavar="H5")
     parser.add_argument("--shares", nargs="+", type=float, required=True)
     parser.add_argument("--save", type=Path, required=True, metavar="H5")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if len(options.models) != len(options.shares) or abs(sum(options.shares) - 1) > 1e-6:
         parser.error("--shares: expected one for each of --models, which add up to 1")
     config = read_config(options.config, options.set, with_data=True)
@@ -49,9 +52,9 @@ def main():
     result = finish.evaluate(config, images, mean)
     entries = finish.metadata_entries(config, images, Progress(), result, guard)
     entries["mean_of"] = dict(zip(map(str, options.models), options.shares, strict=True))
-    print({name: round(value, 4) for name, value in result.values.items()})
+    print(describe(result))
     print(save_pair(mean, options.save.parent, options.save.stem, entries).weights)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))
